@@ -1,0 +1,112 @@
+//! The event log: where blocks wait, durably, between the proxy and the recorder.
+//!
+//! One trait, two adapters. *Embedded*: a folder of segment files on this machine. *JetStream*: a NATS stream,
+//! with the same folder as its spool in front. The contract suite in `tests/` holds for both.
+//!
+//! Invariants: an acknowledged block survives `kill -9` of every process involved; blocks of one session are
+//! read in the order in which they were appended; a reader never sees half a block; nothing here decides
+//! what a block means.
+
+#![warn(missing_docs)]
+
+use async_trait::async_trait;
+use hansard_schemas::events::Block;
+
+/// A place in one shard of the log, between two blocks. Grows along the log; says nothing else (a byte offset in
+/// the embedded log, a stream sequence in JetStream).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// Before the first block that a log can hold.
+    pub const START: Position = Position(0);
+}
+
+/// A shard of the log: recorders divide the work by shard. A session lies in one shard, whole.
+pub type Shard = u16;
+
+/// A block as read, and where reading goes on after it.
+#[derive(Debug, Clone)]
+pub struct Positioned {
+    /// The place after the block.
+    pub next: Position,
+    /// The block.
+    pub block: Block,
+}
+
+/// What one call of [`EventLog::read`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Blocks in log order; may be empty at the live end.
+    pub blocks: Vec<Positioned>,
+    /// Where the next read begins.
+    pub next: Position,
+}
+
+/// The readable part of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first place that has not been trimmed.
+    pub first: Position,
+    /// The live end.
+    pub end: Position,
+}
+
+/// A log of blocks in shards.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// How many shards there are; fixed for the life of a log.
+    fn shards(&self) -> Shard;
+
+    /// Appends a block and waits for its acknowledgement. Appending the same block again may, but need not, add
+    /// it a second time: readers drop what they have by `seq` and `event_no`.
+    async fn append(&self, shard: Shard, block: Block) -> Result<Position, Error>;
+
+    /// Reads whole blocks from `from` on, about `max_bytes` of them (at least one, where there is one). Reading
+    /// below the trimmed part is [`Error::Trimmed`], never a silent skip.
+    async fn read(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error>;
+
+    /// Waits until there is something to read at `from`, or until `patience` is over. True when there is.
+    async fn wait(&self, shard: Shard, from: Position, patience: std::time::Duration) -> Result<bool, Error>;
+
+    /// What can be read now.
+    async fn bounds(&self, shard: Shard) -> Result<Bounds, Error>;
+
+    /// Lets go of everything before `up_to`; space returns in the log's own units, at some later time.
+    async fn trim(&self, shard: Shard, up_to: Position) -> Result<(), Error>;
+}
+
+/// Why the log could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No space: the disk is full, or the log has reached its configured size.
+    #[error("the event log is full: {0}")]
+    Full(String),
+    /// The log, or the server behind it, cannot be reached or written now.
+    #[error("the event log is unavailable: {0}")]
+    Unavailable(String),
+    /// The place asked for is no longer, or was never, in the log.
+    #[error("position {asked:?} is not in the log, which begins at {first:?}")]
+    Trimmed {
+        /// Asked for.
+        asked: Position,
+        /// First readable.
+        first: Position,
+    },
+    /// Bytes in the middle of the log are not what was written.
+    #[error("the event log is damaged at {at:?} of shard {shard}: {reason}")]
+    Damaged {
+        /// The shard.
+        shard: Shard,
+        /// Where.
+        at: Position,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The block is longer than a log accepts.
+    #[error("a block of {0} bytes is longer than the log accepts")]
+    TooLong(usize),
+    /// Another process has this log's folder open for writing.
+    #[error("the log folder {0} is in use by another process")]
+    InUse(String),
+}

@@ -1,0 +1,214 @@
+//! The catalog: the one truth about what the lake holds.
+//!
+//! Invariant: a commit by a holder whose epoch is no longer the shard's own changes nothing, whatever else
+//! has been committed in between.
+
+use async_trait::async_trait;
+use hansard_schemas::lake::Table;
+use uuid::Uuid;
+
+mod sqlite;
+
+pub use sqlite::SqliteCatalog;
+
+/// The trust that a recorder holds in one shard: taking the shard again ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(pub u64);
+
+/// A shard as its new holder finds it.
+#[derive(Debug, Clone)]
+pub struct ShardHold {
+    /// The shard.
+    pub shard: u16,
+    /// What commits must show.
+    pub epoch: Epoch,
+    /// Everything in the log before this place is in the lake.
+    pub watermark: u64,
+    /// State of the sessions that were not finished there, as `projection` wrote it.
+    pub sessions: Vec<OpenSession>,
+}
+
+/// A session that had not ended at a shard's watermark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    /// The shard that it lies in.
+    pub shard: u16,
+    /// The session.
+    pub session_id: Uuid,
+    /// What projection needs to go on.
+    pub state: Vec<u8>,
+}
+
+/// One Parquet file of the lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Key in the object store, relative to the lake's root.
+    pub path: String,
+    /// The table.
+    pub table: Table,
+    /// The target whose sessions it holds.
+    pub target: String,
+    /// Start of the hour that its rows lie in, UTC nanoseconds.
+    pub hour: i64,
+    /// 0 flushed, 1 and 2 compacted.
+    pub level: u8,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// Earliest value of the table's time column, UTC nanoseconds.
+    pub min_at: i64,
+    /// Latest value of the table's time column, UTC nanoseconds.
+    pub max_at: i64,
+    /// Index rows that belong to this file.
+    pub index: FileIndex,
+}
+
+/// What a file can be found by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileIndex {
+    /// `touches`: each relation and operation in the file, with the earliest and latest `at`.
+    pub relations: Vec<RelationSpan>,
+    /// Sessions with rows in the file.
+    pub sessions: Vec<Uuid>,
+}
+
+/// A relation and operation inside one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationSpan {
+    /// `schema.table`.
+    pub relation: String,
+    /// The operation.
+    pub operation: String,
+    /// UTC nanoseconds.
+    pub min_at: i64,
+    /// UTC nanoseconds.
+    pub max_at: i64,
+}
+
+/// What one flush of one shard adds: all or nothing.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The shard.
+    pub shard: u16,
+    /// The holder's epoch.
+    pub epoch: Epoch,
+    /// Where the log had been read up to before.
+    pub from: u64,
+    /// Where it has been read up to now: the new watermark.
+    pub watermark: u64,
+    /// New files, already durable under their paths.
+    pub files: Vec<FileEntry>,
+    /// Sessions whose unfinished state changed.
+    pub sessions: Vec<OpenSession>,
+    /// Sessions that have ended.
+    pub ended: Vec<Uuid>,
+}
+
+/// A sorted merge of files inside one window: the old ones leave, the new one enters, in one step.
+#[derive(Debug, Clone)]
+pub struct Compaction {
+    /// Paths that leave.
+    pub replaced: Vec<String>,
+    /// Files that enter, with the same rows.
+    pub files: Vec<FileEntry>,
+}
+
+/// Which files a reader wants; every `None` means any.
+#[derive(Debug, Clone, Default)]
+pub struct FileFilter {
+    /// The table.
+    pub table: Option<Table>,
+    /// Rows at or after, UTC nanoseconds.
+    pub at_from: Option<i64>,
+    /// Rows at or before, UTC nanoseconds.
+    pub at_to: Option<i64>,
+    /// `touches` only: the relation.
+    pub relation: Option<String>,
+    /// `touches` only: the operation.
+    pub operation: Option<String>,
+    /// The session.
+    pub session_id: Option<Uuid>,
+    /// The target.
+    pub target: Option<String>,
+}
+
+/// The lake at one moment. Cold is `files`; hot is the log from each watermark on, begun with `sessions`.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Files that pass the filter.
+    pub files: Vec<FileEntry>,
+    /// `(shard, watermark)` of every shard that was ever held.
+    pub watermarks: Vec<(u16, u64)>,
+    /// All unfinished sessions.
+    pub sessions: Vec<OpenSession>,
+}
+
+/// The catalog of a lake.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    /// Takes a shard over, ends the former holder's epoch.
+    async fn take_shard(&self, shard: u16, holder: &str) -> Result<ShardHold, Error>;
+
+    /// Adds a flush. [`Error::Fenced`] when the shard has another holder by now or the watermark is not `from`.
+    async fn commit(&self, commit: Commit) -> Result<(), Error>;
+
+    /// Swaps files. [`Error::Conflict`] when one of the replaced is no longer in the lake; nothing changes then.
+    async fn compact(&self, compaction: Compaction) -> Result<(), Error>;
+
+    /// One consistent view.
+    async fn snapshot(&self, filter: &FileFilter) -> Result<Snapshot, Error>;
+
+    /// Paths that left the lake at least `linger` ago and may be deleted from the store.
+    async fn expired(&self, linger: std::time::Duration) -> Result<Vec<String>, Error>;
+
+    /// Forgets paths that were deleted from the store.
+    async fn forget(&self, paths: &[String]) -> Result<(), Error>;
+}
+
+/// Why the catalog could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else holds the shard now.
+    #[error("shard {shard} was taken over by another recorder (epoch {current:?}, ours was {ours:?})")]
+    Fenced {
+        /// The shard.
+        shard: u16,
+        /// The epoch shown.
+        ours: Epoch,
+        /// The epoch in force.
+        current: Epoch,
+    },
+    /// A commit does not continue where the last one ended.
+    #[error("shard {shard} is recorded up to {watermark}, the commit begins at {from}")]
+    Discontinuous {
+        /// The shard.
+        shard: u16,
+        /// In force.
+        watermark: u64,
+        /// Of the commit.
+        from: u64,
+    },
+    /// A file to be replaced is not in the lake.
+    #[error("{0} is no longer in the lake")]
+    Conflict(String),
+    /// The catalog cannot be read or written.
+    #[error("the catalog at {place} does not answer")]
+    Unavailable {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The catalog holds something that this version cannot read.
+    #[error("the catalog at {place} is damaged or of another version: {reason}")]
+    Incompatible {
+        /// Where it is.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+}

@@ -1,0 +1,5 @@
+//! The catalog in SQLite.
+
+/// placeholder
+#[derive(Debug)]
+pub struct SqliteCatalog {}

@@ -1,0 +1,1 @@
+//! SQL analysis: what a statement does, to which relations.

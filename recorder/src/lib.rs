@@ -1,0 +1,1 @@
+//! The recorder: event log to lake, exactly once.

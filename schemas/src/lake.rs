@@ -1,0 +1,169 @@
+//! The Arrow schemas of the lake's tables.
+//!
+//! Tools outside rely on names and meaning of these columns: add, never rename. Times are UTC nanoseconds.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+/// A table of the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// One row per wire frame (or part of a long one).
+    Frames,
+    /// One row per statement.
+    Statements,
+    /// One row per statement and relation that it touched.
+    Touches,
+    /// One row per session.
+    Sessions,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Table; 4] = [Table::Frames, Table::Statements, Table::Touches, Table::Sessions];
+
+    /// The table's name in SQL and in the lake's paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Frames => "frames",
+            Table::Statements => "statements",
+            Table::Touches => "touches",
+            Table::Sessions => "sessions",
+        }
+    }
+
+    /// The table with that name.
+    pub fn from_name(name: &str) -> Option<Table> {
+        Table::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Columns that its files are sorted by, first one first.
+    pub fn sort_columns(self) -> &'static [&'static str] {
+        match self {
+            Table::Frames => &["session_id", "seq"],
+            Table::Statements => &["started_at", "session_id", "statement_no"],
+            Table::Touches => &["relation", "operation", "at", "session_id", "statement_no"],
+            Table::Sessions => &["opened_at", "session_id"],
+        }
+    }
+
+    /// The column whose value places a row in a day and an hour.
+    pub fn time_column(self) -> &'static str {
+        match self {
+            Table::Frames | Table::Touches => "at",
+            Table::Statements => "started_at",
+            Table::Sessions => "opened_at",
+        }
+    }
+
+    /// The columns.
+    pub fn schema(self) -> SchemaRef {
+        let fields = match self {
+            Table::Frames => vec![
+                required("session_id", DataType::Utf8),
+                required("seq", DataType::Int64),
+                required("at", timestamp()),
+                required("direction", DataType::Utf8),
+                required("tag", DataType::Utf8),
+                required("frame", DataType::Binary),
+                // True where bytes of the frame were masked or withheld.
+                required("masked", DataType::Boolean),
+                // Why the bytes are absent; null where they are not.
+                optional("withheld", DataType::Utf8),
+                // 'whole', or 'first' | 'middle' | 'last' of a long frame.
+                required("part", DataType::Utf8),
+                required("target", DataType::Utf8),
+            ],
+            Table::Statements => vec![
+                required("session_id", DataType::Utf8),
+                required("statement_no", DataType::Int64),
+                required("target", DataType::Utf8),
+                required("job", DataType::Utf8),
+                required("subject", DataType::Utf8),
+                required("issuer", DataType::Utf8),
+                required("operation", DataType::Utf8),
+                required("sql", DataType::Utf8),
+                // JSON array of bound values in text form; binary ones as {"hex": "..."}; null without parameters.
+                optional("parameters", DataType::Utf8),
+                optional("fingerprint", DataType::Utf8),
+                required("started_at", timestamp()),
+                optional("finished_at", timestamp()),
+                optional("rows", DataType::Int64),
+                // Null when it succeeded.
+                optional("sqlstate", DataType::Utf8),
+                // The server's message, when it failed.
+                optional("error", DataType::Utf8),
+                required("verdict", DataType::Utf8),
+                // Counts the session's transactions, from 1.
+                required("transaction_id", DataType::Int64),
+                required("transaction_outcome", DataType::Utf8),
+                optional("committed_at", timestamp()),
+                required("first_seq", DataType::Int64),
+                required("last_seq", DataType::Int64),
+                // True where `sql` or `parameters` is longer than what this row keeps; the frames hold all of it.
+                required("truncated", DataType::Boolean),
+            ],
+            Table::Touches => vec![
+                required("relation", DataType::Utf8),
+                required("operation", DataType::Utf8),
+                required("at", timestamp()),
+                optional("committed_at", timestamp()),
+                required("job", DataType::Utf8),
+                required("subject", DataType::Utf8),
+                required("session_id", DataType::Utf8),
+                required("statement_no", DataType::Int64),
+                required("target", DataType::Utf8),
+                optional("rows", DataType::Int64),
+                required("transaction_outcome", DataType::Utf8),
+                required("columns", list()),
+            ],
+            Table::Sessions => vec![
+                required("session_id", DataType::Utf8),
+                required("target", DataType::Utf8),
+                required("job", DataType::Utf8),
+                required("subject", DataType::Utf8),
+                required("issuer", DataType::Utf8),
+                required("groups", list()),
+                required("client_addr", DataType::Utf8),
+                required("application_name", DataType::Utf8),
+                required("db_user", DataType::Utf8),
+                required("database", DataType::Utf8),
+                required("opened_at", timestamp()),
+                optional("closed_at", timestamp()),
+                optional("close_reason", DataType::Utf8),
+                // False while open, and for ever when the closing event is missing or there is a gap.
+                required("complete", DataType::Boolean),
+                required("statements", DataType::Int64),
+                required("frames", DataType::Int64),
+                required("bytes_frontend", DataType::Int64),
+                required("bytes_backend", DataType::Int64),
+                required("denied", DataType::Int64),
+                // Why the job was not let in; null when it was.
+                optional("auth_failure", DataType::Utf8),
+                // Hex of the SHA-256 chain over the session's events so far.
+                // JSON array of {"after_seq", "frames", "reason"}: what was not recorded; null without gaps.
+                optional("gaps", DataType::Utf8),
+                required("chain_head", DataType::Utf8),
+            ],
+        };
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// Type of every time column.
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into()))
+}
+
+fn list() -> DataType {
+    DataType::List(Arc::new(Field::new("item", DataType::Utf8, false)))
+}
+
+fn required(name: &str, data_type: DataType) -> Field {
+    Field::new(name, data_type, false)
+}
+
+fn optional(name: &str, data_type: DataType) -> Field {
+    Field::new(name, data_type, true)
+}

@@ -1,0 +1,1 @@
+//! The web server: API and assets of the replay.
