@@ -1,1 +1,339 @@
 //! The JSON shapes of the HTTP API, shared by the server, the web replay and the command line.
+//!
+//! Invariant: a field keeps its name and meaning inside `/api/v1`; more may be added, so readers ignore what they
+//! do not know. Times are RFC 3339 in UTC with nanoseconds (`2026-11-22T03:12:00.123456789Z`); offsets and
+//! durations are nanoseconds. Nothing here formats, fetches or decides: see `web` and `web/ui`.
+
+use serde::{Deserialize, Serialize};
+
+mod grid;
+
+pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
+
+/// Everything below lives under this path.
+pub const API: &str = "/api/v1";
+
+/// One page of a listing, in the listing's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// Give it back as `cursor` for the page after this one; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, for a program and for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A word of a closed set: `unauthenticated`, `forbidden`, `not_found`, `invalid`, `too_large`, `busy`,
+    /// `timeout`, `unavailable`, `internal`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// `GET /api/v1/status`: what this instance is, and how a job reaches it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of Hansard.
+    pub version: String,
+    /// Where jobs connect; empty where this process has no proxy.
+    #[serde(default)]
+    pub targets: Vec<TargetHint>,
+}
+
+/// How a job reaches a target through Hansard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetHint {
+    /// The target's name.
+    pub name: String,
+    /// `host:port` of the proxy.
+    pub listen: String,
+    /// The database, where the target names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+}
+
+/// How a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionOutcome {
+    /// Still open.
+    Live,
+    /// Ended, and recorded from its first frame to its last.
+    Complete,
+    /// Ended with something not recorded: no closing event, or a gap.
+    Incomplete,
+    /// The job was not let in.
+    Refused,
+}
+
+/// `GET /api/v1/sessions`: one session in the list.
+///
+/// Filters: `job`, `subject`, `target`, `relation` (touched), `text` (in a statement), `from`, `to` (opened), `outcome`;
+/// `limit` and `cursor` for paging. Latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSummary {
+    /// UUIDv7.
+    pub session_id: String,
+    /// The target's name.
+    pub target: String,
+    /// The job that the identity's claims name.
+    pub job: String,
+    /// The identity's subject.
+    pub subject: String,
+    /// Who vouches for the subject.
+    pub issuer: String,
+    /// When it was opened.
+    pub opened_at: String,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
+    /// Opened to closed; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<i64>,
+    /// How it stands.
+    pub outcome: SessionOutcome,
+    /// Statements so far.
+    pub statements: i64,
+    /// Statements that failed.
+    pub errors: i64,
+    /// Statements that policy denied.
+    pub denied: i64,
+}
+
+/// `GET /api/v1/sessions/{id}`: all that is known of one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDetail {
+    /// What the list says of it.
+    #[serde(flatten)]
+    pub summary: SessionSummary,
+    /// The identity's groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Where the job connected from.
+    pub client_addr: String,
+    /// What the job called itself.
+    pub application_name: String,
+    /// The role that it asked for.
+    pub db_user: String,
+    /// The database that it asked for.
+    pub database: String,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_reason: Option<String>,
+    /// Why the job was not let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failure: Option<String>,
+    /// Wire frames recorded: their `seq` run from 1 to this.
+    pub frames: i64,
+    /// Bytes from the job.
+    pub bytes_frontend: i64,
+    /// Bytes to the job.
+    pub bytes_backend: i64,
+    /// Hex of the SHA-256 chain over the session's events so far.
+    pub chain_head: String,
+    /// What was not recorded.
+    #[serde(default)]
+    pub gaps: Vec<RecordGap>,
+    /// The Parquet files that hold it; empty until the first flush.
+    #[serde(default)]
+    pub files: Vec<LakeFile>,
+}
+
+/// Something that was not recorded, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordGap {
+    /// The last frame before it.
+    pub after_seq: i64,
+    /// Frames missing; absent where nobody can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<i64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One Parquet file of the lake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LakeFile {
+    /// The table.
+    pub table: String,
+    /// Key in the lake.
+    pub path: String,
+    /// Rows, of all sessions in the file.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// `GET /api/v1/sessions/{id}/steps` (a page; long texts cut, see `cut`) and `/steps/{no}` (one, whole):
+/// a statement as a step of the replay.
+///
+/// Paging: `limit`, `cursor`, or `from` (a statement number to begin with). In the order of the statements.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Counts the session's statements, from 1.
+    pub no: i64,
+    /// `select`, `insert`, `update`, ... as in `statements.operation`.
+    pub operation: String,
+    /// The statement's text.
+    pub sql: String,
+    /// True where this answer holds less of `sql` or of a parameter than the lake does.
+    #[serde(default)]
+    pub cut: bool,
+    /// True where the row itself holds less than the frames do.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Bound values, in order.
+    #[serde(default)]
+    pub parameters: Vec<Cell>,
+    /// What it read or wrote.
+    #[serde(default)]
+    pub touches: Vec<Touch>,
+    /// When it was started.
+    pub started_at: String,
+    /// From the session's opening to the statement's start.
+    pub offset_ns: i64,
+    /// Started to finished; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<i64>,
+    /// Rows returned or affected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// The error's code; absent when it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<String>,
+    /// The error's message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// `allow`, `mask`, `hold` or `deny`.
+    pub verdict: String,
+    /// Counts the session's transactions, from 1.
+    pub transaction_id: i64,
+    /// `committed`, `rolled back`, `open` or `unknown`.
+    pub transaction_outcome: String,
+    /// When its transaction was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed_at: Option<String>,
+    /// First wire frame of the statement.
+    pub first_seq: i64,
+    /// Last wire frame of the statement.
+    pub last_seq: i64,
+}
+
+/// A relation that a statement touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// `schema.table`.
+    pub relation: String,
+    /// What was done to it.
+    pub operation: String,
+    /// The columns named.
+    #[serde(default)]
+    pub columns: Vec<String>,
+}
+
+/// `POST /api/v1/query`: a question in SQL, read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryRequest {
+    /// One statement.
+    pub sql: String,
+    /// How to answer.
+    #[serde(default)]
+    pub format: QueryFormat,
+}
+
+/// How rows are given back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueryFormat {
+    /// An array of objects.
+    #[default]
+    Json,
+    /// Comma-separated, with a header.
+    Csv,
+    /// One Parquet file.
+    Parquet,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+impl QueryFormat {
+    /// All formats.
+    pub const ALL: [QueryFormat; 4] = [QueryFormat::Json, QueryFormat::Csv, QueryFormat::Parquet, QueryFormat::Arrow];
+
+    /// Its name in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            QueryFormat::Json => "json",
+            QueryFormat::Csv => "csv",
+            QueryFormat::Parquet => "parquet",
+            QueryFormat::Arrow => "arrow",
+        }
+    }
+
+    /// The media type of an answer.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            QueryFormat::Json => "application/json",
+            QueryFormat::Csv => "text/csv; charset=utf-8",
+            QueryFormat::Parquet => "application/vnd.apache.parquet",
+            QueryFormat::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+}
+
+/// `GET /api/v1/who-touched?relation&from&to[&operation][&format]`: one row of the answer, with `format=json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchRow {
+    /// `schema.table`.
+    pub relation: String,
+    /// What was done to it.
+    pub operation: String,
+    /// When the statement was started.
+    pub at: String,
+    /// When its transaction was committed.
+    #[serde(default)]
+    pub committed_at: Option<String>,
+    /// The job.
+    pub job: String,
+    /// The identity's subject.
+    pub subject: String,
+    /// The session.
+    pub session_id: String,
+    /// The statement in it.
+    pub statement_no: i64,
+    /// The target.
+    pub target: String,
+    /// Rows returned or affected.
+    #[serde(default)]
+    pub rows: Option<i64>,
+    /// `committed`, `rolled back`, `open` or `unknown`.
+    pub transaction_outcome: String,
+    /// The columns named.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// The statement's text.
+    #[serde(default)]
+    pub sql: Option<String>,
+}
+
+/// `POST /api/v1/login-links`: a fresh way in for a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginLink {
+    /// Works once.
+    pub url: String,
+    /// For so long.
+    pub valid_seconds: u64,
+}

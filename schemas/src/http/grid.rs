@@ -1,0 +1,56 @@
+//! What a statement gave back, as a grid.
+//!
+//! Invariant: null, the empty text and bytes that are not text stay distinct. A grid is bounded by who asks; it says
+//! how much there was, and why something is absent.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/v1/sessions/{id}/steps/{no}/result?rows=N`: the recorded results of one statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultGrid {
+    /// One for each command of the statement that returned rows.
+    #[serde(default)]
+    pub sets: Vec<ResultSet>,
+    /// What this answer does not show, in whole sentences.
+    #[serde(default)]
+    pub notices: Vec<String>,
+}
+
+/// One set of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultSet {
+    /// In the order of the cells.
+    pub columns: Vec<ResultColumn>,
+    /// As many cells as columns.
+    pub rows: Vec<Vec<Cell>>,
+    /// Rows recorded, shown here or not.
+    pub total_rows: u64,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultColumn {
+    /// As the server named it.
+    pub name: String,
+    /// `int8`, `text`, ... or the type's OID.
+    pub type_name: String,
+    /// True for what reads best flush right.
+    #[serde(default)]
+    pub numeric: bool,
+}
+
+/// One value. In JSON: `null`, a string, or `{"hex": "..."}` for bytes that are not text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// SQL NULL.
+    #[default]
+    Null,
+    /// Text, maybe cut.
+    Text(String),
+    /// Bytes in hex, maybe cut.
+    Bytes {
+        /// Lower case, two digits a byte.
+        hex: String,
+    },
+}
