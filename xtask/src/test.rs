@@ -1,0 +1,46 @@
+//! `cargo xtask test`: every check and every test, from a bare machine.
+//!
+//! The cheap checks come first. The last program to speak is the test runner, so that its closing line ends
+//! the output.
+
+use anyhow::Result;
+
+use crate::provision::{self, Part};
+use crate::shell::Shell;
+use crate::{tidy, web};
+
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    provision::rust_components(shell)?;
+    provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::Chromium, Part::Venv])?;
+    let python = provision::python(shell)?;
+
+    shell.say("checking the format");
+    shell.run(shell.cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::run(shell)?;
+    if provision::cargo_has(shell, "deny") {
+        shell.say("checking licences, sources and duplicates (cargo-deny)");
+        shell.run(shell.cargo().args(["deny", "--log-level", "error", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        shell.say("cargo-deny is not installed: tests/tests/architecture.rs checks duplicates, licences and sources");
+    }
+
+    shell.say("building the web replay");
+    web::run(&shell.root)?;
+    shell.say("building the programs");
+    shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    shell.say("clippy");
+    shell.run(shell.cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+
+    let mut runner = shell.cargo();
+    if provision::cargo_has(shell, "nextest") {
+        shell.say("testing (cargo-nextest)");
+        runner.args(["nextest", "run", "--workspace", "--locked"]);
+    } else {
+        shell.say("testing (cargo-nextest is not installed: cargo test runs the same tests, a little slower)");
+        runner.args(["test", "--workspace", "--locked"]);
+    }
+    if std::env::var_os("NATS_SERVER").is_none() {
+        runner.env("NATS_SERVER", python.join("bin/nats-server"));
+    }
+    shell.run(runner.env("HANSARD_PYTHON", python.join("bin/python")))
+}
