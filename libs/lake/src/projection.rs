@@ -15,7 +15,7 @@ use crate::catalog::OpenSession;
 
 mod rows;
 
-pub use rows::{FrameRow, Rows, SessionRow, StatementRow, TouchRow};
+pub use rows::{FrameRow, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 
 /// The unfinished sessions of one shard, and how to go on with them.
 #[derive(Debug)]
