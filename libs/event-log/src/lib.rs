@@ -9,6 +9,16 @@
 
 #![warn(missing_docs)]
 
+mod jetstream;
+mod local;
+mod session;
+mod shipper;
+
+pub use jetstream::{JetStreamLog, JetStreamOptions};
+pub use local::{Fsync, LocalLog, LocalLogOptions, LocalLogReader};
+pub use session::{mint_session_id, shard_of, subject};
+pub use shipper::{Shipper, ShipperHandle, ShipperOptions, WaitFor};
+
 use async_trait::async_trait;
 use hansard_schemas::events::Block;
 
@@ -93,6 +103,17 @@ pub enum Error {
         /// First readable.
         first: Position,
     },
+    /// The place asked for lies behind the live end: the log lost its tail, or it is another log.
+    #[error("position {asked:?} lies behind the end of the log, {end:?}: it lost its tail, or is another log")]
+    Rewound {
+        /// Asked for.
+        asked: Position,
+        /// The live end.
+        end: Position,
+    },
+    /// What is there is not a log that this version, or these options, can open.
+    #[error("the event log cannot be opened: {0}")]
+    Incompatible(String),
     /// Bytes in the middle of the log are not what was written.
     #[error("the event log is damaged at {at:?} of shard {shard}: {reason}")]
     Damaged {
