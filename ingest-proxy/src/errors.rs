@@ -1,0 +1,202 @@
+//! What can go wrong: [`Error`] for the operator, [`Refusal`] for the job.
+//!
+//! Invariant: a refusal's text is written here or by the database itself. It holds no token, no password, and nothing
+//! of Hansard's own way to the database.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::options::OptionsError;
+
+/// Why the proxy could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Settings that cannot work.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// A listening address cannot be had.
+    #[error(
+        "target \"{target}\" cannot listen on {listen}: {source}; choose another address or stop what uses this one"
+    )]
+    Listen {
+        /// Its name.
+        target: String,
+        /// Its address.
+        listen: SocketAddr,
+        /// From the operating system.
+        source: io::Error,
+    },
+    /// An issuer's keys cannot be had.
+    #[error("identity issuer \"{issuer}\": the key set {path} cannot be used: {reason}")]
+    Keys {
+        /// Name of the issuer.
+        issuer: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A thread or its runtime could not be started.
+    #[error("a worker thread cannot be started: {0}")]
+    Worker(io::Error),
+    /// A thread died; this is a defect in Hansard.
+    #[error("a worker thread has died: its sessions are gone; restart Hansard and report this")]
+    Died,
+}
+
+/// Kind of refusal: decides the SQLSTATE, and is the label in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// What the job sent is not what the protocol has here.
+    Protocol,
+    /// Right protocol, but a feature that is not there.
+    Unsupported,
+    /// A start-up parameter or option that is not passed on.
+    Parameter,
+    /// A database that this target does not serve.
+    Database,
+    /// The token is not a good one.
+    Token,
+    /// A good token of somebody who is not known here.
+    Identity,
+    /// A good token, once.
+    Expired,
+    /// No answer within the time allowed.
+    Timeout,
+    /// Too many sessions.
+    TooMany,
+    /// The event log takes nothing.
+    Unrecordable,
+    /// The database cannot be reached.
+    Unreachable,
+    /// The database does not accept Hansard's own credentials.
+    Upstream,
+    /// The connection to the database was lost.
+    Lost,
+    /// The proxy stops.
+    Stopping,
+}
+
+impl Kind {
+    /// SQLSTATE; the PostgreSQL manual, appendix A.
+    pub(crate) fn sqlstate(self) -> &'static str {
+        match self {
+            Kind::Protocol => "08P01",
+            Kind::Unsupported | Kind::Parameter => "0A000",
+            Kind::Database => "3D000",
+            Kind::Token => "28P01",
+            Kind::Identity | Kind::Expired | Kind::Timeout => "28000",
+            Kind::TooMany => "53300",
+            Kind::Unrecordable => "58030",
+            Kind::Unreachable => "08001",
+            Kind::Upstream => "08004",
+            Kind::Lost => "08006",
+            Kind::Stopping => "57P01",
+        }
+    }
+
+    /// Metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Kind::Protocol => "protocol",
+            Kind::Unsupported => "unsupported",
+            Kind::Parameter => "parameter",
+            Kind::Database => "database",
+            Kind::Token => "token",
+            Kind::Identity => "identity",
+            Kind::Expired => "expired",
+            Kind::Timeout => "timeout",
+            Kind::TooMany => "too_many",
+            Kind::Unrecordable => "unrecordable",
+            Kind::Unreachable => "unreachable",
+            Kind::Upstream => "upstream",
+            Kind::Lost => "lost",
+            Kind::Stopping => "stopping",
+        }
+    }
+}
+
+/// What a job is told when its session ends by Hansard's hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// For the record and the operator's log only.
+    pub(crate) internal: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Refusal {
+        Refusal { kind, message: message.into(), detail: None, hint: None, internal: String::new() }
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Refusal {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Refusal {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn internal(mut self, internal: impl Into<String>) -> Refusal {
+        self.internal = internal.into();
+        self
+    }
+
+    pub(crate) fn unrecordable(reason: &impl std::fmt::Display) -> Refusal {
+        Refusal::new(Kind::Unrecordable, "this session cannot be recorded, so it cannot go on")
+            .detail("The event log does not accept new records; nothing unrecorded reaches the database.")
+            .hint("Try again later. Operators: look at the log's disk space and server; Hansard resumes by itself.")
+            .internal(reason.to_string())
+    }
+
+    pub(crate) fn expired(expires_at: u64) -> Refusal {
+        Refusal::new(Kind::Expired, format!("the token of this session expired at {}", crate::clock::text(expires_at)))
+            .hint("Connect again with a fresh token.")
+    }
+
+    pub(crate) fn lost() -> Refusal {
+        Refusal::new(Kind::Lost, "the database closed the connection")
+            .detail("What ran at that moment may or may not have been completed.")
+            .hint("Connect again and check before repeating it.")
+    }
+
+    pub(crate) fn stopping() -> Refusal {
+        Refusal::new(Kind::Stopping, "terminating connection: Hansard is stopping").hint("Connect again in a moment.")
+    }
+
+    /// An ErrorResponse of severity FATAL.
+    pub(crate) fn frame(&self) -> Vec<u8> {
+        let mut frame = vec![b'E', 0, 0, 0, 0];
+        let mut field = |code: u8, text: &str| {
+            frame.push(code);
+            // A zero byte would end the field.
+            frame.extend(text.bytes().filter(|&byte| byte != 0));
+            frame.push(0);
+        };
+        field(b'S', "FATAL");
+        field(b'V', "FATAL");
+        field(b'C', self.kind.sqlstate());
+        field(b'M', &self.message);
+        if let Some(detail) = &self.detail {
+            field(b'D', detail);
+        }
+        if let Some(hint) = &self.hint {
+            field(b'H', hint);
+        }
+        frame.push(0);
+        set_length(&mut frame);
+        frame
+    }
+}
+
+/// Writes the length of a frame that has been built behind its five header bytes.
+pub(crate) fn set_length(frame: &mut [u8]) {
+    let length = u32::try_from(frame.len() - 1).expect("frames built here are short");
+    frame[1..5].copy_from_slice(&length.to_be_bytes());
+}
