@@ -1,1 +1,6 @@
-//! The web replay.
+//! The web replay: a pure player, and the pages around it.
+//!
+//! Invariants: what was recorded reaches the page as text, never as markup; the player knows no browser and is
+//! tested natively; pages exist on wasm32 only. Of the project nothing is imported but the HTTP shapes.
+
+pub mod player;
