@@ -1,0 +1,137 @@
+//! The command line: what can be asked for, nothing done.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "hansard",
+    version,
+    about = "The verbatim record of what automated jobs did to a database.",
+    after_help = "Exit codes: 0 done, 1 a negative finding, 2 usage or configuration error.",
+    propagate_version = true
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// All services in one process: proxy, recorder, query and web.
+    Up(Configured),
+    /// The proxy alone: takes jobs in, relays and records.
+    Proxy(Configured),
+    /// The recorder alone: event log to lake.
+    Record(Configured),
+    /// The query API alone, without pages.
+    Query(Configured),
+    /// The web replay with its query API.
+    Web(Configured),
+    /// Validates the configuration and reaches each part; says what is wrong, and where.
+    Check(Configured),
+    /// Mints a token for an issuer whose private key is on this machine (development).
+    Token(Token),
+    /// Asks the record in SQL: tables frames, statements, touches, sessions.
+    Sql(Sql),
+    /// Which jobs updated a relation in a stretch of time.
+    WhoUpdated(WhoUpdated),
+    /// Recorded sessions, latest first.
+    Sessions(Sessions),
+    /// Plays a session back in the terminal, step by step.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Configured {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", env = "HANSARD_CONFIG", default_value = "hansard.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Name of the issuer in the configuration; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) issuer: Option<String>,
+    /// Who the token is for.
+    #[arg(long, value_name = "SUBJECT", required_unless_present = "new_key")]
+    pub(crate) subject: Option<String>,
+    /// Groups that the subject is in.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) groups: Vec<String>,
+    /// A further claim; a value that is JSON is taken as such. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) claim: Vec<String>,
+    /// How long the token is good for.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) ttl: String,
+    /// First makes the issuer's key pair: writes its private_key_file and jwks_file, which must not exist yet.
+    #[arg(long)]
+    pub(crate) new_key: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Csv,
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// The question, such as "SELECT job, count(*) FROM statements GROUP BY job".
+    pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhoUpdated {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The relation: schema.table, or a table of schema public.
+    pub(crate) relation: String,
+    /// UTC, such as 2026-11-22T03:12Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: String,
+    /// How much of the time from --at on is looked at.
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    pub(crate) window: String,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Only this job's.
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    pub(crate) limit: u32,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The session's id, as `hansard sessions` shows it; its beginning is enough where it is unambiguous.
+    pub(crate) session: String,
+    /// The step to begin with.
+    #[arg(long, value_name = "STEP", default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Plays with the session's own pauses, so many times as fast; without it, all at once.
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) speed: Option<f64>,
+}

@@ -1,0 +1,141 @@
+//! The configuration: TOML, overridden by `HANSARD__…` variables, checked as a whole before anything binds.
+//!
+//! Whoever holds a [`Config`] holds one that makes sense: times and sizes are numbers, paths are absolute (relative
+//! ones are relative to the file), what belongs together is together. Secrets are read when their service
+//! starts, and are in no error and no log line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hansard_event_log::Fsync;
+use hansard_ingest_proxy::{Durability, TargetOptions};
+
+mod raw;
+mod read;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub(crate) use validate::duration;
+
+/// What a process of Hansard was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The file it came from.
+    pub(crate) file: PathBuf,
+    /// Health and metrics; none without an address.
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) logging: Logging,
+    pub(crate) event_log: EventLog,
+    pub(crate) durability: Durability,
+    pub(crate) lake: Lake,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) proxy: Proxy,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) query: Query,
+    pub(crate) web: Option<Web>,
+    /// Beside the log folder: what running processes leave for the commands that read.
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Logging {
+    pub(crate) json: bool,
+    /// A filter as `tracing-subscriber` reads it.
+    pub(crate) level: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct EventLog {
+    pub(crate) path: PathBuf,
+    pub(crate) shards: u16,
+    pub(crate) fsync: Fsync,
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_bytes: u64,
+    /// None: embedded.
+    pub(crate) nats: Option<Nats>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Nats {
+    pub(crate) servers: Vec<String>,
+    pub(crate) credentials_file: Option<PathBuf>,
+    pub(crate) stream: String,
+    pub(crate) replicas: u8,
+    pub(crate) max_bytes: u64,
+    /// A request waits for the stream's acknowledgement, not only for the spool's.
+    pub(crate) wait_for_stream: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Lake {
+    pub(crate) url: String,
+    pub(crate) catalog: String,
+    pub(crate) flush_interval: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Issuer {
+    pub(crate) name: String,
+    pub(crate) issuer: String,
+    pub(crate) jwks_file: PathBuf,
+    pub(crate) audience: String,
+    pub(crate) job_claim: String,
+    pub(crate) groups_claim: String,
+    /// Only `hansard token` reads it.
+    pub(crate) private_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Without the password where that is in a file.
+    pub(crate) options: TargetOptions,
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Bounds of the proxy.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    pub(crate) max_sessions: usize,
+    pub(crate) max_unauthenticated: usize,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) log_patience: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) memory_bytes: u64,
+    pub(crate) time_limit: Duration,
+    pub(crate) row_limit: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Web {
+    pub(crate) listen: SocketAddr,
+    pub(crate) token_file: PathBuf,
+}
+
+/// Why there is no configuration to work with. One line each.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{}: {reason}; name the configuration with --config FILE or HANSARD_CONFIG", file.display())]
+    Unreadable { file: PathBuf, reason: String },
+    #[error("{}{}: {reason}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Invalid { file: PathBuf, line: Option<usize>, reason: String },
+    #[error("environment variable {name}: {reason}")]
+    Variable { name: String, reason: String },
+    #[error("{}: {key}: {reason}", file.display())]
+    Key { file: PathBuf, key: String, reason: String },
+}
+
+impl Config {
+    /// Reads and checks the file, with this process's environment over it.
+    pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
+        Config::load_with(file, std::env::vars())
+    }
+
+    fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+        validate::validate(file, read::read(file, environment)?)
+    }
+}

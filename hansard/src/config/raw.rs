@@ -1,0 +1,125 @@
+//! The configuration as written: every key that exists, nothing decided yet.
+//!
+//! A key that is not here is an error (`deny_unknown_fields`), so that a typing mistake never becomes a default.
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Raw {
+    pub(super) admin: Admin,
+    pub(super) logging: Logging,
+    pub(super) event_log: EventLog,
+    pub(super) recording: Recording,
+    pub(super) lake: Lake,
+    pub(super) policy: Policy,
+    pub(super) identity: Identity,
+    pub(super) proxy: Proxy,
+    pub(super) targets: Vec<Target>,
+    pub(super) query: Query,
+    pub(super) web: Web,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) listen: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Logging {
+    pub(super) format: Option<String>,
+    pub(super) level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EventLog {
+    pub(super) backend: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) shards: Option<u16>,
+    pub(super) segment_size: Option<String>,
+    pub(super) max_size: Option<String>,
+    pub(super) servers: Option<Vec<String>>,
+    pub(super) credentials_file: Option<String>,
+    pub(super) stream: Option<String>,
+    pub(super) replicas: Option<u8>,
+    pub(super) stream_max_size: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Recording {
+    pub(super) durability: Option<String>,
+    pub(super) wait_for: Option<String>,
+    pub(super) fsync: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lake {
+    pub(super) url: Option<String>,
+    pub(super) catalog: Option<String>,
+    pub(super) flush_interval: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Policy {
+    pub(super) unrestricted: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) issuers: Vec<Issuer>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Issuer {
+    pub(super) name: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) jwks_file: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) job_claim: Option<String>,
+    pub(super) groups_claim: Option<String>,
+    pub(super) private_key_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Proxy {
+    pub(super) max_sessions: Option<usize>,
+    pub(super) max_unauthenticated: Option<usize>,
+    pub(super) shutdown_grace: Option<String>,
+    pub(super) log_patience: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Target {
+    pub(super) name: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) listen: Option<String>,
+    pub(super) upstream: Option<String>,
+    pub(super) upstream_password: Option<String>,
+    pub(super) upstream_password_file: Option<String>,
+    pub(super) allow_plaintext: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Query {
+    pub(super) memory_limit: Option<String>,
+    pub(super) time_limit: Option<String>,
+    pub(super) row_limit: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Web {
+    pub(super) listen: Option<String>,
+    pub(super) token_file: Option<String>,
+}

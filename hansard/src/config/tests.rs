@@ -1,0 +1,148 @@
+//! Configuration: what is accepted, and the line that everything else gets.
+
+use super::*;
+
+const LEAST: &str = "policy.unrestricted = true\n";
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hansard.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment: Vec<_> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Config::load_with(&file, environment.into_iter())
+        .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+}
+
+#[track_caller]
+fn complains(text: &str, environment: &[(&str, &str)], expected: &str) {
+    let line = load(text, environment).unwrap_err();
+    assert!(line.contains(expected), "{line:?} does not say {expected:?}");
+    assert_eq!(line.lines().count(), 1, "{line:?} is not one line");
+}
+
+#[test]
+fn the_design_file_is_understood() {
+    let text = r#"
+[admin]
+listen = "127.0.0.1:9090"
+[event_log]
+backend = "nats"
+servers = ["nats://127.0.0.1:4222"]
+path = "data/log"
+[recording]
+durability = "write-ahead"
+wait_for = "spool"
+fsync = "20ms"
+[lake]
+url = "file:data/lake"
+catalog = "sqlite:data/catalog.db"
+flush_interval = "5s"
+[policy]
+unrestricted = true
+[[identity.issuers]]
+name = "ci"
+issuer = "https://issuer.example"
+audience = "hansard"
+jwks_file = "jwks.json"
+job_claim = "sub"
+groups_claim = "groups"
+[[targets]]
+name = "ranking"
+protocol = "postgres"
+listen = "127.0.0.1:6432"
+upstream = "postgres://app@127.0.0.1:5432/ranking"
+upstream_password_file = "secrets/ranking"
+[web]
+listen = "127.0.0.1:8080"
+"#;
+    let config = load(text, &[]).unwrap();
+    let nats = config.event_log.nats.unwrap();
+    assert!(!nats.wait_for_stream);
+    assert_eq!(config.event_log.fsync, Fsync::Interval(Duration::from_millis(20)));
+    assert!(config.lake.url.ends_with("/data/lake") && config.lake.url.starts_with("file:/"));
+    assert!(config.issuers[0].jwks_file.is_absolute());
+    assert!(config.web.unwrap().token_file.ends_with("data/api-token"));
+    let upstream = &config.targets[0].options.upstream;
+    assert_eq!((upstream.user.as_str(), upstream.port, upstream.database.as_deref()), ("app", 5432, Some("ranking")));
+}
+
+#[test]
+fn variables_override_keys_in_tables_and_lists() {
+    let text = format!("{LEAST}[[targets]]\nname='a'\nlisten='127.0.0.1:1'\nupstream='postgres://u@h:1'\n");
+    let config = load(
+        &text,
+        &[
+            ("HANSARD__EVENT_LOG__SHARDS", "3"),
+            ("HANSARD__TARGETS__0__LISTEN", "127.0.0.1:7"),
+            ("HANSARD__TARGETS__0__UPSTREAM_PASSWORD", "secret"),
+            ("HANSARD_CONFIG", "not ours here"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.event_log.shards, 3);
+    assert_eq!(config.targets[0].options.listen.port(), 7);
+    assert!(!format!("{config:?}").contains("secret"), "a password is in no output");
+    complains(
+        LEAST,
+        &[("HANSARD__EVENT_LOG__SHARD", "3")],
+        "HANSARD__EVENT_LOG__SHARD: unknown key `event_log.shard`; did you mean `shards`?",
+    );
+    complains(&text, &[("HANSARD__TARGETS__5__LISTEN", "x")], "targets has 1 entries");
+    complains(LEAST, &[("HANSARD__EVENT_LOG__SHARDS", "many")], "HANSARD__EVENT_LOG__SHARDS");
+}
+
+#[test]
+fn each_mistake_gets_its_line() {
+    let target = |line: &str| format!("{LEAST}[[targets]]\nname='a'\n{line}\n");
+    for (text, expected) in [
+        ("", "policy.unrestricted"),
+        ("policy.unrestricted = false", "policy.unrestricted"),
+        ("[polcy]\nunrestricted = true", "hansard.toml:1: unknown key `polcy`; did you mean `policy`?"),
+        (
+            "policy.unrestricted = true\n[lake]\nfluhs_interval = '5s'",
+            "hansard.toml:3: unknown key `lake.fluhs_interval`; did you mean `flush_interval`?",
+        ),
+        ("policy.unrestricted = true\n[lake]\nzzz = '5s'", "known here: url, catalog, flush_interval"),
+        ("policy.unrestricted = 'yes'", "policy.unrestricted: found string"),
+        ("[policy\n", "hansard.toml"),
+    ] {
+        complains(text, &[], expected);
+    }
+    for (rest, expected) in [
+        ("[lake]\nflush_interval = 'soon'", "lake.flush_interval: \"soon\" is not a time"),
+        ("[lake]\nflush_interval = '0s'", "is not a time"),
+        ("[lake]\nurl = 's3://bucket/x'", "lake.url"),
+        ("[event_log]\nbackend = 'kafka'", "expected one of embedded, nats"),
+        ("[event_log]\nservers = ['nats://x']", "is for `backend = \"nats\"`"),
+        ("[event_log]\nbackend = 'nats'", "event_log.servers: is missing"),
+        ("[event_log]\nmax_size = '5 bananas'", "event_log.max_size"),
+        ("[recording]\nwait_for = 'spool'", "recording.wait_for"),
+        ("[recording]\ndurability = 'maybe'", "recording.durability"),
+        ("[web]\nlisten = '0.0.0.0:80'", "SSH tunnel"),
+        ("[[identity.issuers]]\nname = 'ci'", "identity.issuers.0.issuer: is missing"),
+        ("[logging]\nlevel = 'a=b=c'", "logging.level"),
+    ] {
+        complains(&format!("{LEAST}{rest}\n"), &[], expected);
+    }
+    for (line, expected) in [
+        ("", "targets.0.listen: is missing"),
+        ("listen = '6432'", "is not an address and port"),
+        ("listen = '0.0.0.0:1'\nupstream = 'postgres://u@h:1'", "allow_plaintext"),
+        ("listen = '127.0.0.1:1'\nupstream = 'mysql://x'", "targets.0.upstream"),
+        ("listen = '127.0.0.1:1'\nupstream = 'postgres://h:1'", "names no user"),
+        ("listen = '127.0.0.1:1'\nupstream = 'postgres://u:hunter2@h:1'\nupstream_password = 'x'", "is given twice"),
+        ("listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\nprotocol = 'mysql'", "expected one of postgres"),
+    ] {
+        complains(&target(line), &[], expected);
+    }
+    let leaky = load(&target("listen = '127.0.0.1:1'\nupstream = 'postgres://u:hunter2@h:1:2'"), &[]).unwrap_err();
+    assert!(!leaky.contains("hunter2"));
+}
+
+#[test]
+fn a_missing_file_is_named_with_the_way_out() {
+    let line = Config::load_with(Path::new("/nowhere/hansard.toml"), std::iter::empty()).unwrap_err().to_string();
+    assert!(line.contains("/nowhere/hansard.toml") && line.contains("--config"), "{line}");
+}

@@ -1,0 +1,56 @@
+//! How a command ends when it does not end well: one line, one exit code, never a backtrace.
+
+use std::fmt;
+
+use crate::config::ConfigError;
+
+/// What is told to whoever called us.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// 1: a negative finding. 2: usage, configuration or surroundings that do not let the command work.
+    pub(crate) code: u8,
+    line: String,
+}
+
+impl Failure {
+    /// Looked, and found it wanting.
+    pub(crate) fn finding(line: impl fmt::Display) -> Failure {
+        Failure { code: 1, line: one_line(&line.to_string()) }
+    }
+
+    /// Could not do it as asked.
+    pub(crate) fn usage(line: impl fmt::Display) -> Failure {
+        Failure { code: 2, line: one_line(&line.to_string()) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.line)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::usage(error)
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// An error and what it came from, in one line. The rooms' own texts often repeat their source's: once is enough.
+pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
