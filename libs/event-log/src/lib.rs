@@ -11,6 +11,7 @@
 
 mod jetstream;
 mod local;
+mod merge;
 mod session;
 mod shipper;
 
@@ -130,4 +131,25 @@ pub enum Error {
     /// Another process has this log's folder open for writing.
     #[error("the log folder {0} is in use by another process")]
     InUse(String),
+}
+
+impl Error {
+    /// The same error once more, for the next one who asks.
+    pub(crate) fn again(&self) -> Error {
+        match self {
+            Error::Full(reason) => Error::Full(reason.clone()),
+            Error::Unavailable(reason) => Error::Unavailable(reason.clone()),
+            other => Error::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// Runs file I/O on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Unavailable(format!("a file operation was given up: {error}"))),
+    }
 }

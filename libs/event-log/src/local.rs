@@ -1,18 +1,43 @@
 //! The embedded event log: a folder of segment files on this machine.
-use std::path::{Path, PathBuf};
+//!
+//! One process holds the folder for writing ([`LocalLog`]); any process reads it ([`LocalLogReader`]). With NATS the
+//! same folder is the spool in front of the stream.
+//!
+//! Invariants: an append is one write(2) in the caller's thread, so it survives the death of the process as soon as it
+//! returns; a torn tail, which a crash leaves, is taken away when the folder is opened, and damage anywhere else is an
+//! error; positions are never used again for other blocks.
+
+mod folder;
+mod reader;
+mod record;
+mod shard;
+mod sync;
+mod view;
+
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use hansard_schemas::events::Block;
+use hansard_schemas::events::{Block, Message};
+use uuid::Uuid;
 
-use crate::{Batch, Bounds, Error, EventLog, Position, Shard};
+pub use reader::LocalLogReader;
+use shard::{Acknowledge, Quota, ShardLog};
+
+use crate::{Batch, Bounds, Error, EventLog, Position, Shard, blocking};
+
+/// How long a reader that found the end rests before it asks to be told of the next append. So a busy log wakes it at
+/// most so often, and not once for each append.
+const READER_REST: Duration = Duration::from_millis(5);
 
 /// When what was written reaches the disk itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fsync {
-    /// Behind the appends, at most this long after them. Acknowledged = written: survives `kill -9` of every
-    /// process; a power cut loses at most this much.
+    /// Behind the appends, about this long after them. Acknowledged = written: survives `kill -9` of every
+    /// process; a power cut loses at most about this much.
     Interval(Duration),
     /// Before a block is acknowledged; blocks that wait at the same time share one call.
     Always,
@@ -29,81 +54,169 @@ pub struct LocalLogOptions {
     pub fsync: Fsync,
     /// Length in bytes at which a segment file is closed and the next one begun.
     pub segment_bytes: u64,
-    /// Most bytes that all shards together may hold untrimmed; above that, [`Error::Full`].
+    /// Most bytes that all shards together may hold untrimmed; above that, [`Error::Full`]. The files may hold up to
+    /// one segment a shard more, because only whole segments are removed.
     pub max_bytes: u64,
 }
 
 /// The one writer of a log folder.
 #[derive(Debug)]
-pub struct LocalLog {}
+pub struct LocalLog {
+    // Fields are dropped in this order: the last bytes are on the disk before the folder is let go.
+    _syncers: sync::Syncers,
+    shards: Vec<Arc<ShardLog>>,
+    quota: Arc<Quota>,
+    node: String,
+    instance: String,
+    _lock: File,
+}
 
 impl LocalLog {
     /// Opens, or creates, the log folder and takes it over for writing.
-    pub fn open(_options: LocalLogOptions) -> Result<Arc<LocalLog>, Error> {
-        Err(Error::Unavailable("not yet".into()))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] while another process has it; [`Error::Incompatible`] for a folder with another number of
+    /// shards or of another version; [`Error::Damaged`] where bytes before the end are not what was written;
+    /// [`Error::Unavailable`] or [`Error::Full`] where the folder cannot be written.
+    pub fn open(options: LocalLogOptions) -> Result<Arc<LocalLog>, Error> {
+        let LocalLogOptions { path, shards, fsync, segment_bytes, max_bytes } = options;
+        if shards == 0 {
+            return Err(Error::Incompatible("a log has at least one shard".to_owned()));
+        }
+        std::fs::create_dir_all(&path).map_err(|e| folder::failed("create", &path, &e))?;
+        let lock = folder::lock(&path)?;
+        match folder::read_meta(&path)? {
+            Some(found) if found != shards => {
+                return Err(Error::Incompatible(format!(
+                    "{} was created with {found} shards, not {shards}; say {found}, or let it run empty and use another folder",
+                    path.display()
+                )));
+            }
+            Some(_) => {}
+            None => folder::write_meta(&path, shards)?,
+        }
+        let node = folder::node(&path)?;
+        let quota = Arc::new(Quota { held: AtomicU64::new(0), limit: max_bytes });
+        let acknowledge = match fsync {
+            Fsync::Interval(_) => Acknowledge::Written,
+            Fsync::Always => Acknowledge::Synced,
+        };
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0));
+        let open = |shard| {
+            let dir = folder::shard_dir(&path, shard);
+            ShardLog::open(shard, dir, segment_bytes, acknowledge, Arc::clone(&quota), now).map(Arc::new)
+        };
+        let shards = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
+        let syncers = sync::Syncers::start(&shards, fsync)?;
+        let instance = Uuid::now_v7().to_string();
+        Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance, _lock: lock }))
     }
+
     /// Appends one encoded [`Block`] with one write(2), in the caller's thread. Returns the place after it.
-    pub fn append_now(&self, _shard: Shard, _encoded_block: &[u8]) -> Result<Position, Error> {
-        Err(Error::Unavailable("not yet".into()))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] without space on the disk or within `max_bytes`, [`Error::Unavailable`] when the disk refuses,
+    /// [`Error::TooLong`] above what a record holds. Nothing is left of a failed append, and a later one may do.
+    pub fn append_now(&self, shard: Shard, encoded_block: &[u8]) -> Result<Position, Error> {
+        self.shard(shard)?.append(encoded_block).map(Position)
     }
-    /// Whether everything up to `position` is acknowledged: one atomic load.
-    pub fn is_acknowledged(&self, _shard: Shard, _position: Position) -> bool {
-        false
+
+    /// Whether everything up to `position` is acknowledged: one atomic load. Once true, always true.
+    pub fn is_acknowledged(&self, shard: Shard, position: Position) -> bool {
+        self.shards.get(usize::from(shard)).is_some_and(|log| log.is_acknowledged(position.0))
     }
+
     /// Waits until everything up to `position` is acknowledged.
-    pub async fn acknowledged(&self, _shard: Shard, _position: Position) -> Result<(), Error> {
-        Err(Error::Unavailable("not yet".into()))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] or [`Error::Full`] when it is not going to be for now: the disk failed, or the
+    /// stream behind has not taken anything for more than two seconds. The block may still be acknowledged later.
+    pub async fn acknowledged(&self, shard: Shard, position: Position) -> Result<(), Error> {
+        let log = self.shard(shard)?;
+        loop {
+            let acknowledgement = log.acknowledgement.notified();
+            tokio::pin!(acknowledgement);
+            acknowledgement.as_mut().enable();
+            if log.is_acknowledged(position.0) {
+                return Ok(());
+            }
+            if let Some(error) = log.hindrance() {
+                return Err(error);
+            }
+            acknowledgement.await;
+        }
     }
-    /// The folder's identity, for life.
+
+    /// The folder's identity, for life: a UUID.
     pub fn node(&self) -> &str {
-        ""
+        &self.node
     }
-    /// The identity of this opening of the folder.
+
+    /// The identity of this opening of the folder: a UUID.
     pub fn instance(&self) -> &str {
-        ""
+        &self.instance
     }
+
     /// Number of shards.
     pub fn shards(&self) -> Shard {
-        0
+        Shard::try_from(self.shards.len()).expect("made from a Shard's range")
+    }
+
+    /// Bytes that all shards together hold untrimmed.
+    pub fn held_bytes(&self) -> u64 {
+        self.quota.held.load(SeqCst)
+    }
+
+    fn shard(&self, shard: Shard) -> Result<&Arc<ShardLog>, Error> {
+        self.shards.get(usize::from(shard)).ok_or_else(|| no_such_shard(shard, self.shards()))
     }
 }
 
-/// Reads a log folder that another process, or nobody, writes.
-#[derive(Debug)]
-pub struct LocalLogReader {}
-
-impl LocalLogReader {
-    /// Opens an existing log folder for reading; takes no lock.
-    pub fn open(_path: &Path) -> Result<LocalLogReader, Error> {
-        Err(Error::Unavailable("not yet".into()))
+#[async_trait]
+impl EventLog for LocalLog {
+    fn shards(&self) -> Shard {
+        self.shards()
     }
-}
 
-macro_rules! skeleton {
-    ($t:ty) => {
-        #[async_trait]
-        impl EventLog for $t {
-            fn shards(&self) -> Shard {
-                0
-            }
-            async fn append(&self, _shard: Shard, _block: Block) -> Result<Position, Error> {
-                Err(Error::Unavailable("not yet".into()))
-            }
-            async fn read(&self, _shard: Shard, _from: Position, _max_bytes: usize) -> Result<Batch, Error> {
-                Err(Error::Unavailable("not yet".into()))
-            }
-            async fn wait(&self, _shard: Shard, _from: Position, _patience: Duration) -> Result<bool, Error> {
-                Err(Error::Unavailable("not yet".into()))
-            }
-            async fn bounds(&self, _shard: Shard) -> Result<Bounds, Error> {
-                Err(Error::Unavailable("not yet".into()))
-            }
-            async fn trim(&self, _shard: Shard, _up_to: Position) -> Result<(), Error> {
-                Err(Error::Unavailable("not yet".into()))
-            }
+    async fn append(&self, shard: Shard, block: Block) -> Result<Position, Error> {
+        let position = self.append_now(shard, &block.encode_to_vec())?;
+        self.acknowledged(shard, position).await?;
+        Ok(position)
+    }
+
+    async fn read(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error> {
+        let log = Arc::clone(self.shard(shard)?);
+        blocking(move || log.view().read(from.0, max_bytes)).await
+    }
+
+    async fn wait(&self, shard: Shard, from: Position, patience: Duration) -> Result<bool, Error> {
+        let log = self.shard(shard)?;
+        if log.view().holds(from.0)? {
+            return Ok(true);
         }
-    };
+        let grown = async {
+            tokio::time::sleep(READER_REST).await;
+            log.grown(log.opened_at.max(from.0)).await;
+        };
+        Ok(tokio::time::timeout(patience, grown).await.is_ok() || log.view().holds(from.0)?)
+    }
+
+    async fn bounds(&self, shard: Shard) -> Result<Bounds, Error> {
+        Ok(self.shard(shard)?.view().bounds())
+    }
+
+    async fn trim(&self, shard: Shard, up_to: Position) -> Result<(), Error> {
+        let log = Arc::clone(self.shard(shard)?);
+        blocking(move || log.trim(up_to.0)).await
+    }
 }
-skeleton!(LocalLog);
-skeleton!(LocalLogReader);
-skeleton!(crate::JetStreamLog);
+
+fn no_such_shard(shard: Shard, shards: Shard) -> Error {
+    Error::Incompatible(format!("shard {shard} was asked for; there are {shards}, counted from 0"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,10 +33,7 @@ pub fn mint_session_id(shard: Shard, shards: Shard) -> Uuid {
 pub fn subject(target: &str, shard: Shard, session_id: &Uuid) -> String {
     let token: String = match target {
         "" => "_".to_owned(),
-        name => name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
-            .collect(),
+        name => name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).collect(),
     };
     format!("hansard.v1.{token}.{shard}.{session_id}")
 }

@@ -1,0 +1,191 @@
+//! What lies where in a log folder, and the small files in it.
+//!
+//! ```text
+//! meta                 format version and number of shards, as text
+//! node                 the folder's identity, a UUID
+//! lock                 held by the one writer
+//! shard-0000/          one per shard
+//!   <base>.seg         records from position <base> on (20 digits)
+//!   trimmed            the position before which everything was let go
+//!   trim-request       the same, asked for by a reader in another process
+//! ```
+//!
+//! Invariant: a small file is replaced whole and is on the disk before its caller goes on.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::{Error, Shard};
+
+/// Positions grow without a hole within one opening of the log by a writer. Each opening begins a new run of positions at a
+/// multiple of this, further on than anything that was handed out before: so positions that a power cut took from the
+/// log, or that belong to a folder since deleted, are never used again for other blocks.
+const RUN: u64 = 1 << 30;
+
+const TRIMMED: &str = "trimmed";
+const TRIM_REQUEST: &str = "trim-request";
+
+/// A segment file: records from `base` to `base + length`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) base: u64,
+    pub(super) length: u64,
+}
+
+impl Segment {
+    pub(super) fn end(&self) -> u64 {
+        self.base + self.length
+    }
+
+    /// Whether a run of positions begins here, so that what comes before may end anywhere.
+    pub(super) fn begins_run(&self) -> bool {
+        self.base.is_multiple_of(RUN)
+    }
+}
+
+/// Where the next run of positions begins: after `end`, the end of what there is, with a run to spare for what
+/// a power cut may have taken, and after the runs of any folder that was deleted, by the clock (one run a second).
+pub(super) fn next_run(end: u64, unix_millis: u64) -> u64 {
+    let by_clock = (unix_millis / 1000).saturating_mul(RUN);
+    let by_end = (end / RUN + 2).saturating_mul(RUN);
+    by_clock.max(by_end)
+}
+
+pub(super) fn segment_path(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}.seg"))
+}
+
+pub(super) fn shard_dir(path: &Path, shard: Shard) -> PathBuf {
+    path.join(format!("shard-{shard:04}"))
+}
+
+/// The segments of a shard in order, with the lengths that the files have now.
+pub(super) fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {
+    let mut bases = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| failed("read", dir, &e))? {
+        let name = entry.map_err(|e| failed("read", dir, &e))?.file_name();
+        bases.extend(name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok()));
+    }
+    bases.sort_unstable();
+    // Lengths after all names: a segment that has a successor does not grow any more.
+    let mut found = Vec::with_capacity(bases.len());
+    for base in bases {
+        let path = segment_path(dir, base);
+        match fs::metadata(&path) {
+            Ok(metadata) => found.push(Segment { base, length: metadata.len() }),
+            // Trimmed meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed("read", &path, &e)),
+        }
+    }
+    Ok(found)
+}
+
+/// The position before which everything was let go; 0 when nothing was.
+pub(super) fn trimmed(dir: &Path) -> Result<u64, Error> {
+    read_position(&dir.join(TRIMMED))
+}
+
+pub(super) fn set_trimmed(dir: &Path, mark: u64) -> Result<(), Error> {
+    replace(dir, TRIMMED, &format!("{mark}\n"))
+}
+
+/// The position that a reader in another process asked to trim up to.
+pub(super) fn trim_request(dir: &Path) -> Result<u64, Error> {
+    read_position(&dir.join(TRIM_REQUEST))
+}
+
+pub(super) fn set_trim_request(dir: &Path, mark: u64) -> Result<(), Error> {
+    replace(dir, TRIM_REQUEST, &format!("{mark}\n"))
+}
+
+fn read_position(path: &Path) -> Result<u64, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|_| {
+            Error::Incompatible(format!("{} does not hold a position; move it aside to go on", path.display()))
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(failed("read", path, &e)),
+    }
+}
+
+/// Reads the number of shards. None when there is no log yet.
+pub(super) fn read_meta(path: &Path) -> Result<Option<Shard>, Error> {
+    let file = path.join("meta");
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed("read", &file, &e)),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some("hansard event log 1") {
+        return Err(Error::Incompatible(format!("{} is not of a log that this version reads", file.display())));
+    }
+    let shards = lines.next().and_then(|line| line.strip_prefix("shards ")).and_then(|n| n.parse().ok());
+    match shards {
+        Some(shards) if shards > 0 => Ok(Some(shards)),
+        _ => Err(Error::Incompatible(format!("{} does not say the number of shards", file.display()))),
+    }
+}
+
+pub(super) fn write_meta(path: &Path, shards: Shard) -> Result<(), Error> {
+    replace(path, "meta", &format!("hansard event log 1\nshards {shards}\n"))
+}
+
+/// The folder's identity, made up when it has none yet.
+pub(super) fn node(path: &Path) -> Result<String, Error> {
+    let file = path.join("node");
+    match fs::read_to_string(&file) {
+        Ok(text) => match Uuid::parse_str(text.trim()) {
+            Ok(node) => Ok(node.to_string()),
+            Err(_) => Err(Error::Incompatible(format!("{} does not hold a UUID", file.display()))),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let node = Uuid::now_v7().to_string();
+            replace(path, "node", &format!("{node}\n"))?;
+            Ok(node)
+        }
+        Err(e) => Err(failed("read", &file, &e)),
+    }
+}
+
+/// Takes the folder over for writing, for as long as the file is held.
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
+    let file = path.join("lock");
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(&file).map_err(|e| failed("open", &file, &e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(path.display().to_string())),
+        Err(fs::TryLockError::Error(e)) => Err(failed("lock", &file, &e)),
+    }
+}
+
+pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let new = dir.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        fs::rename(&new, dir.join(name))?;
+        sync_dir(dir)
+    };
+    write().map_err(|e| failed("write", &dir.join(name), &e))
+}
+
+/// Puts the names in a folder on the disk.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// An I/O error as one of ours: no space is [`Error::Full`], all else [`Error::Unavailable`].
+pub(super) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
+    let text = format!("cannot {verb} {}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full(text),
+        _ => Error::Unavailable(text),
+    }
+}
