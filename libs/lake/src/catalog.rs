@@ -11,6 +11,9 @@ mod sqlite;
 
 pub use sqlite::SqliteCatalog;
 
+#[cfg(test)]
+mod contract;
+
 /// The trust that a recorder holds in one shard: taking the shard again ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(pub u64);
@@ -62,7 +65,8 @@ pub struct FileEntry {
     pub min_at: i64,
     /// Latest value of the table's time column, UTC nanoseconds.
     pub max_at: i64,
-    /// Index rows that belong to this file.
+    /// Index rows that belong to this file. Written with a commit, used by the catalog's filters; empty in what a
+    /// catalog returns.
     pub index: FileIndex,
 }
 
@@ -152,11 +156,16 @@ pub trait Catalog: Send + Sync + 'static {
     /// Takes a shard over, ends the former holder's epoch.
     async fn take_shard(&self, shard: u16, holder: &str) -> Result<ShardHold, Error>;
 
-    /// Adds a flush. [`Error::Fenced`] when the shard has another holder by now or the watermark is not `from`.
+    /// Adds a flush. [`Error::Fenced`] when the shard has another holder by now, [`Error::Discontinuous`] when the
+    /// watermark is not `from`; nothing changes then.
     async fn commit(&self, commit: Commit) -> Result<(), Error>;
 
     /// Swaps files. [`Error::Conflict`] when one of the replaced is no longer in the lake; nothing changes then.
     async fn compact(&self, compaction: Compaction) -> Result<(), Error>;
+
+    /// All files of every window (table, target, hour) that holds one below `level`, ordered by window and path: what
+    /// a compaction looks at.
+    async fn windows_below(&self, level: u8) -> Result<Vec<FileEntry>, Error>;
 
     /// One consistent view.
     async fn snapshot(&self, filter: &FileFilter) -> Result<Snapshot, Error>;
@@ -191,8 +200,8 @@ pub enum Error {
         /// Of the commit.
         from: u64,
     },
-    /// A file to be replaced is not in the lake.
-    #[error("{0} is no longer in the lake")]
+    /// A file to be replaced is not in the lake, or one to be added is there already.
+    #[error("{0} is not in the lake as expected: another process changed it meanwhile")]
     Conflict(String),
     /// The catalog cannot be read or written.
     #[error("the catalog at {place} does not answer")]

@@ -1,1 +1,245 @@
 //! Rows to Parquet files.
+//!
+//! Invariants: a file's rows are sorted by [`Table::sort_columns`] and lie in one window; the entry that comes back
+//! tells what a reader prunes by; a file that could not be finished leaves nothing under its path. Everything here
+//! blocks its thread: call it from a blocking one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::TimestampNanosecondType;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use hansard_schemas::lake::Table;
+
+use crate::catalog::{FileEntry, FileIndex, RelationSpan};
+use crate::durable::{Durable, Staged};
+use crate::layout::{self, FlushId, Window};
+use crate::projection::Rows;
+use crate::{Error, Lake};
+
+mod properties;
+
+/// Rows handed to the encoder at a time: row groups are bounded in bytes between two such slices.
+const SLICE: usize = 1024;
+
+/// Writes the rows of one flush: one file for each table, target and hour that has any.
+pub fn write_rows(lake: &Lake, rows: &Rows, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
+    let mut files = Vec::new();
+    for table in Table::ALL {
+        for (window, batch) in by_window(table, &rows.batch(table))? {
+            let id = layout::flush_file(flush, &window);
+            let mut writer = FileWriter::create(lake, window, id, 0)?;
+            writer.write(&batch)?;
+            files.push(writer.finish()?);
+        }
+    }
+    Ok(files)
+}
+
+/// Cuts sorted rows into windows; within each the order stays.
+fn by_window(table: Table, batch: &RecordBatch) -> Result<Vec<(Window, RecordBatch)>, Error> {
+    let path = table.name();
+    let targets = texts(path, batch, "target")?;
+    let times = times(path, batch, table.time_column())?;
+    let mut windows: BTreeMap<(&str, i64), Vec<u32>> = BTreeMap::new();
+    for (row, at) in (0u32..).zip(times.values().iter()) {
+        let target = targets.value(row as usize);
+        windows.entry((target, layout::hour_of(*at))).or_default().push(row);
+    }
+    let mut parts = Vec::with_capacity(windows.len());
+    for ((target, hour), rows) in windows {
+        let window = Window { table, target: target.to_owned(), hour };
+        let part = if rows.len() == batch.num_rows() {
+            batch.clone()
+        } else {
+            let rows = UInt32Array::from(rows);
+            let columns = batch.columns().iter().map(|column| take(column, &rows, None));
+            columns
+                .collect::<Result<Vec<ArrayRef>, _>>()
+                .and_then(|columns| RecordBatch::try_new(batch.schema(), columns))
+                .map_err(|error| Error::Format { path: path.to_owned(), reason: error.to_string() })?
+        };
+        parts.push((window, part));
+    }
+    Ok(parts)
+}
+
+/// A file in the making.
+pub struct FileWriter {
+    durable: Arc<Durable>,
+    parquet: ArrowWriter<Hashed>,
+    window: Window,
+    path: String,
+    level: u8,
+    rows: u64,
+    span: Option<(i64, i64)>,
+    sessions: BTreeSet<Uuid>,
+    /// Operations and times of each relation.
+    relations: HashMap<String, HashMap<String, (i64, i64)>>,
+}
+
+impl FileWriter {
+    /// Begins the file `id` of `window`.
+    pub fn create(lake: &Lake, window: Window, id: Uuid, level: u8) -> Result<FileWriter, Error> {
+        let durable = Arc::clone(lake.durable()?);
+        let path = layout::path(&window, id, level);
+        let target = Hashed { staged: durable.stage()?, hash: Sha256::new(), bytes: 0 };
+        let properties = properties::of(window.table, level);
+        let parquet = ArrowWriter::try_new(target, window.table.schema(), Some(properties))
+            .map_err(|error| parquet_error(&path, error))?;
+        let (sessions, relations) = (BTreeSet::new(), HashMap::new());
+        Ok(FileWriter { durable, parquet, window, path, level, rows: 0, span: None, sessions, relations })
+    }
+
+    /// Adds rows that follow those before in the table's order.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let length = SLICE.min(batch.num_rows() - start);
+            self.parquet.write(&batch.slice(start, length)).map_err(|error| parquet_error(&self.path, error))?;
+            start += length;
+        }
+        self.rows += batch.num_rows() as u64;
+        self.index(batch)
+    }
+
+    /// Makes the file durable under its path. It is no part of the lake until the catalog says so.
+    pub fn finish(self) -> Result<FileEntry, Error> {
+        let path = self.path;
+        let target = self.parquet.into_inner().map_err(|error| parquet_error(&path, error))?;
+        let (sha256, bytes) = (hex::encode(target.hash.finalize()), target.bytes);
+        self.durable.publish(target.staged, &path)?;
+        let (min_at, max_at) = self.span.unwrap_or((self.window.hour, self.window.hour));
+        let mut relations: Vec<RelationSpan> = Vec::new();
+        for (relation, operations) in self.relations {
+            for (operation, (min_at, max_at)) in operations {
+                relations.push(RelationSpan { relation: relation.clone(), operation, min_at, max_at });
+            }
+        }
+        relations.sort_by(|a, b| (&a.relation, &a.operation).cmp(&(&b.relation, &b.operation)));
+        Ok(FileEntry {
+            path,
+            table: self.window.table,
+            target: self.window.target,
+            hour: self.window.hour,
+            level: self.level,
+            rows: self.rows,
+            bytes,
+            sha256,
+            min_at,
+            max_at,
+            index: FileIndex { relations, sessions: self.sessions.into_iter().collect() },
+        })
+    }
+
+    /// Notes what the catalog will be asked for.
+    fn index(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let times = times(&self.path, batch, self.window.table.time_column())?;
+        for at in times.values() {
+            widen(&mut self.span, *at);
+        }
+        let mut last = "";
+        for session in texts(&self.path, batch, "session_id")?.iter().flatten() {
+            if session != last {
+                let id = Uuid::parse_str(session).map_err(|error| Error::Format {
+                    path: self.path.clone(),
+                    reason: format!("session id {session:?}: {error}"),
+                })?;
+                self.sessions.insert(id);
+                last = session;
+            }
+        }
+        if self.window.table == Table::Touches {
+            let relations = texts(&self.path, batch, "relation")?;
+            let operations = texts(&self.path, batch, "operation")?;
+            for ((relation, operation), at) in
+                relations.iter().flatten().zip(operations.iter().flatten()).zip(times.values())
+            {
+                // Rows are sorted by relation and operation: the look-ups hit, the copies are rare.
+                if !self.relations.contains_key(relation) {
+                    self.relations.insert(relation.to_owned(), HashMap::new());
+                }
+                let spans = self.relations.get_mut(relation).expect("inserted above");
+                match spans.get_mut(operation) {
+                    Some(span) => *span = (span.0.min(*at), span.1.max(*at)),
+                    None => {
+                        spans.insert(operation.to_owned(), (*at, *at));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn widen(span: &mut Option<(i64, i64)>, at: i64) {
+    *span = Some(span.map_or((at, at), |(min, max)| (min.min(at), max.max(at))));
+}
+
+fn column<'a>(path: &str, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| Error::Format { path: path.to_owned(), reason: format!("it has no column {name}") })
+}
+
+fn texts<'a>(path: &str, batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, Error> {
+    column(path, batch, name)?
+        .as_string_opt()
+        .ok_or_else(|| Error::Format { path: path.to_owned(), reason: format!("column {name} is not text") })
+}
+
+fn times<'a>(
+    path: &str,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a arrow::array::PrimitiveArray<TimestampNanosecondType>, Error> {
+    column(path, batch, name)?
+        .as_primitive_opt()
+        .filter(|times: &&arrow::array::PrimitiveArray<TimestampNanosecondType>| times.null_count() == 0)
+        .ok_or_else(|| Error::Format {
+            path: path.to_owned(),
+            reason: format!("column {name} is not a full column of times"),
+        })
+}
+
+/// Parquet wraps what the file system said: a full disk must stay recognisable.
+pub(crate) fn parquet_error(path: &str, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => Error::file(path, "written", *source),
+            Err(source) => Error::Format { path: path.to_owned(), reason: source.to_string() },
+        },
+        other => Error::Format { path: path.to_owned(), reason: other.to_string() },
+    }
+}
+
+/// Writes through to the staged file, and hashes and counts on the way.
+struct Hashed {
+    staged: Staged,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.staged.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.staged.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;
