@@ -1,0 +1,255 @@
+//! From a question to its answer.
+//!
+//! Invariants: a question reads one moment of the record, through all its tables; it changes nothing; memory, rows and
+//! time are bounded, and reaching a bound is said. What a question does is the same whether it came as SQL or through
+//! [`crate::questions`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+use hansard_event_log::EventLog;
+use hansard_lake::Lake;
+use hansard_schemas::lake::Table;
+
+use crate::table::{LakeTable, STORE};
+use crate::view::View;
+use crate::{Answer, Error, functions, guard, pruning, view};
+
+const MIB: usize = 1024 * 1024;
+
+/// The catalog and the schema that the lake's tables are in, in SQL.
+const CATALOG: &str = "hansard";
+const SCHEMA: &str = "public";
+
+/// What one question may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Bytes of memory that one query may hold, answer included.
+    pub memory_limit: usize,
+    /// Rows that an answer holds at most; more are cut, and the answer says so.
+    pub row_limit: usize,
+    /// How long one query may take.
+    pub timeout: Duration,
+    /// Bytes of the event log above the lake's watermarks that one query reads at most.
+    pub hot_limit_bytes: u64,
+    /// How many threads' work one query is cut into.
+    pub target_partitions: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            memory_limit: 512 * MIB,
+            row_limit: 100_000,
+            timeout: Duration::from_secs(60),
+            hot_limit_bytes: 256 * MIB as u64,
+            target_partitions: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),
+        }
+    }
+}
+
+/// Answers questions about the record. Cheap to share: put it in an `Arc`.
+pub struct Engine {
+    lake: Arc<Lake>,
+    log: Option<Arc<dyn EventLog>>,
+    options: EngineOptions,
+    runtime: RuntimeEnv,
+    base: SessionState,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("lake", &self.lake).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Without a log, answers know the lake alone: what was not flushed is missing, and open sessions show what was
+    /// known of them at the last flush.
+    pub fn new(lake: Arc<Lake>, log: Option<Arc<dyn EventLog>>, options: EngineOptions) -> Engine {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build()
+            .expect("without a disk nothing is opened");
+        let url = ObjectStoreUrl::parse(STORE).expect("a constant that parses");
+        runtime.register_object_store(url.as_ref(), Arc::clone(&lake.store));
+        let mut config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false)
+            .with_target_partitions(options.target_partitions.max(1));
+        config.options_mut().execution.time_zone = Some("+00:00".to_owned());
+        config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
+        config.options_mut().execution.parquet.reorder_filters = true;
+        let base = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        Engine { lake, log, options, runtime, base }
+    }
+
+    /// What a question may take.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// The lake that is asked.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Answers one statement that reads: SELECT, EXPLAIN, SHOW or DESCRIBE.
+    pub async fn sql(&self, sql: &str) -> Result<Answer, Error> {
+        self.ask(sql, Vec::new()).await
+    }
+
+    /// As [`Engine::sql`], with values for `$1`, `$2`, ...
+    pub(crate) async fn ask(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let limit = self.options.timeout;
+        let outcome = match tokio::time::timeout(limit, self.answer(sql, &values)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Timeout { limit }),
+        };
+        let result = outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+        metrics::counter!("hansard_queries_total", "result" => result).increment(1);
+        metrics::histogram!("hansard_query_seconds").record(began.elapsed().as_secs_f64());
+        let (schema, batches, truncated) = outcome?;
+        Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+    }
+
+    async fn answer(&self, sql: &str, values: &[ScalarValue]) -> Result<(SchemaRef, Vec<RecordBatch>, bool), Error> {
+        let statement = guard::parse(sql)?;
+        let mut attempt = 1;
+        loop {
+            match Box::pin(self.attempt(statement.clone(), values)).await {
+                // A compaction took a file away that the view still named: the next view names its successor.
+                Err(error) if is_gone(&error) && attempt < view::ATTEMPTS => attempt += 1,
+                Err(error) if is_gone(&error) => return Err(Error::Unsettled { attempts: attempt }),
+                outcome => return outcome.map_err(|error| self.explain(error)),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        statement: datafusion::sql::parser::Statement,
+        values: &[ScalarValue],
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, bool), DataFusionError> {
+        let view = Arc::new(View::default());
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(self.options.memory_limit));
+        let state = self.new_session(&view, Arc::clone(&pool))?;
+        let mut plan = state.statement_to_plan(statement).await?;
+        guard::verify(&plan).map_err(external)?;
+        if !values.is_empty() {
+            plan = plan.with_param_values(ParamValues::from(values.to_vec()))?;
+        }
+        let plan = state.optimize(&plan)?;
+        view.take(&*self.lake.catalog, self.log.as_deref(), &pruning::scans(&plan), self.options.hot_limit_bytes)
+            .await
+            .map_err(external)?;
+        let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
+        self.collect(physical, &state, &pool).await
+    }
+
+    async fn collect(
+        &self,
+        physical: Arc<dyn ExecutionPlan>,
+        state: &SessionState,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, bool), DataFusionError> {
+        let schema = physical.schema();
+        let mut stream = execute_stream(physical, state.task_ctx())?;
+        let reserved = MemoryConsumer::new("answer").register(pool);
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            reserved.try_grow(batch.get_array_memory_size())?;
+            let room = self.options.row_limit - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                return Ok((schema, batches, true));
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        Ok((schema, batches, false))
+    }
+
+    /// A session of its own for every question: its tables are bound to its view, its memory is its own.
+    fn new_session(&self, view: &Arc<View>, pool: Arc<dyn MemoryPool>) -> Result<SessionState, DataFusionError> {
+        let tables = MemorySchemaProvider::new();
+        for table in Table::ALL {
+            tables.register_table(table.name().to_owned(), Arc::new(LakeTable::new(table, Arc::clone(view))))?;
+        }
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, Arc::new(tables))?;
+        let catalogs = MemoryCatalogProviderList::new();
+        datafusion::catalog::CatalogProviderList::register_catalog(&catalogs, CATALOG.to_owned(), Arc::new(catalog));
+        let runtime = RuntimeEnv { memory_pool: pool, ..self.runtime.clone() };
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_runtime_env(Arc::new(runtime))
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        functions::register(&mut state, view);
+        Ok(state)
+    }
+
+    fn explain(&self, error: DataFusionError) -> Error {
+        explain(error, self.options.memory_limit)
+    }
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A file that the view named is not in the store.
+fn is_gone(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ObjectStore(error) => matches!(**error, object_store::Error::NotFound { .. }),
+        DataFusionError::ParquetError(error) => error.to_string().contains("not found"),
+        _ => false,
+    }
+}
+
+/// DataFusion's error as ours. What it says about the asker's SQL is kept; what it says about itself is not.
+pub(crate) fn explain(error: DataFusionError, memory_limit: usize) -> Error {
+    let text = |error: &DataFusionError| {
+        let text = error.strip_backtrace();
+        let text = text.split_once("\n\nBug report").map_or(text.as_str(), |(text, _)| text);
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    let error = match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(error) => return *error,
+            Err(other) => DataFusionError::External(other),
+        },
+        other => other,
+    };
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => Error::Memory { limit: memory_limit.div_ceil(MIB) },
+        root @ (DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_)) => {
+            Error::Lake(text(root))
+        }
+        root @ DataFusionError::Internal(_) => Error::Internal(text(root)),
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            // Wrapped in a context: its kind cannot be moved out, its sentence can.
+            Some(error) => Error::Invalid(error.to_string()),
+            None => Error::Internal(inner.to_string()),
+        },
+        _ => Error::Invalid(text(&error)),
+    }
+}

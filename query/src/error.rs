@@ -1,0 +1,132 @@
+//! Why a question got no answer.
+//!
+//! Invariant: the text of an error is one line that a person can act on; causes inside are in `source`.
+
+use std::time::Duration;
+
+use hansard_lake::{catalog, projection};
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The question itself is wrong: its syntax, a name in it, an argument, a value that cannot be computed.
+    #[error("{0}")]
+    Invalid(String),
+    /// It would change something, or leave the record.
+    #[error("the record is read-only: {0} is refused; ask with SELECT, EXPLAIN, SHOW or DESCRIBE")]
+    ReadOnly(String),
+    /// Nothing is known under that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// It needs more memory than a question may take.
+    #[error(
+        "the query needs more than the {limit} MiB of memory that one query may take; narrow it by time, target or session, or raise query.memory_limit"
+    )]
+    Memory {
+        /// MiB.
+        limit: usize,
+    },
+    /// It took too long.
+    #[error("the query took longer than {} s; narrow it by time, target or session, or raise query.timeout", .limit.as_secs_f64())]
+    Timeout {
+        /// The limit in force.
+        limit: Duration,
+    },
+    /// More lies in the event log, not yet in the lake, than a question may read.
+    #[error(
+        "the event log holds {found} MiB that are not in the lake yet, more than the {limit} MiB that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
+    )]
+    HotTail {
+        /// MiB, at least.
+        found: u64,
+        /// MiB.
+        limit: u64,
+    },
+    /// The log ends before the lake's watermark: it is not the log that this lake was recorded from, or it lost its end.
+    #[error(
+        "shard {shard} of the event log ends at {end}, the lake holds it up to {watermark}: this is not the log that the lake was recorded from, or its end was lost"
+    )]
+    LogBehind {
+        /// The shard.
+        shard: u16,
+        /// The log's end.
+        end: u64,
+        /// The lake's watermark.
+        watermark: u64,
+    },
+    /// The record moved on faster than a view of it could be taken, again and again.
+    #[error("the record kept moving while it was read ({attempts} attempts); ask again")]
+    Unsettled {
+        /// Attempts.
+        attempts: u32,
+    },
+    /// The catalog does not answer.
+    #[error("the lake's catalog cannot be read: {0}")]
+    Catalog(#[from] catalog::Error),
+    /// The event log does not answer.
+    #[error("the live end of the record cannot be read: {0}")]
+    Log(#[from] hansard_event_log::Error),
+    /// Saved states in the catalog cannot be used.
+    #[error("the lake's catalog holds what this version cannot read: {0}")]
+    Projection(#[from] projection::Error),
+    /// A file of the lake cannot be read.
+    #[error("a file of the lake cannot be read: {0}")]
+    Lake(String),
+    /// A fault of our own.
+    #[error("the query engine failed: {0}")]
+    Internal(String),
+}
+
+/// The closed set of kinds that edges (HTTP status, exit code, metric label) tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The question is wrong.
+    Invalid,
+    /// It would change something.
+    ReadOnly,
+    /// Nothing under that name.
+    NotFound,
+    /// A limit was reached that a narrower question keeps.
+    TooLarge,
+    /// It took too long.
+    Timeout,
+    /// The log, the catalog or the lake's store cannot be read now.
+    Unavailable,
+    /// A fault of our own.
+    Internal,
+}
+
+impl ErrorKind {
+    /// One word: a metric label, and the code in HTTP bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::ReadOnly => "read_only",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::TooLarge => "too_large",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Internal => "internal",
+        }
+    }
+}
+
+impl Error {
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Invalid(_) => ErrorKind::Invalid,
+            Error::ReadOnly(_) => ErrorKind::ReadOnly,
+            Error::NotFound(_) => ErrorKind::NotFound,
+            Error::Memory { .. } | Error::HotTail { .. } => ErrorKind::TooLarge,
+            Error::Timeout { .. } => ErrorKind::Timeout,
+            Error::LogBehind { .. }
+            | Error::Unsettled { .. }
+            | Error::Catalog(_)
+            | Error::Log(_)
+            | Error::Projection(_)
+            | Error::Lake(_) => ErrorKind::Unavailable,
+            Error::Internal(_) => ErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! One cell as JSON, the form that all textual formats share.
+
+use arrow::array::{Array, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, StringViewArray, StructArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use serde_json::{Number, Value};
+
+use crate::moment::rfc3339;
+
+/// The cell at `row`. Numbers that JSON cannot write (NaN, infinities) are texts.
+pub(super) fn value(array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match array.data_type() {
+        DataType::Null => Value::Null,
+        DataType::Boolean => array.as_any().downcast_ref::<BooleanArray>().map_or(Value::Null, |a| a.value(row).into()),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float32 => float(f64::from(array.as_primitive::<Float32Type>().value(row))),
+        DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Utf8View => {
+            array.as_any().downcast_ref::<StringViewArray>().map_or(Value::Null, |a| a.value(row).into())
+        }
+        DataType::Binary => bytes(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => bytes(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => bytes(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) => bytes(array.as_fixed_size_binary().value(row)),
+        DataType::Timestamp(unit, _) => {
+            let (ticks, factor) = match unit {
+                TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().value(row), 1_000_000_000),
+                TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().value(row), 1_000_000),
+                TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000),
+                TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().value(row), 1),
+            };
+            ticks.checked_mul(factor).map_or_else(|| text(array, row), |at| rfc3339(at).into())
+        }
+        DataType::Date32 => {
+            let days = i64::from(array.as_primitive::<Date32Type>().value(row));
+            match days.checked_mul(86_400_000_000_000) {
+                Some(at) => rfc3339(at).chars().take(10).collect::<String>().into(),
+                None => text(array, row),
+            }
+        }
+        DataType::List(_) => list(array.as_list::<i32>(), row),
+        DataType::LargeList(_) => list(array.as_list::<i64>(), row),
+        DataType::Struct(_) => object(array.as_struct(), row),
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            match dictionary.normalized_keys().get(row) {
+                Some(key) => value(dictionary.values().as_ref(), *key),
+                None => Value::Null,
+            }
+        }
+        _ => text(array, row),
+    }
+}
+
+/// The cell as the textual formats print it; `None` for null.
+pub(super) fn printed(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn list<O: OffsetSizeTrait>(array: &GenericListArray<O>, row: usize) -> Value {
+    let items = array.value(row);
+    (0..items.len()).map(|item| value(items.as_ref(), item)).collect()
+}
+
+fn object(array: &StructArray, row: usize) -> Value {
+    let fields = array.fields().iter().zip(array.columns());
+    Value::Object(fields.map(|(field, column)| (field.name().clone(), value(column.as_ref(), row))).collect())
+}
+
+fn float(number: f64) -> Value {
+    Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
+}
+
+fn bytes(bytes: &[u8]) -> Value {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::with_capacity(2 + 2 * bytes.len());
+    out.push_str("\\x");
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    Value::String(out)
+}
+
+fn text(array: &dyn Array, row: usize) -> Value {
+    let options = FormatOptions::default();
+    match ArrayFormatter::try_new(array, &options) {
+        Ok(formatter) => Value::String(formatter.value(row).to_string()),
+        Err(_) => Value::Null,
+    }
+}

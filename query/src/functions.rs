@@ -1,0 +1,164 @@
+//! The table functions: `who_touched` and `session_steps`.
+//!
+//! Invariant: they are views over the lake's tables, nothing more; so they see the same moment, prune the same way
+//! and can be joined, filtered and explained like any table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
+use datafusion::prelude::{col, ident, lit};
+use hansard_schemas::lake::Table;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::moment::Moment;
+use crate::table::LakeTable;
+use crate::view::View;
+
+/// Makes the functions known to a session.
+pub(crate) fn register(state: &mut SessionState, view: &Arc<View>) {
+    state.register_udtf("who_touched", Arc::new(WhoTouched(Arc::clone(view))));
+    state.register_udtf("session_steps", Arc::new(SessionSteps(Arc::clone(view))));
+}
+
+/// `who_touched(relation, from, to [, operation])`: the columns of `touches` and the statement's `sql`, of the statements
+/// that began in `[from, to)` and touched the relation, in the order of time. Rolled-back ones are there, and say so.
+///
+/// A relation without a dot is in `public`. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
+/// in `to` with less than full precision includes its own last unit: up to `'2026-11-22'` means to the end of that day.
+#[derive(Debug)]
+struct WhoTouched(Arc<View>);
+
+impl TableFunctionImpl for WhoTouched {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        const USAGE: &str = "who_touched(relation, from, to [, operation])";
+        let (relation, from, to, operation) = match args.exprs() {
+            [relation, from, to] => (relation, from, to, None),
+            [relation, from, to, operation] => (relation, from, to, Some(operation)),
+            _ => return Err(wrong(USAGE, "takes three or four arguments")),
+        };
+        let relation = qualified(&text(relation, USAGE)?);
+        let from = bound(from, USAGE, |moment| moment.from)?;
+        let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
+        let operation = operation.map(|operation| text(operation, USAGE)).transpose()?;
+
+        let mut touches = scan(Table::Touches, &self.0)?.filter(col("relation").eq(lit(relation)))?;
+        let mut statements = scan(Table::Statements, &self.0)?;
+        if let Some(operation) = operation {
+            touches = touches.filter(col("operation").eq(lit(operation)))?;
+        }
+        // A touch's `at` is its statement's `started_at`: the bounds prune both.
+        if let Some(from) = from {
+            touches = touches.filter(col("at").gt_eq(instant(from)))?;
+            statements = statements.filter(col("started_at").gt_eq(instant(from)))?;
+        }
+        if let Some(to) = to {
+            touches = touches.filter(col("at").lt(instant(to)))?;
+            statements = statements.filter(col("started_at").lt(instant(to)))?;
+        }
+        let mut columns: Vec<Expr> =
+            Table::Touches.schema().fields().iter().map(|field| from_table("touches", field.name())).collect();
+        columns.push(from_table("statements", "sql"));
+        let key = ["session_id", "statement_no"];
+        let keys = |table: &str| key.map(|name| Column::new(Some(table.to_owned()), name)).to_vec();
+        let plan = touches
+            .join(statements.build()?, JoinType::Left, (keys("touches"), keys("statements")), None)?
+            .project(columns)?
+            .sort(["at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
+        Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+    }
+}
+
+/// `session_steps(session_id)`: a session's statements as steps, in order.
+#[derive(Debug)]
+struct SessionSteps(Arc<View>);
+
+impl TableFunctionImpl for SessionSteps {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        const USAGE: &str = "session_steps(session_id)";
+        let [session] = args.exprs() else {
+            return Err(wrong(USAGE, "takes one argument"));
+        };
+        let session = text(session, USAGE)?;
+        let session =
+            Uuid::parse_str(session.trim()).map_err(|_| wrong(USAGE, &format!("'{session}' is not a session id")))?;
+        let nanoseconds = |name| cast(ident(name), DataType::Int64);
+        let plan = scan(Table::Statements, &self.0)?
+            .filter(col("session_id").eq(lit(session.to_string())))?
+            .project([
+                ident("statement_no"),
+                ident("transaction_id"),
+                ident("started_at"),
+                ident("finished_at"),
+                (nanoseconds("finished_at") - nanoseconds("started_at")).alias("duration_ns"),
+                ident("operation"),
+                ident("sql"),
+                ident("parameters"),
+                ident("rows"),
+                ident("sqlstate"),
+                ident("error"),
+                ident("transaction_outcome"),
+                ident("committed_at"),
+                ident("verdict"),
+                ident("first_seq"),
+                ident("last_seq"),
+                ident("truncated"),
+            ])?
+            .sort([ident("statement_no").sort(true, false)])?;
+        Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+    }
+}
+
+/// `public.` in front of a name without a schema.
+pub(crate) fn qualified(relation: &str) -> String {
+    if relation.contains('.') { relation.to_owned() } else { format!("public.{relation}") }
+}
+
+fn scan(table: Table, view: &Arc<View>) -> Result<LogicalPlanBuilder> {
+    LogicalPlanBuilder::scan(table.name(), provider_as_source(Arc::new(LakeTable::new(table, Arc::clone(view)))), None)
+}
+
+/// A column without its table, so that the function's own name can qualify it.
+fn from_table(table: &str, name: &str) -> Expr {
+    Expr::Column(Column::new(Some(table.to_owned()), name)).alias(name)
+}
+
+fn instant(at: i64) -> Expr {
+    lit(ScalarValue::TimestampNanosecond(Some(at), Some("+00:00".into())))
+}
+
+fn text(argument: &Expr, usage: &str) -> Result<String> {
+    match argument {
+        Expr::Literal(value, _) => match value.try_as_str() {
+            Some(Some(text)) => Ok(text.to_owned()),
+            _ => Err(wrong(usage, &format!("{value} is not a text"))),
+        },
+        other => Err(wrong(usage, &format!("{other} is not a constant"))),
+    }
+}
+
+fn bound(argument: &Expr, usage: &str, side: impl Fn(Moment) -> i64) -> Result<Option<i64>> {
+    let Expr::Literal(value, _) = argument else {
+        return Err(wrong(usage, &format!("{argument} is not a constant")));
+    };
+    if value.is_null() {
+        return Ok(None);
+    }
+    if let Some(Some(text)) = value.try_as_str() {
+        let moment = Moment::parse(text).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        return Ok(Some(side(moment)));
+    }
+    match value.cast_to(&hansard_schemas::lake::timestamp()) {
+        Ok(ScalarValue::TimestampNanosecond(Some(at), _)) => Ok(Some(at)),
+        _ => Err(wrong(usage, &format!("{value} is not a time"))),
+    }
+}
+
+fn wrong(usage: &str, reason: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::Invalid(format!("{usage}: {reason}"))))
+}

@@ -1,0 +1,175 @@
+//! From the filters of a plan to what the catalog can prune by.
+//!
+//! Invariant: what is read here only ever narrows the choice of files to those that may hold matching rows; every
+//! filter is applied again to the rows. What is not understood narrows nothing.
+
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use hansard_lake::catalog::FileFilter;
+use hansard_schemas::lake::Table;
+use uuid::Uuid;
+
+use crate::table::LakeTable;
+
+/// The tables of the lake that a plan reads, each with what all its scans agree on.
+pub(crate) fn scans(plan: &LogicalPlan) -> Vec<FileFilter> {
+    let mut found: Vec<FileFilter> = Vec::new();
+    let walk = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(table) = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<LakeTable>()
+        {
+            let filter = filter(table.table(), &scan.filters);
+            match found.iter_mut().find(|other| other.table == filter.table) {
+                Some(other) => *other = union(other, &filter),
+                None => found.push(filter),
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walk.is_ok(), "the closure returns no error");
+    found
+}
+
+/// What a conjunction of filters says that the catalog can use.
+pub(crate) fn filter(table: Table, filters: &[Expr]) -> FileFilter {
+    let mut out = FileFilter { table: Some(table), ..FileFilter::default() };
+    for filter in filters.iter().flat_map(split_conjunction) {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (bare(left), bare(right)) {
+                (Expr::Column(column), Expr::Literal(value, _)) => narrow(&mut out, table, &column.name, *op, value),
+                (Expr::Literal(value, _), Expr::Column(column)) => {
+                    if let Some(op) = op.swap() {
+                        narrow(&mut out, table, &column.name, op, value);
+                    }
+                }
+                _ => {}
+            },
+            Expr::Between(between) if !between.negated => {
+                if let (Expr::Column(column), Expr::Literal(low, _), Expr::Literal(high, _)) =
+                    (bare(&between.expr), bare(&between.low), bare(&between.high))
+                {
+                    narrow(&mut out, table, &column.name, Operator::GtEq, low);
+                    narrow(&mut out, table, &column.name, Operator::LtEq, high);
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => bare(&alias.expr),
+        other => other,
+    }
+}
+
+fn narrow(out: &mut FileFilter, table: Table, column: &str, op: Operator, value: &ScalarValue) {
+    if column == table.time_column() {
+        if let Some(at) = instant(value) {
+            let (from, to) = match op {
+                Operator::Eq => (Some(at), Some(at)),
+                Operator::Gt => (Some(at.saturating_add(1)), None),
+                Operator::GtEq => (Some(at), None),
+                Operator::Lt => (None, Some(at.saturating_sub(1))),
+                Operator::LtEq => (None, Some(at)),
+                _ => (None, None),
+            };
+            out.at_from = out.at_from.max(from);
+            out.at_to = match (out.at_to, to) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        return;
+    }
+    let Some(Some(text)) = value.try_as_str() else { return };
+    if op != Operator::Eq {
+        return;
+    }
+    match column {
+        "target" => out.target = Some(text.to_owned()),
+        "session_id" => out.session_id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text),
+        "relation" if table == Table::Touches => out.relation = Some(text.to_owned()),
+        "operation" if table == Table::Touches => out.operation = Some(text.to_owned()),
+        _ => {}
+    }
+}
+
+fn instant(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::TimestampNanosecond(at, _) => *at,
+        ScalarValue::TimestampMicrosecond(at, _) => at.and_then(|at| at.checked_mul(1_000)),
+        ScalarValue::TimestampMillisecond(at, _) => at.and_then(|at| at.checked_mul(1_000_000)),
+        ScalarValue::TimestampSecond(at, _) => at.and_then(|at| at.checked_mul(1_000_000_000)),
+        _ => None,
+    }
+}
+
+/// What holds for rows that pass either.
+fn union(a: &FileFilter, b: &FileFilter) -> FileFilter {
+    fn same<T: Clone + PartialEq>(a: &Option<T>, b: &Option<T>) -> Option<T> {
+        if a == b { a.clone() } else { None }
+    }
+    FileFilter {
+        table: a.table,
+        at_from: a.at_from.zip(b.at_from).map(|(a, b)| a.min(b)),
+        at_to: a.at_to.zip(b.at_to).map(|(a, b)| a.max(b)),
+        relation: same(&a.relation, &b.relation),
+        operation: same(&a.operation, &b.operation),
+        session_id: same(&a.session_id, &b.session_id),
+        target: same(&a.target, &b.target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    fn at(nanoseconds: i64) -> Expr {
+        lit(ScalarValue::TimestampNanosecond(Some(nanoseconds), Some("+00:00".into())))
+    }
+
+    #[test]
+    fn conjunctions_narrow_and_the_rest_does_not() {
+        let id = Uuid::from_u128(7);
+        let expr = col("relation")
+            .eq(lit("public.rankings"))
+            .and(lit("update").eq(col("operation")))
+            .and(col("at").gt(at(10)))
+            .and(col("at").between(at(5), at(90)))
+            .and(at(80).gt(col("at")))
+            .and(col("session_id").eq(lit(id.to_string())))
+            .and(col("target").eq(lit("a")).or(col("target").eq(lit("b"))));
+        let filter = filter(Table::Touches, &[expr]);
+        assert_eq!((filter.at_from, filter.at_to), (Some(11), Some(79)));
+        assert_eq!(filter.relation.as_deref(), Some("public.rankings"));
+        assert_eq!(filter.operation.as_deref(), Some("update"));
+        assert_eq!(filter.session_id, Some(id));
+        assert_eq!(filter.target, None);
+    }
+
+    #[test]
+    fn columns_of_other_meaning_do_not_prune() {
+        let filter = filter(
+            Table::Statements,
+            &[col("operation").eq(lit("update")), col("committed_at").gt(at(3)), col("target").not_eq(lit("a"))],
+        );
+        assert_eq!((filter.operation, filter.at_from, filter.target), (None, None, None));
+    }
+
+    #[test]
+    fn two_scans_of_one_table_keep_what_they_share() {
+        let a = filter(Table::Touches, &[col("relation").eq(lit("x")), col("at").gt_eq(at(5)), col("at").lt_eq(at(6))]);
+        let b = filter(Table::Touches, &[col("relation").eq(lit("y")), col("at").gt_eq(at(3))]);
+        let both = union(&a, &b);
+        assert_eq!((both.relation, both.at_from, both.at_to), (None, Some(3), None));
+    }
+}
