@@ -1,1 +1,256 @@
-//! SQL analysis: what a statement does, to which relations.
+//! SQL analysis: what each statement of a text does, to which relations.
+//!
+//! Invariants: the text is read by PostgreSQL's own grammar (libpg_query) and by nothing else; what cannot be read is
+//! [`Operation::Opaque`] with the reason, never a guess; no text makes [`analyse`] panic, overflow the stack or run
+//! without bound. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+
+#![warn(missing_docs)]
+
+use std::ops::Range;
+
+mod expression;
+mod nesting;
+mod operation;
+mod query;
+mod search_path;
+#[cfg(test)]
+mod tests;
+mod utility;
+
+pub use operation::Operation;
+pub use search_path::schemas_of_setting;
+
+/// Longest text that is parsed, in bytes; a longer one is opaque.
+pub const MAX_TEXT: usize = 1024 * 1024;
+
+/// Longest statement that gets a fingerprint, in bytes.
+pub const MAX_FINGERPRINT: usize = 64 * 1024;
+
+/// Nesting that any thread's stack has room for.
+const SHALLOW: usize = 64;
+
+/// Stack of the thread that takes what nests deeper, in bytes: several times what [`nesting::MAX`] levels take in an
+/// unoptimised build.
+const STACK: usize = 64 * 1024 * 1024;
+
+/// Settings of a session that change how a text reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    /// The setting of that name: backslashes in '...' are plain characters.
+    pub standard_conforming_strings: bool,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Dialect { standard_conforming_strings: true }
+    }
+}
+
+/// A text's statements, in order; none when it holds only blanks and comments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Analysis {
+    /// The statements.
+    pub statements: Vec<Statement>,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Where it stands in the text, in bytes, with the comments before it, without blanks around it and semicolons.
+    pub range: Range<usize>,
+    /// What it does.
+    pub operation: Operation,
+    /// Relations that it touches, each once per operation.
+    pub relations: Vec<Relation>,
+    /// Functions that it names, each once, in order of name.
+    pub functions: Vec<Name>,
+    /// What it changes in the session.
+    pub effect: Effect,
+    /// libpg_query's fingerprint: equal for statements that differ in constants only.
+    pub fingerprint: Option<String>,
+    /// Why it, or part of it, could not be understood.
+    pub opaque: Option<String>,
+}
+
+/// A relation, and what is done to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Relation {
+    /// As written.
+    pub name: Name,
+    /// What is done to it.
+    pub operation: Operation,
+    /// Columns that the text names for this operation and certainly mean this relation, in order of name; "*" for all.
+    pub columns: Vec<String>,
+    /// The number in the server's command tag counts rows of this relation.
+    pub counted: bool,
+}
+
+/// The name of a relation or a function, as written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// When the name is qualified.
+    pub schema: Option<String>,
+    /// The name itself.
+    pub name: String,
+}
+
+/// What a statement changes in the session, beside what it does to relations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that the text tells.
+    None,
+    /// A transaction begins.
+    Begin,
+    /// It is committed.
+    Commit {
+        /// And another one begins.
+        chain: bool,
+    },
+    /// It is rolled back.
+    Rollback {
+        /// And another one begins.
+        chain: bool,
+    },
+    /// A savepoint is set.
+    Savepoint(String),
+    /// A savepoint is forgotten.
+    Release(String),
+    /// What was done since a savepoint is rolled back.
+    RollbackTo(String),
+    /// PREPARE TRANSACTION: the transaction leaves the session undecided.
+    PrepareTransaction,
+    /// The schemas that unqualified names are looked up in.
+    SearchPath {
+        /// As written; `None` when it goes back to the session's default.
+        schemas: Option<Vec<String>>,
+        /// Until the end of the transaction only.
+        local: bool,
+    },
+    /// DISCARD ALL, or part of it.
+    Discard {
+        /// Temporary tables go.
+        temporary: bool,
+        /// Settings and prepared statements go too.
+        all: bool,
+    },
+    /// PREPARE: the statement is not run yet.
+    Prepare {
+        /// Its name.
+        name: String,
+        /// What EXECUTE will do.
+        statement: Box<Statement>,
+    },
+    /// EXECUTE of a prepared statement.
+    Execute(String),
+    /// DEALLOCATE of one prepared statement, or of all.
+    Deallocate(Option<String>),
+    /// A temporary relation comes into being.
+    CreateTemporary(String),
+    /// Relations are dropped.
+    Drop(Vec<Name>),
+}
+
+impl Analysis {
+    fn opaque(sql: &str, reason: impl Into<String>) -> Analysis {
+        Analysis {
+            statements: vec![Statement {
+                range: 0..sql.len(),
+                operation: Operation::Opaque,
+                relations: Vec::new(),
+                functions: Vec::new(),
+                effect: Effect::None,
+                fingerprint: None,
+                opaque: Some(reason.into()),
+            }],
+        }
+    }
+
+    /// The text as a whole could not be read: how many statements it holds is not known.
+    pub fn is_opaque(&self) -> bool {
+        matches!(&self.statements[..], [Statement { operation: Operation::Opaque, .. }])
+    }
+}
+
+/// Analyses a text as a session with default settings reads it.
+pub fn analyse(sql: &str) -> Analysis {
+    analyse_as(sql, Dialect::default())
+}
+
+/// Analyses a text as a session with these settings reads it.
+pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
+    if sql.len() > MAX_TEXT {
+        return Analysis::opaque(sql, format!("longer than {MAX_TEXT} bytes"));
+    }
+    if sql.contains('\0') {
+        return Analysis::opaque(sql, "contains a zero byte");
+    }
+    // A level takes two letters at least.
+    let depth = if sql.len() < 2 * SHALLOW { Ok(0) } else { nesting::depth(sql) };
+    // The grammar's bindings assert what they expect of its output. A text that breaks such an assertion is one that
+    // is not understood, and must not take the process along.
+    let parsed = match depth {
+        Err(reason) => return Analysis::opaque(sql, reason),
+        Ok(depth) if depth > nesting::MAX => {
+            return Analysis::opaque(sql, format!("nested deeper than {} levels", nesting::MAX));
+        }
+        Ok(depth) if depth <= SHALLOW => std::panic::catch_unwind(|| parse(sql, dialect)),
+        Ok(_) => std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
+            match thread.spawn_scoped(scope, || parse(sql, dialect)) {
+                Ok(thread) => thread.join(),
+                Err(_) => Ok(Analysis::opaque(sql, "no thread could be started to parse it")),
+            }
+        }),
+    };
+    parsed.unwrap_or_else(|_| Analysis::opaque(sql, "the parser failed on it"))
+}
+
+fn parse(sql: &str, dialect: Dialect) -> Analysis {
+    let options = if dialect.standard_conforming_strings {
+        pg_query::ParserOptions::DEFAULT
+    } else {
+        pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS
+    };
+    let parsed = match pg_query::parse(sql, options) {
+        Ok(parsed) => parsed.protobuf,
+        Err(pg_query::Error::Parse(reason)) => return Analysis::opaque(sql, reason),
+        Err(_) => return Analysis::opaque(sql, "the parser's answer does not decode"),
+    };
+    let mut before = 0;
+    let statements = parsed
+        .stmts
+        .iter()
+        .map(|raw| {
+            let range = range(sql, before, raw);
+            before = range.end;
+            let mut statement = match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
+                Some(node) => utility::statement(node),
+                None => return Analysis::opaque(sql, "the parser gave no tree").statements.remove(0),
+            };
+            let text = &sql[range.clone()];
+            if text.len() <= MAX_FINGERPRINT {
+                statement.fingerprint = pg_query::fingerprint(text, options, 0).ok().map(|fingerprint| fingerprint.hex);
+            }
+            if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
+                inner.range = range.clone();
+                inner.fingerprint.clone_from(&statement.fingerprint);
+            }
+            statement.range = range;
+            statement
+        })
+        .collect();
+    Analysis { statements }
+}
+
+/// Where the statement stands, with the comments before it; the whole text where the parser's numbers do not fit it.
+fn range(sql: &str, before: usize, raw: &pg_query::protobuf::RawStmt) -> Range<usize> {
+    let start = usize::try_from(raw.stmt_location).unwrap_or(0);
+    let end = match usize::try_from(raw.stmt_len) {
+        Ok(0) | Err(_) => sql.len(),
+        Ok(length) => start.saturating_add(length),
+    };
+    let Some(text) = sql.get(before..end) else { return 0..sql.len() };
+    let between = |c: char| c.is_ascii_whitespace() || c == '\x0b' || c == ';';
+    let start = before + (text.len() - text.trim_start_matches(between).len());
+    start..before + text.trim_end_matches(between).len().max(start - before)
+}

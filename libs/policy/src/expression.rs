@@ -1,0 +1,257 @@
+//! Expressions: the queries, functions and columns inside them.
+//!
+//! The list of nodes follows PostgreSQL's own `raw_expression_tree_walker`.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, WindowDef, a_const::Val};
+
+use crate::query::Walk;
+use crate::{Effect, Name, schemas_of_setting};
+
+impl Walk {
+    /// Walks expressions.
+    pub(crate) fn expressions<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Node>) {
+        for node in nodes {
+            if let Some(node) = &node.node {
+                self.expression(node);
+            }
+        }
+    }
+
+    fn expression(&mut self, node: &NodeEnum) {
+        match node {
+            NodeEnum::ColumnRef(column) => self.column_reference(column),
+            NodeEnum::FuncCall(call) => self.call(call),
+            NodeEnum::SubLink(link) => {
+                self.expressions(link.testexpr.as_deref());
+                match link.subselect.as_ref().and_then(|node| node.node.as_ref()) {
+                    Some(query) => self.query(query, false),
+                    None => self.unknown("an empty subquery"),
+                }
+            }
+            NodeEnum::AExpr(operator) => {
+                self.expressions(operator.lexpr.as_deref());
+                self.expressions(operator.rexpr.as_deref());
+            }
+            NodeEnum::BoolExpr(operator) => self.expressions(&operator.args),
+            NodeEnum::TypeCast(cast) => self.expressions(cast.arg.as_deref()),
+            NodeEnum::CollateClause(collate) => self.expressions(collate.arg.as_deref()),
+            NodeEnum::NullTest(test) => self.expressions(test.arg.as_deref()),
+            NodeEnum::BooleanTest(test) => self.expressions(test.arg.as_deref()),
+            NodeEnum::CaseExpr(case) => {
+                self.expressions(case.arg.as_deref());
+                self.expressions(&case.args);
+                self.expressions(case.defresult.as_deref());
+            }
+            NodeEnum::CaseWhen(when) => {
+                self.expressions(when.expr.as_deref());
+                self.expressions(when.result.as_deref());
+            }
+            NodeEnum::CoalesceExpr(coalesce) => self.expressions(&coalesce.args),
+            NodeEnum::MinMaxExpr(minmax) => self.expressions(&minmax.args),
+            NodeEnum::RowExpr(row) => self.expressions(&row.args),
+            NodeEnum::AArrayExpr(array) => self.expressions(&array.elements),
+            NodeEnum::AIndirection(indirection) => {
+                self.expressions(indirection.arg.as_deref());
+                self.expressions(&indirection.indirection);
+            }
+            NodeEnum::AIndices(indices) => {
+                self.expressions(indices.lidx.as_deref());
+                self.expressions(indices.uidx.as_deref());
+            }
+            NodeEnum::GroupingFunc(grouping) => self.expressions(&grouping.args),
+            NodeEnum::GroupingSet(set) => self.expressions(&set.content),
+            NodeEnum::NamedArgExpr(argument) => self.expressions(argument.arg.as_deref()),
+            NodeEnum::MultiAssignRef(assign) => self.expressions(assign.source.as_deref()),
+            NodeEnum::ResTarget(target) => {
+                self.expressions(&target.indirection);
+                self.expressions(target.val.as_deref());
+            }
+            NodeEnum::SortBy(sort) => self.expressions(sort.node.as_deref()),
+            NodeEnum::IndexElem(element) => self.expressions(element.expr.as_deref()),
+            NodeEnum::WindowDef(window) => self.window(window),
+            NodeEnum::List(list) => self.expressions(&list.items),
+            NodeEnum::DefElem(element) => self.expressions(element.arg.as_deref()),
+            NodeEnum::RangeTableFuncCol(column) => {
+                self.expressions(column.colexpr.as_deref());
+                self.expressions(column.coldefexpr.as_deref());
+            }
+            NodeEnum::XmlExpr(xml) => {
+                self.expressions(&xml.named_args);
+                self.expressions(&xml.args);
+            }
+            NodeEnum::XmlSerialize(xml) => self.expressions(xml.expr.as_deref()),
+            NodeEnum::SelectStmt(_) => self.query(node, false),
+            // What holds nothing else.
+            NodeEnum::AConst(_)
+            | NodeEnum::ParamRef(_)
+            | NodeEnum::AStar(_)
+            | NodeEnum::String(_)
+            | NodeEnum::Integer(_)
+            | NodeEnum::Float(_)
+            | NodeEnum::Boolean(_)
+            | NodeEnum::BitString(_)
+            | NodeEnum::SetToDefault(_)
+            | NodeEnum::CurrentOfExpr(_)
+            | NodeEnum::SqlvalueFunction(_)
+            | NodeEnum::MergeSupportFunc(_)
+            | NodeEnum::RoleSpec(_)
+            | NodeEnum::TypeName(_) => {}
+            _ => self.json(node),
+        }
+    }
+
+    fn json(&mut self, node: &NodeEnum) {
+        match node {
+            NodeEnum::JsonValueExpr(value) => self.json_value(Some(value)),
+            NodeEnum::JsonFuncExpr(function) => {
+                self.json_value(function.context_item.as_deref());
+                self.expressions(function.pathspec.as_deref());
+                self.expressions(&function.passing);
+                for behavior in [&function.on_empty, &function.on_error].into_iter().flatten() {
+                    self.expressions(behavior.expr.as_deref());
+                }
+            }
+            NodeEnum::JsonArgument(argument) => self.json_value(argument.val.as_deref()),
+            NodeEnum::JsonIsPredicate(predicate) => self.expressions(predicate.expr.as_deref()),
+            NodeEnum::JsonKeyValue(pair) => {
+                self.expressions(pair.key.as_deref());
+                self.json_value(pair.value.as_deref());
+            }
+            NodeEnum::JsonParseExpr(parse) => self.json_value(parse.expr.as_deref()),
+            NodeEnum::JsonScalarExpr(scalar) => self.expressions(scalar.expr.as_deref()),
+            NodeEnum::JsonSerializeExpr(serialize) => self.json_value(serialize.expr.as_deref()),
+            NodeEnum::JsonObjectConstructor(object) => self.expressions(&object.exprs),
+            NodeEnum::JsonArrayConstructor(array) => self.expressions(&array.exprs),
+            NodeEnum::JsonArrayQueryConstructor(array) => match array.query.as_ref().and_then(|n| n.node.as_ref()) {
+                Some(query) => self.query(query, false),
+                None => self.unknown("an empty subquery"),
+            },
+            NodeEnum::JsonObjectAgg(aggregate) => {
+                if let Some(pair) = &aggregate.arg {
+                    self.expressions(pair.key.as_deref());
+                    self.json_value(pair.value.as_deref());
+                }
+                self.json_aggregate(aggregate.constructor.as_deref());
+            }
+            NodeEnum::JsonArrayAgg(aggregate) => {
+                self.json_value(aggregate.arg.as_deref());
+                self.json_aggregate(aggregate.constructor.as_deref());
+            }
+            NodeEnum::JsonTableColumn(column) => {
+                for behavior in [&column.on_empty, &column.on_error].into_iter().flatten() {
+                    self.expressions(behavior.expr.as_deref());
+                }
+                self.expressions(&column.columns);
+            }
+            _ => self.unknown("an expression of an unknown kind"),
+        }
+    }
+
+    fn json_value(&mut self, value: Option<&JsonValueExpr>) {
+        if let Some(value) = value {
+            self.expressions(value.raw_expr.as_deref());
+            self.expressions(value.formatted_expr.as_deref());
+        }
+    }
+
+    fn json_aggregate(&mut self, constructor: Option<&pg_query::protobuf::JsonAggConstructor>) {
+        if let Some(constructor) = constructor {
+            self.expressions(constructor.agg_filter.as_deref());
+            self.expressions(&constructor.agg_order);
+            if let Some(window) = constructor.over.as_deref() {
+                self.window(window);
+            }
+        }
+    }
+
+    pub(super) fn json_table(&mut self, table: &JsonTable) {
+        self.json_value(table.context_item.as_deref());
+        self.expressions(&table.passing);
+        self.expressions(&table.columns);
+        if let Some(behavior) = &table.on_error {
+            self.expressions(behavior.expr.as_deref());
+        }
+    }
+
+    fn window(&mut self, window: &WindowDef) {
+        self.expressions(&window.partition_clause);
+        self.expressions(&window.order_clause);
+        self.expressions(window.start_offset.as_deref());
+        self.expressions(window.end_offset.as_deref());
+    }
+
+    /// A function call; `set_config('search_path', ...)` with constants is a change of the search path.
+    pub(crate) fn call(&mut self, call: &FuncCall) {
+        let parts: Vec<&str> = strings(&call.funcname).collect();
+        if let Some((name, qualifier)) = parts.split_last() {
+            let schema = qualifier.last().map(|schema| (*schema).to_owned());
+            let config = *name == "set_config" && matches!(schema.as_deref(), None | Some("pg_catalog"));
+            self.functions.insert(Name { schema, name: (*name).to_owned() });
+            if let (true, [setting, value, local]) = (config, &call.args[..])
+                && let (Some("search_path"), Some(value), local) = (text(setting), text(value), truth(local))
+            {
+                let schemas = Some(schemas_of_setting(value));
+                self.effect = Some(Effect::SearchPath { schemas, local: local.unwrap_or(false) });
+            }
+        }
+        self.expressions(&call.args);
+        self.expressions(&call.agg_order);
+        self.expressions(call.agg_filter.as_deref());
+        if let Some(window) = call.over.as_deref() {
+            self.window(window);
+        }
+    }
+
+    fn column_reference(&mut self, reference: &ColumnRef) {
+        let star = matches!(reference.fields.last(), Some(Node { node: Some(NodeEnum::AStar(_)) }));
+        let names: Vec<&str> = strings(&reference.fields).collect();
+        match (&names[..], star) {
+            ([], true) => self.all_columns(),
+            ([.., qualifier], true) => self.column(Some(qualifier), "*"),
+            ([column], false) => self.column(None, column),
+            ([.., qualifier, column], false) => self.column(Some(qualifier), column),
+            ([], false) => self.unknown("a column without a name"),
+        }
+    }
+}
+
+/// The strings of a name's parts.
+pub(crate) fn strings(nodes: &[Node]) -> impl DoubleEndedIterator<Item = &str> {
+    nodes.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::String(string)) => Some(string.sval.as_str()),
+        _ => None,
+    })
+}
+
+/// The text of a string constant.
+pub(crate) fn text(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => match &constant.val {
+            Some(Val::Sval(string)) => Some(&string.sval),
+            _ => None,
+        },
+        Some(NodeEnum::TypeCast(cast)) => text(cast.arg.as_deref()?),
+        Some(NodeEnum::String(string)) => Some(&string.sval),
+        _ => None,
+    }
+}
+
+/// The value of a constant that says yes or no.
+pub(crate) fn truth(node: &Node) -> Option<bool> {
+    let word = match &node.node {
+        Some(NodeEnum::AConst(constant)) => match &constant.val {
+            Some(Val::Boolval(boolean)) => return Some(boolean.boolval),
+            Some(Val::Ival(integer)) => return Some(integer.ival != 0),
+            _ => text(node)?,
+        },
+        Some(NodeEnum::Integer(integer)) => return Some(integer.ival != 0),
+        Some(NodeEnum::Boolean(boolean)) => return Some(boolean.boolval),
+        _ => text(node)?,
+    };
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "on" | "t" | "yes" | "y" | "1" => Some(true),
+        "false" | "off" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}

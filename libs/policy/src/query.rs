@@ -1,0 +1,412 @@
+//! SELECT, INSERT, UPDATE, DELETE and MERGE: relations and columns of a query and of all queries inside it.
+//!
+//! Invariant: a name bound by WITH is a relation only where it is not visible; a column is given to a relation only
+//! where the text leaves no other choice. A node that is not known here makes the statement opaque, it is not skipped.
+
+use std::collections::BTreeSet;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CmdType, DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictClause, RangeVar, ReturningClause,
+    SelectStmt, UpdateStmt, WithClause,
+};
+
+use crate::{Effect, Name, Operation, Relation};
+
+/// What has been found so far, and what names mean where the walk is.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) relations: Vec<Relation>,
+    pub(crate) functions: BTreeSet<Name>,
+    pub(crate) effect: Option<Effect>,
+    pub(crate) opaque: Option<String>,
+    /// Names bound by WITH, innermost last.
+    bound: Vec<String>,
+    /// FROM lists around this place, innermost last.
+    scopes: Vec<Vec<Item>>,
+}
+
+/// What stands in a FROM list under a name.
+pub(super) struct Item {
+    name: String,
+    /// Its place in `relations`; none for subqueries, functions and the target of a change.
+    relation: Option<usize>,
+}
+
+/// Join conditions, to be walked when the whole FROM list is known.
+type Conditions<'a> = Vec<&'a Node>;
+
+impl Walk {
+    /// Any statement that can stand as a query. `counted`: the command tag is about it.
+    pub(crate) fn query(&mut self, node: &NodeEnum, counted: bool) {
+        match node {
+            NodeEnum::SelectStmt(select) => self.select(select, counted),
+            NodeEnum::InsertStmt(insert) => self.insert(insert, counted),
+            NodeEnum::UpdateStmt(update) => self.update(update, counted),
+            NodeEnum::DeleteStmt(delete) => self.delete(delete, counted),
+            NodeEnum::MergeStmt(merge) => self.merge(merge, counted),
+            _ => self.unknown("a query of an unknown kind"),
+        }
+    }
+
+    /// Marks the statement as not fully understood.
+    pub(crate) fn unknown(&mut self, what: &str) {
+        self.opaque.get_or_insert_with(|| what.to_owned());
+    }
+
+    /// Adds a relation that the statement touches; its place.
+    pub(crate) fn touch(&mut self, range: &RangeVar, operation: Operation, counted: bool) -> usize {
+        let schema = Some(&range.schemaname).filter(|schema| !schema.is_empty()).cloned();
+        let name = Name { schema, name: range.relname.clone() };
+        self.relations.push(Relation { name, operation, columns: Vec::new(), counted });
+        self.relations.len() - 1
+    }
+
+    fn select(&mut self, select: &SelectStmt, counted: bool) {
+        let bound = self.with(select.with_clause.as_ref());
+        if let Some(into) = select.into_clause.as_ref().and_then(|into| into.rel.as_ref()) {
+            self.touch(into, Operation::Ddl, counted);
+        }
+        for side in [&select.larg, &select.rarg].into_iter().flatten() {
+            self.select(side, counted);
+        }
+        let (items, conditions) = self.from(&select.from_clause, counted);
+        self.scopes.push(items);
+        self.expressions(conditions);
+        self.expressions(&select.target_list);
+        self.expressions(&select.distinct_clause);
+        self.expressions(select.where_clause.as_deref());
+        self.expressions(select.having_clause.as_deref());
+        self.expressions(&select.window_clause);
+        self.expressions(&select.values_lists);
+        self.expressions(select.limit_offset.as_deref());
+        self.expressions(select.limit_count.as_deref());
+        // These may name an output column instead of a relation's.
+        let outputs: Vec<&str> = select.target_list.iter().filter_map(output_name).collect();
+        let combined = select.larg.is_some();
+        for node in select.group_clause.iter().chain(&select.sort_clause) {
+            let output = plain_column(node).is_some_and(|name| combined || outputs.contains(&name));
+            if !output {
+                self.expressions(Some(node));
+            }
+        }
+        self.scopes.pop();
+        self.bound.truncate(bound);
+    }
+
+    fn insert(&mut self, insert: &InsertStmt, counted: bool) {
+        let bound = self.with(insert.with_clause.as_ref());
+        let Some(range) = insert.relation.as_ref() else { return self.unknown("INSERT without a table") };
+        let target = self.touch(range, Operation::Insert, counted);
+        self.relations[target].columns = target_names(&insert.cols);
+        if let Some(source) = insert.select_stmt.as_ref().and_then(|node| node.node.as_ref()) {
+            self.query(source, false);
+        }
+        self.scopes.push(vec![Item::other(range)]);
+        if let Some(conflict) = &insert.on_conflict_clause {
+            self.on_conflict(conflict, range);
+        }
+        self.returning(insert.returning_clause.as_ref());
+        self.scopes.pop();
+        self.bound.truncate(bound);
+    }
+
+    fn on_conflict(&mut self, conflict: &OnConflictClause, range: &RangeVar) {
+        if let Some(infer) = &conflict.infer {
+            self.expressions(&infer.index_elems);
+            self.expressions(infer.where_clause.as_deref());
+        }
+        if conflict.target_list.is_empty() {
+            return;
+        }
+        let updated = self.touch(range, Operation::Update, false);
+        self.relations[updated].columns = target_names(&conflict.target_list);
+        self.expressions(&conflict.target_list);
+        self.expressions(conflict.where_clause.as_deref());
+    }
+
+    fn update(&mut self, update: &UpdateStmt, counted: bool) {
+        let bound = self.with(update.with_clause.as_ref());
+        let Some(range) = update.relation.as_ref() else { return self.unknown("UPDATE without a table") };
+        let target = self.touch(range, Operation::Update, counted);
+        self.relations[target].columns = target_names(&update.target_list);
+        let (mut items, conditions) = self.from(&update.from_clause, false);
+        items.push(Item::other(range));
+        self.scopes.push(items);
+        self.expressions(conditions);
+        self.expressions(&update.target_list);
+        self.expressions(update.where_clause.as_deref());
+        self.returning(update.returning_clause.as_ref());
+        self.scopes.pop();
+        self.bound.truncate(bound);
+    }
+
+    fn delete(&mut self, delete: &DeleteStmt, counted: bool) {
+        let bound = self.with(delete.with_clause.as_ref());
+        let Some(range) = delete.relation.as_ref() else { return self.unknown("DELETE without a table") };
+        self.touch(range, Operation::Delete, counted);
+        let (mut items, conditions) = self.from(&delete.using_clause, false);
+        items.push(Item::other(range));
+        self.scopes.push(items);
+        self.expressions(conditions);
+        self.expressions(delete.where_clause.as_deref());
+        self.returning(delete.returning_clause.as_ref());
+        self.scopes.pop();
+        self.bound.truncate(bound);
+    }
+
+    fn merge(&mut self, merge: &MergeStmt, counted: bool) {
+        let bound = self.with(merge.with_clause.as_ref());
+        let Some(range) = merge.relation.as_ref() else { return self.unknown("MERGE without a table") };
+        let (mut items, conditions) = self.from(merge.source_relation.as_deref(), false);
+        items.push(Item::other(range));
+        self.scopes.push(items);
+        self.expressions(conditions);
+        self.expressions(merge.join_condition.as_deref());
+        let actions: Vec<&MergeWhenClause> = merge.merge_when_clauses.iter().filter_map(merge_action).collect();
+        let doing: BTreeSet<Operation> = actions.iter().filter_map(|clause| merge_operation(clause)).collect();
+        if doing.is_empty() {
+            self.touch(range, Operation::Merge, counted);
+        }
+        for clause in actions {
+            if let Some(operation) = merge_operation(clause) {
+                // The tag adds all actions up: it is about one of them only where there is no other.
+                let target = self.touch(range, operation, counted && doing.len() == 1);
+                self.relations[target].columns = target_names(&clause.target_list);
+            }
+            self.expressions(clause.condition.as_deref());
+            self.expressions(&clause.target_list);
+            self.expressions(&clause.values);
+        }
+        self.returning(merge.returning_clause.as_ref());
+        self.scopes.pop();
+        self.bound.truncate(bound);
+    }
+
+    fn returning(&mut self, clause: Option<&ReturningClause>) {
+        if let Some(clause) = clause {
+            self.expressions(&clause.exprs);
+        }
+    }
+
+    /// Walks the queries of a WITH clause and binds their names; how many names were bound before.
+    fn with(&mut self, clause: Option<&WithClause>) -> usize {
+        let before = self.bound.len();
+        let Some(clause) = clause else { return before };
+        let tables = || clause.ctes.iter().filter_map(|node| node.node.as_ref());
+        if clause.recursive {
+            for node in tables() {
+                if let NodeEnum::CommonTableExpr(table) = node {
+                    self.bound.push(table.ctename.clone());
+                }
+            }
+        }
+        for node in tables() {
+            let NodeEnum::CommonTableExpr(table) = node else {
+                self.unknown("an unknown kind of WITH");
+                continue;
+            };
+            if let Some(query) = table.ctequery.as_ref().and_then(|node| node.node.as_ref()) {
+                // A WITH sees nothing of the FROM list beside it.
+                self.query(query, false);
+            }
+            self.bound.push(table.ctename.clone());
+        }
+        before
+    }
+
+    /// Walks a FROM list.
+    fn from<'a>(&mut self, list: impl IntoIterator<Item = &'a Node>, counted: bool) -> (Vec<Item>, Conditions<'a>) {
+        let (mut items, mut conditions) = (Vec::new(), Vec::new());
+        for node in list {
+            self.range_item(node, counted, &mut items, &mut conditions);
+        }
+        (items, conditions)
+    }
+
+    fn range_item<'a>(
+        &mut self,
+        node: &'a Node,
+        counted: bool,
+        items: &mut Vec<Item>,
+        conditions: &mut Conditions<'a>,
+    ) {
+        let alias =
+            |alias: Option<&pg_query::protobuf::Alias>| alias.map(|alias| alias.aliasname.clone()).unwrap_or_default();
+        match &node.node {
+            Some(NodeEnum::RangeVar(range)) => {
+                let bound = range.schemaname.is_empty() && self.bound.contains(&range.relname);
+                let relation = (!bound).then(|| self.touch(range, Operation::Select, counted));
+                // A column list of the alias renames columns.
+                let renamed = range.alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
+                items.push(Item { name: range_name(range), relation: relation.filter(|_| !renamed) });
+            }
+            Some(NodeEnum::JoinExpr(join)) => {
+                let before = items.len();
+                for side in [&join.larg, &join.rarg].into_iter().flatten() {
+                    self.range_item(side, counted, items, conditions);
+                }
+                conditions.extend(join.quals.as_deref());
+                if join.alias.is_some() {
+                    // The alias hides the names inside.
+                    items.truncate(before);
+                    items.push(Item { name: alias(join.alias.as_ref()), relation: None });
+                }
+            }
+            Some(NodeEnum::RangeSubselect(subselect)) => {
+                let query = subselect.subquery.as_ref().and_then(|node| node.node.as_ref());
+                self.beside(items, subselect.lateral, |walk| match query {
+                    Some(query) => walk.query(query, counted),
+                    None => walk.unknown("an empty subquery"),
+                });
+                items.push(Item { name: alias(subselect.alias.as_ref()), relation: None });
+            }
+            Some(NodeEnum::RangeFunction(function)) => {
+                self.beside(items, true, |walk| walk.expressions(&function.functions));
+                items.push(Item { name: alias(function.alias.as_ref()), relation: None });
+            }
+            Some(NodeEnum::RangeTableFunc(function)) => {
+                self.beside(items, true, |walk| {
+                    walk.expressions(function.docexpr.as_deref());
+                    walk.expressions(function.rowexpr.as_deref());
+                    walk.expressions(&function.namespaces);
+                    walk.expressions(&function.columns);
+                });
+                items.push(Item { name: alias(function.alias.as_ref()), relation: None });
+            }
+            Some(NodeEnum::JsonTable(table)) => {
+                self.beside(items, true, |walk| walk.json_table(table));
+                items.push(Item { name: alias(table.alias.as_ref()), relation: None });
+            }
+            Some(NodeEnum::RangeTableSample(sample)) => {
+                if let Some(relation) = sample.relation.as_deref() {
+                    self.range_item(relation, counted, items, conditions);
+                }
+                self.expressions(&sample.args);
+                self.expressions(sample.repeatable.as_deref());
+            }
+            _ => self.unknown("an unknown kind of FROM item"),
+        }
+    }
+
+    /// Walks something that, when lateral, sees the FROM items before it.
+    fn beside(&mut self, items: &mut Vec<Item>, lateral: bool, walk: impl FnOnce(&mut Walk)) {
+        if !lateral {
+            return walk(self);
+        }
+        self.scopes.push(std::mem::take(items));
+        walk(self);
+        *items = self.scopes.pop().unwrap_or_default();
+    }
+
+    /// Gives a column to the relation that it certainly belongs to.
+    pub(super) fn column(&mut self, qualifier: Option<&str>, column: &str) {
+        let place = match qualifier {
+            Some(qualifier) => {
+                let found = self.scopes.iter().rev().find_map(|scope| scope.iter().find(|item| item.name == qualifier));
+                found.and_then(|item| item.relation)
+            }
+            None => {
+                let named = self.scopes.iter().rev().find_map(|scope| scope.iter().find(|item| item.name == column));
+                if let Some(item) = named {
+                    // A whole row, or a column of the same name: the more is taken.
+                    if let Some(place) = item.relation {
+                        self.relations[place].columns.push("*".to_owned());
+                    }
+                    return;
+                }
+                match self.scopes.iter().filter(|scope| !scope.is_empty()).collect::<Vec<_>>()[..] {
+                    [scope] if scope.len() == 1 => scope[0].relation,
+                    _ => None,
+                }
+            }
+        };
+        if let Some(place) = place {
+            self.relations[place].columns.push(column.to_owned());
+        }
+    }
+
+    /// `*` without a qualifier: all columns of every item here.
+    pub(super) fn all_columns(&mut self) {
+        let places: Vec<usize> = self.scopes.last().into_iter().flatten().filter_map(|item| item.relation).collect();
+        for place in places {
+            self.relations[place].columns.push("*".to_owned());
+        }
+    }
+
+    /// The relations, each once per operation.
+    pub(crate) fn merged(&mut self) -> Vec<Relation> {
+        let mut merged: Vec<Relation> = Vec::new();
+        for relation in std::mem::take(&mut self.relations) {
+            let same = |other: &&mut Relation| other.name == relation.name && other.operation == relation.operation;
+            match merged.iter_mut().find(same) {
+                Some(other) => {
+                    other.columns.extend(relation.columns);
+                    other.counted |= relation.counted;
+                }
+                None => merged.push(relation),
+            }
+        }
+        for relation in &mut merged {
+            relation.columns.sort();
+            relation.columns.dedup();
+        }
+        merged
+    }
+}
+
+impl Item {
+    /// The target of a change: known by name, but what is read of it is not a touch of its own.
+    fn other(range: &RangeVar) -> Item {
+        Item { name: range_name(range), relation: None }
+    }
+}
+
+fn range_name(range: &RangeVar) -> String {
+    range.alias.as_ref().map_or_else(|| range.relname.clone(), |alias| alias.aliasname.clone())
+}
+
+/// Names of the columns that a SET or an INSERT list assigns to.
+fn target_names(targets: &[Node]) -> Vec<String> {
+    let name = |node: &Node| match &node.node {
+        Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(target.name.clone()),
+        _ => None,
+    };
+    targets.iter().filter_map(name).collect()
+}
+
+fn output_name(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(&target.name),
+        _ => None,
+    }
+}
+
+/// The single name that the expression consists of, under SortBy where there is one.
+fn plain_column(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::SortBy(sort)) => sort.node.as_deref().and_then(plain_column),
+        Some(NodeEnum::ColumnRef(column)) => match &column.fields[..] {
+            [Node { node: Some(NodeEnum::String(name)) }] => Some(&name.sval),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn merge_action(node: &Node) -> Option<&MergeWhenClause> {
+    match &node.node {
+        Some(NodeEnum::MergeWhenClause(clause)) => Some(clause),
+        _ => None,
+    }
+}
+
+/// What the action does to the target; none for DO NOTHING.
+fn merge_operation(clause: &MergeWhenClause) -> Option<Operation> {
+    match CmdType::try_from(clause.command_type) {
+        Ok(CmdType::CmdInsert) => Some(Operation::Insert),
+        Ok(CmdType::CmdUpdate) => Some(Operation::Update),
+        Ok(CmdType::CmdDelete) => Some(Operation::Delete),
+        _ => None,
+    }
+}

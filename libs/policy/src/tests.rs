@@ -1,0 +1,315 @@
+//! What is said about texts, one line each.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `operation relation:operation(columns)+ ...` of every statement, `+` where the tag counts; `!` where opaque.
+fn say(sql: &str) -> String {
+    analyse(sql).statements.iter().map(say_statement).collect::<Vec<_>>().join("; ")
+}
+
+fn say_statement(statement: &Statement) -> String {
+    let mut said = statement.operation.to_string();
+    for relation in &statement.relations {
+        let schema = relation.name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+        said += &format!(" {schema}{}:{}", relation.name.name, relation.operation);
+        if !relation.columns.is_empty() {
+            said += &format!("({})", relation.columns.join(","));
+        }
+        if relation.counted {
+            said += "+";
+        }
+    }
+    for function in &statement.functions {
+        said += &format!(" {}()", function.name);
+    }
+    if statement.opaque.is_some() {
+        said += " !";
+    }
+    said
+}
+
+fn check(cases: &[(&str, &str)]) {
+    let failures: Vec<String> = cases
+        .iter()
+        .filter(|(sql, expected)| say(sql) != *expected)
+        .map(|(sql, expected)| format!("{sql}\n  is  {}\n  not {expected}", say(sql)))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn queries() {
+    check(&[
+        ("", ""),
+        (" -- nothing\n /* at /* all */ */ ;", ""),
+        ("select 1", "select"),
+        ("table t", "select t:select(*)+"),
+        ("values (1), (2)", "select"),
+        ("select a, b as c from s.t where d = 1 order by c, e", "select s.t:select(a,b,d,e)+"),
+        ("select x.a, y.* from t x join u as y on x.id = y.id", "select t:select(a,id)+ u:select(*,id)+"),
+        ("select a from t, u", "select t:select+ u:select+"),
+        ("select t from t", "select t:select(*)+"),
+        (
+            "select a from t where exists (select 1 from u where u.id = t.id and b)",
+            "select t:select(a,id)+ u:select(id)",
+        ),
+        ("select (select max(v) from w) from t", "select t:select+ w:select max()"),
+        ("select * from (select a from t) s, lateral (select b from u) v", "select t:select(a)+ u:select+"),
+        ("select a from t union select b from u order by a", "select t:select(a)+ u:select(b)+"),
+        ("with c as (select a from t) select a from c", "select t:select(a)"),
+        ("with t as (select a from t) select a from t", "select t:select(a)"),
+        ("with recursive t as (select 1 union all select n from t) select n from t", "select"),
+        ("with c as (select 1) select * from s.c", "select s.c:select(*)+"),
+        ("select * from f(1) g, t tablesample system (5)", "select t:select(*)+ f()"),
+        ("select a from db.s.t for update", "select s.t:select(a)+"),
+        ("select t.a, xmlelement(name x, t.b), coalesce(c, d) from t", "select t:select(a,b,c,d)+"),
+        ("select json_object('a': (select b from u)) from t", "select t:select+ u:select"),
+        ("select count(*) filter (where a > 1) over (partition by b) from t", "select t:select(a,b)+ count()"),
+    ]);
+}
+
+#[test]
+fn changes() {
+    check(&[
+        ("insert into t values (1)", "insert t:insert+"),
+        ("insert into t (a, b) select c, d from u", "insert t:insert(a,b)+ u:select(c,d)"),
+        (
+            "insert into t (a) values (1) on conflict (a) do update set b = excluded.b where t.c",
+            "insert t:insert(a)+ t:update(b)",
+        ),
+        ("insert into t (a) values (1) on conflict do nothing", "insert t:insert(a)+"),
+        ("update t set a = 1, b = c where d = 2", "update t:update(a,b)+"),
+        ("update t set a = s.a from s where s.id = t.id", "update t:update(a)+ s:select(a,id)"),
+        ("update t as s set (a, b) = (select x, y from u where u.id = s.id)", "update t:update(a,b)+ u:select(id)"),
+        ("delete from t using s where s.id = t.id returning *", "delete t:delete+ s:select(*,id)"),
+        ("delete from t where id in (select id from u)", "delete t:delete+ u:select"),
+        ("with d as (delete from a returning *) insert into b select * from d", "insert a:delete b:insert+"),
+        (
+            "merge into t using s on t.id = s.id when matched then update set a = s.a when not matched then insert (a) values (s.a)",
+            "merge s:select(a,id) t:update(a) t:insert(a)",
+        ),
+        (
+            "merge into t using s on t.id = s.id when matched then delete when not matched then do nothing",
+            "merge s:select(id) t:delete+",
+        ),
+        ("truncate a, s.b", "truncate a:truncate s.b:truncate"),
+        ("select 1; update t set a = 1 ;; delete from u", "select; update t:update(a)+; delete u:delete+"),
+    ]);
+}
+
+#[test]
+fn utilities() {
+    check(&[
+        ("copy t (a, b) from stdin", "copy_in t:copy_in(a,b)+"),
+        ("copy s.t to stdout", "copy_out s.t:copy_out+"),
+        ("copy (select a from t) to stdout", "copy_out t:select(a)+"),
+        ("explain select a from t", "explain t:explain"),
+        ("explain (analyze false) delete from t", "explain t:explain"),
+        ("explain (analyze, verbose) update t set a = 1", "explain t:update(a)"),
+        ("create table t (a int)", "ddl t:ddl"),
+        ("create table t as select a from u", "ddl t:ddl+ u:select(a)"),
+        ("create view v as select a from t", "ddl v:ddl t:ddl"),
+        ("drop table a, s.b", "ddl a:ddl s.b:ddl"),
+        ("drop trigger g on s.t", "ddl s.t:ddl"),
+        ("drop function f(int)", "ddl"),
+        ("alter table t add column a int", "ddl t:ddl"),
+        ("create index on t (a)", "ddl t:ddl"),
+        ("comment on column s.t.a is 'x'", "ddl s.t:ddl"),
+        ("create schema s create table t (a int)", "ddl t:ddl"),
+        ("grant select on t to r", "grant t:grant"),
+        ("create role r", "grant"),
+        ("alter table t owner to r", "ddl t:ddl"),
+        ("vacuum analyze t", "maintenance t:maintenance"),
+        ("refresh materialized view m", "maintenance m:maintenance"),
+        ("lock table t", "lock t:lock"),
+        ("listen c", "listen"),
+        ("notify c, 'x'", "listen"),
+        ("show search_path", "show"),
+        ("set local work_mem = '1MB'", "set"),
+        ("set transaction isolation level serializable", "transaction"),
+        ("begin; savepoint a; rollback to a; commit", "transaction; transaction; transaction; transaction"),
+        ("declare c cursor for select a from t", "declare t:select(a)"),
+        ("fetch 5 from c", "fetch"),
+        ("close c", "close"),
+        ("deallocate p", "deallocate"),
+        ("discard all", "set"),
+        ("reset role", "set"),
+        ("checkpoint", "maintenance"),
+    ]);
+}
+
+/// `attacks.md`, "Past the policy".
+#[test]
+fn what_would_slip_past_a_naive_reader() {
+    check(&[
+        ("SELECT 1; DROP TABLE t", "select; ddl t:ddl"),
+        ("/* /* nested */ select */ drop table t -- select", "ddl t:ddl"),
+        (r"select E'\'' ; drop table t --'", "select; ddl t:ddl"),
+        ("select $a$ ; drop table t $a$", "select"),
+        ("select $$)$$; delete from t", "select; delete t:delete+"),
+        (r#"select * from U&"\0074""#, "select t:select(*)+"),
+        ("WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d", "select t:delete"),
+        ("COPY (DELETE FROM t RETURNING *) TO STDOUT", "copy_out t:delete+"),
+        ("COPY t TO PROGRAM 'sh -c id'", "copy_out t:copy_out+"),
+        ("EXPLAIN ANALYZE DELETE FROM t", "explain t:delete"),
+        ("SELECT * INTO u FROM t", "ddl u:ddl+ t:select(*)+"),
+        ("PREPARE p AS DELETE FROM t", "prepare"),
+        ("DECLARE c CURSOR FOR SELECT * FROM t", "declare t:select(*)"),
+        ("DO $$ begin delete from t; end $$", "do"),
+        ("CALL p(1)", "call p()"),
+        ("select dblink('x', 'delete from t'), lo_export(1, '/tmp/x')", "select dblink() lo_export()"),
+        (
+            "select pg_read_file('/etc/passwd'), query_to_xml('delete from t', true, true, '')",
+            "select pg_read_file() query_to_xml()",
+        ),
+        (
+            "select pg_catalog.set_config('search_path', 's', false), pg_terminate_backend(1)",
+            "select pg_terminate_backend() set_config()",
+        ),
+        ("set role admin", "set"),
+        ("set session authorization admin", "set"),
+        ("alter default privileges grant all on tables to public", "grant"),
+        ("select row_to_json(t), t::text from t", "select t:select(*)+ row_to_json()"),
+        (
+            "select case when (select a from u) then 1 end from t group by grouping sets ((a), (b))",
+            "select t:select(a,b)+ u:select",
+        ),
+        (
+            "select string_agg(email, ',' order by id) from t having min(x) > 1",
+            "select t:select(email,id,x)+ min() string_agg()",
+        ),
+        ("update t set a[(select i from u)] = 1", "update t:update(a)+ u:select"),
+        ("not sql", "opaque !"),
+        ("select 1; not sql", "opaque !"),
+    ]);
+}
+
+#[test]
+fn backslashes_follow_the_session() {
+    let sql = r"select '\'; delete from t; --'";
+    assert_eq!(say(sql), "select; delete t:delete+");
+    let plain = analyse_as(sql, Dialect { standard_conforming_strings: false });
+    assert_eq!(plain.statements.iter().map(say_statement).collect::<Vec<_>>(), ["select"]);
+}
+
+#[test]
+fn effects() {
+    let effect = |sql: &str| analyse(sql).statements.remove(0).effect;
+    let path = |schemas: &[&str], local| Effect::SearchPath {
+        schemas: Some(schemas.iter().map(|schema| (*schema).to_owned()).collect()),
+        local,
+    };
+    let default = Effect::SearchPath { schemas: None, local: false };
+    for (sql, expected) in [
+        ("begin", Effect::Begin),
+        ("start transaction read only", Effect::Begin),
+        ("end", Effect::Commit { chain: false }),
+        ("commit and chain", Effect::Commit { chain: true }),
+        ("abort", Effect::Rollback { chain: false }),
+        ("savepoint \"A\"", Effect::Savepoint("A".into())),
+        ("release A", Effect::Release("a".into())),
+        ("rollback to savepoint a", Effect::RollbackTo("a".into())),
+        ("prepare transaction 'x'", Effect::PrepareTransaction),
+        ("commit prepared 'x'", Effect::None),
+        ("set search_path = sales, \"Mixed\", 'a, b'", path(&["sales", "Mixed", "a, b"], false)),
+        ("set schema 'x'", path(&["x"], false)),
+        ("set search_path = ''", path(&[], false)),
+        ("set local search_path to a", path(&["a"], true)),
+        ("set search_path to default", default.clone()),
+        ("reset search_path", default.clone()),
+        ("reset all", default),
+        ("select set_config('search_path', 'a, \"B\"', true)", path(&["a", "B"], true)),
+        ("select set_config('search_path', x, true) from t", Effect::None),
+        ("discard all", Effect::Discard { temporary: true, all: true }),
+        ("discard temp", Effect::Discard { temporary: true, all: false }),
+        ("discard plans", Effect::None),
+        ("execute p(1)", Effect::Execute("p".into())),
+        ("explain analyze execute p", Effect::Execute("p".into())),
+        ("explain execute p", Effect::None),
+        ("deallocate all", Effect::Deallocate(None)),
+        ("deallocate p", Effect::Deallocate(Some("p".into()))),
+        ("create temp table x (a int)", Effect::CreateTemporary("x".into())),
+        ("create temporary view x as select 1", Effect::CreateTemporary("x".into())),
+        ("select 1 into temp x", Effect::CreateTemporary("x".into())),
+        ("create table pg_temp.x as select 1", Effect::CreateTemporary("x".into())),
+        ("drop table x", Effect::Drop(vec![Name { schema: None, name: "x".into() }])),
+    ] {
+        assert_eq!(effect(sql), expected, "{sql}");
+    }
+    let Effect::Prepare { name, statement } = effect("prepare p(int) as update t set a = $1") else { panic!() };
+    assert_eq!((name.as_str(), say_statement(&statement)), ("p", "update t:update(a)+".to_owned()));
+}
+
+#[test]
+fn ranges_and_fingerprints() {
+    let sql = " /* é */ select 1 ;;\n update t set a = 2; ";
+    let statements = analyse(sql).statements;
+    assert_eq!(
+        statements.iter().map(|s| &sql[s.range.clone()]).collect::<Vec<_>>(),
+        ["/* é */ select 1", "update t set a = 2"]
+    );
+    let fingerprint = |sql: &str| analyse(sql).statements[0].fingerprint.clone().unwrap();
+    assert_eq!(fingerprint("select a from t where b = 1"), fingerprint("SELECT a FROM t WHERE b = 23"));
+    assert_ne!(fingerprint("select a from t where b = 1"), fingerprint("select a from t where c = 1"));
+}
+
+#[test]
+fn long_and_deep_texts_end_well() {
+    let chain = |terms: usize, operator: &str| format!("select {} from t", vec!["a"; terms].join(operator));
+    assert_eq!(analyse(&chain(500, " || ")).statements[0].opaque, None);
+    assert_eq!(say(&chain(500, " || ")), "select t:select(a)+");
+    assert_eq!(say(&format!("select {}a{} from t", "abs(".repeat(300), ")".repeat(300))), "select t:select(a)+ abs()");
+    let unions = vec!["select a from t"; 500].join(" union all ");
+    assert_eq!(say(&unions), "select t:select(a)+");
+    for deep in [chain(200_000, "+"), chain(5000, "||"), format!("select {}1", "(".repeat(500_000))] {
+        let analysis = analyse(&deep);
+        assert!(analysis.is_opaque(), "{}", &deep[..40]);
+    }
+    // The deepest that is let through by the estimate in each form has room on the stack.
+    let limit = nesting::MAX - 10;
+    for deep in [
+        chain(limit, "+"),
+        format!("select {}1{}", "(".repeat(limit), ")".repeat(limit)),
+        format!("select {}1{}", "f(".repeat(limit / 2), ")".repeat(limit / 2)),
+        format!("select {}1{}", "(select ".repeat(limit / 3), ")".repeat(limit / 3)),
+        format!("select {} 1", "not ".repeat(limit)),
+        format!("select 1{}", "::int".repeat(limit / 2)),
+        vec!["select 1"; limit / 2].join(" union all "),
+        format!("select * from {}", vec!["t"; limit / 2].join(" cross join ")),
+        format!("select {} 1 {}", "case when true then ".repeat(limit / 3), "end ".repeat(limit / 3)),
+    ] {
+        assert!(!analyse(&deep).statements.is_empty(), "{}", &deep[..40]);
+    }
+    let rows = format!("insert into t values {}", vec!["(1, 'abc', -2.5)"; 20_000].join(", "));
+    assert_eq!(say(&rows), "insert t:insert+");
+    assert!(analyse(&" ".repeat(MAX_TEXT + 1)).is_opaque());
+    assert!(analyse("select '\0'").is_opaque());
+}
+
+#[test]
+fn operations_have_their_words() {
+    for operation in Operation::ALL {
+        assert_eq!(serde_json::to_value(operation).unwrap(), operation.as_str());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(sql in "[ -~]{0,60}") {
+        analyse(&sql);
+    }
+
+    #[test]
+    fn no_words_make_it_panic(words in proptest::collection::vec(
+        prop_oneof![
+            Just("select"), Just("from"), Just("t"), Just("("), Just(")"), Just(","), Just("*"), Just("with"),
+            Just("as"), Just("update"), Just("set"), Just("="), Just("1"), Just("insert into"), Just("values"),
+            Just("delete"), Just("where"), Just("drop"), Just("rule"), Just("on"), Just("create"), Just("table"),
+            Just("function"), Just("explain"), Just("analyze"), Just("prepare"), Just("execute"), Just(";"),
+            Just("copy"), Just("to"), Just("stdin"), Just("'x'"), Just("case"), Just("when"), Just("end"), Just("join"),
+        ], 0..14)) {
+        analyse(&words.join(" "));
+    }
+}

@@ -1,0 +1,435 @@
+//! Statements: which operation each kind is, and the relations of those that are no queries.
+//!
+//! Invariant: a kind of statement that is not listed here is opaque.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CopyStmt, CreateTableAsStmt, DiscardMode, DropStmt, ExplainStmt, GrantStmt, Node, ObjectType, RangeVar,
+    TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
+};
+
+use crate::expression::{strings, text, truth};
+use crate::query::Walk;
+use crate::{Effect, Name, Operation, Relation, Statement};
+
+/// Analyses one statement; the range and the fingerprint are the caller's.
+pub(crate) fn statement(node: &NodeEnum) -> Statement {
+    let mut walk = Walk::default();
+    let (operation, effect) = visit(&mut walk, node);
+    let relations = walk.merged();
+    Statement {
+        range: 0..0,
+        operation,
+        relations,
+        functions: walk.functions.into_iter().collect(),
+        effect: if effect == Effect::None { walk.effect.unwrap_or(Effect::None) } else { effect },
+        fingerprint: None,
+        opaque: walk.opaque,
+    }
+}
+
+fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
+    let operation = match node {
+        NodeEnum::SelectStmt(select) => {
+            walk.query(node, true);
+            match select.into_clause.as_ref().and_then(|into| into.rel.as_ref()) {
+                Some(into) => return (Operation::Ddl, created(into)),
+                None => Operation::Select,
+            }
+        }
+        NodeEnum::InsertStmt(_) => query(walk, node, Operation::Insert),
+        NodeEnum::UpdateStmt(_) => query(walk, node, Operation::Update),
+        NodeEnum::DeleteStmt(_) => query(walk, node, Operation::Delete),
+        NodeEnum::MergeStmt(_) => query(walk, node, Operation::Merge),
+        NodeEnum::CopyStmt(copy) => self::copy(walk, copy),
+        NodeEnum::ExplainStmt(explain) => return self::explain(walk, explain),
+        NodeEnum::CreateTableAsStmt(create) => return create_as(walk, create),
+        NodeEnum::TransactionStmt(transaction) => return (Operation::Transaction, transaction_effect(transaction)),
+        NodeEnum::ConstraintsSetStmt(_) => Operation::Transaction,
+        NodeEnum::VariableSetStmt(set) => return set_variable(set),
+        NodeEnum::VariableShowStmt(_) => Operation::Show,
+        NodeEnum::DiscardStmt(discard) => return (Operation::Set, discard_effect(discard.target)),
+        NodeEnum::PrepareStmt(prepare) => {
+            let inner = match prepare.query.as_ref().and_then(|node| node.node.as_ref()) {
+                Some(node) => statement(node),
+                None => return (Operation::Opaque, Effect::None),
+            };
+            walk.opaque.clone_from(&inner.opaque);
+            let effect = Effect::Prepare { name: prepare.name.clone(), statement: Box::new(inner) };
+            return (Operation::Prepare, effect);
+        }
+        NodeEnum::ExecuteStmt(execute) => {
+            walk.expressions(&execute.params);
+            return (Operation::Execute, Effect::Execute(execute.name.clone()));
+        }
+        NodeEnum::DeallocateStmt(deallocate) => {
+            let name = (!deallocate.isall && !deallocate.name.is_empty()).then(|| deallocate.name.clone());
+            return (Operation::Deallocate, Effect::Deallocate(name));
+        }
+        NodeEnum::DeclareCursorStmt(declare) => {
+            match declare.query.as_ref().and_then(|node| node.node.as_ref()) {
+                Some(node) => walk.query(node, false),
+                None => walk.unknown("a cursor without a query"),
+            }
+            Operation::Declare
+        }
+        NodeEnum::FetchStmt(_) => Operation::Fetch,
+        NodeEnum::ClosePortalStmt(_) => Operation::Close,
+        NodeEnum::CallStmt(call) => {
+            if let Some(call) = call.funccall.as_deref() {
+                walk.call(call);
+            }
+            Operation::Call
+        }
+        NodeEnum::DoStmt(_) => Operation::Do,
+        NodeEnum::ListenStmt(_) | NodeEnum::UnlistenStmt(_) | NodeEnum::NotifyStmt(_) => Operation::Listen,
+        NodeEnum::TruncateStmt(truncate) => each(walk, &truncate.relations, Operation::Truncate),
+        NodeEnum::LockStmt(lock) => each(walk, &lock.relations, Operation::Lock),
+        NodeEnum::VacuumStmt(vacuum) => {
+            for node in &vacuum.rels {
+                if let Some(NodeEnum::VacuumRelation(relation)) = &node.node {
+                    touch(walk, relation.relation.as_ref(), Operation::Maintenance);
+                }
+            }
+            Operation::Maintenance
+        }
+        NodeEnum::ClusterStmt(cluster) => touch(walk, cluster.relation.as_ref(), Operation::Maintenance),
+        NodeEnum::ReindexStmt(reindex) => touch(walk, reindex.relation.as_ref(), Operation::Maintenance),
+        NodeEnum::RefreshMatViewStmt(refresh) => touch(walk, refresh.relation.as_ref(), Operation::Maintenance),
+        NodeEnum::CheckPointStmt(_) => Operation::Maintenance,
+        NodeEnum::GrantStmt(grant) => self::grant(walk, grant),
+        NodeEnum::GrantRoleStmt(_)
+        | NodeEnum::AlterDefaultPrivilegesStmt(_)
+        | NodeEnum::CreateRoleStmt(_)
+        | NodeEnum::AlterRoleStmt(_)
+        | NodeEnum::AlterRoleSetStmt(_)
+        | NodeEnum::DropRoleStmt(_)
+        | NodeEnum::DropOwnedStmt(_)
+        | NodeEnum::ReassignOwnedStmt(_) => Operation::Grant,
+        NodeEnum::AlterOwnerStmt(alter) => touch(walk, alter.relation.as_ref(), Operation::Grant),
+        NodeEnum::CreatePolicyStmt(policy) => touch(walk, policy.table.as_ref(), Operation::Grant),
+        NodeEnum::AlterPolicyStmt(policy) => touch(walk, policy.table.as_ref(), Operation::Grant),
+        _ => return definition(walk, node),
+    };
+    (operation, Effect::None)
+}
+
+/// CREATE, ALTER, DROP and their like.
+fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
+    match node {
+        NodeEnum::CreateStmt(create) => {
+            touch(walk, create.relation.as_ref(), Operation::Ddl);
+            each(walk, &create.inh_relations, Operation::Ddl);
+            if let Some(relation) = &create.relation {
+                return (Operation::Ddl, created(relation));
+            }
+        }
+        NodeEnum::CreateForeignTableStmt(create) => {
+            let base = create.base_stmt.as_ref().and_then(|base| base.relation.as_ref());
+            touch(walk, base, Operation::Ddl);
+        }
+        NodeEnum::ViewStmt(view) => {
+            touch(walk, view.view.as_ref(), Operation::Ddl);
+            // The view's query is not run: what it names is only looked up.
+            if let Some(query) = view.query.as_ref().and_then(|node| node.node.as_ref()) {
+                planned(walk, Operation::Ddl, |walk| walk.query(query, false));
+            }
+            if let Some(relation) = &view.view {
+                return (Operation::Ddl, created(relation));
+            }
+        }
+        NodeEnum::CreateSeqStmt(create) => {
+            touch(walk, create.sequence.as_ref(), Operation::Ddl);
+            if let Some(relation) = &create.sequence {
+                return (Operation::Ddl, created(relation));
+            }
+        }
+        NodeEnum::DropStmt(drop) => return dropped(walk, drop),
+        NodeEnum::AlterTableStmt(alter) => return_ddl(walk, alter.relation.as_ref()),
+        NodeEnum::IndexStmt(index) => return_ddl(walk, index.relation.as_ref()),
+        NodeEnum::RenameStmt(rename) => return_ddl(walk, rename.relation.as_ref()),
+        NodeEnum::AlterObjectSchemaStmt(alter) => return_ddl(walk, alter.relation.as_ref()),
+        NodeEnum::AlterSeqStmt(alter) => return_ddl(walk, alter.sequence.as_ref()),
+        NodeEnum::CreateTrigStmt(trigger) => return_ddl(walk, trigger.relation.as_ref()),
+        NodeEnum::RuleStmt(rule) => return_ddl(walk, rule.relation.as_ref()),
+        NodeEnum::AlterObjectDependsStmt(alter) => return_ddl(walk, alter.relation.as_ref()),
+        NodeEnum::CreateStatsStmt(statistics) => {
+            each(walk, &statistics.relations, Operation::Ddl);
+        }
+        NodeEnum::CommentStmt(comment) => named_object(walk, comment.objtype, comment.object.as_deref()),
+        NodeEnum::SecLabelStmt(label) => named_object(walk, label.objtype, label.object.as_deref()),
+        NodeEnum::CreateSchemaStmt(schema) => {
+            for element in schema.schema_elts.iter().filter_map(|node| node.node.as_ref()) {
+                visit(walk, element);
+            }
+        }
+        NodeEnum::AlterTableMoveAllStmt(_)
+        | NodeEnum::AlterCollationStmt(_)
+        | NodeEnum::AlterDomainStmt(_)
+        | NodeEnum::CreateTableSpaceStmt(_)
+        | NodeEnum::DropTableSpaceStmt(_)
+        | NodeEnum::AlterTableSpaceOptionsStmt(_)
+        | NodeEnum::CreateExtensionStmt(_)
+        | NodeEnum::AlterExtensionStmt(_)
+        | NodeEnum::AlterExtensionContentsStmt(_)
+        | NodeEnum::CreateFdwStmt(_)
+        | NodeEnum::AlterFdwStmt(_)
+        | NodeEnum::CreateForeignServerStmt(_)
+        | NodeEnum::AlterForeignServerStmt(_)
+        | NodeEnum::CreateUserMappingStmt(_)
+        | NodeEnum::AlterUserMappingStmt(_)
+        | NodeEnum::DropUserMappingStmt(_)
+        | NodeEnum::ImportForeignSchemaStmt(_)
+        | NodeEnum::CreateAmStmt(_)
+        | NodeEnum::CreateEventTrigStmt(_)
+        | NodeEnum::AlterEventTrigStmt(_)
+        | NodeEnum::CreatePlangStmt(_)
+        | NodeEnum::DefineStmt(_)
+        | NodeEnum::CreateDomainStmt(_)
+        | NodeEnum::CreateOpClassStmt(_)
+        | NodeEnum::CreateOpFamilyStmt(_)
+        | NodeEnum::AlterOpFamilyStmt(_)
+        | NodeEnum::AlterStatsStmt(_)
+        | NodeEnum::CreateFunctionStmt(_)
+        | NodeEnum::AlterFunctionStmt(_)
+        | NodeEnum::AlterOperatorStmt(_)
+        | NodeEnum::AlterTypeStmt(_)
+        | NodeEnum::CompositeTypeStmt(_)
+        | NodeEnum::CreateEnumStmt(_)
+        | NodeEnum::CreateRangeStmt(_)
+        | NodeEnum::AlterEnumStmt(_)
+        | NodeEnum::LoadStmt(_)
+        | NodeEnum::CreatedbStmt(_)
+        | NodeEnum::AlterDatabaseStmt(_)
+        | NodeEnum::AlterDatabaseRefreshCollStmt(_)
+        | NodeEnum::AlterDatabaseSetStmt(_)
+        | NodeEnum::DropdbStmt(_)
+        | NodeEnum::AlterSystemStmt(_)
+        | NodeEnum::CreateConversionStmt(_)
+        | NodeEnum::CreateCastStmt(_)
+        | NodeEnum::CreateTransformStmt(_)
+        | NodeEnum::AlterTsdictionaryStmt(_)
+        | NodeEnum::AlterTsconfigurationStmt(_)
+        | NodeEnum::CreatePublicationStmt(_)
+        | NodeEnum::AlterPublicationStmt(_)
+        | NodeEnum::CreateSubscriptionStmt(_)
+        | NodeEnum::AlterSubscriptionStmt(_)
+        | NodeEnum::DropSubscriptionStmt(_) => {}
+        _ => {
+            walk.unknown("a statement of an unknown kind");
+            return (Operation::Opaque, Effect::None);
+        }
+    }
+    (Operation::Ddl, Effect::None)
+}
+
+fn return_ddl(walk: &mut Walk, relation: Option<&RangeVar>) {
+    touch(walk, relation, Operation::Ddl);
+}
+
+fn query(walk: &mut Walk, node: &NodeEnum, operation: Operation) -> Operation {
+    walk.query(node, true);
+    operation
+}
+
+fn touch(walk: &mut Walk, relation: Option<&RangeVar>, operation: Operation) -> Operation {
+    if let Some(relation) = relation {
+        walk.touch(relation, operation, false);
+    }
+    operation
+}
+
+fn each(walk: &mut Walk, relations: &[Node], operation: Operation) -> Operation {
+    for node in relations {
+        match &node.node {
+            Some(NodeEnum::RangeVar(relation)) => _ = walk.touch(relation, operation, false),
+            _ => walk.unknown("a relation of an unknown kind"),
+        }
+    }
+    operation
+}
+
+fn copy(walk: &mut Walk, copy: &CopyStmt) -> Operation {
+    let operation = if copy.is_from { Operation::CopyIn } else { Operation::CopyOut };
+    if let Some(relation) = &copy.relation {
+        let place = walk.touch(relation, operation, true);
+        walk.relations[place].columns = strings(&copy.attlist).map(str::to_owned).collect();
+    }
+    if let Some(query) = copy.query.as_ref().and_then(|node| node.node.as_ref()) {
+        walk.query(query, true);
+    }
+    walk.expressions(copy.where_clause.as_deref());
+    operation
+}
+
+/// EXPLAIN plans; with ANALYZE it runs what it explains.
+fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
+    let analyze = explain.options.iter().any(|option| match &option.node {
+        Some(NodeEnum::DefElem(option)) if option.defname == "analyze" => {
+            option.arg.as_deref().is_none_or(|value| truth(value) != Some(false))
+        }
+        _ => false,
+    });
+    let Some(inner) = explain.query.as_ref().and_then(|node| node.node.as_ref()) else {
+        walk.unknown("EXPLAIN of nothing");
+        return (Operation::Explain, Effect::None);
+    };
+    if !analyze {
+        planned(walk, Operation::Explain, |walk| _ = visit(walk, inner));
+        return (Operation::Explain, Effect::None);
+    }
+    let (_, effect) = visit(walk, inner);
+    walk.relations.iter_mut().for_each(|relation| relation.counted = false);
+    (Operation::Explain, effect)
+}
+
+/// Walks what is looked at and not run: relations are touched by `operation`, nothing takes effect.
+fn planned(walk: &mut Walk, operation: Operation, look: impl FnOnce(&mut Walk)) {
+    let (before, effect) = (walk.relations.len(), walk.effect.take());
+    look(walk);
+    walk.effect = effect;
+    for relation in &mut walk.relations[before..] {
+        *relation = Relation { name: relation.name.clone(), operation, columns: Vec::new(), counted: false };
+    }
+}
+
+fn create_as(walk: &mut Walk, create: &CreateTableAsStmt) -> (Operation, Effect) {
+    let into = create.into.as_ref();
+    let relation = into.and_then(|into| into.rel.as_ref());
+    if let Some(relation) = relation {
+        walk.touch(relation, Operation::Ddl, true);
+    }
+    let effect = relation.map_or(Effect::None, created);
+    match create.query.as_ref().and_then(|node| node.node.as_ref()) {
+        // CREATE TABLE AS EXECUTE
+        Some(NodeEnum::ExecuteStmt(execute)) => {
+            walk.expressions(&execute.params);
+            return (Operation::Ddl, Effect::Execute(execute.name.clone()));
+        }
+        Some(query) => walk.query(query, false),
+        None => walk.unknown("CREATE TABLE AS without a query"),
+    }
+    (Operation::Ddl, effect)
+}
+
+fn created(relation: &RangeVar) -> Effect {
+    if relation.relpersistence == "t" || relation.schemaname == "pg_temp" {
+        Effect::CreateTemporary(relation.relname.clone())
+    } else {
+        Effect::None
+    }
+}
+
+/// A qualified name; a database's name before the schema is left out.
+fn name(parts: &[&str]) -> Option<Name> {
+    let (name, qualifier) = parts.split_last()?;
+    Some(Name { schema: qualifier.last().map(|schema| (*schema).to_owned()), name: (*name).to_owned() })
+}
+
+fn dropped(walk: &mut Walk, drop: &DropStmt) -> (Operation, Effect) {
+    let mut relations = Vec::new();
+    for object in &drop.objects {
+        if let Some(NodeEnum::List(list)) = &object.node {
+            let parts: Vec<&str> = strings(&list.items).collect();
+            relations.extend(relation_of(drop.remove_type, &parts));
+        }
+    }
+    for name in &relations {
+        let operation = Operation::Ddl;
+        walk.relations.push(Relation { name: name.clone(), operation, columns: Vec::new(), counted: false });
+    }
+    let effect = match ObjectType::try_from(drop.remove_type) {
+        Ok(ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectSequence) => Effect::Drop(relations),
+        _ => Effect::None,
+    };
+    (Operation::Ddl, effect)
+}
+
+/// The relation that an object is, or belongs to.
+fn relation_of(kind: i32, parts: &[&str]) -> Option<Name> {
+    match ObjectType::try_from(kind) {
+        Ok(
+            ObjectType::ObjectTable
+            | ObjectType::ObjectView
+            | ObjectType::ObjectMatview
+            | ObjectType::ObjectForeignTable
+            | ObjectType::ObjectSequence
+            | ObjectType::ObjectIndex,
+        ) => name(parts),
+        Ok(
+            ObjectType::ObjectColumn
+            | ObjectType::ObjectTrigger
+            | ObjectType::ObjectRule
+            | ObjectType::ObjectPolicy
+            | ObjectType::ObjectTabconstraint,
+        ) => name(parts.split_last()?.1),
+        _ => None,
+    }
+}
+
+fn named_object(walk: &mut Walk, kind: i32, object: Option<&Node>) {
+    if let Some(Node { node: Some(NodeEnum::List(list)) }) = object {
+        let parts: Vec<&str> = strings(&list.items).collect();
+        let operation = Operation::Ddl;
+        walk.relations.extend(relation_of(kind, &parts).map(|name| Relation {
+            name,
+            operation,
+            columns: Vec::new(),
+            counted: false,
+        }));
+    }
+}
+
+fn grant(walk: &mut Walk, grant: &GrantStmt) -> Operation {
+    if ObjectType::try_from(grant.objtype) == Ok(ObjectType::ObjectTable) {
+        for node in &grant.objects {
+            if let Some(NodeEnum::RangeVar(relation)) = &node.node {
+                walk.touch(relation, Operation::Grant, false);
+            }
+        }
+    }
+    Operation::Grant
+}
+
+fn transaction_effect(transaction: &TransactionStmt) -> Effect {
+    let (chain, savepoint) = (transaction.chain, transaction.savepoint_name.clone());
+    match TransactionStmtKind::try_from(transaction.kind) {
+        Ok(TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart) => Effect::Begin,
+        Ok(TransactionStmtKind::TransStmtCommit) => Effect::Commit { chain },
+        Ok(TransactionStmtKind::TransStmtRollback) => Effect::Rollback { chain },
+        Ok(TransactionStmtKind::TransStmtSavepoint) => Effect::Savepoint(savepoint),
+        Ok(TransactionStmtKind::TransStmtRelease) => Effect::Release(savepoint),
+        Ok(TransactionStmtKind::TransStmtRollbackTo) => Effect::RollbackTo(savepoint),
+        Ok(TransactionStmtKind::TransStmtPrepare) => Effect::PrepareTransaction,
+        _ => Effect::None,
+    }
+}
+
+fn set_variable(set: &VariableSetStmt) -> (Operation, Effect) {
+    let kind = VariableSetKind::try_from(set.kind);
+    if kind == Ok(VariableSetKind::VarSetMulti) && set.name.contains("TRANSACTION") {
+        return (Operation::Transaction, Effect::None);
+    }
+    let ours = set.name.eq_ignore_ascii_case("search_path");
+    let local = set.is_local;
+    let effect = match kind {
+        Ok(VariableSetKind::VarSetValue) if ours => {
+            let schemas = set.args.iter().filter_map(text).filter(|name| !name.is_empty());
+            Effect::SearchPath { schemas: Some(schemas.map(str::to_owned).collect()), local }
+        }
+        Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) if ours => {
+            Effect::SearchPath { schemas: None, local }
+        }
+        Ok(VariableSetKind::VarResetAll) => Effect::SearchPath { schemas: None, local: false },
+        _ => Effect::None,
+    };
+    (Operation::Set, effect)
+}
+
+fn discard_effect(target: i32) -> Effect {
+    match DiscardMode::try_from(target) {
+        Ok(DiscardMode::DiscardAll) => Effect::Discard { temporary: true, all: true },
+        Ok(DiscardMode::DiscardTemp) => Effect::Discard { temporary: true, all: false },
+        _ => Effect::None,
+    }
+}
