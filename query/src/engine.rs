@@ -63,8 +63,21 @@ impl Default for EngineOptions {
     }
 }
 
+/// Stack of the threads that plan and run queries. DataFusion grows its stack while it recurses, but not where an
+/// expression is cloned, printed or dropped: [`guard::MAX_NESTING`] levels of those must fit, in a debug build too.
+const STACK: usize = 32 * MIB;
+
 /// Answers questions about the record. Cheap to share: put it in an `Arc`.
+///
+/// Questions are planned and run on threads of the engine's own, so that no question, however heavy, holds up what
+/// else the process does.
 pub struct Engine {
+    inner: Arc<Inner>,
+    threads: Option<tokio::runtime::Runtime>,
+}
+
+/// What a question needs on the engine's threads.
+struct Inner {
     lake: Arc<Lake>,
     log: Option<Arc<dyn EventLog>>,
     options: EngineOptions,
@@ -72,9 +85,21 @@ pub struct Engine {
     base: SessionState,
 }
 
+type Rows = (SchemaRef, Vec<RecordBatch>, bool);
+
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("lake", &self.lake).field("options", &self.options).finish_non_exhaustive()
+        let Inner { lake, options, .. } = &*self.inner;
+        f.debug_struct("Engine").field("lake", lake).field("options", options).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            // Waiting for threads is not allowed where an engine may be dropped: inside another runtime.
+            threads.shutdown_background();
+        }
     }
 }
 
@@ -97,17 +122,25 @@ impl Engine {
         config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
         config.options_mut().execution.parquet.reorder_filters = true;
         let base = SessionStateBuilder::new().with_config(config).with_default_features().build();
-        Engine { lake, log, options, runtime, base }
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.target_partitions.max(1))
+            .thread_name("hansard-query")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
+            .expect("the system has threads left for the query engine");
+        let inner = Inner { lake, log, options, runtime, base };
+        Engine { inner: Arc::new(inner), threads: Some(threads) }
     }
 
     /// What a question may take.
     pub fn options(&self) -> &EngineOptions {
-        &self.options
+        &self.inner.options
     }
 
     /// The lake that is asked.
     pub(crate) fn lake(&self) -> &Lake {
-        &self.lake
+        &self.inner.lake
     }
 
     /// Answers one statement that reads: SELECT, EXPLAIN, SHOW or DESCRIBE.
@@ -118,8 +151,8 @@ impl Engine {
     /// As [`Engine::sql`], with values for `$1`, `$2`, ...
     pub(crate) async fn ask(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Answer, Error> {
         let began = Instant::now();
-        let limit = self.options.timeout;
-        let outcome = match tokio::time::timeout(limit, self.answer(sql, &values)).await {
+        let limit = self.inner.options.timeout;
+        let outcome = match tokio::time::timeout(limit, self.on_own_threads(sql, values)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Timeout { limit }),
         };
@@ -130,7 +163,24 @@ impl Engine {
         Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
     }
 
-    async fn answer(&self, sql: &str, values: &[ScalarValue]) -> Result<(SchemaRef, Vec<RecordBatch>, bool), Error> {
+    /// A question that nobody waits for any more, or that took too long, is ended with this future.
+    async fn on_own_threads(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Rows, Error> {
+        let Some(threads) = &self.threads else {
+            return Err(Error::Internal("the engine is shutting down".to_owned()));
+        };
+        let (inner, sql) = (Arc::clone(&self.inner), sql.to_owned());
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn_on(async move { inner.answer(&sql, &values).await }, threads.handle());
+        match task.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) => Err(Error::Internal(format!("a query ended without an answer: {error}"))),
+            None => Err(Error::Internal("a query was never begun".to_owned())),
+        }
+    }
+}
+
+impl Inner {
+    async fn answer(&self, sql: &str, values: &[ScalarValue]) -> Result<Rows, Error> {
         let statement = guard::parse(sql)?;
         let mut attempt = 1;
         loop {
@@ -147,7 +197,7 @@ impl Engine {
         &self,
         statement: datafusion::sql::parser::Statement,
         values: &[ScalarValue],
-    ) -> Result<(SchemaRef, Vec<RecordBatch>, bool), DataFusionError> {
+    ) -> Result<Rows, DataFusionError> {
         let view = Arc::new(View::default());
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(self.options.memory_limit));
         let state = self.new_session(&view, Arc::clone(&pool))?;
@@ -169,7 +219,7 @@ impl Engine {
         physical: Arc<dyn ExecutionPlan>,
         state: &SessionState,
         pool: &Arc<dyn MemoryPool>,
-    ) -> Result<(SchemaRef, Vec<RecordBatch>, bool), DataFusionError> {
+    ) -> Result<Rows, DataFusionError> {
         let schema = physical.schema();
         let mut stream = execute_stream(physical, state.task_ctx())?;
         let reserved = MemoryConsumer::new("answer").register(pool);

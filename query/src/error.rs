@@ -61,10 +61,10 @@ pub enum Error {
         attempts: u32,
     },
     /// The catalog does not answer.
-    #[error("the lake's catalog cannot be read: {0}")]
+    #[error("the lake's catalog cannot be read: {}", with_causes(.0))]
     Catalog(#[from] catalog::Error),
     /// The event log does not answer.
-    #[error("the live end of the record cannot be read: {0}")]
+    #[error("the live end of the record cannot be read: {}", with_causes(.0))]
     Log(#[from] hansard_event_log::Error),
     /// Saved states in the catalog cannot be used.
     #[error("the lake's catalog holds what this version cannot read: {0}")]
@@ -129,4 +129,16 @@ impl Error {
             Error::Internal(_) => ErrorKind::Internal,
         }
     }
+}
+
+/// An error and its causes as one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text.lines().collect::<Vec<_>>().join(" ")
 }

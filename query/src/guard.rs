@@ -8,18 +8,34 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::Error;
 
 /// Longest text of a question, in bytes.
 pub const MAX_SQL: usize = 1024 * 1024;
 
+/// Most tokens of a question that can nest what stands beside them: operators, keywords, brackets. Expressions are trees,
+/// and a chain of ten thousand `OR`s is one that many levels deep.
+pub const MAX_NESTING: usize = 1_000;
+
 /// Reads one statement that only reads.
 pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
     if sql.len() > MAX_SQL {
         return Err(Error::Invalid(format!("the query is {} bytes long, more than the {MAX_SQL} allowed", sql.len())));
     }
-    let mut statements = DFParserBuilder::new(sql)
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| Error::Invalid(one_line(&format!("SQL error: {error}"))))?;
+    let nesting = tokens.iter().filter(|token| nests(&token.token)).count();
+    if nesting > MAX_NESTING {
+        return Err(Error::Invalid(format!(
+            "the query is too complex: {nesting} operators, keywords and brackets, more than the {MAX_NESTING} allowed; \
+             write long lists as IN (...)"
+        )));
+    }
+    let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&PostgreSqlDialect {})
         .build()
         .and_then(|mut parser| parser.parse_statements())
@@ -41,6 +57,15 @@ pub(crate) fn verify(plan: &LogicalPlan) -> Result<(), Error> {
         .with_allow_statements(false)
         .verify_plan(plan)
         .map_err(|error| Error::ReadOnly(one_line(&error.strip_backtrace())))
+}
+
+fn nests(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_) | Token::Comma | Token::Period | Token::SemiColon | Token::EOF => false,
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) => false,
+        _ => true,
+    }
 }
 
 fn check(statement: &Statement) -> Result<(), Error> {

@@ -51,8 +51,8 @@ impl Engine {
     ///
     /// An update counts that was committed in `[at - window, at + window]`, where `at` is as long as its last unit: `03:12Z` is that
     /// whole minute, whatever the window. What has no time of commit (its transaction is 'open', or its outcome 'unknown')
-    /// counts by the time of its statement, and says so. What was rolled back, or failed, is not an update. `update`
-    /// includes `insert ... on conflict do update` and `merge`, which touch the relation by operation `update` or `merge`.
+    /// counts by the time of its statement, and says so. What was rolled back, or failed, is not an update. The updates of
+    /// `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
     pub async fn who_updated(&self, relation: &str, at: &str, window: Duration) -> Result<Answer, Error> {
         let moment = Moment::parse(at)?;
         let window = i64::try_from(window.as_nanos())
@@ -62,7 +62,7 @@ impl Engine {
         self.ask(
             "SELECT t.*, s.sql FROM touches t \
              LEFT JOIN statements s ON s.session_id = t.session_id AND s.statement_no = t.statement_no \
-             WHERE t.relation = $1 AND t.operation IN ('update', 'merge') AND t.transaction_outcome <> 'rolled back' \
+             WHERE t.relation = $1 AND t.operation = 'update' AND t.transaction_outcome <> 'rolled back' \
              AND t.at <= $3 AND s.started_at <= $3 AND s.sqlstate IS NULL \
              AND (t.committed_at BETWEEN $2 AND $3 OR (t.committed_at IS NULL AND t.at >= $2)) \
              ORDER BY coalesce(t.committed_at, t.at), t.session_id, t.statement_no",

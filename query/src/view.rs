@@ -1,8 +1,8 @@
 //! One moment of the record: what every table of one query reads.
 //!
 //! Invariant: all tables of a view belong to the same watermarks, and its hot rows begin exactly there. A commit
-//! moves its shard's watermark, so snapshots with equal watermarks are one moment, however many there are; a
-//! compaction in between swaps files for others with the same rows.
+//! moves its shard's watermark or the states of unfinished sessions, so snapshots in which both are equal are one
+//! moment, however many there are; a compaction in between swaps files for others with the same rows.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -78,9 +78,12 @@ async fn once(
         let Some(table) = scan.table else { continue };
         let mut snapshot = catalog.snapshot(scan).await?;
         snapshot.watermarks.sort_unstable();
+        snapshot.sessions.sort_unstable_by_key(|session| (session.shard, session.session_id));
         files.insert(table, std::mem::take(&mut snapshot.files));
         match &moment {
-            Some(first) if first.watermarks != snapshot.watermarks => return Ok(None),
+            Some(first) if first.watermarks != snapshot.watermarks || first.sessions != snapshot.sessions => {
+                return Ok(None);
+            }
             Some(_) => {}
             None => moment = Some(snapshot),
         }

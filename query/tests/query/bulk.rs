@@ -1,0 +1,111 @@
+//! Many rows in many hours, written straight into the lake: what pruning and limits are tested on.
+
+use std::sync::Arc;
+
+use hansard_lake::catalog::Commit;
+use hansard_lake::layout::{FlushId, HOUR};
+use hansard_lake::projection::{Outcome, Rows, SessionRow, StatementRow, TouchRow};
+use hansard_lake::writer;
+use uuid::Uuid;
+
+use crate::fixture::{House, at};
+
+/// Relations that take turns, one in each hour.
+pub(crate) const RELATIONS: [&str; 3] = ["public.candidates", "public.rankings", "public.scores"];
+
+/// `hours` files of each table but `frames`, from midnight on, `statements` statements each, all of one session an hour.
+pub(crate) async fn fill(house: &House, hours: i64, statements: u64) {
+    for hour in 0..hours {
+        let rows = hour_of_work(hour, statements);
+        let hold = house.lake.catalog.take_shard(0, "bulk").await.unwrap();
+        let from = hold.watermark;
+        let flush = FlushId { shard: 0, epoch: hold.epoch.0, flush: 0, from, watermark: from };
+        let lake = Arc::clone(&house.lake);
+        let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, &rows, &flush)).await.unwrap();
+        let commit = Commit {
+            shard: 0,
+            epoch: hold.epoch,
+            from,
+            watermark: from,
+            files: files.unwrap(),
+            sessions: Vec::new(),
+            ended: Vec::new(),
+        };
+        house.lake.catalog.commit(commit).await.unwrap();
+    }
+}
+
+fn hour_of_work(hour: i64, statements: u64) -> Rows {
+    let mut rows = Rows::default();
+    let began = at("00:00:00") + hour * HOUR;
+    let relation: Arc<str> = RELATIONS[usize::try_from(hour).unwrap() % RELATIONS.len()].into();
+    let (job, subject, target): (Arc<str>, Arc<str>, Arc<str>) =
+        (format!("job-{hour}").into(), "svc".into(), "ranking".into());
+    let session_id = Uuid::from_u128(0x019a_a000_0000_7000_9000_0000_0000_0000 | u128::try_from(hour).unwrap());
+    for no in 1..=statements {
+        let at = began + i64::try_from(no).unwrap() * 1_000_000;
+        rows.statements.push(StatementRow {
+            session_id,
+            statement_no: no,
+            target: target.clone(),
+            job: job.clone(),
+            subject: subject.clone(),
+            issuer: "ci".into(),
+            operation: "update",
+            sql: format!("UPDATE {relation} SET score = {no} WHERE id = {no}").into(),
+            parameters: None,
+            fingerprint: None,
+            started_at: at,
+            finished_at: Some(at + 500_000),
+            rows: Some(1),
+            sqlstate: None,
+            error: None,
+            verdict: "allow",
+            transaction_id: no,
+            transaction_outcome: Outcome::Committed,
+            committed_at: Some(at + 500_000),
+            first_seq: no * 4,
+            last_seq: no * 4 + 3,
+            truncated: false,
+        });
+        rows.touches.push(TouchRow {
+            relation: relation.clone(),
+            operation: "update",
+            at,
+            committed_at: Some(at + 500_000),
+            job: job.clone(),
+            subject: subject.clone(),
+            session_id,
+            statement_no: no,
+            target: target.clone(),
+            rows: Some(1),
+            transaction_outcome: Outcome::Committed,
+            columns: vec!["id".into(), "score".into()],
+        });
+    }
+    rows.sessions.push(SessionRow {
+        session_id,
+        target,
+        job,
+        subject,
+        issuer: "ci".into(),
+        groups: Vec::new(),
+        client_addr: "10.0.0.7:51234".to_owned(),
+        application_name: String::new(),
+        db_user: "app".to_owned(),
+        database: "ranking".to_owned(),
+        opened_at: began,
+        closed_at: Some(began + HOUR - 1),
+        close_reason: Some("terminated by job".to_owned()),
+        complete: true,
+        statements,
+        frames: statements * 4,
+        bytes_frontend: 0,
+        bytes_backend: 0,
+        denied: 0,
+        auth_failure: None,
+        gaps: None,
+        chain_head: [0; 32],
+    });
+    rows
+}
