@@ -242,4 +242,4 @@ impl Write for Hashed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
