@@ -10,15 +10,36 @@
 //! One thread per shard of the log, each with a runtime, listening sockets and sessions of its own: sessions never
 //! move between threads, and one thread alone appends to a shard.
 
+mod cancel;
+mod capture;
 mod clock;
 mod errors;
+mod house;
+mod identity;
+mod journal;
+mod listener;
+mod metrics;
 mod options;
+mod parameters;
+mod pool;
+mod relay;
+mod search_path;
+mod session;
+mod startup;
+mod upstream;
+mod worker;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use hansard_event_log::LocalLog;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+
+use house::{House, Places};
+use worker::{Colleague, Start, Worker};
 
 pub use errors::Error;
 pub use options::{
@@ -29,16 +50,38 @@ pub use options::{
 /// The proxy, listening.
 #[derive(Debug)]
 pub struct Proxy {
+    house: Arc<House>,
+    log: Arc<LocalLog>,
     addresses: Vec<(String, SocketAddr)>,
+    /// For each worker, a socket for each target.
+    listeners: Vec<Vec<TcpListener>>,
 }
 
 impl Proxy {
     /// Checks the options, reads the issuers' keys and takes the listening addresses. Connections wait until
-    /// [`Proxy::serve`].
-    pub fn bind(options: Options, _log: Arc<LocalLog>) -> Result<Proxy, Error> {
+    /// [`Proxy::serve`]. There will be one thread for each shard of the log.
+    pub fn bind(options: Options, log: Arc<LocalLog>) -> Result<Proxy, Error> {
         options.validate()?;
-        let addresses = options.targets.iter().map(|target| (target.name.clone(), target.listen)).collect();
-        Ok(Proxy { addresses })
+        let workers = usize::from(log.shards());
+        let identity = identity::Identity::open(&options.identity)?;
+        let mut listeners: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for target in &options.targets {
+            let (sockets, address) = listener::bind(target, workers)?;
+            for (worker, socket) in listeners.iter_mut().zip(sockets) {
+                worker.push(socket);
+            }
+            addresses.push((target.name.clone(), address));
+        }
+        let house = House {
+            identity,
+            cancel_keys: cancel::CancelKeys::default(),
+            search_paths: search_path::SearchPaths::new(),
+            sessions: Places::new(options.max_sessions),
+            unauthenticated: Places::new(options.max_unauthenticated),
+            options,
+        };
+        Ok(Proxy { house: Arc::new(house), log, addresses, listeners })
     }
 
     /// Name and listening address of each target, in the order of the options; port 0 has become a real one.
@@ -46,15 +89,68 @@ impl Proxy {
         &self.addresses
     }
 
-    /// Serves until `shutdown` is cancelled and the sessions have ended.
+    /// Serves until `shutdown` is cancelled and the sessions have ended, or were cut off after the grace period.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
-        shutdown.cancelled().await;
-        Ok(())
+        metrics::describe();
+        if self.house.options.durability == Durability::Off {
+            tracing::warn!("RECORDING IS OFF: statements reach the database without a record; for measurements only");
+        }
+        let (colleagues, inboxes): (Vec<_>, Vec<_>) = (0..self.listeners.len())
+            .map(|_| {
+                let (inbox, waiting) = mpsc::channel(worker::INBOX);
+                (Colleague { inbox, load: AtomicUsize::new(0) }, waiting)
+            })
+            .unzip();
+        let colleagues: Arc<[Colleague]> = colleagues.into();
+        let mut ends = Vec::new();
+        for ((shard, listeners), inbox) in (0..).zip(self.listeners).zip(inboxes) {
+            let worker = Arc::new(Worker {
+                house: self.house.clone(),
+                journal: journal::Journal::new(self.log.clone(), shard),
+                pool: pool::Pool::default(),
+                traffic: metrics::Traffic::default(),
+                stopping: shutdown.child_token(),
+            });
+            let own = usize::from(shard);
+            let start = Start { worker, own, colleagues: colleagues.clone(), inbox, listeners };
+            match spawn(start) {
+                Ok(end) => ends.push(end),
+                Err(error) => {
+                    shutdown.cancel();
+                    return Err(error);
+                }
+            }
+        }
+        let mut result = Ok(());
+        for end in ends {
+            if end.await.is_err() {
+                // The other threads end too: half a proxy would look like a whole one.
+                shutdown.cancel();
+                result = Err(Error::Died);
+            }
+        }
+        result
     }
+}
+
+/// A worker in a thread of its own; the receiver hears of its end, or of its death.
+fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Worker)?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("proxy-{}", start.own))
+        .spawn(move || {
+            runtime.block_on(worker::run(start));
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            // Nobody listens any more when the caller gave up waiting.
+            let _ = ended.send(());
+        })
+        .map_err(Error::Worker)?;
+    Ok(end)
 }
 
 /// Connects to the database of a target as Hansard would for a job and says how that went, in one line. `Err` is a
 /// negative finding.
 pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
-    Err(format!("target \"{}\" was not tried", target.name))
+    upstream::check(target, Duration::from_secs(5)).await
 }

@@ -1,0 +1,44 @@
+use hansard_schemas::events::{FrameRun, Payload};
+use proptest::prelude::*;
+
+use super::*;
+
+proptest! {
+    #[test]
+    fn runs_encode_as_prost_does(
+        at in any::<u64>(),
+        first_seq in any::<u64>(),
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        count in any::<u32>(),
+        tag in proptest::option::of(any::<u8>()),
+        part in 0i32..4,
+        secret in any::<bool>(),
+        backend in any::<bool>(),
+    ) {
+        let withheld = if secret { "password" } else { "" };
+        let bytes = if secret { Vec::new() } else { bytes };
+        let direction = if backend { Direction::Backend } else { Direction::Frontend };
+        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld };
+        let mut encoded = Vec::new();
+        encode_run(&mut encoded, at, first_seq, &bytes, run);
+        let frames = FrameRun {
+            direction: if backend { 2 } else { 1 },
+            first_seq,
+            count,
+            frames: bytes.into(),
+            part,
+            tag: tag.map(u32::from),
+            withheld: withheld.to_owned(),
+        };
+        let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
+        prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);
+    }
+
+    #[test]
+    fn varints_are_as_long_as_said(value in any::<u64>(), shift in 0u32..64) {
+        let value = value >> shift;
+        let mut buffer = [0; 10];
+        let len = put_varint(&mut buffer, value);
+        prop_assert_eq!(len, varint_len(value));
+    }
+}

@@ -1,0 +1,193 @@
+//! Who a job is, by the token that it sends as its password.
+//!
+//! Invariants: only a signature by a key of the issuer that the token names, with an asymmetric algorithm of that
+//! key, is believed; issuer, audience and times are checked after it; a token is neither kept nor repeated in any
+//! message. Source: RFC 7519, RFC 8725.
+
+mod claims;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use serde_json::{Map, Value};
+
+use crate::clock;
+use crate::errors::{Error, Kind, Refusal};
+use crate::options::{IdentityOptions, MAX_TOKEN};
+
+use claims::{groups, seconds, text};
+use keys::Issuer;
+
+/// A job that has shown a valid token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Principal {
+    /// Name of the issuer in the configuration.
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) job: String,
+    pub(crate) groups: Vec<String>,
+    /// `jti`; empty where there is none.
+    pub(crate) token_id: String,
+    /// `exp`, UTC nanoseconds.
+    pub(crate) token_expires_at: u64,
+    /// From here on no statement is taken: `exp` and the leeway.
+    pub(crate) ends_at: u64,
+}
+
+/// The issuers and their keys.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    issuers: Vec<Issuer>,
+    leeway: u64,
+}
+
+impl Identity {
+    /// Reads every issuer's keys.
+    pub(crate) fn open(options: &IdentityOptions) -> Result<Identity, Error> {
+        let issuers = options.issuers.iter().map(Issuer::open).collect::<Result<_, _>>()?;
+        Ok(Identity { issuers, leeway: options.leeway.as_secs() })
+    }
+
+    /// Checks a token at `now` (UTC nanoseconds).
+    pub(crate) fn verify(&self, token: &[u8], now: u64) -> Result<Principal, Refusal> {
+        let parts = Parts::read(token)?;
+        let issuer = self.issuer(&parts.claims)?;
+        let key_id = parts.header.get("kid").and_then(Value::as_str);
+        if parts.header.contains_key("crit") {
+            return Err(bad("the token asks for extensions (crit) that Hansard does not know"));
+        }
+        let keys = issuer.keys(key_id, parts.algorithm)?;
+        let genuine = |key: &&keys::Key| {
+            jsonwebtoken::crypto::verify(parts.signature, parts.signed, &key.key, parts.algorithm).unwrap_or(false)
+        };
+        if !keys.iter().any(|key| genuine(&&**key)) {
+            let name = &issuer.options.name;
+            return Err(bad(format!("the token's signature is not one of issuer \"{name}\""))
+                .hint("Get a new token; if it stays so, the issuer's keys may have changed (jwks_file)."));
+        }
+        self.principal(issuer, &parts.claims, now / 1_000_000_000)
+    }
+
+    fn issuer(&self, claims: &Map<String, Value>) -> Result<&Issuer, Refusal> {
+        let Some(name) = claims.get("iss").and_then(Value::as_str) else {
+            return Err(bad("the token names no issuer (iss)"));
+        };
+        self.issuers.iter().find(|issuer| issuer.options.issuer == name).ok_or_else(|| {
+            bad(format!("the token's issuer \"{}\" is not known here", short(name)))
+                .hint("Use a token of an issuer that this Hansard is configured for ([[identity.issuers]]).")
+        })
+    }
+
+    fn principal(&self, issuer: &Issuer, claims: &Map<String, Value>, now: u64) -> Result<Principal, Refusal> {
+        let options = &issuer.options;
+        if !claims::has_audience(claims, &options.audience) {
+            return Err(bad(format!("the token is meant for another audience than \"{}\"", options.audience))
+                .hint(format!("Ask the issuer for a token with the audience (aud) \"{}\".", options.audience)));
+        }
+        let Some(expires) = seconds(claims, "exp")? else {
+            return Err(bad("the token does not say when it expires (exp)"));
+        };
+        if now >= expires.saturating_add(self.leeway) {
+            return Err(bad(format!("the token expired at {}", in_words(expires))).hint("Get a new token."));
+        }
+        if let Some(begins) = seconds(claims, "nbf")?
+            && begins > now.saturating_add(self.leeway)
+        {
+            return Err(bad(format!("the token is not valid before {}", in_words(begins)))
+                .hint("Wait, or compare the clocks of the issuer and of this host."));
+        }
+        let Some(subject) = text(claims, "sub").filter(|subject| !subject.is_empty()) else {
+            return Err(unknown("the token has no subject (sub)"));
+        };
+        let Some(job) = text(claims, &options.job_claim).filter(|job| !job.is_empty()) else {
+            return Err(unknown(format!("the token does not name the job: it has no claim \"{}\"", options.job_claim))
+                .hint("Let the issuer add the claim, or set another job_claim for this issuer."));
+        };
+        Ok(Principal {
+            issuer: options.name.clone(),
+            subject: subject.to_owned(),
+            job: job.to_owned(),
+            groups: options.groups_claim.as_deref().map(|claim| groups(claims, claim)).unwrap_or_default(),
+            token_id: text(claims, "jti").unwrap_or_default().to_owned(),
+            token_expires_at: expires.saturating_mul(1_000_000_000),
+            ends_at: expires.saturating_add(self.leeway).saturating_mul(1_000_000_000),
+        })
+    }
+}
+
+/// A token, taken apart; nothing of it is believed yet.
+struct Parts<'a> {
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    algorithm: Algorithm,
+    signed: &'a [u8],
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn read(token: &'a [u8]) -> Result<Parts<'a>, Refusal> {
+        if token.len() > MAX_TOKEN {
+            return Err(bad(format!("the token is longer than {MAX_TOKEN} bytes")));
+        }
+        if token.is_empty() {
+            return Err(malformed("it is empty"));
+        }
+        let token = std::str::from_utf8(token).map_err(|_| malformed("it is not text"))?;
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| malformed("it does not have three parts"))?;
+        let (header, claims) = signed.split_once('.').ok_or_else(|| malformed("it does not have three parts"))?;
+        let header = object(header).ok_or_else(|| malformed("its header does not read as JSON"))?;
+        let claims = object(claims).ok_or_else(|| malformed("its claims do not read as JSON"))?;
+        let algorithm = algorithm(header.get("alg").and_then(Value::as_str).unwrap_or("none"))?;
+        Ok(Parts { header, claims, algorithm, signed: signed.as_bytes(), signature })
+    }
+}
+
+/// The algorithms that are accepted: none that is symmetric, since their key would be public.
+fn algorithm(name: &str) -> Result<Algorithm, Refusal> {
+    Ok(match name {
+        "RS256" => Algorithm::RS256,
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "EdDSA" => Algorithm::EdDSA,
+        other => {
+            return Err(bad(format!("the token's algorithm \"{}\" is not accepted", short(other)))
+                .hint("Accepted are RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA."));
+        }
+    })
+}
+
+fn object(part: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// A bad token.
+fn bad(message: impl Into<String>) -> Refusal {
+    Refusal::new(Kind::Token, message)
+}
+
+fn malformed(reason: &str) -> Refusal {
+    bad(format!("the password is not a token: {reason}"))
+        .hint("Send a JSON Web Token of the job's issuer as the password, for example in PGPASSWORD.")
+}
+
+/// A good token that does not say enough.
+fn unknown(message: impl Into<String>) -> Refusal {
+    Refusal::new(Kind::Identity, message)
+}
+
+fn in_words(seconds: u64) -> String {
+    clock::text(seconds.saturating_mul(1_000_000_000))
+}
+
+/// Text from a token that nobody has vouched for.
+fn short(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(100).collect()
+}

@@ -1,0 +1,55 @@
+//! Values out of a token's claims.
+
+use serde_json::{Map, Value};
+
+use super::bad;
+use crate::errors::Refusal;
+
+/// Most groups that are taken from a token.
+const MAX_GROUPS: usize = 256;
+
+/// A claim by its name, or by a JSON pointer that begins with `/`.
+fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
+    let Some(path) = claim.strip_prefix('/') else { return claims.get(claim) };
+    let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
+    match rest {
+        None => Some(value),
+        Some(rest) => value.pointer(&format!("/{rest}")),
+    }
+}
+
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a str> {
+    find(claims, claim)?.as_str()
+}
+
+/// An array of strings, or one string with blanks between them.
+pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Vec<String> {
+    match find(claims, claim) {
+        Some(Value::Array(values)) => {
+            values.iter().filter_map(Value::as_str).take(MAX_GROUPS).map(str::to_owned).collect()
+        }
+        Some(Value::String(text)) => text.split_whitespace().take(MAX_GROUPS).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A NumericDate (RFC 7519, section 2), without its fraction.
+pub(super) fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = claims.get(claim) else { return Ok(None) };
+    let whole = value.as_u64().or_else(|| {
+        // An f64 holds every second of the next hundred million years; what does not fit an integer is no time.
+        let text = value.as_f64().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?.trunc().to_string();
+        text.parse().ok()
+    });
+    whole.map(Some).ok_or_else(|| bad(format!("the token's claim \"{claim}\" is not a time")))
+}
+
+/// `aud` is one string or an array of them.
+pub(super) fn has_audience(claims: &Map<String, Value>, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(only)) => only == audience,
+        Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),
+        _ => false,
+    }
+}

@@ -1,0 +1,164 @@
+//! An issuer's public keys, from its key set file.
+//!
+//! Invariants: the file is looked at again at most every [`RECHECK`], and read only when it has changed; a file that
+//! has become unreadable leaves the keys as they were, with one warning; a symmetric key is never taken.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::{bad, short};
+use crate::errors::{Error, Refusal};
+use crate::options::IssuerOptions;
+
+const RECHECK: Duration = Duration::from_secs(2);
+
+/// Longest key set, in bytes, and most keys in it.
+const MAX_FILE: u64 = 1024 * 1024;
+const MAX_KEYS: usize = 64;
+
+/// An issuer and its keys.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) options: IssuerOptions,
+    file: Mutex<KeyFile>,
+}
+
+#[derive(Debug)]
+struct KeyFile {
+    looked_at: Instant,
+    stamp: Option<Stamp>,
+    keys: Vec<Arc<Key>>,
+}
+
+/// What tells that a file has changed.
+type Stamp = (SystemTime, u64);
+
+/// A public key.
+pub(super) struct Key {
+    id: Option<String>,
+    /// The only algorithm it is for, where the key set says so.
+    algorithm: Option<Algorithm>,
+    pub(super) key: DecodingKey,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Issuer {
+    pub(super) fn open(options: &IssuerOptions) -> Result<Issuer, Error> {
+        let stamp = stamp(&options.jwks_file);
+        let keys = read(&options.jwks_file).map_err(|reason| Error::Keys {
+            issuer: options.name.clone(),
+            path: options.jwks_file.clone(),
+            reason,
+        })?;
+        Ok(Issuer { options: options.clone(), file: Mutex::new(KeyFile { looked_at: Instant::now(), stamp, keys }) })
+    }
+
+    /// The keys that may have signed a token with this header, at least one.
+    pub(super) fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Refusal> {
+        let mut file = self.file.lock();
+        if file.looked_at.elapsed() >= RECHECK {
+            self.refresh(&mut file);
+        }
+        let keys = file.matching(id, algorithm);
+        if keys.is_empty() {
+            let name = &self.options.name;
+            let which = match id {
+                Some(id) => format!("issuer \"{name}\" has no key \"{}\" for this algorithm", short(id)),
+                None => format!("issuer \"{name}\" has no key for this algorithm"),
+            };
+            return Err(bad(which).hint("Get a new token; if it stays so, the key set (jwks_file) lacks the key."));
+        }
+        Ok(keys)
+    }
+
+    fn refresh(&self, file: &mut KeyFile) {
+        file.looked_at = Instant::now();
+        let path = &self.options.jwks_file;
+        let stamp = stamp(path);
+        if stamp == file.stamp {
+            return;
+        }
+        file.stamp = stamp;
+        match read(path) {
+            Ok(keys) => {
+                tracing::info!(issuer = %self.options.name, keys = keys.len(), "the key set has changed and was read again");
+                file.keys = keys;
+            }
+            Err(reason) => {
+                tracing::warn!(issuer = %self.options.name, path = %path.display(), %reason, "the key set has changed and cannot be used; the former keys stay");
+            }
+        }
+    }
+}
+
+impl KeyFile {
+    fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
+        let fits = |key: &&Arc<Key>| {
+            key.key.family() == algorithm.family()
+                && key.algorithm.is_none_or(|only| only == algorithm)
+                && id.is_none_or(|id| key.id.as_deref() == Some(id))
+        };
+        self.keys.iter().filter(fits).cloned().collect()
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
+    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > MAX_FILE {
+        return Err(format!("it is longer than {MAX_FILE} bytes"));
+    }
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    parse(&text)
+}
+
+/// Takes the keys that can check signatures; of the rest it is silent, as RFC 7517, section 5, asks.
+fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
+    let set: Value = serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let Some(keys) = set.get("keys").and_then(Value::as_array) else {
+        return Err("it has no array \"keys\"".to_owned());
+    };
+    if keys.len() > MAX_KEYS {
+        return Err(format!("it has more than {MAX_KEYS} keys"));
+    }
+    let single = |key: &Value| {
+        let jwk: Jwk = serde_json::from_value(key.clone()).ok()?;
+        public_key(&jwk).map(Arc::new)
+    };
+    let keys: Vec<_> = keys.iter().filter_map(single).collect();
+    if keys.is_empty() {
+        return Err("it holds no public key for signatures".to_owned());
+    }
+    Ok(keys)
+}
+
+fn public_key(jwk: &Jwk) -> Option<Key> {
+    if jwk.common.public_key_use.as_ref().is_some_and(|what| *what != PublicKeyUse::Signature) {
+        return None;
+    }
+    let key = DecodingKey::from_jwk(jwk).ok()?;
+    if key.family() == AlgorithmFamily::Hmac {
+        return None;
+    }
+    // A key for something that is no signature algorithm is not one of ours.
+    let algorithm = match jwk.common.key_algorithm {
+        None => None,
+        Some(algorithm) => Some(Algorithm::try_from(algorithm).ok()?),
+    };
+    Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+}

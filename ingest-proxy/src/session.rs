@@ -1,0 +1,492 @@
+//! One connection, from its first byte to the closing event.
+//!
+//! Invariants: a session's record ends with a SessionClosed and its reason, whatever happened; the database is asked
+//! for nothing before the job's name is in the log; a job that is refused is told why before the connection closes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansard_event_log::mint_session_id;
+use hansard_pg_wire::frame::Direction;
+use hansard_schemas::events::{self, event};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cancel::{Key, Meant};
+use crate::capture::Capture;
+use crate::errors::{Kind, Refusal};
+use crate::identity::Principal;
+use crate::metrics::{self, OpenSession};
+use crate::options::TargetOptions;
+use crate::relay::{End, Relay};
+use crate::startup::{Answer, Arrival, NoWish, Request, Wish, negotiation};
+use crate::upstream::{self, Failure, Upstream};
+use crate::worker::Worker;
+use crate::{clock, parameters};
+
+/// For the last words to a job that does not read.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Between two attempts to append while nothing else can be done.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// AuthenticationCleartextPassword and AuthenticationOk.
+const ASK_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+const AUTHENTICATED: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+
+/// Why a session ended: the words in its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Terminated,
+    ClosedByJob,
+    JobLost,
+    ClosedByDatabase,
+    DatabaseUnavailable,
+    NotAuthenticated,
+    TokenExpired,
+    LogUnavailable,
+    ProtocolViolation,
+    Refused,
+    ProxyStopping,
+    CancelForwarded,
+    CancelUnknown,
+}
+
+impl Reason {
+    fn text(self) -> &'static str {
+        match self {
+            Reason::Terminated => "terminated by job",
+            Reason::ClosedByJob => "closed by job",
+            Reason::JobLost => "connection to job lost",
+            Reason::ClosedByDatabase => "closed by database",
+            Reason::DatabaseUnavailable => "database unavailable",
+            Reason::NotAuthenticated => "not authenticated",
+            Reason::TokenExpired => "token expired",
+            Reason::LogUnavailable => "event log unavailable",
+            Reason::ProtocolViolation => "protocol violation",
+            Reason::Refused => "refused",
+            Reason::ProxyStopping => "proxy stopped",
+            Reason::CancelForwarded => "cancel request forwarded",
+            Reason::CancelUnknown => "cancel request with an unknown key",
+        }
+    }
+
+    fn of(kind: Kind) -> Reason {
+        match kind {
+            Kind::Protocol => Reason::ProtocolViolation,
+            Kind::Token | Kind::Identity | Kind::Timeout => Reason::NotAuthenticated,
+            Kind::Expired => Reason::TokenExpired,
+            Kind::Unrecordable => Reason::LogUnavailable,
+            Kind::Unreachable | Kind::Upstream => Reason::DatabaseUnavailable,
+            Kind::Lost => Reason::ClosedByDatabase,
+            Kind::Stopping => Reason::ProxyStopping,
+            Kind::Unsupported | Kind::Parameter | Kind::Database | Kind::TooMany => Reason::Refused,
+        }
+    }
+}
+
+/// Serves one connection.
+pub(crate) async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, peer: SocketAddr) {
+    if let Err(error) = upstream::prepare(&stream) {
+        tracing::debug!(%error, %peer, "a connection broke before it began");
+        return;
+    }
+    let Some(place) = worker.house.unauthenticated.take() else {
+        // Not recorded: whoever floods the port shall not fill the log as well.
+        let total = worker.house.unauthenticated.total();
+        let refusal = Refusal::new(Kind::TooMany, "too many connections that have not shown a token")
+            .hint(format!("At most {total} may wait at once; try again in a moment."));
+        metrics::refused(refusal.kind);
+        return hang_up(stream, &refusal.frame()).await;
+    };
+    let session = mint_session_id(worker.journal.shard(), worker.journal.log().shards());
+    let capture = Capture::new(worker.clone(), session, &worker.house.options.targets[target].name);
+    let guest = Guest { capture, worker, target, peer, arrival: Arrival::new(stream) };
+    // The start-up's state is large and short-lived; the data phase should not carry it.
+    let Some(admitted) = Box::pin(guest.admit()).await else { return };
+    drop(place);
+    let Some(session) = Box::pin(admitted.connect()).await else { return };
+    session.relay().await;
+}
+
+/// A connection that has not shown who it is.
+struct Guest {
+    worker: Arc<Worker>,
+    target: usize,
+    peer: SocketAddr,
+    arrival: Arrival,
+    capture: Capture,
+}
+
+/// A job that has.
+struct Admitted {
+    guest: Guest,
+    request: Request,
+    principal: Principal,
+    database: String,
+    open: OpenSession,
+    place: crate::house::Place,
+}
+
+/// A session in its data phase.
+struct Session {
+    relay: Relay,
+    _key: Key,
+    _open: OpenSession,
+    _place: crate::house::Place,
+}
+
+impl Guest {
+    fn options(&self) -> &TargetOptions {
+        &self.worker.house.options.targets[self.target]
+    }
+
+    /// Up to a valid token; everything else ends here.
+    async fn admit(mut self) -> Option<Admitted> {
+        let patience = self.worker.house.options.authentication_timeout;
+        let deadline = tokio::time::Instant::now() + patience;
+        let timeout = |_| {
+            NoWish::from(
+                Refusal::new(Kind::Timeout, format!("no valid token came within {} s", patience.as_secs()))
+                    .hint("Send the token as the password right after the start-up message."),
+            )
+        };
+        let wish =
+            tokio::time::timeout_at(deadline, self.arrival.wish()).await.unwrap_or_else(|late| Err(timeout(late)));
+        let request = match wish {
+            Ok(Wish::Session(request)) => request,
+            Ok(Wish::Cancel { process_id, secret }) => {
+                self.cancel(process_id, &secret).await;
+                return None;
+            }
+            Err(NoWish::Nothing) => return None,
+            Err(no_wish) => {
+                self.open_record(&Request::default());
+                if !self.arrival.inbox.is_empty() {
+                    self.capture.withheld(Direction::Frontend, clock::now(), 0, "not a start-up packet");
+                }
+                self.turn_away(no_wish).await;
+                return None;
+            }
+        };
+        self.open_record(&request);
+        let checked = parameters::check(&request.parameters).and_then(|()| self.database(&request));
+        let database = match checked {
+            Ok(database) => database,
+            Err(refusal) => {
+                self.turn_away(refusal.into()).await;
+                return None;
+            }
+        };
+        let principal = tokio::time::timeout_at(deadline, self.identify(&request)).await;
+        let admitted = match principal.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(principal) => self.worker.house.sessions.take().map(|place| (principal, place)).ok_or_else(|| {
+                let total = self.worker.house.sessions.total();
+                NoWish::from(
+                    Refusal::new(Kind::TooMany, "too many sessions")
+                        .hint(format!("At most {total} may be open at once (max_sessions); try again later.")),
+                )
+            }),
+            Err(no_wish) => Err(no_wish),
+        };
+        match admitted {
+            Ok((principal, place)) => {
+                Some(Admitted { guest: self, request, principal, database, open: OpenSession::begin(), place })
+            }
+            Err(no_wish) => {
+                self.turn_away(no_wish).await;
+                None
+            }
+        }
+    }
+
+    /// The database to connect to.
+    fn database(&self, request: &Request) -> Result<String, Refusal> {
+        let options = self.options();
+        match &options.upstream.database {
+            None => Ok(request.database.clone()),
+            // Clients that are told no database ask for one of the user's name.
+            Some(only) if *only == request.database || request.database == request.user => Ok(only.clone()),
+            Some(only) => Err(Refusal::new(
+                Kind::Database,
+                format!("database \"{}\" is not served by target \"{}\"", request.database, options.name),
+            )
+            .hint(format!("Connect to database \"{only}\"."))),
+        }
+    }
+
+    /// Asks for the token and checks it.
+    async fn identify(&mut self, request: &Request) -> Result<Principal, NoWish> {
+        let mut ask = Vec::new();
+        if let Some(frame) = negotiation(request) {
+            self.capture.frames(Direction::Backend, clock::now(), &frame, 1);
+            ask = frame;
+        }
+        self.capture.frames(Direction::Backend, clock::now(), ASK_PASSWORD, 1);
+        ask.extend_from_slice(ASK_PASSWORD);
+        self.arrival.stream.write_all(&ask).await?;
+        let token = self.arrival.password().await?;
+        let now = clock::now();
+        self.capture.withheld(Direction::Frontend, now, b'p', "password");
+        Ok(self.worker.house.identity.verify(&token, now)?)
+    }
+
+    /// SessionOpened, and what has been said so far.
+    fn open_record(&mut self, request: &Request) {
+        let log = self.worker.journal.log();
+        let mut application_name = String::new();
+        let mut parameters = Vec::new();
+        for (name, value) in &request.parameters {
+            if name == "application_name" {
+                application_name.clone_from(value);
+            } else {
+                parameters.push(events::Parameter { name: name.clone(), value: value.clone() });
+            }
+        }
+        let opened = events::SessionOpened {
+            client_addr: self.peer.to_string(),
+            application_name,
+            db_user: request.user.clone(),
+            database: request.database.clone(),
+            parameters,
+            protocol_version: (3 << 16) | u32::from(request.minor),
+            node: log.node().to_owned(),
+            instance: log.instance().to_owned(),
+            hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let said = std::mem::take(&mut self.arrival.said);
+        let at = said.first().map_or_else(clock::now, |said| said.at);
+        self.capture.event(at, event::Kind::SessionOpened(opened));
+        for said in said {
+            self.capture.untagged(said.direction, said.at, &said.bytes);
+        }
+    }
+
+    /// Says no, and records it.
+    async fn turn_away(mut self, no_wish: NoWish) {
+        let (refusal, answer) = match no_wish {
+            NoWish::Refused(refusal, answer) => (refusal, answer),
+            NoWish::Nothing | NoWish::Gone => {
+                return close(self.capture, Reason::ClosedByJob).await;
+            }
+        };
+        metrics::refused(refusal.kind);
+        tracing::info!(
+            target_name = %self.options().name, peer = %self.peer, sqlstate = refusal.kind.sqlstate(),
+            reason = %refusal.message, "a connection was refused"
+        );
+        let now = clock::now();
+        let bytes = answer.bytes(&refusal);
+        self.capture.event(
+            now,
+            event::Kind::AuthenticationFailed(events::AuthenticationFailed {
+                sqlstate: refusal.kind.sqlstate().to_owned(),
+                message: refusal.message,
+                detail: refusal.internal,
+            }),
+        );
+        match answer {
+            Answer::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
+            Answer::Http | Answer::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
+        }
+        hang_up(self.arrival.stream, &bytes).await;
+        close(self.capture, Reason::of(refusal.kind)).await;
+    }
+
+    /// A CancelRequest: a record of its own, which names the session that is meant.
+    async fn cancel(mut self, process_id: u32, secret: &[u8]) {
+        let house = self.worker.house.clone();
+        let meant = house.cancel_keys.find(self.target, process_id, secret);
+        let parameters =
+            meant.map(|meant| ("cancels_session".to_owned(), meant.session.to_string())).into_iter().collect();
+        self.open_record(&Request { parameters, ..Request::default() });
+        self.capture.withheld(Direction::Frontend, clock::now(), 0, "cancel key");
+        let Some(meant) = meant else {
+            return close(self.capture, Reason::CancelUnknown).await;
+        };
+        if !record(&mut self.capture, house.options.log_patience).await {
+            return close(self.capture, Reason::LogUnavailable).await;
+        }
+        let upstream = &house.options.targets[meant.target].upstream;
+        let reason = match upstream::cancel(upstream, meant.upstream, house.options.connect_timeout).await {
+            Ok(()) => Reason::CancelForwarded,
+            Err(error) => {
+                tracing::warn!(session = %meant.session, %error, "a cancel request could not be forwarded");
+                Reason::DatabaseUnavailable
+            }
+        };
+        close(self.capture, reason).await;
+    }
+}
+
+impl Admitted {
+    /// A connection to the database, and the word to the job that its session begins.
+    async fn connect(mut self) -> Option<Session> {
+        let house = self.guest.worker.house.clone();
+        if !record(&mut self.guest.capture, house.options.log_patience).await {
+            self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
+            return None;
+        }
+        let target = &house.options.targets[self.guest.target];
+        let options = parameters::search_path_options(&self.request.parameters);
+        let passed = parameters::forwarded(&self.request.parameters);
+        let (upstream, search_path) = tokio::join!(
+            upstream::connect(target, &self.database, passed, house.options.connect_timeout),
+            house.search_paths.of(self.guest.target, &target.upstream, &self.database, options),
+        );
+        let upstream = match upstream {
+            Ok(upstream) => upstream,
+            Err(failure) => {
+                tracing::error!(target_name = %target.name, reason = %failure.line(), "no connection to the database");
+                self.authenticated(Vec::new());
+                match failure {
+                    Failure::Refusal(refusal) => self.refuse(refusal).await,
+                    Failure::Passed(frame) => self.pass_on(&frame).await,
+                }
+                return None;
+            }
+        };
+        self.authenticated(search_path);
+        self.begin(upstream).await
+    }
+
+    async fn begin(mut self, upstream: Upstream) -> Option<Session> {
+        let house = self.guest.worker.house.clone();
+        let capture = &mut self.guest.capture;
+        let meant = Meant { session: capture.session(), target: self.guest.target, upstream: upstream.key };
+        let key = house.cancel_keys.add(meant);
+        let now = clock::now();
+        capture.frames(Direction::Backend, now, AUTHENTICATED, 1);
+        if upstream.greetings > 0 {
+            capture.frames(Direction::Backend, now, &upstream.greeting, upstream.greetings);
+        }
+        capture.withheld(Direction::Backend, now, b'K', "cancel key");
+        capture.frames(Direction::Backend, now, &upstream.ready, 1);
+        if !record(capture, house.options.log_patience).await {
+            self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
+            return None;
+        }
+        let welcome = [AUTHENTICATED, &upstream.greeting, &key.frame(), &upstream.ready].concat();
+        if self.guest.arrival.stream.write_all(&welcome).await.is_err() {
+            close(self.guest.capture, Reason::JobLost).await;
+            return None;
+        }
+        let Guest { worker, arrival, capture, .. } = self.guest;
+        let already = (&arrival.inbox[..], &upstream.rest[..]);
+        let relay = Relay::new(worker, arrival.stream, upstream.stream, capture, already, self.principal.ends_at);
+        Some(Session { relay, _key: key, _open: self.open, _place: self.place })
+    }
+
+    fn authenticated(&mut self, search_path: Vec<String>) {
+        let principal = &self.principal;
+        let authenticated = events::Authenticated {
+            issuer: principal.issuer.clone(),
+            subject: principal.subject.clone(),
+            job: principal.job.clone(),
+            groups: principal.groups.clone(),
+            token_id: principal.token_id.clone(),
+            token_expires_at: principal.token_expires_at,
+            search_path,
+        };
+        self.guest.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
+    }
+
+    async fn refuse(mut self, refusal: Refusal) {
+        metrics::refused(refusal.kind);
+        let frame = refusal.frame();
+        self.guest.capture.frames(Direction::Backend, clock::now(), &frame, 1);
+        hang_up(self.guest.arrival.stream, &frame).await;
+        close(self.guest.capture, Reason::of(refusal.kind)).await;
+    }
+
+    /// The database's own refusal.
+    async fn pass_on(mut self, frame: &[u8]) {
+        self.guest.capture.frames(Direction::Backend, clock::now(), frame, 1);
+        hang_up(self.guest.arrival.stream, frame).await;
+        close(self.guest.capture, Reason::ClosedByDatabase).await;
+    }
+}
+
+impl Session {
+    async fn relay(mut self) {
+        let end = self.relay.run().await;
+        let (reason, refusal) = match end {
+            End::Terminated => (Reason::Terminated, None),
+            End::ClosedByJob => (Reason::ClosedByJob, None),
+            End::JobLost => (Reason::JobLost, None),
+            End::ClosedByDatabase => (Reason::ClosedByDatabase, None),
+            End::Refused(refusal) => (Reason::of(refusal.kind), Some(refusal)),
+        };
+        let may_speak = self.relay.may_speak();
+        let mut last_words = self.relay.unsent().to_vec();
+        let Relay { job, database, mut capture, .. } = self.relay;
+        // The server ends its side when the connection closes, as it does with any client.
+        drop(database);
+        if let Some(refusal) = refusal {
+            metrics::refused(refusal.kind);
+            tracing::info!(session = %capture.session(), sqlstate = refusal.kind.sqlstate(), reason = %refusal.message, "a session was ended");
+            // In the middle of a message another one would be taken for a part of it.
+            if may_speak {
+                let frame = refusal.frame();
+                capture.frames(Direction::Backend, clock::now(), &frame, 1);
+                last_words.extend(frame);
+            }
+        }
+        tokio::join!(hang_up(job, &last_words), close(capture, reason));
+    }
+}
+
+/// Appends what is pending and waits for its acknowledgement; false when the log has not taken it within `patience`.
+/// A log that has been refusing for that long already is asked once.
+async fn record(capture: &mut Capture, patience: Duration) -> bool {
+    let journal = capture.journal();
+    let spent = journal.refusing_for().unwrap_or_default();
+    let deadline = tokio::time::Instant::now() + patience.saturating_sub(spent);
+    loop {
+        match capture.append() {
+            Ok(None) => return true,
+            Ok(Some(position)) => {
+                let journal = capture.journal();
+                let acknowledged = journal.log().acknowledged(journal.shard(), position);
+                return journal.is_acknowledged(position)
+                    || matches!(tokio::time::timeout_at(deadline, acknowledged).await, Ok(Ok(())));
+            }
+            Err(_) if tokio::time::Instant::now() >= deadline => return false,
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
+/// Ends a record.
+async fn close(mut capture: Capture, reason: Reason) {
+    let (frames, bytes_frontend, bytes_backend) = capture.totals();
+    let closed = events::SessionClosed { reason: reason.text().to_owned(), frames, bytes_frontend, bytes_backend };
+    let closed = event::Kind::SessionClosed(closed);
+    // What cannot be appended now is kept: the session need not wait for it.
+    if capture.append().is_err() {
+        return capture.keep(clock::now(), "the event log was unavailable", closed);
+    }
+    capture.event(clock::now(), closed);
+    if capture.append().is_err() {
+        capture.keep_pending();
+    }
+}
+
+/// Says the last words and closes. The rest of what the job sends is read for a moment: a connection that is closed
+/// with unread bytes is reset, and a reset can overtake the words.
+async fn hang_up(mut stream: TcpStream, last_words: &[u8]) {
+    let farewell = async {
+        stream.write_all(last_words).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 4096];
+        for _ in 0..256 {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    // Whoever does not listen has heard enough.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}

@@ -1,0 +1,255 @@
+//! What a new connection wants: the packets before authentication, and the password.
+//!
+//! Invariants: one way only, from SSLRequest to StartupMessage to password; bytes that came before an answer to a
+//! request for encryption are never carried past it; at most [`MAX_STARTUP`] bytes are held.
+
+use std::io;
+
+use hansard_pg_wire::frame::startup::{Packet, Startup, StartupError, parse};
+use hansard_pg_wire::frame::{Direction, HEADER, MAX_STARTUP};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::clock;
+use crate::errors::{Kind, Refusal};
+use crate::options::MAX_TOKEN;
+
+/// A connection whose wish is not known yet.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    /// Bytes that have come and not been understood.
+    pub(crate) inbox: Vec<u8>,
+    /// What was said so far, to be recorded once it is clear that this is a session.
+    pub(crate) said: Vec<Said>,
+}
+
+/// A packet without a tag.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) at: u64,
+    pub(crate) direction: Direction,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a connection wants.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Session(Request),
+    Cancel { process_id: u32, secret: Vec<u8> },
+}
+
+/// A StartupMessage, read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    pub(crate) user: String,
+    /// As asked for, or the user's name where it was not.
+    pub(crate) database: String,
+    /// Without user and database.
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) minor: u16,
+    /// Protocol options (`_pq_.`) asked for; none is known.
+    pub(crate) protocol_options: Vec<String>,
+}
+
+/// Why there is no wish.
+#[derive(Debug)]
+pub(crate) enum NoWish {
+    /// Closed before it had said anything: a port check.
+    Nothing,
+    /// Closed, or broken, in the middle.
+    Gone,
+    Refused(Refusal, Answer),
+}
+
+/// In which protocol a refusal is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Postgres,
+    Http,
+    TlsAlert,
+}
+
+impl From<Refusal> for NoWish {
+    fn from(refusal: Refusal) -> NoWish {
+        NoWish::Refused(refusal, Answer::Postgres)
+    }
+}
+
+impl From<io::Error> for NoWish {
+    fn from(_: io::Error) -> NoWish {
+        NoWish::Gone
+    }
+}
+
+impl Answer {
+    /// The refusal's bytes.
+    pub(crate) fn bytes(self, refusal: &Refusal) -> Vec<u8> {
+        match self {
+            Answer::Postgres => refusal.frame(),
+            Answer::Http => {
+                let text =
+                    "This port speaks the PostgreSQL protocol, not HTTP. Connect with psql or a PostgreSQL driver.\n";
+                let length = text.len();
+                format!(
+                    "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
+                )
+                .into_bytes()
+            }
+            // Alert, TLS 1.0 record, fatal, handshake_failure (RFC 8446, section 6).
+            Answer::TlsAlert => vec![0x15, 3, 1, 0, 2, 2, 40],
+        }
+    }
+}
+
+impl Arrival {
+    pub(crate) fn new(stream: TcpStream) -> Arrival {
+        Arrival { stream, inbox: Vec::new(), said: Vec::new() }
+    }
+
+    /// Reads until the wish is clear.
+    pub(crate) async fn wish(&mut self) -> Result<Wish, NoWish> {
+        let (mut asked_tls, mut asked_gss) = (false, false);
+        loop {
+            let (packet, length) = match parse(&self.inbox) {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    self.read().await?;
+                    continue;
+                }
+                Err(error) => return Err(refuse(error)),
+            };
+            let encryption = match packet {
+                Packet::SslRequest => Some(&mut asked_tls),
+                Packet::GssEncRequest => Some(&mut asked_gss),
+                Packet::CancelRequest { process_id, secret_key } => {
+                    return Ok(Wish::Cancel { process_id, secret: secret_key.to_vec() });
+                }
+                Packet::Startup(startup) => {
+                    let request = request(&startup)?;
+                    self.take(length);
+                    return Ok(Wish::Session(request));
+                }
+            };
+            if let Some(asked) = encryption {
+                if std::mem::replace(asked, true) {
+                    return Err(Refusal::new(Kind::Protocol, "encryption was asked for twice").into());
+                }
+                if self.inbox.len() > length {
+                    return Err(Refusal::new(Kind::Protocol, "received data after a request for encryption")
+                        .detail("It came before the answer and could have been put there by somebody in between.")
+                        .into());
+                }
+                self.take(length);
+                self.stream.write_all(b"N").await?;
+                self.said.push(Said { at: clock::now(), direction: Direction::Backend, bytes: b"N".to_vec() });
+            }
+        }
+    }
+
+    /// Reads a PasswordMessage and returns its text.
+    pub(crate) async fn password(&mut self) -> Result<Vec<u8>, NoWish> {
+        let length = loop {
+            if let Some(&tag) = self.inbox.first()
+                && tag != b'p'
+            {
+                let message = format!("expected password response, got message type '{}'", tag.escape_ascii());
+                return Err(Refusal::new(Kind::Protocol, message).into());
+            }
+            let Some(header) = self.inbox.first_chunk::<HEADER>() else {
+                self.read().await?;
+                continue;
+            };
+            let length = i32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+            match usize::try_from(length) {
+                Ok(length) if (5..=MAX_TOKEN + 5).contains(&length) => break length + 1,
+                Ok(length) if length > MAX_TOKEN => {
+                    let message = format!("the password is longer than the {MAX_TOKEN} bytes that a token may have");
+                    return Err(Refusal::new(Kind::Token, message).into());
+                }
+                _ => {
+                    let message = format!("invalid length of the password message: {length}");
+                    return Err(Refusal::new(Kind::Protocol, message).into());
+                }
+            }
+        };
+        while self.inbox.len() < length {
+            self.read().await?;
+        }
+        let mut password = self.inbox[HEADER..length].to_vec();
+        self.inbox.drain(..length);
+        match password.pop() {
+            Some(0) if !password.contains(&0) => Ok(password),
+            _ => Err(Refusal::new(Kind::Protocol, "invalid password packet size").into()),
+        }
+    }
+
+    /// Moves a packet from the inbox to what was said.
+    fn take(&mut self, length: usize) {
+        let bytes = self.inbox.drain(..length).collect();
+        self.said.push(Said { at: clock::now(), direction: Direction::Frontend, bytes });
+    }
+
+    async fn read(&mut self) -> Result<(), NoWish> {
+        let mut chunk = [0; 2048];
+        let room = (MAX_STARTUP.max(MAX_TOKEN) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
+        match self.stream.read(&mut chunk[..room]).await? {
+            0 if self.inbox.is_empty() && self.said.is_empty() => Err(NoWish::Nothing),
+            0 => Err(NoWish::Gone),
+            read => {
+                self.inbox.extend_from_slice(&chunk[..read]);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn request(startup: &Startup<'_>) -> Result<Request, Refusal> {
+    let text = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| Refusal::new(Kind::Protocol, "a start-up parameter is not valid UTF-8"))
+    };
+    let mut request = Request { minor: startup.minor, ..Request::default() };
+    for (name, value) in &startup.parameters {
+        let (name, value) = (text(name)?, text(value)?);
+        match name.as_str() {
+            "user" => request.user = value,
+            "database" => request.database = value,
+            option if option.starts_with("_pq_.") => request.protocol_options.push(name),
+            _ => request.parameters.push((name, value)),
+        }
+    }
+    if request.user.is_empty() {
+        return Err(Refusal::new(Kind::Identity, "no PostgreSQL user name specified in startup packet"));
+    }
+    if request.database.is_empty() {
+        request.database.clone_from(&request.user);
+    }
+    Ok(request)
+}
+
+fn refuse(error: StartupError) -> NoWish {
+    let refusal = Refusal::new(Kind::Protocol, error.to_string());
+    match error {
+        StartupError::Http => NoWish::Refused(refusal, Answer::Http),
+        StartupError::DirectTls => NoWish::Refused(refusal, Answer::TlsAlert),
+        _ => NoWish::Refused(refusal.hint("This port speaks the PostgreSQL protocol, version 3."), Answer::Postgres),
+    }
+}
+
+/// NegotiateProtocolVersion, where the client asked for more than protocol 3.0.
+pub(crate) fn negotiation(request: &Request) -> Option<Vec<u8>> {
+    if request.minor == 0 && request.protocol_options.is_empty() {
+        return None;
+    }
+    let mut frame = vec![b'v', 0, 0, 0, 0];
+    // The server sends the version it speaks as a whole, as here.
+    frame.extend(196_608u32.to_be_bytes());
+    frame.extend(u32::try_from(request.protocol_options.len()).unwrap_or(0).to_be_bytes());
+    for option in &request.protocol_options {
+        frame.extend(option.as_bytes());
+        frame.push(0);
+    }
+    crate::errors::set_length(&mut frame);
+    Some(frame)
+}

@@ -1,0 +1,117 @@
+//! A throw-away PostgreSQL cluster for the life of the test process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// Password of every role that has one.
+pub(crate) const PASSWORD: &str = "upstream-secret";
+
+/// A running cluster. Roles: `postgres` (superuser, trust), `app_scram`, `app_md5`, `app_clear`, `app_trust`; database
+/// `ranking`.
+pub(crate) struct Cluster {
+    pub(crate) port: u16,
+    /// Its end of the pipe holds the server up: the server stops when this process is gone, however it went.
+    _keeper: Child,
+}
+
+const SCRIPT: &str = r#"
+set -eu
+dir=$(mktemp -d "${TMPDIR:-/tmp}/hansard-pg-XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+"$BIN/initdb" -D "$dir/data" -U postgres --auth=trust --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+cat >"$dir/data/pg_hba.conf" <<HBA
+host all app_md5   127.0.0.1/32 md5
+host all app_scram 127.0.0.1/32 scram-sha-256
+host all app_clear 127.0.0.1/32 password
+host all all       127.0.0.1/32 trust
+local all all trust
+HBA
+"$BIN/postgres" -D "$dir/data" -p "$PORT" -h 127.0.0.1 -k "$dir" -c fsync=off -c max_connections=700 \
+  -c shared_buffers=64MB -c unix_socket_permissions=0777 >"$dir/log" 2>&1 </dev/null &
+server=$!
+for i in $(seq 1 200); do
+  "$BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT" -U postgres && break
+  kill -0 $server 2>/dev/null || { cat "$dir/log" >&2; exit 1; }
+  sleep 0.05
+done
+"$BIN/psql" -q -h 127.0.0.1 -p "$PORT" -U postgres -d postgres -v ON_ERROR_STOP=1 <<SQL
+CREATE ROLE app_scram LOGIN PASSWORD '$PASSWORD';
+CREATE ROLE app_clear LOGIN PASSWORD '$PASSWORD';
+CREATE ROLE app_trust LOGIN;
+SET password_encryption = 'md5';
+CREATE ROLE app_md5 LOGIN PASSWORD '$PASSWORD';
+CREATE DATABASE ranking;
+GRANT ALL ON DATABASE ranking TO PUBLIC;
+\c ranking
+GRANT ALL ON SCHEMA public TO PUBLIC;
+CREATE TABLE rankings (id int PRIMARY KEY, score int NOT NULL);
+INSERT INTO rankings SELECT i, i FROM generate_series(1, 1000) i;
+GRANT ALL ON rankings TO PUBLIC;
+SQL
+echo ready
+read -r _ || true
+kill -INT $server
+wait $server || true
+"#;
+
+impl Cluster {
+    pub(crate) fn get() -> &'static Cluster {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        CLUSTER.get_or_init(|| {
+            // The port is free when it is looked for, and may be taken a moment later.
+            (0..5).find_map(|_| start()).expect("PostgreSQL does not start; see above")
+        })
+    }
+}
+
+fn start() -> Option<Cluster> {
+    let bin = bin();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = if is_root() {
+        // initdb refuses root.
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--", "env"]);
+        command.args([format!("BIN={bin}"), format!("PORT={port}"), format!("PASSWORD={PASSWORD}")]);
+        command.arg("sh");
+        command
+    } else {
+        let mut command = Command::new("sh");
+        command.env("BIN", &bin).env("PORT", port.to_string()).env("PASSWORD", PASSWORD);
+        command
+    };
+    let mut keeper = command
+        .args(["-c", SCRIPT])
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell (and, for root, runuser) is needed to start PostgreSQL");
+    let mut line = String::new();
+    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if line.trim() == "ready" {
+        return Some(Cluster { port, _keeper: keeper });
+    }
+    keeper.wait().unwrap();
+    None
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0).unwrap_or(false)
+}
+
+fn bin() -> String {
+    let mut candidates: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    candidates.sort();
+    let found = candidates.into_iter().rev().find(|bin| bin.join("initdb").exists());
+    let found = found.or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|bin| bin.join("initdb").exists())
+    });
+    found
+        .expect("PostgreSQL's server programs (initdb) are needed: install the package postgresql")
+        .display()
+        .to_string()
+}

@@ -1,0 +1,10 @@
+//! The proxy against a real PostgreSQL and a real event log.
+//!
+//! Each test process starts one throw-away cluster with `initdb` when it first needs it.
+
+mod cluster;
+mod house;
+mod record;
+mod tap;
+
+mod relayed;
