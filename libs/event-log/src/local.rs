@@ -11,6 +11,7 @@ mod folder;
 mod reader;
 mod record;
 mod shard;
+mod spool;
 mod sync;
 mod view;
 
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use reader::LocalLogReader;
 use shard::{Acknowledge, Quota, ShardLog};
+pub(crate) use spool::Spool;
 
 use crate::{Batch, Bounds, Error, EventLog, Position, Shard, blocking};
 
@@ -133,7 +135,7 @@ impl LocalLog {
     /// # Errors
     ///
     /// [`Error::Unavailable`] or [`Error::Full`] when it is not going to be for now: the disk failed, or the
-    /// stream behind has not taken anything for more than two seconds. The block may still be acknowledged later.
+    /// stream behind has not taken what it was sent for more than two seconds. The block may still be acknowledged later.
     pub async fn acknowledged(&self, shard: Shard, position: Position) -> Result<(), Error> {
         let log = self.shard(shard)?;
         loop {
@@ -168,6 +170,11 @@ impl LocalLog {
     /// Bytes that all shards together hold untrimmed.
     pub fn held_bytes(&self) -> u64 {
         self.quota.held.load(SeqCst)
+    }
+
+    /// Why blocks are not acknowledged at present, in one shard or more; None when all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.shards.iter().find_map(|log| log.hindrance()).map(|error| error.to_string())
     }
 
     fn shard(&self, shard: Shard) -> Result<&Arc<ShardLog>, Error> {

@@ -45,7 +45,7 @@ pub(super) struct Quota {
 #[derive(Debug)]
 pub(super) struct ShardLog {
     pub(super) shard: Shard,
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     segment_bytes: u64,
     quota: Arc<Quota>,
     writer: Mutex<Writer>,
