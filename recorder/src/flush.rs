@@ -9,6 +9,8 @@ use hansard_lake::{Lake, writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::chain;
+use crate::shard::Failures;
 use crate::trouble::Trouble;
 use crate::{Error, Observer, metrics};
 
@@ -37,6 +39,7 @@ pub(crate) struct Flush {
 pub(crate) struct Target<'a> {
     pub(crate) lake: &'a Arc<Lake>,
     pub(crate) observer: Option<&'a Observer>,
+    pub(crate) failures: &'a Failures,
     pub(crate) cancel: &'a CancellationToken,
 }
 
@@ -59,6 +62,7 @@ impl Flush {
             match self.attempt(target).await {
                 Ok(files) => {
                     trouble.over();
+                    target.failures.lock().remove(&self.id.shard);
                     metrics::flushed(&files, begun.elapsed());
                     return Ok(true);
                 }
@@ -66,6 +70,7 @@ impl Flush {
                 Err(Failure::Later(error)) => {
                     metrics::failed();
                     trouble.met(&*error);
+                    target.failures.lock().insert(self.id.shard, chain(&*error));
                 }
             }
             let pause = trouble.pause();

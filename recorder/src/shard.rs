@@ -119,9 +119,13 @@ impl ShardTask {
             match self.lake.catalog.take_shard(self.shard, &self.options.holder).await {
                 Ok(hold) => {
                     trouble.over();
+                    self.failures.lock().remove(&self.shard);
                     return Ok(Some(hold));
                 }
-                Err(error @ catalog::Error::Unavailable { .. }) => trouble.met(&error),
+                Err(error @ catalog::Error::Unavailable { .. }) => {
+                    trouble.met(&error);
+                    self.failures.lock().insert(self.shard, chain(&error));
+                }
                 Err(error) => return Err(Error::Catalog(error)),
             }
             let pause = trouble.pause();
@@ -208,7 +212,8 @@ impl ShardTask {
             rows: Arc::new(std::mem::take(&mut progress.rows)),
             changes: progress.projector.take_changes(),
         };
-        let target = Target { lake: &self.lake, observer: self.observer.as_ref(), cancel: &self.cancel };
+        let (observer, failures) = (self.observer.as_ref(), &self.failures);
+        let target = Target { lake: &self.lake, observer, failures, cancel: &self.cancel };
         if !flush.complete(&target).await? {
             return Err(Error::GivenUp { shard: self.shard });
         }

@@ -119,10 +119,10 @@ impl Durable {
         for entry in entries.flatten() {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
-            if age.is_some_and(|age| age > ABANDONED) {
-                if let Err(error) = fs::remove_file(entry.path()) {
-                    tracing::warn!(path = %entry.path().display(), %error, "leftover file could not be deleted");
-                }
+            if age.is_some_and(|age| age > ABANDONED)
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                tracing::warn!(path = %entry.path().display(), %error, "leftover file could not be deleted");
             }
         }
     }
@@ -141,10 +141,10 @@ impl Write for Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         // After a rename there is nothing left here, which is the usual case.
-        if let Err(error) = fs::remove_file(&self.path) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(path = %self.path.display(), %error, "staged file could not be deleted");
-            }
+        if let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "staged file could not be deleted");
         }
     }
 }

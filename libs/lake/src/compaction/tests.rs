@@ -53,7 +53,7 @@ fn interleaved(parts: usize) -> Vec<Rows> {
                 let seq = part as u64 * 300 + number + 1;
                 rows.frames.push(frame(id, seq, i64::try_from(seq).unwrap(), 30));
             }
-            let operation = if part % 2 == 0 { "update" } else { "select" };
+            let operation = if part.is_multiple_of(2) { "update" } else { "select" };
             rows.touches.push(touch(id, part as u64, &format!("public.t{}", session % 3), operation, part as i64));
         }
         rows

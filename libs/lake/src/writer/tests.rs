@@ -39,7 +39,7 @@ pub(crate) fn frame(session_id: Uuid, seq: u64, at: i64, bytes: usize) -> FrameR
         session_id,
         seq,
         at,
-        direction: if seq % 2 == 0 { Direction::Backend } else { Direction::Frontend },
+        direction: if seq.is_multiple_of(2) { Direction::Backend } else { Direction::Frontend },
         tag: b'Q',
         frame: Bytes::from(vec![filling; bytes]),
         masked: false,
