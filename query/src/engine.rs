@@ -4,10 +4,11 @@
 //! time are bounded, and reaching a bound is said. What a question does is the same whether it came as SQL or through
 //! [`crate::questions`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
@@ -21,6 +22,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use hansard_event_log::EventLog;
 use hansard_lake::Lake;
@@ -85,8 +87,6 @@ struct Inner {
     base: SessionState,
 }
 
-type Rows = (SchemaRef, Vec<RecordBatch>, bool);
-
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Inner { lake, options, .. } = &*self.inner;
@@ -121,6 +121,8 @@ impl Engine {
         config.options_mut().execution.time_zone = Some("+00:00".to_owned());
         config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
         config.options_mut().execution.parquet.reorder_filters = true;
+        // The table functions promise an order, and they are subqueries.
+        config.options_mut().sql_parser.enable_subquery_sort_elimination = false;
         let base = SessionStateBuilder::new().with_config(config).with_default_features().build();
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.target_partitions.max(1))
@@ -151,26 +153,44 @@ impl Engine {
     /// As [`Engine::sql`], with values for `$1`, `$2`, ...
     pub(crate) async fn ask(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Answer, Error> {
         let began = Instant::now();
+        let limit = self.inner.options.row_limit;
+        let rows = self.fold(sql, values, move || Collected { room: limit, ..Collected::default() }).await?;
+        let Collected { schema, batches, truncated, .. } = rows;
+        let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
+        Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+    }
+
+    /// Gives an answer's rows to a sink as they come. Where a view has to be taken anew, the sink is made anew too.
+    pub(crate) async fn fold<S: Sink>(
+        &self,
+        sql: &str,
+        values: Vec<ScalarValue>,
+        sink: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Result<S, Error> {
+        let began = Instant::now();
         let limit = self.inner.options.timeout;
-        let outcome = match tokio::time::timeout(limit, self.on_own_threads(sql, values)).await {
+        let (inner, sql) = (Arc::clone(&self.inner), sql.to_owned());
+        let task = self.on_own_threads(async move { inner.answer(&sql, &values, &sink).await });
+        let outcome = match tokio::time::timeout(limit, task).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Timeout { limit }),
         };
         let result = outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
         metrics::counter!("hansard_queries_total", "result" => result).increment(1);
         metrics::histogram!("hansard_query_seconds").record(began.elapsed().as_secs_f64());
-        let (schema, batches, truncated) = outcome?;
-        Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+        outcome
     }
 
     /// A question that nobody waits for any more, or that took too long, is ended with this future.
-    async fn on_own_threads(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Rows, Error> {
+    async fn on_own_threads<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
         let Some(threads) = &self.threads else {
             return Err(Error::Internal("the engine is shutting down".to_owned()));
         };
-        let (inner, sql) = (Arc::clone(&self.inner), sql.to_owned());
         let mut task = tokio::task::JoinSet::new();
-        task.spawn_on(async move { inner.answer(&sql, &values).await }, threads.handle());
+        task.spawn_on(work, threads.handle());
         match task.join_next().await {
             Some(Ok(outcome)) => outcome,
             Some(Err(error)) => Err(Error::Internal(format!("a query ended without an answer: {error}"))),
@@ -179,12 +199,53 @@ impl Engine {
     }
 }
 
+/// Takes an answer's rows.
+pub(crate) trait Sink: Send + 'static {
+    /// Before the first row.
+    fn begin(&mut self, _schema: &SchemaRef) {}
+
+    /// The next rows, and how many bytes of memory the sink goes on holding for them; breaks when it has enough.
+    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>);
+}
+
+/// All rows, up to a number.
+#[derive(Default)]
+struct Collected {
+    schema: Option<SchemaRef>,
+    batches: Vec<RecordBatch>,
+    room: usize,
+    truncated: bool,
+}
+
+impl Sink for Collected {
+    fn begin(&mut self, schema: &SchemaRef) {
+        self.schema = Some(Arc::clone(schema));
+    }
+
+    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>) {
+        let bytes = batch.get_array_memory_size();
+        if batch.num_rows() > self.room {
+            self.truncated = true;
+            self.batches.push(batch.slice(0, self.room));
+            return (bytes, ControlFlow::Break(()));
+        }
+        self.room -= batch.num_rows();
+        self.batches.push(batch);
+        (bytes, ControlFlow::Continue(()))
+    }
+}
+
 impl Inner {
-    async fn answer(&self, sql: &str, values: &[ScalarValue]) -> Result<Rows, Error> {
+    async fn answer<S: Sink>(
+        &self,
+        sql: &str,
+        values: &[ScalarValue],
+        sink: &(dyn Fn() -> S + Send + Sync),
+    ) -> Result<S, Error> {
         let statement = guard::parse(sql)?;
         let mut attempt = 1;
         loop {
-            match Box::pin(self.attempt(statement.clone(), values)).await {
+            match Box::pin(self.attempt(statement.clone(), values, sink())).await {
                 // A compaction took a file away that the view still named: the next view names its successor.
                 Err(error) if is_gone(&error) && attempt < view::ATTEMPTS => attempt += 1,
                 Err(error) if is_gone(&error) => return Err(Error::Unsettled { attempts: attempt }),
@@ -193,11 +254,12 @@ impl Inner {
         }
     }
 
-    async fn attempt(
+    async fn attempt<S: Sink>(
         &self,
-        statement: datafusion::sql::parser::Statement,
+        statement: Statement,
         values: &[ScalarValue],
-    ) -> Result<Rows, DataFusionError> {
+        sink: S,
+    ) -> Result<S, DataFusionError> {
         let view = Arc::new(View::default());
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(self.options.memory_limit));
         let state = self.new_session(&view, Arc::clone(&pool))?;
@@ -211,31 +273,7 @@ impl Inner {
             .await
             .map_err(external)?;
         let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
-        self.collect(physical, &state, &pool).await
-    }
-
-    async fn collect(
-        &self,
-        physical: Arc<dyn ExecutionPlan>,
-        state: &SessionState,
-        pool: &Arc<dyn MemoryPool>,
-    ) -> Result<Rows, DataFusionError> {
-        let schema = physical.schema();
-        let mut stream = execute_stream(physical, state.task_ctx())?;
-        let reserved = MemoryConsumer::new("answer").register(pool);
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = stream.next().await {
-            let batch = batch?;
-            reserved.try_grow(batch.get_array_memory_size())?;
-            let room = self.options.row_limit - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                return Ok((schema, batches, true));
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
-        Ok((schema, batches, false))
+        run(physical, &state, &pool, sink).await
     }
 
     /// A session of its own for every question: its tables are bound to its view, its memory is its own.
@@ -260,6 +298,25 @@ impl Inner {
     fn explain(&self, error: DataFusionError) -> Error {
         explain(error, self.options.memory_limit)
     }
+}
+
+async fn run<S: Sink>(
+    physical: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    pool: &Arc<dyn MemoryPool>,
+    mut sink: S,
+) -> Result<S, DataFusionError> {
+    sink.begin(&physical.schema());
+    let mut stream = execute_stream(physical, state.task_ctx())?;
+    let reserved = MemoryConsumer::new("answer").register(pool);
+    while let Some(batch) = stream.next().await {
+        let (held, flow) = sink.rows(batch?);
+        reserved.try_grow(held)?;
+        if flow.is_break() {
+            break;
+        }
+    }
+    Ok(sink)
 }
 
 fn external(error: Error) -> DataFusionError {

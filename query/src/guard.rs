@@ -18,7 +18,7 @@ pub const MAX_SQL: usize = 1024 * 1024;
 
 /// Most tokens of a question that can nest what stands beside them: operators, keywords, brackets. Expressions are trees,
 /// and a chain of ten thousand `OR`s is one that many levels deep.
-pub const MAX_NESTING: usize = 1_000;
+pub(crate) const MAX_NESTING: usize = 1_000;
 
 /// Reads one statement that only reads.
 pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {

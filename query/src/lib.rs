@@ -6,13 +6,13 @@
 //! event log above the watermarks ─ Projector ┘
 //! ```
 //!
-//! Invariants: all tables of one query show the same moment, no row twice and none missing ([`engine`], `view`, `hot`);
+//! Invariants: all tables of one query show the same moment, no row twice and none missing (`engine`, `view`, `hot`);
 //! nothing here can change the record or read a file outside the lake (`guard`); every bound that is reached is said.
 
 #![warn(missing_docs)]
 
 mod answer;
-pub mod engine;
+mod engine;
 mod error;
 pub mod format;
 mod functions;

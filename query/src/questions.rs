@@ -7,6 +7,7 @@ use std::time::Duration;
 use datafusion::common::ScalarValue;
 use hansard_lake::catalog::{FileEntry, FileFilter};
 use hansard_schemas::http::SessionOutcome;
+use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::functions::qualified;
@@ -115,6 +116,21 @@ impl Engine {
         let mut files = self.lake().catalog.snapshot(&filter).await?.files;
         files.sort_by(|a, b| (a.table, &a.path).cmp(&(b.table, &b.path)));
         Ok(files)
+    }
+
+    /// A session's rows of one table, in their order in the session.
+    pub async fn session_rows(&self, session_id: Uuid, table: Table) -> Result<Answer, Error> {
+        let order = match table {
+            Table::Frames => "seq",
+            Table::Statements => "statement_no",
+            Table::Touches => "statement_no, relation, operation",
+            Table::Sessions => "session_id",
+        };
+        self.ask(
+            &format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name()),
+            vec![text(&session_id.to_string())],
+        )
+        .await
     }
 
     /// One session: a row of [`SessionPage::sessions`], or none.
