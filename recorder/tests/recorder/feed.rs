@@ -7,28 +7,28 @@ use hansard_schemas::events::{
 use uuid::Uuid;
 
 /// 2026-11-22T03:12:00Z.
-pub const BEGIN: i64 = 1_795_317_120_000_000_000;
+pub(crate) const BEGIN: i64 = 1_795_317_120_000_000_000;
 
 /// A frame as the lake must hold it: session, seq, bytes.
-pub type Frame = (String, i64, Vec<u8>);
+pub(crate) type Frame = (String, i64, Vec<u8>);
 
 /// A session that grows block by block.
-pub struct Session {
-    pub id: Uuid,
+pub(crate) struct Session {
+    pub(crate) id: Uuid,
     at: i64,
     seq: u64,
     event_no: u64,
     /// All frames so far.
-    pub frames: Vec<Frame>,
+    pub(crate) frames: Vec<Frame>,
 }
 
 impl Session {
-    pub fn new(id: Uuid) -> Session {
+    pub(crate) fn new(id: Uuid) -> Session {
         Session { id, at: BEGIN, seq: 0, event_no: 0, frames: Vec::new() }
     }
 
     /// The block that opens the session.
-    pub fn open(&mut self) -> Vec<u8> {
+    pub(crate) fn open(&mut self) -> Vec<u8> {
         let opened = SessionOpened {
             client_addr: "127.0.0.1:40000".to_owned(),
             application_name: "reranker".to_owned(),
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// A block with one query and its answer.
-    pub fn query(&mut self, sql: &str) -> Vec<u8> {
+    pub(crate) fn query(&mut self, sql: &str) -> Vec<u8> {
         let query = frame(b'Q', &[sql.as_bytes(), b"\0"].concat());
         let answer = [frame(b'C', b"UPDATE 1\0"), frame(b'Z', b"I")];
         let events = vec![self.frames(Direction::Frontend, &[query]), self.frames(Direction::Backend, &answer)];
@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// The block that ends the session.
-    pub fn close(&mut self) -> Vec<u8> {
+    pub(crate) fn close(&mut self) -> Vec<u8> {
         let terminate = self.frames(Direction::Frontend, &[frame(b'X', b"")]);
         let closed = SessionClosed { reason: "terminated by job".to_owned(), frames: self.seq, ..Default::default() };
         let closed = self.event(Kind::SessionClosed(closed));
@@ -105,7 +105,7 @@ impl Session {
             first_event: self.event_no - others + 1,
             last_event: self.event_no,
             payload_length: payload.len() as u64,
-            payload: payload.into(),
+            payload,
             ..Block::default()
         };
         block.encode_to_vec()

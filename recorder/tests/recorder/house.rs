@@ -23,7 +23,7 @@ use crate::feed::{BEGIN, Frame, Session};
 const LONG: Duration = Duration::from_secs(60);
 
 /// Opens the log in a folder for writing.
-pub fn log(folder: &Path, shards: u16) -> Arc<LocalLog> {
+pub(crate) fn log(folder: &Path, shards: u16) -> Arc<LocalLog> {
     LocalLog::open(LocalLogOptions {
         path: folder.join("log"),
         shards,
@@ -35,12 +35,12 @@ pub fn log(folder: &Path, shards: u16) -> Arc<LocalLog> {
 }
 
 /// Opens the log in a folder as another process would.
-pub fn reader(folder: &Path) -> Arc<LocalLogReader> {
+pub(crate) fn reader(folder: &Path) -> Arc<LocalLogReader> {
     Arc::new(LocalLogReader::open(&folder.join("log")).unwrap())
 }
 
 /// Opens the lake in a folder.
-pub fn lake(folder: &Path) -> Arc<Lake> {
+pub(crate) fn lake(folder: &Path) -> Arc<Lake> {
     let options = LakeOptions {
         url: format!("file:{}", folder.join("lake").display()),
         catalog: format!("sqlite:{}", folder.join("catalog.db").display()),
@@ -49,24 +49,24 @@ pub fn lake(folder: &Path) -> Arc<Lake> {
 }
 
 /// Options for tests: flushes soon, merges nothing.
-pub fn options(flush_interval: Duration) -> RecorderOptions {
+pub(crate) fn options(flush_interval: Duration) -> RecorderOptions {
     RecorderOptions { compaction: None, ..RecorderOptions::new(flush_interval, Arc::new(|| BEGIN)) }
 }
 
 /// A session in a shard.
-pub fn session(shard: u16, shards: u16) -> Session {
+pub(crate) fn session(shard: u16, shards: u16) -> Session {
     Session::new(hansard_event_log::mint_session_id(shard, shards))
 }
 
 /// A recorder at work.
-pub struct Running {
-    pub recorder: Arc<Recorder>,
+pub(crate) struct Running {
+    pub(crate) recorder: Arc<Recorder>,
     cancel: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
 
 /// Starts a recorder.
-pub fn start(recorder: Recorder) -> Running {
+pub(crate) fn start(recorder: Recorder) -> Running {
     let (recorder, cancel) = (Arc::new(recorder), CancellationToken::new());
     let task = tokio::spawn({
         let (recorder, cancel) = (Arc::clone(&recorder), cancel.clone());
@@ -77,19 +77,19 @@ pub fn start(recorder: Recorder) -> Running {
 
 impl Running {
     /// Tells it to stop, and gives what it said.
-    pub async fn stop(self) -> Result<(), Error> {
+    pub(crate) async fn stop(self) -> Result<(), Error> {
         self.cancel.cancel();
         self.ended().await
     }
 
     /// Waits until it ends by itself.
-    pub async fn ended(self) -> Result<(), Error> {
+    pub(crate) async fn ended(self) -> Result<(), Error> {
         tokio::time::timeout(LONG, self.task).await.expect("the recorder ends").unwrap()
     }
 }
 
 /// Waits until `done` is.
-pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !done().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -99,7 +99,7 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
 }
 
 /// Waits until the lake holds all of the log.
-pub async fn drained(log: &dyn EventLog, lake: &Lake) {
+pub(crate) async fn drained(log: &dyn EventLog, lake: &Lake) {
     until("the lake holds all of the log", async || {
         let watermarks = lake.catalog.snapshot(&FileFilter::default()).await.unwrap().watermarks;
         for shard in 0..log.shards() {
@@ -114,7 +114,7 @@ pub async fn drained(log: &dyn EventLog, lake: &Lake) {
 }
 
 /// All rows of a table, file by file.
-pub async fn rows(folder: &Path, lake: &Lake, table: Table) -> Vec<RecordBatch> {
+pub(crate) async fn rows(folder: &Path, lake: &Lake, table: Table) -> Vec<RecordBatch> {
     let filter = FileFilter { table: Some(table), ..FileFilter::default() };
     let mut batches = Vec::new();
     for file in lake.catalog.snapshot(&filter).await.unwrap().files {
@@ -128,7 +128,7 @@ pub async fn rows(folder: &Path, lake: &Lake, table: Table) -> Vec<RecordBatch> 
 }
 
 /// A text column of some batches; null is "-".
-pub fn texts(batches: &[RecordBatch], name: &str) -> Vec<String> {
+pub(crate) fn texts(batches: &[RecordBatch], name: &str) -> Vec<String> {
     let column = |batch: &RecordBatch| -> Vec<String> {
         let column = batch.column_by_name(name).unwrap().as_string::<i32>().clone();
         column.iter().map(|text| text.unwrap_or("-").to_owned()).collect()
@@ -137,7 +137,7 @@ pub fn texts(batches: &[RecordBatch], name: &str) -> Vec<String> {
 }
 
 /// All frames of the lake, by session and seq.
-pub async fn frames(folder: &Path, lake: &Lake) -> Vec<Frame> {
+pub(crate) async fn frames(folder: &Path, lake: &Lake) -> Vec<Frame> {
     let mut frames = Vec::new();
     for batch in rows(folder, lake, Table::Frames).await {
         let sessions = batch.column_by_name("session_id").unwrap().as_string::<i32>();
@@ -153,7 +153,7 @@ pub async fn frames(folder: &Path, lake: &Lake) -> Vec<Frame> {
 }
 
 /// Asserts that the lake holds these sessions' frames: each once, nothing else.
-pub async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
+pub(crate) async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
     let mut expected: Vec<Frame> = sessions.iter().flat_map(|session| session.frames.iter().cloned()).collect();
     expected.sort();
     let found = frames(folder, lake).await;
@@ -163,7 +163,7 @@ pub async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
 }
 
 /// The ids of sessions that the catalog keeps as unfinished.
-pub async fn unfinished(lake: &Lake) -> Vec<Uuid> {
+pub(crate) async fn unfinished(lake: &Lake) -> Vec<Uuid> {
     let snapshot = lake.catalog.snapshot(&FileFilter::default()).await.unwrap();
     snapshot.sessions.iter().map(|session| session.session_id).collect()
 }

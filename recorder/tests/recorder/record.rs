@@ -112,19 +112,19 @@ async fn sessions_of_a_proxy_that_is_gone_end_as_incomplete() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
     let mut session = session(0, 1);
-    {
-        let log = log(folder.path(), 1);
-        log.append_now(0, &session.open()).unwrap();
-        log.append_now(0, &session.query("update public.rankings set score = 1")).unwrap();
-    }
-    let running = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let asked = running.clone();
-    let proxies = Proxies::OneWriter(std::sync::Arc::new(move || asked.load(std::sync::atomic::Ordering::SeqCst)));
+    let proxy = log(folder.path(), 1);
+    proxy.append_now(0, &session.open()).unwrap();
+    proxy.append_now(0, &session.query("update public.rankings set score = 1")).unwrap();
     let log = reader(folder.path());
+    let written = log.clone();
+    let proxies = Proxies::OneWriter(std::sync::Arc::new(move || written.is_written()));
     let recorder = start(Recorder::new(RecorderOptions { proxies, ..options(SOON) }, log.clone(), lake.clone()));
     drained(&*log, &lake).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(unfinished(&lake).await, [session.id], "as long as the proxy runs");
-    running.store(false, std::sync::atomic::Ordering::SeqCst);
+    // Its last words are still read.
+    proxy.append_now(0, &session.query("update public.rankings set score = 2")).unwrap();
+    drop(proxy);
     until("the session is ended", async || unfinished(&lake).await.is_empty()).await;
     recorder.stop().await.unwrap();
     holds(folder.path(), &lake, &[session]).await;

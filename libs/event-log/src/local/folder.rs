@@ -64,24 +64,46 @@ pub(super) fn shard_dir(path: &Path, shard: Shard) -> PathBuf {
 
 /// The segments of a shard in order, with the lengths that the files have now.
 pub(super) fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {
+    let mut found = Vec::new();
+    for base in bases(dir)? {
+        found.extend(segment(dir, base)?);
+    }
+    Ok(found)
+}
+
+/// The same for a reader, which asks for few lengths: a segment in the middle of a run ends where the next one begins,
+/// and reading it will show when it does not.
+pub(super) fn segments_to_read(dir: &Path) -> Result<Vec<Segment>, Error> {
+    let bases = bases(dir)?;
+    let mut found = Vec::with_capacity(bases.len());
+    for (place, base) in bases.iter().enumerate() {
+        match bases.get(place + 1) {
+            Some(next) if !next.is_multiple_of(RUN) => found.push(Segment { base: *base, length: next - base }),
+            // After all names: a segment that has a successor does not grow any more.
+            _ => found.extend(segment(dir, *base)?),
+        }
+    }
+    Ok(found)
+}
+
+fn bases(dir: &Path) -> Result<Vec<u64>, Error> {
     let mut bases = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| failed("read", dir, &e))? {
         let name = entry.map_err(|e| failed("read", dir, &e))?.file_name();
         bases.extend(name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok()));
     }
     bases.sort_unstable();
-    // Lengths after all names: a segment that has a successor does not grow any more.
-    let mut found = Vec::with_capacity(bases.len());
-    for base in bases {
-        let path = segment_path(dir, base);
-        match fs::metadata(&path) {
-            Ok(metadata) => found.push(Segment { base, length: metadata.len() }),
-            // Trimmed meanwhile.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(failed("read", &path, &e)),
-        }
+    Ok(bases)
+}
+
+/// None when it was trimmed meanwhile.
+fn segment(dir: &Path, base: u64) -> Result<Option<Segment>, Error> {
+    let path = segment_path(dir, base);
+    match fs::metadata(&path) {
+        Ok(metadata) => Ok(Some(Segment { base, length: metadata.len() })),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("read", &path, &e)),
     }
-    Ok(found)
 }
 
 /// The position before which everything was let go; 0 when nothing was.
@@ -152,16 +174,28 @@ pub(super) fn node(path: &Path) -> Result<String, Error> {
     }
 }
 
+/// Tries for the folder's lock: a reader that asks whether somebody writes holds it for a moment.
+const LOCK_TRIES: u32 = 20;
+
 /// Takes the folder over for writing, for as long as the file is held.
 pub(super) fn lock(path: &Path) -> Result<File, Error> {
     let file = path.join("lock");
     let lock =
         File::options().create(true).truncate(false).write(true).open(&file).map_err(|e| failed("open", &file, &e))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(path.display().to_string())),
-        Err(fs::TryLockError::Error(e)) => Err(failed("lock", &file, &e)),
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &file, &e)),
+        }
     }
+    Err(Error::InUse(path.display().to_string()))
+}
+
+/// Whether a process has the folder open for writing.
+pub(super) fn is_locked(path: &Path) -> bool {
+    let free = File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok());
+    !free
 }
 
 pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {

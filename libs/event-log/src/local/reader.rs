@@ -39,6 +39,11 @@ impl LocalLogReader {
         }
     }
 
+    /// Whether a process has the folder open for writing now. In doubt, true.
+    pub fn is_written(&self) -> bool {
+        folder::is_locked(&self.path)
+    }
+
     fn dir(&self, shard: Shard) -> Result<PathBuf, Error> {
         if shard < self.shards {
             return Ok(folder::shard_dir(&self.path, shard));
