@@ -359,6 +359,11 @@ impl Tracker {
         Tracker { columns: true, ..Tracker::default() }
     }
 
+    /// The next frame is not the session's first: start-up is over, no answer is waited for that could be told.
+    pub(crate) fn join(&mut self) {
+        self.ready = true;
+    }
+
     /// Takes the next frame.
     pub fn feed(&mut self, frame: &Frame<'_>, analyser: &mut dyn Analyser, out: &mut Vec<Event>) {
         (self.at, self.seq) = (frame.at, frame.seq);
