@@ -38,7 +38,7 @@ impl View {
     pub(super) fn of_files(shard: Shard, dir: PathBuf) -> Result<View, Error> {
         // The marks first: segments go only after their mark is set.
         let mark = folder::trimmed(&dir)?.max(folder::trim_request(&dir)?);
-        let segments = folder::segments(&dir)?;
+        let segments = folder::segments_to_read(&dir)?;
         Ok(View { shard, dir, mark, segments, torn_tail: true })
     }
 
