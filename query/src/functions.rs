@@ -1,4 +1,4 @@
-//! The table functions: `who_touched` and `session_steps`.
+//! The table functions: `who_touched`, `who_updated` and `session_steps`.
 //!
 //! Invariant: they are views over the lake's tables, nothing more; so they see the same moment, prune the same way
 //! and can be joined, filtered and explained like any table.
@@ -23,6 +23,7 @@ use crate::view::View;
 /// Makes the functions known to a session.
 pub(crate) fn register(state: &mut SessionState, view: &Arc<View>) {
     state.register_udtf("who_touched", Arc::new(WhoTouched(Arc::clone(view))));
+    state.register_udtf("who_updated", Arc::new(WhoUpdated(Arc::clone(view))));
     state.register_udtf("session_steps", Arc::new(SessionSteps(Arc::clone(view))));
 }
 
@@ -61,17 +62,69 @@ impl TableFunctionImpl for WhoTouched {
             touches = touches.filter(col("at").lt(instant(to)))?;
             statements = statements.filter(col("started_at").lt(instant(to)))?;
         }
-        let mut columns: Vec<Expr> =
-            Table::Touches.schema().fields().iter().map(|field| from_table("touches", field.name())).collect();
-        columns.push(from_table("statements", "sql"));
-        let key = ["session_id", "statement_no"];
-        let keys = |table: &str| key.map(|name| Column::new(Some(table.to_owned()), name)).to_vec();
-        let plan = touches
-            .join(statements.build()?, JoinType::Left, (keys("touches"), keys("statements")), None)?
-            .project(columns)?
+        let plan = with_sql(touches, statements)?
+            .project(touched())?
             .sort(["at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
+}
+
+/// `who_updated(relation, at [, window])`: who updated the relation at that time. The columns of `who_touched`.
+///
+/// An update counts that was committed in `[at - window, at + window]`; `at` is as long as its last unit, so that
+/// `'2026-11-22T03:12Z'` covers that whole minute, whatever the window. What has no time of commit (its transaction is
+/// 'open', or its outcome 'unknown') counts by the time of its statement, and says so. What was rolled back, or failed, is
+/// not an update. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
+/// there, with 0 `rows`. The window is a text such as `'30s'`, `'1m'` (without one) or `'2h'`, or an interval.
+#[derive(Debug)]
+struct WhoUpdated(Arc<View>);
+
+impl TableFunctionImpl for WhoUpdated {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        const USAGE: &str = "who_updated(relation, at [, window])";
+        let (relation, at, window) = match args.exprs() {
+            [relation, at] => (relation, at, MINUTE),
+            [relation, at, window] => (relation, at, length(window, USAGE)?),
+            _ => return Err(wrong(USAGE, "takes two or three arguments")),
+        };
+        let relation = qualified(&text(relation, USAGE)?);
+        let at = moment(at, USAGE)?.ok_or_else(|| wrong(USAGE, "the time is NULL"))?;
+        let from = at.from.saturating_sub(window);
+        let to = at.from.saturating_add(window).max(at.to - 1);
+
+        let (from, to) = (instant(from), instant(to));
+        let by_commit = col("committed_at").between(from.clone(), to.clone());
+        let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
+        // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
+        let touches = scan(Table::Touches, &self.0)?
+            .filter(col("relation").eq(lit(relation)))?
+            .filter(col("operation").eq(lit("update")))?
+            .filter(col("at").lt_eq(to.clone()))?
+            .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
+            .filter(by_commit.or(by_start))?;
+        let statements = scan(Table::Statements, &self.0)?.filter(col("started_at").lt_eq(to))?;
+        let plan = with_sql(touches, statements)?
+            .filter(Expr::Column(Column::new(Some("statements"), "sqlstate")).is_null())?
+            .project(touched())?
+            .sort(["committed_at", "at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
+        Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+    }
+}
+
+const MINUTE: i64 = 60_000_000_000;
+
+/// Touches, each with its statement.
+fn with_sql(touches: LogicalPlanBuilder, statements: LogicalPlanBuilder) -> Result<LogicalPlanBuilder> {
+    let keys =
+        |table: &str| ["session_id", "statement_no"].map(|name| Column::new(Some(table.to_owned()), name)).to_vec();
+    touches.join(statements.build()?, JoinType::Left, (keys("touches"), keys("statements")), None)
+}
+
+/// The columns of `touches`, and `sql`.
+fn touched() -> Vec<Expr> {
+    let schema = Table::Touches.schema();
+    let touches = schema.fields().iter().map(|field| from_table("touches", field.name()));
+    touches.chain([from_table("statements", "sql")]).collect()
 }
 
 /// `session_steps(session_id)`: a session's statements as steps, in order.
@@ -143,6 +196,10 @@ fn text(argument: &Expr, usage: &str) -> Result<String> {
 }
 
 fn bound(argument: &Expr, usage: &str, side: impl Fn(Moment) -> i64) -> Result<Option<i64>> {
+    Ok(moment(argument, usage)?.map(side))
+}
+
+fn moment(argument: &Expr, usage: &str) -> Result<Option<Moment>> {
     let Expr::Literal(value, _) = argument else {
         return Err(wrong(usage, &format!("{argument} is not a constant")));
     };
@@ -150,13 +207,44 @@ fn bound(argument: &Expr, usage: &str, side: impl Fn(Moment) -> i64) -> Result<O
         return Ok(None);
     }
     if let Some(Some(text)) = value.try_as_str() {
-        let moment = Moment::parse(text).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        return Ok(Some(side(moment)));
+        return Moment::parse(text).map(Some).map_err(|error| DataFusionError::External(Box::new(error)));
     }
     match value.cast_to(&hansard_schemas::lake::timestamp()) {
-        Ok(ScalarValue::TimestampNanosecond(Some(at), _)) => Ok(Some(at)),
+        Ok(ScalarValue::TimestampNanosecond(Some(from), _)) => Ok(Some(Moment { from, to: from.saturating_add(1) })),
         _ => Err(wrong(usage, &format!("{value} is not a time"))),
     }
+}
+
+/// A length of time in nanoseconds, not negative.
+fn length(argument: &Expr, usage: &str) -> Result<i64> {
+    let Expr::Literal(value, _) = argument else {
+        return Err(wrong(usage, &format!("{argument} is not a constant")));
+    };
+    let length = match value {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => i64::from(interval.days)
+            .checked_mul(24 * 60 * MINUTE)
+            .and_then(|days| days.checked_add(interval.nanoseconds)),
+        value => value.try_as_str().flatten().and_then(length_of),
+    };
+    length
+        .filter(|length| *length >= 0)
+        .ok_or_else(|| wrong(usage, &format!("{value} is not a length of time such as '1m'")))
+}
+
+fn length_of(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit.trim() {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => MINUTE,
+        "h" => 60 * MINUTE,
+        "d" => 24 * 60 * MINUTE,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
 fn wrong(usage: &str, reason: &str) -> DataFusionError {

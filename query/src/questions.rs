@@ -48,28 +48,15 @@ pub struct SessionPage {
 }
 
 impl Engine {
-    /// Who updated `relation` at that time: the columns of `touches` and `sql`, in the order of time.
+    /// Who updated `relation` at that time: the table function `who_updated`, in the order of commits.
     ///
-    /// An update counts that was committed in `[at - window, at + window]`, where `at` is as long as its last unit: `03:12Z` is that
-    /// whole minute, whatever the window. What has no time of commit (its transaction is 'open', or its outcome 'unknown')
+    /// An update counts that was committed in `[at - window, at + window]`, where `at` is as long as its last unit: `03:12Z` is
+    /// that whole minute, whatever the window. What has no time of commit (its transaction is 'open', or its outcome 'unknown')
     /// counts by the time of its statement, and says so. What was rolled back, or failed, is not an update. The updates of
     /// `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
     pub async fn who_updated(&self, relation: &str, at: &str, window: Duration) -> Result<Answer, Error> {
-        let moment = Moment::parse(at)?;
-        let window = i64::try_from(window.as_nanos())
-            .map_err(|_| Error::Invalid("the window is longer than the record can be".to_owned()))?;
-        let from = moment.from.saturating_sub(window);
-        let to = moment.from.saturating_add(window).max(moment.to - 1);
-        self.ask(
-            "SELECT t.*, s.sql FROM touches t \
-             LEFT JOIN statements s ON s.session_id = t.session_id AND s.statement_no = t.statement_no \
-             WHERE t.relation = $1 AND t.operation = 'update' AND t.transaction_outcome <> 'rolled back' \
-             AND t.at <= $3 AND s.started_at <= $3 AND s.sqlstate IS NULL \
-             AND (t.committed_at BETWEEN $2 AND $3 OR (t.committed_at IS NULL AND t.at >= $2)) \
-             ORDER BY coalesce(t.committed_at, t.at), t.session_id, t.statement_no",
-            vec![text(&qualified(relation)), instant(from), instant(to)],
-        )
-        .await
+        let function = format!("who_updated({}, {}, '{}ns')", quoted(relation), quoted(at), window.as_nanos());
+        self.sql(&format!("SELECT * FROM {function}")).await
     }
 
     /// `who_touched(relation, from, to [, operation])`, times as [`Moment`] reads them.

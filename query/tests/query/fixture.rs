@@ -136,6 +136,8 @@ impl Session {
                 ],
             )
             .await;
+        // AuthenticationOk and the first ReadyForQuery.
+        session.exchange(clock, &[], &[frame(b'R', &[0; 4]), frame(b'Z', b"I")]).await;
         session
     }
 

@@ -147,6 +147,10 @@ async fn one_session_its_steps_and_its_files() {
     let touches = engine.session_touches(id, 1, 4).await.unwrap();
     assert_eq!(column(&touches, "relation"), ["public.candidates", "public.rankings"]);
 
+    let frames = engine.session_rows(id, hansard_schemas::lake::Table::Frames).await.unwrap();
+    assert_eq!(column(&frames, "seq").len(), 18);
+    assert_eq!(column(&frames, "seq").last().unwrap(), "18");
+
     let files = engine.session_files(id).await.unwrap();
     let tables: Vec<&str> = files.iter().map(|file| file.table.name()).collect();
     assert_eq!(tables, ["frames", "statements", "touches", "sessions"]);
