@@ -1,1 +1,233 @@
+use std::path::PathBuf;
+use std::time::Duration;
 
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::options::IssuerOptions;
+
+/// 2026-11-22T04:00:00Z.
+const NOW: u64 = 1_795_320_000;
+
+fn key(name: &str) -> EncodingKey {
+    let pem = std::fs::read(format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    match name {
+        "ed25519" => EncodingKey::from_ed_pem(&pem),
+        "rs256" => EncodingKey::from_rsa_pem(&pem),
+        _ => EncodingKey::from_ec_pem(&pem),
+    }
+    .unwrap()
+}
+
+fn public(name: &str, algorithm: Algorithm) -> Jwk {
+    let mut jwk = Jwk::from_encoding_key(&key(name), algorithm).unwrap();
+    jwk.common.key_id = Some(name.to_owned());
+    jwk
+}
+
+fn key_set() -> Vec<Jwk> {
+    vec![public("es256", Algorithm::ES256), public("ed25519", Algorithm::EdDSA), public("rs256", Algorithm::RS256)]
+}
+
+struct Fixture {
+    identity: Identity,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+fn fixture(keys: &Value) -> Result<Fixture, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, keys.to_string()).unwrap();
+    let issuer = |name: &str, job_claim: &str| IssuerOptions {
+        name: name.to_owned(),
+        issuer: format!("https://{name}.example"),
+        audience: "hansard".to_owned(),
+        jwks_file: file.clone(),
+        job_claim: job_claim.to_owned(),
+        groups_claim: Some("groups".to_owned()),
+    };
+    let options = IdentityOptions {
+        issuers: vec![issuer("ci", "job"), issuer("k8s", "/kubernetes.io/serviceaccount/name")],
+        leeway: Duration::from_secs(5),
+    };
+    Ok(Fixture { identity: Identity::open(&options)?, file: file.clone(), _folder: folder })
+}
+
+fn standard() -> Fixture {
+    fixture(&json!({ "keys": key_set() })).unwrap()
+}
+
+fn claims() -> Value {
+    json!({ "iss": "https://ci.example", "aud": "hansard", "sub": "robot", "job": "rerank", "exp": NOW + 60 })
+}
+
+fn sign(claims: &Value, algorithm: Algorithm, kid: Option<&str>, with: &str) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+    jsonwebtoken::encode(&header, claims, &key(with)).unwrap()
+}
+
+fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
+    identity.verify(token.as_bytes(), NOW * 1_000_000_000)
+}
+
+/// Changes one claim (null takes it away) and returns what a token with it is told.
+fn told(claim: &str, value: Value) -> (String, &'static str) {
+    let mut claims = claims();
+    if value.is_null() {
+        claims.as_object_mut().unwrap().remove(claim);
+    } else {
+        claims[claim] = value;
+    }
+    let refusal = check(&standard().identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap_err();
+    (refusal.message, refusal.kind.sqlstate())
+}
+
+#[test]
+fn good_tokens_of_every_kind_of_key() {
+    let fixture = standard();
+    for (name, algorithm) in [("es256", Algorithm::ES256), ("ed25519", Algorithm::EdDSA), ("rs256", Algorithm::RS256)] {
+        for kid in [Some(name), None] {
+            let principal = check(&fixture.identity, &sign(&claims(), algorithm, kid, name)).unwrap();
+            assert_eq!((principal.issuer.as_str(), principal.job.as_str()), ("ci", "rerank"));
+            assert_eq!(principal.token_expires_at, (NOW + 60) * 1_000_000_000);
+        }
+    }
+}
+
+#[test]
+fn claims_are_found_in_depth_and_groups_in_both_forms() {
+    let fixture = standard();
+    let mut claims = claims();
+    claims["iss"] = json!("https://k8s.example");
+    claims["kubernetes.io"] = json!({ "serviceaccount": { "name": "ranker" } });
+    claims["groups"] = json!("a b");
+    claims["aud"] = json!(["other", "hansard"]);
+    let principal = check(&fixture.identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap();
+    assert_eq!((principal.job.as_str(), principal.groups), ("ranker", vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn bad_claims_are_named() {
+    let cases = [
+        ("exp", json!(NOW - 5), "the token expired at 2026-11-22T03:59:55Z", "28P01"),
+        ("exp", json!(null), "the token does not say when it expires (exp)", "28P01"),
+        ("exp", json!("tomorrow"), "the token's claim \"exp\" is not a time", "28P01"),
+        ("exp", json!(-1), "the token's claim \"exp\" is not a time", "28P01"),
+        ("nbf", json!(NOW + 6), "the token is not valid before 2026-11-22T04:00:06Z", "28P01"),
+        ("aud", json!("other"), "the token is meant for another audience than \"hansard\"", "28P01"),
+        ("aud", json!(null), "the token is meant for another audience than \"hansard\"", "28P01"),
+        (
+            "iss",
+            json!("https://evil.example"),
+            "the token's issuer \"https://evil.example\" is not known here",
+            "28P01",
+        ),
+        ("iss", json!(null), "the token names no issuer (iss)", "28P01"),
+        ("sub", json!(null), "the token has no subject (sub)", "28000"),
+        ("job", json!(null), "the token does not name the job: it has no claim \"job\"", "28000"),
+        ("job", json!(7), "the token does not name the job: it has no claim \"job\"", "28000"),
+    ];
+    for (claim, value, message, sqlstate) in cases {
+        assert_eq!(told(claim, value), (message.to_owned(), sqlstate));
+    }
+}
+
+#[test]
+fn leeway_is_for_clocks_apart() {
+    let fixture = standard();
+    for (claim, value) in [("exp", NOW - 4), ("nbf", NOW + 5)] {
+        let mut claims = claims();
+        claims[claim] = json!(value);
+        check(&fixture.identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap();
+    }
+}
+
+#[test]
+fn forged_tokens_are_refused() {
+    let identity = standard().identity;
+    let good = sign(&claims(), Algorithm::ES256, Some("es256"), "es256");
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let (_, payload) = signed.split_once('.').unwrap();
+    let header = |header: Value| URL_SAFE_NO_PAD.encode(header.to_string());
+
+    let none = format!("{}.{payload}.", header(json!({ "alg": "none" })));
+    assert_eq!(check(&identity, &none).unwrap_err().message, "the token's algorithm \"none\" is not accepted");
+    let none = format!("{}.{payload}.", header(json!({ "alg": "nOnE" })));
+    assert!(check(&identity, &none).unwrap_err().message.contains("not accepted"));
+
+    // HS256 with the public key as the secret: the RSA modulus as the verifier of old libraries took it.
+    let public = serde_json::to_vec(&public("rs256", Algorithm::RS256)).unwrap();
+    let hmac = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(), &EncodingKey::from_secret(&public));
+    assert_eq!(
+        check(&identity, &hmac.unwrap()).unwrap_err().message,
+        "the token's algorithm \"HS256\" is not accepted"
+    );
+
+    let stranger = sign(&claims(), Algorithm::ES256, Some("es256"), "stranger");
+    assert_eq!(check(&identity, &stranger).unwrap_err().message, "the token's signature is not one of issuer \"ci\"");
+    // A key's name from another family of algorithms, a path, a name that is not there.
+    for kid in ["rs256", "../../../../dev/null", "nobody"] {
+        let message = check(&identity, &sign(&claims(), Algorithm::ES256, Some(kid), "es256")).unwrap_err().message;
+        assert!(message.starts_with("issuer \"ci\" has no key"), "{message}");
+    }
+
+    let mut other = claims();
+    other["job"] = json!("admin");
+    let changed = format!("{}.{}.{signature}", header(json!({ "alg": "ES256", "kid": "es256" })), {
+        URL_SAFE_NO_PAD.encode(other.to_string())
+    });
+    assert!(check(&identity, &changed).unwrap_err().message.contains("signature"));
+    let critical = format!("{}.{payload}.{signature}", header(json!({ "alg": "ES256", "crit": ["b64"] })));
+    assert!(check(&identity, &critical).unwrap_err().message.contains("crit"));
+}
+
+#[test]
+fn what_is_no_token_is_told_without_repeating_it() {
+    let identity = standard().identity;
+    let long = "x".repeat(MAX_TOKEN + 1);
+    for text in ["", "hunter2", "a.b.c", "..", ".", &long, "eyJ9.e30.x", "e30.e30.\u{fffd}"] {
+        let refusal = check(&identity, text).unwrap_err();
+        assert_eq!(refusal.kind, Kind::Token);
+        assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
+    }
+    assert!(identity.verify(&[0xff, 0xfe], NOW).unwrap_err().message.contains("not text"));
+}
+
+#[test]
+fn a_key_set_that_cannot_be_used_is_refused_with_its_reason() {
+    let symmetric = json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "es256", "alg": "HS256" });
+    for (keys, reason) in [
+        (json!({ "keys": [symmetric] }), "it holds no public key for signatures"),
+        (json!({ "keys": [] }), "it holds no public key for signatures"),
+        (json!([]), "it has no array \"keys\""),
+    ] {
+        let Err(Error::Keys { reason: told, issuer, .. }) = fixture(&keys) else { panic!("{keys} was taken") };
+        assert_eq!((told.as_str(), issuer.as_str()), (reason, "ci"));
+    }
+}
+
+#[test]
+fn keys_change_with_their_file() {
+    let fixture = standard();
+    let new = sign(&claims(), Algorithm::ES256, Some("stranger"), "stranger");
+    assert!(check(&fixture.identity, &new).is_err());
+    let replace =
+        |keys: Vec<Jwk>| std::fs::write(&fixture.file, serde_json::to_vec(&JwkSet { keys }).unwrap()).unwrap();
+    let until = |good: bool, token: &str| {
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            check(&fixture.identity, token).is_ok() == good
+        })
+    };
+    replace(vec![public("stranger", Algorithm::ES256)]);
+    assert!(until(true, &new), "the new key is not taken");
+    assert!(check(&fixture.identity, &sign(&claims(), Algorithm::ES256, Some("es256"), "es256")).is_err());
+    // A broken file leaves what was there.
+    std::fs::write(&fixture.file, "{").unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    assert!(check(&fixture.identity, &new).is_ok());
+}

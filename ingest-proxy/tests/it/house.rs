@@ -83,15 +83,24 @@ impl Plan {
         self
     }
 
-    pub(crate) async fn start(self) -> House {
-        let log = LocalLog::open(LocalLogOptions {
+    fn log(&self) -> Arc<LocalLog> {
+        LocalLog::open(LocalLogOptions {
             path: self.folder.path().join("log"),
             shards: self.shards,
             fsync: self.fsync,
             segment_bytes: (self.max_bytes / 8).clamp(64 * 1024, 64 * 1024 * 1024),
             max_bytes: self.max_bytes,
         })
-        .unwrap();
+        .unwrap()
+    }
+
+    pub(crate) fn bind(self) -> Result<Proxy, hansard_ingest_proxy::Error> {
+        let log = self.log();
+        Proxy::bind(self.options, log)
+    }
+
+    pub(crate) async fn start(self) -> House {
+        let log = self.log();
         let proxy = Proxy::bind(self.options, log.clone()).unwrap();
         let address = proxy.addresses()[0].1;
         let shutdown = CancellationToken::new();

@@ -4,7 +4,13 @@
 
 mod cluster;
 mod house;
+mod raw;
 mod record;
 mod tap;
 
+mod denied;
+mod ended;
+mod hostile;
+mod large;
 mod relayed;
+mod unrecordable;

@@ -88,3 +88,130 @@ async fn psql_works_and_is_recorded_verbatim() {
         house.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extended_protocol_pipelining_and_copy() {
+    use futures::{SinkExt, StreamExt, TryStreamExt};
+    let house = House::start().await;
+    let tap = Tap::start(house.address).await;
+    let client = crate::house::connect(&dsn(tap.address, &token(&claims()))).await.unwrap();
+
+    let statement = client.prepare("SELECT score FROM rankings WHERE id = $1").await.unwrap();
+    // All in flight at once, on one connection.
+    let ids: Vec<i32> = (1..=200).collect();
+    let ask = async |id: &i32| client.query_one(&statement, &[id]).await.unwrap().get::<_, i32>(0);
+    let scores = futures::future::join_all(ids.iter().map(ask)).await;
+    assert_eq!(scores, ids);
+
+    let error = client.query("SELECT 1 / $1::int", &[&0i32]).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "22012");
+    client.batch_execute("CREATE TEMP TABLE copied (a int, b text)").await.unwrap();
+    let sink = client.copy_in("COPY copied FROM STDIN").await.unwrap();
+    let mut sink = Box::pin(sink);
+    for number in 0..1000 {
+        sink.send(bytes::Bytes::from(format!("{number}\t{}\n", "x".repeat(100)))).await.unwrap();
+    }
+    assert_eq!(sink.as_mut().finish().await.unwrap(), 1000);
+    let out = client.copy_out("COPY copied TO STDOUT").await.unwrap();
+    let bytes: Vec<bytes::Bytes> = out.try_collect().await.unwrap();
+    assert_eq!(bytes.len(), 1000);
+    let portal: Vec<_> =
+        Box::pin(client.query_raw("SELECT * FROM copied", Vec::<i32>::new()).await.unwrap()).collect().await;
+    assert_eq!(portal.len(), 1000);
+    drop(client);
+    let recorded = assert_verbatim(&house, &tap).await;
+    assert_eq!(recorded.end(), Some("terminated by job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notifications_come_between_messages() {
+    let house = House::start().await;
+    let mut listener = crate::raw::Raw::session(house.address, &token(&claims())).await;
+    listener.send(&crate::raw::query("LISTEN ranks")).await;
+    listener.until(b'Z').await;
+    house.client().await.batch_execute("NOTIFY ranks, 'changed'").await.unwrap();
+    let (tag, body) = listener.message().await.unwrap();
+    assert_eq!(tag, b'A');
+    assert!(body.ends_with(b"ranks\0changed\0"));
+    // Nothing follows from the job: the record has it all the same, within the time that backend bytes may wait.
+    record::until(&house.log, |jobs| {
+        jobs.iter().any(|job| job.bytes(Direction::Backend).windows(7).any(|window| window == b"changed"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_statement_can_be_cancelled() {
+    let house = House::start().await;
+    let client = house.client().await;
+    let cancel = client.cancel_token();
+    let sleeping = tokio::spawn(async move { client.batch_execute("SELECT pg_sleep(600)").await });
+    // A cancel that comes before the statement does nothing, here as at the server itself.
+    let error = loop {
+        cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        if sleeping.is_finished() {
+            break sleeping.await.unwrap().unwrap_err();
+        }
+    };
+    assert_eq!(error.code().unwrap().code(), "57014");
+    let jobs = record::until(&house.log, |jobs| jobs.len() >= 2 && jobs.iter().all(|job| job.end().is_some())).await;
+    let cancels: Vec<_> = jobs.iter().filter(|job| job.end() == Some("cancel request forwarded")).collect();
+    assert!(!cancels.is_empty());
+    for cancel in cancels {
+        assert_eq!(cancel.withheld(), ["cancel key"]);
+        let Some(Kind::SessionOpened(opened)) = cancel.kinds().next() else { panic!("{cancel:?}") };
+        assert_eq!(opened.parameters[0].name, "cancels_session");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sessions_at_once_spread_over_the_shards() {
+    let house = House::start().await;
+    let clients = futures::future::join_all((0..40).map(|_| house.client())).await;
+    for (number, client) in (0i32..).zip(&clients) {
+        let row = client.query_one("SELECT $1::int", &[&number]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), number);
+    }
+    drop(clients);
+    let jobs = record::until(&house.log, |jobs| jobs.len() == 40 && jobs.iter().all(|job| job.end().is_some())).await;
+    let first = jobs.iter().filter(|job| job.shards == [0]).count();
+    assert!((10..=30).contains(&first), "{first} of 40 sessions in shard 0");
+    let (log, _folder) = house.stop().await;
+    // The proxy's own record frames them all.
+    let own: Vec<_> = record::read(&log).await.into_values().filter(|session| session.target.is_empty()).collect();
+    assert_eq!(own.len(), 2);
+    for own in own {
+        assert!(matches!(own.kinds().next(), Some(Kind::ProxyStarted(_))));
+        assert!(matches!(own.kinds().last(), Some(Kind::ProxyStopped(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_reach_the_database() {
+    let house = House::start().await;
+    let dsn = format!(
+        "{} application_name=rerank options='-c search_path=pg_catalog,public -c statement_timeout=7s'",
+        house.dsn(&token(&claims()))
+    );
+    let client = crate::house::connect(&dsn).await.unwrap();
+    for (setting, value) in
+        [("application_name", "rerank"), ("search_path", "pg_catalog,public"), ("statement_timeout", "7s")]
+    {
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), value);
+    }
+    drop(client);
+    let recorded = record::closed(&house.log).await;
+    let search_path = recorded.kinds().find_map(|kind| match kind {
+        Kind::Authenticated(authenticated) => Some(authenticated.search_path.clone()),
+        _ => None,
+    });
+    assert_eq!(search_path.unwrap(), ["pg_catalog", "public"]);
+    // A parameter that would change who the session is.
+    let error = crate::house::connect(&format!("{} options='-c role=postgres'", house.dsn(&token(&claims()))))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code().unwrap().code(), "0A000");
+}

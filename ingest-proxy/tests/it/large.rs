@@ -1,0 +1,85 @@
+//! Values larger than any buffer pass in constant memory.
+
+use crate::cluster::Cluster;
+use crate::house::{House, Plan, claims, token};
+use crate::raw::{Raw, query};
+use crate::record;
+
+/// Resident memory of this process, which the proxy runs in, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Streams a value of `size` bytes each way, without holding it in the test.
+async fn pass(house: &House, size: usize) -> u64 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let before = resident();
+    let mut peak = before;
+    let mut raw = Raw::session(house.address, &token(&claims())).await;
+    raw.send(&query("SET client_min_messages = error")).await;
+    raw.until(b'Z').await;
+    // To the database: one Query whose text is the value.
+    let head = b"SELECT length('";
+    let tail = b"')\0";
+    let length = u32::try_from(4 + head.len() + size + tail.len()).unwrap();
+    raw.send(&[&b"Q"[..], &length.to_be_bytes(), head].concat()).await;
+    let chunk = vec![b'v'; 256 * 1024];
+    let mut left = size;
+    while left > 0 {
+        let now = left.min(chunk.len());
+        raw.stream.write_all(&chunk[..now]).await.unwrap();
+        left -= now;
+        peak = peak.max(resident());
+    }
+    raw.send(tail).await;
+    let messages = raw.until(b'Z').await;
+    let row = &messages.iter().find(|(tag, _)| *tag == b'D').unwrap_or_else(|| panic!("{messages:?}")).1;
+    assert_eq!(&row[6..], size.to_string().as_bytes());
+    // And back: one DataRow.
+    raw.send(&query(&format!("SELECT repeat('v', {size})"))).await;
+    raw.until(b'T').await;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut got = 0;
+    // The row's header, the row, CommandComplete and ReadyForQuery.
+    let all = 5 + 2 + 4 + size + 14 + 6;
+    while got < all {
+        let read = raw.stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "closed after {got} of {all} bytes");
+        got += read;
+        peak = peak.max(resident());
+    }
+    assert_eq!(got, all);
+    raw.send(b"X\0\0\0\x04").await;
+    peak - before
+}
+
+async fn house() -> House {
+    let mut plan = Plan::new();
+    plan.options.targets[0].upstream.user = "app_trust".to_owned();
+    plan.options.targets[0].upstream.port = Cluster::get().port;
+    plan.start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_megabytes_each_way() {
+    const SIZE: usize = 64 * 1024 * 1024;
+    let house = house().await;
+    let grown = pass(&house, SIZE).await;
+    assert!(grown < 24 * 1024 * 1024, "memory grew by {grown} bytes");
+    let recorded = record::closed(&house.log).await;
+    let frontend = recorded.bytes(hansard_schemas::events::Direction::Frontend);
+    let values = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'v').count();
+    assert!((SIZE..SIZE + 100).contains(&values(&frontend)), "{}", values(&frontend));
+    let backend = recorded.bytes(hansard_schemas::events::Direction::Backend);
+    assert!((SIZE..SIZE + 100).contains(&values(&backend)), "{}", values(&backend));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes more than 2 GB of log"]
+async fn a_gigabyte_each_way() {
+    // The server takes at most 1 GiB in one message and doubles its buffers on the way there.
+    let grown = pass(&house().await, 1_000_000_000).await;
+    assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
+}
