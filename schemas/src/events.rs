@@ -1,7 +1,7 @@
 //! Version 1 of the events: generated protobuf types, and the block around them.
 //!
 //! Invariant: what [`BlockExt::events`] returns is what was sealed, or an error; a hostile block can make it
-//! neither panic nor allocate more than [`MAX_PAYLOAD`].
+//! neither panic nor allocate more than a small multiple of [`MAX_PAYLOAD`].
 
 mod block;
 
@@ -10,6 +10,6 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/hansard.v1.rs"));
 }
 
-pub use block::{BlockError, BlockExt, CHAIN_START, ChainHead, MAX_PAYLOAD, extend_chain};
+pub use block::{BlockError, BlockExt, CHAIN_START, ChainHead, MAX_EVENTS, MAX_PAYLOAD, extend_chain};
 pub use generated::*;
 pub use prost::Message;

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use sha2::{Digest, Sha256};
 
 use super::{Block, Compression, Event, Payload};
@@ -10,6 +11,12 @@ use super::{Block, Compression, Event, Payload};
 /// Longest payload of a block before compression, in bytes. Producers cut at 256 KiB; the rest is headroom for
 /// one event that is longer by itself.
 pub const MAX_PAYLOAD: u64 = 4 * 1024 * 1024;
+
+/// Most events in the payload of a block. A payload of 256 KiB has room for a third of it.
+pub const MAX_EVENTS: usize = 65_536;
+
+/// Largest zstd window, as a power of two: that of [`MAX_PAYLOAD`].
+const WINDOW_LOG: u32 = 22;
 
 /// Head of a session's hash chain.
 pub type ChainHead = [u8; 32];
@@ -37,6 +44,9 @@ pub enum BlockError {
     /// A compression this version does not know.
     #[error("block payload has the unknown compression {0}")]
     Compression(i32),
+    /// The payload has more than [`MAX_EVENTS`] events.
+    #[error("block payload has more than the {MAX_EVENTS} events allowed")]
+    TooManyEvents,
     /// zstd failed on the payload.
     #[error("block payload does not pass zstd")]
     Zstd(#[source] std::io::Error),
@@ -51,7 +61,7 @@ pub trait BlockExt: Sized {
     fn session(&self) -> Result<uuid::Uuid, BlockError>;
     /// The payload's bytes, decompressed, never more than [`MAX_PAYLOAD`].
     fn open(&self) -> Result<Vec<u8>, BlockError>;
-    /// The events, in order.
+    /// The events, in order; never more than [`MAX_EVENTS`].
     fn events(&self) -> Result<Vec<Event>, BlockError>;
     /// Replaces the payload by its zstd form at `level`; a block that is compressed already stays as it is.
     fn compress(&mut self, level: i32) -> Result<(), BlockError>;
@@ -73,7 +83,11 @@ impl BlockExt for Block {
             Ok(Compression::Zstd) => {
                 let mut out = Vec::new();
                 zstd::stream::read::Decoder::new(&self.payload[..])
-                    .and_then(|decoder| decoder.take(self.payload_length + 1).read_to_end(&mut out))
+                    .and_then(|mut decoder| {
+                        // Else a header of a few bytes has 128 MiB set aside.
+                        decoder.window_log_max(WINDOW_LOG)?;
+                        decoder.take(self.payload_length + 1).read_to_end(&mut out)
+                    })
                     .map_err(BlockError::Zstd)?;
                 out
             }
@@ -87,7 +101,11 @@ impl BlockExt for Block {
     }
 
     fn events(&self) -> Result<Vec<Event>, BlockError> {
-        Ok(Payload::decode(&self.open()?[..])?.events)
+        let payload = self.open()?;
+        if count_fields(&payload, MAX_EVENTS)? > MAX_EVENTS {
+            return Err(BlockError::TooManyEvents);
+        }
+        Ok(Payload::decode(&payload[..])?.events)
     }
 
     fn compress(&mut self, level: i32) -> Result<(), BlockError> {
@@ -103,6 +121,17 @@ impl BlockExt for Block {
         let Block { first_seq, last_seq, first_event, last_event, .. } = self;
         Ok(format!("{session}:{first_seq}-{last_seq}:{first_event}-{last_event}"))
     }
+}
+
+/// Counts the fields of a message, at most to one more than `limit`.
+fn count_fields(mut message: &[u8], limit: usize) -> Result<usize, prost::DecodeError> {
+    let mut fields = 0;
+    while !message.is_empty() && fields <= limit {
+        let (tag, wire_type) = decode_key(&mut message)?;
+        skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
+        fields += 1;
+    }
+    Ok(fields)
 }
 
 /// The chain head after `event`: `SHA-256(head || encoded event)`.
