@@ -96,6 +96,16 @@ impl ResultReader {
         if frame.direction == Direction::Backend && frame.tag == b'D' {
             self.row(frame);
         }
+        if frame.direction == Direction::Backend && matches!(frame.tag, b'C' | b's') {
+            // Without rows, too, a result has columns.
+            let described = self.tracker.current().filter(|current| !current.columns.is_empty());
+            if let Some(current) = described.filter(|current| self.wants(current.statement)) {
+                let result = self.results.entry(current.statement).or_default();
+                if result.columns.is_empty() {
+                    result.columns = current.columns;
+                }
+            }
+        }
         self.told.clear();
         self.tracker.feed(frame, analyser, &mut self.told);
         if frame.direction == Direction::Backend
