@@ -1,1 +1,207 @@
-//! The web server: API and assets of the replay.
+//! The web server: the API over the record, and the pages of the replay.
+//!
+//! Invariants: it listens on loopback only; nothing of the record is answered without a browser session or the
+//! owner's token; connections, requests, bodies, answers and logins are bounded. It reads the record through the
+//! query engine alone and writes nothing but its token file.
+
+#![warn(missing_docs)]
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use hansard_query::Engine;
+use hansard_schemas::http::TargetHint;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+
+mod access;
+mod api;
+mod assets;
+mod failure;
+mod guard;
+mod listener;
+
+pub use access::{TokenFileError, read_token};
+
+/// Requests answered at the same time; more are told to come again.
+const MAX_REQUESTS: usize = 64;
+/// Open connections; more wait in the listener's queue.
+const MAX_CONNECTIONS: usize = 512;
+/// A request's body: a statement in SQL.
+const MAX_BODY: usize = 256 * 1024;
+/// How long a request may take, its body and its query included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long requests under way may go on after a shutdown began.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How to serve, already validated but for the address.
+#[derive(Debug, Clone)]
+pub struct WebOptions {
+    /// Where to listen: a loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The file with the owner's token; made, with mode 0600, when there is none.
+    pub token_file: PathBuf,
+    /// How jobs reach the proxy, to teach it where there are no sessions yet.
+    pub targets: Vec<TargetHint>,
+}
+
+/// Why the web server cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address can be reached from other machines.
+    #[error(
+        "web.listen = \"{0}\" can be reached from other machines, and this version has no TLS; use 127.0.0.1 or [::1] \
+         and reach it through an SSH tunnel"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address is taken, or not ours.
+    #[error("web.listen = \"{address}\" cannot be bound: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The owner's token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] TokenFileError),
+    /// Serving ended by itself.
+    #[error("the web server stopped: {0}")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A bound web server.
+pub struct Web {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What all handlers share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) access: access::Access,
+    pub(crate) targets: Vec<TargetHint>,
+    pub(crate) address: SocketAddr,
+    /// The session cookie's name: it holds the port, for cookies don't know ports.
+    pub(crate) cookie: String,
+    pub(crate) requests: Semaphore,
+    pub(crate) request_timeout: Duration,
+}
+
+impl Web {
+    /// Binds the address and reads or makes the owner's token.
+    pub async fn bind(options: WebOptions, engine: Arc<Engine>) -> Result<Web, Error> {
+        if !options.listen.ip().is_loopback() {
+            return Err(Error::NotLoopback(options.listen));
+        }
+        let token = access::read_or_create_token(&options.token_file)?;
+        let bind = |source| Error::Bind { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let shared = Arc::new(Shared {
+            engine,
+            access: access::Access::new(&token),
+            targets: options.targets,
+            address,
+            cookie: format!("hansard_{}", address.port()),
+            requests: Semaphore::new(MAX_REQUESTS),
+            request_timeout: REQUEST_TIMEOUT,
+        });
+        Ok(Web { listener, address, shared })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new link that logs one browser in, once, within the hour.
+    pub fn login_link(&self) -> String {
+        self.shared.login_link()
+    }
+
+    /// Serves until `stop`; requests under way get a few seconds to end.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
+        let listener = listener::Bounded::new(self.listener, MAX_CONNECTIONS);
+        let router = router(self.shared);
+        let asked = stop.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { asked.cancelled().await });
+        let deadline = async {
+            stop.cancelled().await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        };
+        tokio::select! {
+            ended = serving.into_future() => ended.map_err(Error::Serve),
+            () = deadline => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn login_link(&self) -> String {
+        format!("http://{}/login?token={}", self.address, self.access.mint_link(Instant::now()))
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let api = api::router()
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::bounded))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::identified));
+    Router::new()
+        .route("/login", get(log_in))
+        .nest("/api", api)
+        .fallback(assets::serve)
+        .layer(middleware::from_fn(guard::own_host))
+        .layer(middleware::from_fn(guard::security_headers))
+        .with_state(shared)
+}
+
+#[derive(serde::Deserialize)]
+struct LoginQuery {
+    #[serde(default)]
+    token: String,
+}
+
+/// Exchanges the link for a session cookie, and takes the secret out of the address bar.
+async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(query): Query<LoginQuery>) -> Response {
+    let now = Instant::now();
+    let Some(session) = shared.access.exchange(&query.token, now) else {
+        let known = guard::cookie(&headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
+        if known {
+            return Redirect::to("/sessions").into_response();
+        }
+        return assets::page(StatusCode::FORBIDDEN, "This login link does not work any more", LINK_USED);
+    };
+    let cookie = format!(
+        "{}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
+        shared.cookie,
+        access::SESSION_VALID.as_secs()
+    );
+    let mut response = Redirect::to("/sessions").into_response();
+    match HeaderValue::from_str(&cookie) {
+        Ok(value) => {
+            response.headers_mut().insert(header::SET_COOKIE, value);
+            response
+        }
+        Err(error) => failure::Failure::internal("a session cookie is no header value", &error).into_response(),
+    }
+}
+
+const LINK_USED: &str = "<p>A login link works once, and for an hour. Start Hansard again for a new one, or ask the \
+     running one with the token that lies beside its data:</p>\
+     <pre>curl -X POST -H \"Authorization: Bearer $(cat TOKEN-FILE)\" ADDRESS/api/v1/login-links</pre>";

@@ -13,7 +13,7 @@ use crate::web;
 pub(crate) fn run(shell: &Shell, exit: bool) -> Result<()> {
     provision::debian(shell, &[Part::Postgres, Part::Libclang])?;
     shell.say("building the web replay");
-    web::run(&shell.root)?;
+    web::run(shell)?;
     shell.say("building the programs (the first time takes some minutes)");
     shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
     let mut demo = Command::new(shell.target().join("debug/hansard-demo"));

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let done = shell::Shell::new().and_then(|shell| match arguments.chore {
         Chore::Demo { exit } => demo::run(&shell, exit),
         Chore::Test => test::run(&shell),
-        Chore::Web => web::run(&shell.root),
+        Chore::Web => web::run(&shell),
         Chore::Bench { subject } => bench::run(&shell, &subject),
         Chore::Tidy => tidy::run(&shell),
     });

@@ -25,7 +25,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     }
 
     shell.say("building the web replay");
-    web::run(&shell.root)?;
+    web::run(shell)?;
     shell.say("building the programs");
     shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
     shell.say("clippy");

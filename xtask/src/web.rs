@@ -1,19 +1,179 @@
-//! `cargo xtask web`: the web replay, compiled to WebAssembly.
+//! `cargo xtask web`: the web replay, compiled to WebAssembly, into `web/dist`.
+//!
+//! Invariant: `web/dist` is the replay of this tree or untouched; when nothing that goes into it has changed, nothing is
+//! built. Two builds have target folders of their own, so that they never disturb the workspace's: the replay's, whose
+//! crates must not get features that only the server needs, and the bundler's (see its Cargo.toml).
 
-use std::path::Path;
-use std::process::Command;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-/// Builds the replay; `root` is the workspace's.
-pub(crate) fn run(root: &Path) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--package", "hansard-ui", "--target", "wasm32-unknown-unknown", "--profile", "wasm"])
-        .current_dir(root)
-        .status()?;
-    if !status.success() {
-        bail!("the web replay does not build for wasm32");
+use crate::shell::{Shell, answers};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Everything that ends up in the replay, or decides how.
+const INPUTS: [&str; 7] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "schemas/Cargo.toml",
+    "schemas/src",
+    "web/ui",
+    "xtask/src/web.rs",
+    "xtask/web-bundler",
+];
+
+/// Builds the replay where it is missing or out of date.
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    let dist = shell.root.join("web/dist");
+    let folder = shell.target().join("web");
+    let (stamp, inputs) = (folder.join("stamp"), fingerprint(&shell.root)?);
+    let fresh = std::fs::read_to_string(&stamp).is_ok_and(|built| built == inputs);
+    if fresh && dist.join("index.html").exists() {
+        shell.say("the web replay is up to date");
+        return Ok(());
     }
+    same_bindgen(&shell.root)?;
+    let wasm = build(shell, &folder.join("ui"))?;
+    shell.say("bundling the web replay");
+    let mut bundler = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    bundler
+        .current_dir(shell.root.join("xtask/web-bundler"))
+        .args(["run", "--quiet", "--locked", "--target-dir"])
+        .arg(folder.join("bundler"))
+        .arg("--")
+        .args([&wasm, &shell.root.join("web/ui/static"), &dist]);
+    shell.run(&mut bundler)?;
+    std::fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Compiles the replay; gives the wasm file.
+fn build(shell: &Shell, folder: &Path) -> Result<PathBuf> {
+    let mut cargo = match toolchain(shell)? {
+        Toolchain::Own => shell.cargo(),
+        Toolchain::Debian => {
+            let mut cargo = Command::new("/usr/bin/cargo");
+            cargo.current_dir(&shell.root).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");
+            cargo.arg("-Zbuild-std=std,panic_abort");
+            cargo
+        }
+    };
+    shell.say("compiling the web replay to wasm");
+    // The server's features must not reach the replay's crates.
+    cargo
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "hansard-ui",
+        "--target",
+        TARGET,
+        "--profile",
+        "wasm",
+        "--target-dir",
+    ]);
+    shell.run(cargo.arg(folder))?;
+    let wasm = folder.join(TARGET).join("wasm/hansard-ui.wasm");
+    ensure!(wasm.exists(), "cargo did not leave {}", wasm.display());
+    Ok(wasm)
+}
+
+/// Which compiler knows wasm.
+enum Toolchain {
+    /// The one that runs us.
+    Own,
+    /// Debian's, with the standard library built from source.
+    Debian,
+}
+
+/// Finds a compiler for wasm, adding the target where rustup can.
+fn toolchain(shell: &Shell) -> Result<Toolchain> {
+    if has_target(shell) {
+        return Ok(Toolchain::Own);
+    }
+    if answers("rustup", &["--version"]) {
+        shell.say(&format!("installing {TARGET} (rustup): the web replay runs as WebAssembly in the browser"));
+        let added = shell.run_quietly(Command::new("rustup").current_dir(&shell.root).args(["target", "add", TARGET]));
+        if added.is_ok() && has_target(shell) {
+            return Ok(Toolchain::Own);
+        }
+    }
+    let debian = Path::new("/usr/bin/cargo").exists() && library_source("/usr/bin/rustc").is_some();
+    if debian && answers("/usr/bin/rustc", &["--version"]) {
+        shell.say("using Debian's Rust, with the standard library built from source");
+        return Ok(Toolchain::Debian);
+    }
+    bail!(
+        "this Rust cannot compile to {TARGET}: run `rustup target add {TARGET}`, or on Debian \
+         `apt-get install rustc-web cargo-web rust-web-src lld`"
+    )
+}
+
+fn has_target(shell: &Shell) -> bool {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(&shell.root).args(["--print", "target-libdir", "--target", TARGET]).stderr(Stdio::null());
+    rustc.output().is_ok_and(|output| {
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        output.status.success() && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+    })
+}
+
+fn library_source(rustc: &str) -> Option<PathBuf> {
+    let output = Command::new(rustc).args(["--print", "sysroot"]).stderr(Stdio::null()).output().ok()?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Some(sysroot.join("lib/rustlib/src/rust/library")).filter(|source| source.exists())
+}
+
+/// The bundler must read what the replay's wasm-bindgen wrote: both have one version.
+fn same_bindgen(root: &Path) -> Result<()> {
+    let ours = locked(&root.join("Cargo.lock"), "wasm-bindgen")?;
+    let bundlers = locked(&root.join("xtask/web-bundler/Cargo.lock"), "wasm-bindgen-cli-support")?;
+    ensure!(
+        ours == bundlers,
+        "Cargo.lock has wasm-bindgen {ours}, the bundler reads {bundlers}: write wasm-bindgen-cli-support = \"={ours}\" \
+         in xtask/web-bundler/Cargo.toml and run `cargo update` there"
+    );
     Ok(())
+}
+
+fn locked(lock: &Path, package: &str) -> Result<String> {
+    let text = std::fs::read_to_string(lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let (_, rest) = text
+        .split_once(&format!("name = \"{package}\"\nversion = \""))
+        .with_context(|| format!("{} does not name {package}", lock.display()))?;
+    Ok(rest.split('"').next().unwrap_or_default().to_owned())
+}
+
+/// Of all inputs' names and contents, and of the tool that may be there or not.
+fn fingerprint(root: &Path) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for input in INPUTS {
+        add(&root.join(input), &mut hasher)?;
+    }
+    answers("wasm-opt", &["--version"]).hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn add(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    let read = || format!("cannot read {}", path.display());
+    path.hash(hasher);
+    if path.is_dir() {
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
+            .with_context(read)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()
+            .with_context(read)?;
+        entries.sort();
+        // Somebody may have built there by hand.
+        entries.retain(|entry| !entry.ends_with("target"));
+        entries.iter().try_for_each(|entry| add(entry, hasher))
+    } else {
+        std::fs::read(path).with_context(read)?.hash(hasher);
+        Ok(())
+    }
 }

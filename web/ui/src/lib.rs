@@ -3,4 +3,10 @@
 //! Invariants: what was recorded reaches the page as text, never as markup; the player knows no browser and is
 //! tested natively; pages exist on wasm32 only. Of the project nothing is imported but the HTTP shapes.
 
+pub mod lanes;
 pub mod player;
+pub mod sql;
+pub mod text;
+
+#[cfg(target_arch = "wasm32")]
+pub mod pages;

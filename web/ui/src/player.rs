@@ -70,9 +70,8 @@ pub fn classify(step: &Step) -> Class {
         return Class::Failed;
     }
     match step.operation.as_str() {
-        "select" | "read" | "copy_out" | "copy out" | "show" | "explain" | "fetch" => Class::Read,
-        "begin" | "commit" | "rollback" | "savepoint" | "release" | "set" | "reset" | "transaction" | "session"
-        | "prepare" | "deallocate" | "declare" | "close" | "discard" | "listen" | "unlisten" | "empty" => {
+        "select" | "copy_out" | "show" | "explain" | "fetch" => Class::Read,
+        "transaction" | "set" | "prepare" | "deallocate" | "declare" | "close" | "listen" | "lock" | "empty" => {
             Class::Control
         }
         // What is not known to be harmless counts as a write.
@@ -207,6 +206,21 @@ impl Player {
 
     /// Moves; false where there is nothing that way.
     pub fn step(&mut self, to: Move) -> bool {
+        match self.place_after(to) {
+            Some(place) => {
+                self.move_to(place);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether a move leads anywhere.
+    pub fn can(&self, to: Move) -> bool {
+        self.place_after(to).is_some()
+    }
+
+    fn place_after(&self, to: Move) -> Option<usize> {
         let place = match to {
             Move::NextStatement => Some(self.at + 1),
             Move::PreviousStatement => self.at.checked_sub(1),
@@ -224,14 +238,7 @@ impl Player {
             Move::Last => self.marks.len().checked_sub(1),
             Move::Seek(by) => self.seek(by),
         };
-        match place {
-            Some(place) if place < self.marks.len() => {
-                let moved = place != self.at;
-                self.move_to(place);
-                moved
-            }
-            _ => false,
-        }
+        place.filter(|place| *place < self.marks.len() && *place != self.at)
     }
 
     fn next_transaction(&self) -> Option<usize> {
@@ -291,6 +298,11 @@ impl Player {
     /// Recorded time per real time.
     pub fn speed(&self) -> u32 {
         SPEEDS[self.speed]
+    }
+
+    /// The fastest speed that is not above `wanted`.
+    pub fn set_speed(&mut self, wanted: u32) {
+        self.speed = SPEEDS.iter().rposition(|speed| *speed <= wanted).unwrap_or(0);
     }
 
     /// `>`

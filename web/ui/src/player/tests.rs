@@ -84,6 +84,7 @@ fn steps_stop_at_both_ends() {
     assert!(player.step(Move::NextStatement));
     assert!(!player.step(Move::NextStatement));
     assert_eq!(shown(&player), 2);
+    assert!(!player.can(Move::NextStatement) && player.can(Move::PreviousStatement));
     assert!(player.step(Move::First));
     assert!(!player.step(Move::First));
     assert!(player.step(Move::Last));
@@ -207,6 +208,10 @@ fn speed_multiplies_time_and_is_bounded() {
         player.faster();
     }
     assert_eq!(player.speed(), SPEEDS[SPEEDS.len() - 1]);
+    player.set_speed(9);
+    assert_eq!(player.speed(), 8);
+    player.set_speed(0);
+    assert_eq!(player.speed(), 1);
 }
 
 #[test]
@@ -298,7 +303,7 @@ fn marks_come_from_steps() {
     assert_eq!(step("update", "allow", None), Write);
     assert_eq!(step("update", "allow", Some("42501")), Failed);
     assert_eq!(step("update", "deny", Some("42501")), Denied);
-    assert_eq!(step("begin", "allow", None), Control);
+    assert_eq!(step("transaction", "allow", None), Control);
     assert_eq!(step("something new", "allow", None), Write);
     let mark = Mark::of(&Step { no: 4, offset_ns: -3, duration_ns: Some(-1), ..Step::default() });
     assert_eq!((mark.no, mark.offset_ns, mark.duration_ns), (4, 0, 0));

@@ -1,0 +1,170 @@
+//! The JSON API under `/api/v1`.
+//!
+//! Invariants: no SQL is written here: the engine's own questions take values, and only `/query` takes SQL, as it is;
+//! every listing is paged and every answer bounded; what an answer leaves out is said. Reads only; who may read is
+//! decided before (see `guard`).
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use hansard_query::{Answer, ErrorKind, format};
+use hansard_schemas::http::{LoginLink, QueryFormat, QueryRequest, Status};
+use serde::Deserialize;
+
+use crate::{
+    Shared, access,
+    failure::{Failure, Kind},
+    guard,
+};
+
+mod sessions;
+mod steps;
+
+type Answered<T> = Result<T, Failure>;
+
+pub(crate) fn router() -> Router<Arc<Shared>> {
+    let v1 = Router::new()
+        .route("/status", get(status))
+        .route("/query", post(query))
+        .route("/who-touched", get(who_touched))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::one))
+        .route("/sessions/{id}/export", get(sessions::export))
+        .route("/sessions/{id}/steps", get(steps::list))
+        .route("/sessions/{id}/steps/{no}", get(steps::one))
+        .route("/sessions/{id}/steps/{no}/result", get(steps::result))
+        .route("/login-links", post(mint_link))
+        .route("/logout", post(log_out))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method);
+    Router::new().nest("/v1", v1).fallback(unknown)
+}
+
+async fn unknown() -> Failure {
+    Failure::not_found("There is nothing under this address.").hint("The API's addresses begin with /api/v1/.")
+}
+
+async fn wrong_method() -> Response {
+    let mut response = Failure::invalid("This address does not take that method.").into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
+    Json(Status { version: env!("CARGO_PKG_VERSION").into(), targets: shared.targets.clone() })
+}
+
+async fn query(
+    State(shared): State<Arc<Shared>>,
+    request: Result<Json<QueryRequest>, JsonRejection>,
+) -> Answered<Response> {
+    let Json(request) = request.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Kind::TooLarge, "The query is too long."),
+        _ => Failure::invalid(rejection.body_text())
+            .hint("Send {\"sql\": \"SELECT ...\", \"format\": \"json\"} as application/json."),
+    })?;
+    let answer = shared.engine.sql(&request.sql).await.map_err(refusal)?;
+    rows(&answer, request.format, "query")
+}
+
+#[derive(Deserialize)]
+struct WhoTouched {
+    relation: String,
+    from: Option<String>,
+    to: Option<String>,
+    operation: Option<String>,
+    #[serde(default)]
+    format: QueryFormat,
+}
+
+async fn who_touched(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Query<WhoTouched>, QueryRejection>,
+) -> Answered<Response> {
+    let asked = parameters(asked)?;
+    let given = |bound: &Option<String>| bound.clone().filter(|bound| !bound.is_empty());
+    let (from, to, operation) = (given(&asked.from), given(&asked.to), given(&asked.operation));
+    let answer = shared
+        .engine
+        .who_touched(&asked.relation, from.as_deref(), to.as_deref(), operation.as_deref())
+        .await
+        .map_err(refusal)?;
+    rows(&answer, asked.format, "who-touched")
+}
+
+async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
+    Json(LoginLink { url: shared.login_link(), valid_seconds: access::LINK_VALID.as_secs() })
+}
+
+async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
+        shared.access.end_session(secret, std::time::Instant::now());
+    }
+    let gone = format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", shared.cookie);
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
+}
+
+/// The engine's errors are sentences that a caller may read, but for our own faults.
+fn refusal(error: hansard_query::Error) -> Failure {
+    let kind = match error.kind() {
+        ErrorKind::Invalid | ErrorKind::ReadOnly => Kind::Invalid,
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::TooLarge => Kind::TooLarge,
+        ErrorKind::Timeout => Kind::Timeout,
+        ErrorKind::Unavailable => {
+            tracing::warn!(%error, "the record cannot be read");
+            Kind::Unavailable
+        }
+        ErrorKind::Internal => return Failure::internal("a query failed", &error),
+    };
+    Failure::new(kind, error.to_string())
+}
+
+fn decode<T: serde::de::DeserializeOwned>(answer: &Answer) -> Answered<Vec<T>> {
+    answer.decode().map_err(|error| Failure::internal("an answer cannot be read", &error))
+}
+
+/// Rows in the format asked for, with a name to be saved under and a mark when there were more.
+fn rows(answer: &Answer, as_format: QueryFormat, name: &str) -> Answered<Response> {
+    let bytes = match as_format {
+        QueryFormat::Json => Ok(format::json(answer)),
+        QueryFormat::Csv => Ok(format::csv(answer)),
+        QueryFormat::Parquet => format::parquet(answer),
+        QueryFormat::Arrow => format::arrow_stream(answer),
+    }
+    .map_err(|error| Failure::internal("an answer cannot be written", &error))?;
+    let mut response = ([(header::CONTENT_TYPE, as_format.content_type())], Body::from(bytes)).into_response();
+    let headers = response.headers_mut();
+    if as_format != QueryFormat::Json {
+        let saved = format!("attachment; filename=\"hansard-{name}.{}\"", as_format.name());
+        if let Ok(saved) = HeaderValue::from_str(&saved) {
+            headers.insert(header::CONTENT_DISPOSITION, saved);
+        }
+    }
+    headers.insert("hansard-rows", HeaderValue::from(answer.rows()));
+    headers.insert("hansard-truncated", HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
+    Ok(response)
+}
+
+fn parameters<T>(asked: Result<Query<T>, QueryRejection>) -> Answered<T> {
+    asked.map(|Query(asked)| asked).map_err(|rejection| Failure::invalid(rejection.body_text()))
+}
+
+fn path<T>(asked: Result<Path<T>, PathRejection>) -> Answered<T> {
+    asked.map(|Path(asked)| asked).map_err(|_| Failure::not_found("There is nothing under this address."))
+}
+
+/// How many items a page may have: what is asked for, inside the bounds.
+fn page_size(asked: Option<usize>, default: usize, most: usize) -> usize {
+    asked.unwrap_or(default).clamp(1, most)
+}

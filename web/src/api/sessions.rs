@@ -1,0 +1,212 @@
+//! Sessions: the list, one of them, and its rows to take away.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    response::Response,
+};
+use hansard_query::{Answer, Moment, SessionFilter};
+use hansard_schemas::{
+    http::{LakeFile, Page, QueryFormat, RecordGap, SessionDetail, SessionOutcome, SessionSummary},
+    lake::Table,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Answered, decode, page_size, parameters, path, refusal, rows};
+use crate::{Shared, failure::Failure};
+
+#[derive(Deserialize)]
+struct Row {
+    session_id: String,
+    target: String,
+    job: String,
+    subject: String,
+    issuer: String,
+    #[serde(default)]
+    groups: Vec<String>,
+    client_addr: String,
+    application_name: String,
+    db_user: String,
+    database: String,
+    opened_at: String,
+    closed_at: Option<String>,
+    close_reason: Option<String>,
+    complete: bool,
+    statements: i64,
+    frames: i64,
+    bytes_frontend: i64,
+    bytes_backend: i64,
+    denied: i64,
+    auth_failure: Option<String>,
+    gaps: Option<String>,
+    chain_head: String,
+    errors: i64,
+}
+
+impl Row {
+    fn summary(&self) -> SessionSummary {
+        SessionSummary {
+            session_id: self.session_id.clone(),
+            target: self.target.clone(),
+            job: self.job.clone(),
+            subject: self.subject.clone(),
+            issuer: self.issuer.clone(),
+            opened_at: self.opened_at.clone(),
+            closed_at: self.closed_at.clone(),
+            duration_ns: self.closed_at.as_deref().and_then(|closed| nanoseconds_between(&self.opened_at, closed)),
+            outcome: match (&self.auth_failure, &self.closed_at) {
+                (Some(_), _) => SessionOutcome::Refused,
+                (None, None) => SessionOutcome::Live,
+                (None, Some(_)) if self.complete => SessionOutcome::Complete,
+                (None, Some(_)) => SessionOutcome::Incomplete,
+            },
+            statements: self.statements,
+            errors: self.errors,
+            denied: self.denied,
+        }
+    }
+}
+
+/// From one time of an answer to another; `None` where either is none.
+pub(super) fn nanoseconds_between(from: &str, to: &str) -> Option<i64> {
+    Moment::parse(to).ok()?.from.checked_sub(Moment::parse(from).ok()?.from)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Filters {
+    job: Option<String>,
+    subject: Option<String>,
+    target: Option<String>,
+    relation: Option<String>,
+    text: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    outcome: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// An empty filter counts as absent, as a form sends it.
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+impl Filters {
+    fn filter(&self) -> Answered<SessionFilter> {
+        let text = |value: &Option<String>| given(value.as_ref()).map(str::to_owned);
+        let time = |value: &Option<String>| given(value.as_ref()).map(Moment::parse).transpose().map_err(refusal);
+        Ok(SessionFilter {
+            job: text(&self.job),
+            subject: text(&self.subject),
+            target: text(&self.target),
+            relation: text(&self.relation),
+            text: text(&self.text),
+            from: time(&self.from)?.map(|moment| moment.from),
+            to: time(&self.to)?.map(|moment| moment.to),
+            outcome: match given(self.outcome.as_ref()) {
+                None => None,
+                Some("live") => Some(SessionOutcome::Live),
+                Some("complete") => Some(SessionOutcome::Complete),
+                Some("incomplete") => Some(SessionOutcome::Incomplete),
+                Some("refused") => Some(SessionOutcome::Refused),
+                Some(_) => {
+                    return Err(Failure::invalid("The outcome is none that a session can have.")
+                        .hint("One of live, complete, incomplete, refused."));
+                }
+            },
+        })
+    }
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Query<Filters>, QueryRejection>,
+) -> Answered<Json<Page<SessionSummary>>> {
+    let asked = parameters(asked)?;
+    let limit = page_size(asked.limit, 50, 200);
+    let page = shared.engine.sessions(&asked.filter()?, given(asked.cursor.as_ref()), limit).await.map_err(refusal)?;
+    let items = decode::<Row>(&page.sessions)?.iter().map(Row::summary).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// A session's id, as a path holds it.
+pub(super) fn session_id(text: &str) -> Answered<Uuid> {
+    Uuid::try_parse(text)
+        .map_err(|_| Failure::not_found("There is no session of that name.").hint("A session's name is a UUID."))
+}
+
+/// The session's own row.
+async fn row(shared: &Shared, id: Uuid) -> Answered<Row> {
+    let found: Answer = shared.engine.session(id).await.map_err(refusal)?;
+    decode(&found)?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::not_found(format!("There is no session {id} in the record.")))
+}
+
+/// When the session was opened, for offsets into it.
+pub(super) async fn opened_at(shared: &Shared, id: Uuid) -> Answered<String> {
+    row(shared, id).await.map(|row| row.opened_at)
+}
+
+pub(super) async fn one(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Answered<Json<SessionDetail>> {
+    let id = session_id(&path(id)?)?;
+    let row = row(&shared, id).await?;
+    let gaps: Vec<RecordGap> = match &row.gaps {
+        None => Vec::new(),
+        Some(text) => {
+            serde_json::from_str(text).map_err(|error| Failure::internal("a session's gaps cannot be read", &error))?
+        }
+    };
+    let files = shared.engine.session_files(id).await.map_err(refusal)?;
+    let files = files
+        .into_iter()
+        .map(|file| LakeFile { table: file.table.name().into(), path: file.path, rows: file.rows, bytes: file.bytes })
+        .collect();
+    Ok(Json(SessionDetail {
+        summary: row.summary(),
+        groups: row.groups,
+        client_addr: row.client_addr,
+        application_name: row.application_name,
+        db_user: row.db_user,
+        database: row.database,
+        close_reason: row.close_reason,
+        auth_failure: row.auth_failure,
+        frames: row.frames,
+        bytes_frontend: row.bytes_frontend,
+        bytes_backend: row.bytes_backend,
+        chain_head: row.chain_head,
+        gaps,
+        files,
+    }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Export {
+    table: Option<String>,
+    format: Option<QueryFormat>,
+}
+
+pub(super) async fn export(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+    asked: Result<Query<Export>, QueryRejection>,
+) -> Answered<Response> {
+    let asked = parameters(asked)?;
+    let id = session_id(&path(id)?)?;
+    let table = asked.table.as_deref().map_or(Some(Table::Frames), Table::from_name).ok_or_else(|| {
+        Failure::invalid("There is no such table.").hint("One of frames, statements, touches, sessions.")
+    })?;
+    row(&shared, id).await?;
+    let answer = shared.engine.session_rows(id, table).await.map_err(refusal)?;
+    rows(&answer, asked.format.unwrap_or(QueryFormat::Parquet), &format!("{id}-{}", table.name()))
+}

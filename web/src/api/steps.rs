@@ -1,0 +1,193 @@
+//! A session's statements, as the steps of its replay, and what they gave back.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use hansard_schemas::http::{Cell, Page, ResultGrid, Step, Touch};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Answered, decode, page_size, parameters, path, refusal,
+    sessions::{nanoseconds_between, opened_at, session_id},
+};
+use crate::{Shared, failure::Failure};
+
+/// Longest text in a list, in bytes; one step by itself is whole.
+const MAX_LISTED: usize = 4096;
+
+#[derive(Deserialize)]
+struct Row {
+    statement_no: i64,
+    operation: String,
+    sql: String,
+    parameters: Option<String>,
+    started_at: String,
+    duration_ns: Option<i64>,
+    rows: Option<i64>,
+    sqlstate: Option<String>,
+    error: Option<String>,
+    verdict: String,
+    transaction_id: i64,
+    transaction_outcome: String,
+    committed_at: Option<String>,
+    first_seq: i64,
+    last_seq: i64,
+    truncated: bool,
+}
+
+impl Row {
+    fn step(self, opened_at: &str, touches: Vec<Touch>) -> Answered<Step> {
+        let parameters = match &self.parameters {
+            None => Vec::new(),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| Failure::internal("a statement's parameters cannot be read", &error))?,
+        };
+        Ok(Step {
+            no: self.statement_no,
+            operation: self.operation,
+            sql: self.sql,
+            cut: false,
+            truncated: self.truncated,
+            parameters,
+            touches,
+            offset_ns: nanoseconds_between(opened_at, &self.started_at).unwrap_or_default(),
+            duration_ns: self.duration_ns,
+            started_at: self.started_at,
+            rows: self.rows,
+            sqlstate: self.sqlstate,
+            error: self.error,
+            verdict: self.verdict,
+            transaction_id: self.transaction_id,
+            transaction_outcome: self.transaction_outcome,
+            committed_at: self.committed_at,
+            first_seq: self.first_seq,
+            last_seq: self.last_seq,
+        })
+    }
+}
+
+/// Cuts what is too long for a list; says so in `cut`.
+fn shorten(step: &mut Step) {
+    let mut cut = shorten_text(&mut step.sql);
+    for value in &mut step.parameters {
+        match value {
+            Cell::Null => {}
+            Cell::Text(text) | Cell::Bytes { hex: text } => cut |= shorten_text(text),
+        }
+    }
+    step.cut = cut;
+}
+
+fn shorten_text(text: &mut String) -> bool {
+    if text.len() <= MAX_LISTED {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(MAX_LISTED));
+    true
+}
+
+#[derive(Deserialize)]
+pub(super) struct Paging {
+    limit: Option<usize>,
+    cursor: Option<i64>,
+    from: Option<i64>,
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+    asked: Result<Query<Paging>, QueryRejection>,
+) -> Answered<Json<Page<Step>>> {
+    let asked = parameters(asked)?;
+    let id = session_id(&path(id)?)?;
+    let limit = page_size(asked.limit, 200, 1000);
+    let from = asked.cursor.or(asked.from).unwrap_or(0);
+    let mut steps = steps(&shared, id, from, limit + 1).await?;
+    let next = steps.get(limit).map(|step| step.no.to_string());
+    steps.truncate(limit);
+    steps.iter_mut().for_each(shorten);
+    Ok(Json(Page { items: steps, next }))
+}
+
+pub(super) async fn one(
+    State(shared): State<Arc<Shared>>,
+    place: Result<Path<(String, i64)>, PathRejection>,
+) -> Answered<Json<Step>> {
+    let (id, no) = path(place)?;
+    let id = session_id(&id)?;
+    let found = steps(&shared, id, no, 1).await?.into_iter().find(|step| step.no == no);
+    found.map(Json).ok_or_else(|| Failure::not_found(format!("Session {id} has no statement {no} in the record.")))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Rows {
+    rows: Option<usize>,
+}
+
+pub(super) async fn result(
+    State(shared): State<Arc<Shared>>,
+    place: Result<Path<(String, i64)>, PathRejection>,
+    asked: Result<Query<Rows>, QueryRejection>,
+) -> Answered<Json<ResultGrid>> {
+    let (id, no) = path(place)?;
+    let rows = page_size(parameters(asked)?.rows, 100, 1000);
+    shared.engine.step_result(session_id(&id)?, no, rows).await.map(Json).map_err(refusal)
+}
+
+/// Steps from statement number `from` on, whole.
+async fn steps(shared: &Shared, id: Uuid, from: i64, limit: usize) -> Answered<Vec<Step>> {
+    let opened_at = opened_at(shared, id).await?;
+    let found: Vec<Row> = decode(&shared.engine.steps(id, from, limit).await.map_err(refusal)?)?;
+    let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(Vec::new()) };
+    let mut touches = touches(shared, id, first.statement_no, last.statement_no).await?;
+    found
+        .into_iter()
+        .map(|row| {
+            let touched = touches.remove(&row.statement_no).unwrap_or_default();
+            row.step(&opened_at, touched)
+        })
+        .collect()
+}
+
+/// What the statements of a range touched, by statement.
+async fn touches(shared: &Shared, id: Uuid, first: i64, last: i64) -> Answered<HashMap<i64, Vec<Touch>>> {
+    #[derive(Deserialize)]
+    struct Touched {
+        statement_no: i64,
+        #[serde(flatten)]
+        touch: Touch,
+    }
+    let found: Vec<Touched> = decode(&shared.engine.session_touches(id, first, last).await.map_err(refusal)?)?;
+    let mut by_statement: HashMap<i64, Vec<Touch>> = HashMap::new();
+    for row in found {
+        by_statement.entry(row.statement_no).or_default().push(row.touch);
+    }
+    Ok(by_statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character_and_marked() {
+        let mut step = Step { sql: "é".repeat(MAX_LISTED), parameters: vec![Cell::Null], ..Step::default() };
+        shorten(&mut step);
+        assert_eq!(step.sql.len(), MAX_LISTED);
+        assert!(step.cut);
+        let long = Cell::Text("x".repeat(MAX_LISTED + 1));
+        let mut step = Step { sql: "select 1".into(), parameters: vec![long], ..Step::default() };
+        shorten(&mut step);
+        assert!(step.cut);
+        let mut step = Step { sql: "select 1".into(), ..Step::default() };
+        shorten(&mut step);
+        assert!(!step.cut);
+    }
+}

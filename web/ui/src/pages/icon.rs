@@ -1,0 +1,104 @@
+//! The icons: strokes that take the text's colour. Each stands beside a word that says the same.
+
+use hansard_schemas::http::{SessionOutcome, Step};
+use leptos::prelude::*;
+
+use crate::player::{Class, classify};
+
+/// What an icon shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Brand,
+    Done,
+    Failed,
+    Denied,
+    RolledBack,
+    Open,
+    Live,
+    Warning,
+    Refused,
+    Play,
+    Pause,
+    Copy,
+    Keyboard,
+    Download,
+    Refresh,
+    Close,
+}
+
+impl Kind {
+    fn path(self) -> &'static str {
+        match self {
+            Kind::Brand => "M3 3.5h10M3 6.5h10M3 9.5h6M3 12.5h8",
+            Kind::Done => "M3.5 8.5l3 3 6-7",
+            Kind::Failed => "M4.5 4.5l7 7M11.5 4.5l-7 7",
+            Kind::Denied => "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M4.2 11.8l7.6-7.6",
+            Kind::RolledBack => "M6 3.5L3 6.5l3 3M3 6.5h6.5a3.25 3.25 0 0 1 0 6.5H6",
+            Kind::Open => "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M8 5v3.2l2 1.3",
+            Kind::Live => "M8 5.5a2.5 2.5 0 1 0 0 5a2.5 2.5 0 1 0 0-5",
+            Kind::Warning => "M8 2.5l6 11H2zM8 6.5v3.2M8 11.4v.4",
+            Kind::Refused => "M4 7.5h8v6H4zM5.5 7.5v-2a2.5 2.5 0 0 1 5 0v2",
+            Kind::Play => "M5 3.5v9l7.5-4.5z",
+            Kind::Pause => "M5.5 3.5v9M10.5 3.5v9",
+            Kind::Copy => "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7",
+            Kind::Keyboard => "M2 4.5h12v7H2zM4.5 7h.5M7.2 7h.5M10 7h.5M5 9.3h6",
+            Kind::Download => "M8 2.5v7.5M5 7.5l3 3 3-3M3 13.5h10",
+            Kind::Refresh => "M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3",
+            Kind::Close => "M4 4l8 8M12 4l-8 8",
+        }
+    }
+
+    pub(super) fn of_session(outcome: SessionOutcome) -> Kind {
+        match outcome {
+            SessionOutcome::Live => Kind::Live,
+            SessionOutcome::Complete => Kind::Done,
+            SessionOutcome::Incomplete => Kind::Warning,
+            SessionOutcome::Refused => Kind::Refused,
+        }
+    }
+
+    pub(super) fn of_step(step: &Step) -> Kind {
+        match classify(step) {
+            Class::Denied => Kind::Denied,
+            Class::Failed => Kind::Failed,
+            _ if step.transaction_outcome == "rolled back" => Kind::RolledBack,
+            _ if step.duration_ns.is_none() || step.transaction_outcome == "open" => Kind::Open,
+            _ => Kind::Done,
+        }
+    }
+
+    pub(super) fn of_transaction(outcome: &str) -> Kind {
+        match outcome {
+            "committed" => Kind::Done,
+            "rolled back" => Kind::RolledBack,
+            "open" => Kind::Open,
+            _ => Kind::Warning,
+        }
+    }
+
+    /// The colour that goes with it; never alone, see the words beside.
+    pub(super) fn tone(self) -> &'static str {
+        match self {
+            Kind::Done => "good",
+            Kind::Failed | Kind::Denied | Kind::Refused => "bad",
+            Kind::RolledBack | Kind::Warning => "odd",
+            Kind::Live => "live",
+            _ => "calm",
+        }
+    }
+}
+
+#[component]
+pub(super) fn Icon(kind: Kind) -> impl IntoView {
+    view! {
+        <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+            <path d=kind.path()/>
+        </svg>
+    }
+}
+
+/// An icon and its word, in a pill.
+#[component]
+pub(super) fn Badge(kind: Kind, #[prop(into)] text: String) -> impl IntoView {
+    view! { <span class=format!("badge {}", kind.tone())><Icon kind=kind/>{text}</span> }
+}

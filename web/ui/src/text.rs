@@ -1,0 +1,211 @@
+//! Times, durations, sizes and counts as people read them.
+//!
+//! Invariants: times are UTC and shown as they were recorded, never shifted; a duration never loses its unit.
+
+use hansard_schemas::http::{SessionOutcome, Step};
+
+use crate::player::Class;
+
+/// `2026-11-22T03:12:00.123456789Z` as `2026-11-22`.
+pub fn date(at: &str) -> &str {
+    at.split_once('T').map_or(at, |(date, _)| date)
+}
+
+/// `2026-11-22T03:12:00.123456789Z` as `03:12:00`.
+pub fn time(at: &str) -> &str {
+    let time = at.split_once('T').map_or(at, |(_, time)| time);
+    time.get(..8).unwrap_or(time)
+}
+
+/// `2026-11-22T03:12:00.123456789Z` as `03:12:00.123`.
+pub fn precise_time(at: &str) -> &str {
+    let time = at.split_once('T').map_or(at, |(_, time)| time).trim_end_matches('Z');
+    time.get(..12).unwrap_or(time)
+}
+
+/// Nanoseconds with two or three digits that matter: `820 µs`, `4.31 ms`, `12.5 s`, `4 m 3 s`, `2 h 7 m`.
+pub fn duration(ns: i64) -> String {
+    let ns = ns.max(0);
+    let (micro, milli, second) = (1_000, 1_000_000, 1_000_000_000);
+    if ns < micro {
+        return format!("{ns} ns");
+    }
+    if ns < milli {
+        return format!("{} µs", ns / micro);
+    }
+    if ns < second {
+        return digits(ns, milli, "ms");
+    }
+    if ns < 60 * second {
+        return digits(ns, second, "s");
+    }
+    let seconds = ns / second;
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, minutes, seconds) => format!("{minutes} m {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} m"),
+        (days, hours, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
+fn digits(ns: i64, unit: i64, name: &str) -> String {
+    let value = ns as f64 / unit as f64;
+    let places = if value < 10.0 {
+        2
+    } else if value < 100.0 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.places$} {name}")
+}
+
+/// Bytes in powers of 1024.
+pub fn bytes(count: i64) -> String {
+    let mut value = count.max(0) as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{value} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+/// With a thin space between thousands.
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    if number < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 row`, `2 rows`.
+pub fn counted(number: i64, one: &str) -> String {
+    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A text on one line, cut at so many characters.
+pub fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let size = word.chars().count();
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        if length + size > most {
+            line.extend(word.chars().take(most.saturating_sub(length)));
+            line.push('…');
+            return line;
+        }
+        line.push_str(word);
+        length += size;
+    }
+    line
+}
+
+/// How a session stands.
+pub fn session_outcome(outcome: SessionOutcome) -> &'static str {
+    match outcome {
+        SessionOutcome::Live => "Live",
+        SessionOutcome::Complete => "Complete",
+        SessionOutcome::Incomplete => "Incomplete",
+        SessionOutcome::Refused => "Refused",
+    }
+}
+
+/// What became of a statement, in a word or two.
+pub fn step_outcome(step: &Step) -> String {
+    match crate::player::classify(step) {
+        Class::Denied => "denied".into(),
+        Class::Failed => format!("error {}", step.sqlstate.as_deref().unwrap_or_default()),
+        _ if step.transaction_outcome == "rolled back" => "rolled back".into(),
+        _ if step.duration_ns.is_none() => "running".into(),
+        _ if step.transaction_outcome == "open" => "not committed yet".into(),
+        _ => "done".into(),
+    }
+}
+
+/// What the timeline says of a place, for who cannot see it.
+pub fn place(step: Option<&Step>, place: usize, all: usize) -> String {
+    match step {
+        None => "no statements".into(),
+        Some(step) => {
+            format!("Statement {} of {all}, {}, {}", place + 1, duration(step.offset_ns), step_outcome(step))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_recorded() {
+        let at = "2026-11-22T03:12:00.123456789Z";
+        assert_eq!((date(at), time(at), precise_time(at)), ("2026-11-22", "03:12:00", "03:12:00.123"));
+        assert_eq!(precise_time("2026-11-22T03:12:00Z"), "03:12:00");
+        assert_eq!(time("odd"), "odd");
+    }
+
+    #[test]
+    fn durations_keep_what_matters() {
+        for (ns, expected) in [
+            (0, "0 ns"),
+            (820_000, "820 µs"),
+            (4_312_000, "4.31 ms"),
+            (431_200_000, "431 ms"),
+            (12_520_000_000, "12.5 s"),
+            (243_000_000_000, "4 m 3 s"),
+            (7_620_000_000_000, "2 h 7 m"),
+            (180_000_000_000_000, "2 d 2 h"),
+            (-5, "0 ns"),
+        ] {
+            assert_eq!(duration(ns), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_and_counts() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(5 << 40), "5.0 TiB");
+        assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
+        assert_eq!(count(-999), "-999");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "row"), "0 rows");
+    }
+
+    #[test]
+    fn lines_are_joined_and_cut() {
+        assert_eq!(one_line("select 1\n  from x", 80), "select 1 from x");
+        assert_eq!(one_line("sélect one", 8), "sélect o…");
+        assert_eq!(one_line("", 8), "");
+    }
+
+    #[test]
+    fn a_place_says_where_when_and_what() {
+        let step = Step { offset_ns: 243_000_000_000, verdict: "deny".into(), ..Step::default() };
+        assert_eq!(place(Some(&step), 40, 120), "Statement 41 of 120, 4 m 3 s, denied");
+        assert_eq!(place(None, 0, 0), "no statements");
+    }
+
+    #[test]
+    fn outcomes_tell_rolled_back_from_done() {
+        let mut step = Step { duration_ns: Some(1), transaction_outcome: "committed".into(), ..Step::default() };
+        assert_eq!(step_outcome(&step), "done");
+        step.transaction_outcome = "rolled back".into();
+        assert_eq!(step_outcome(&step), "rolled back");
+        step.sqlstate = Some("23505".into());
+        assert_eq!(step_outcome(&step), "error 23505");
+    }
+}
