@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod cells;
 mod engine;
 mod error;
 pub mod format;
@@ -21,6 +22,7 @@ mod hot;
 mod moment;
 mod pruning;
 mod questions;
+mod results;
 mod table;
 mod view;
 

@@ -5,15 +5,26 @@ use serde_json::{Map, Value};
 use super::value::value;
 use crate::Answer;
 
-/// The rows as one JSON array of objects, one row a line.
+/// The rows as one JSON array of objects, one row a line, members in the order of the columns.
 pub fn json(answer: &Answer) -> Vec<u8> {
+    let names: Vec<Vec<u8>> =
+        answer.schema.fields().iter().map(|field| text(&Value::from(field.name().as_str()))).collect();
     let mut out = Vec::from(b"[");
     let mut first = true;
-    for row in rows(answer) {
-        out.extend_from_slice(if first { b"\n" } else { b",\n" });
-        first = false;
-        // Maps with text keys always serialize.
-        out.extend(serde_json::to_vec(&row).unwrap_or_default());
+    for batch in &answer.batches {
+        for row in 0..batch.num_rows() {
+            out.extend_from_slice(if first { b"\n{" } else { b",\n{" });
+            first = false;
+            for (place, (name, column)) in names.iter().zip(batch.columns()).enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(name);
+                out.push(b':');
+                out.extend(text(&value(column.as_ref(), row)));
+            }
+            out.push(b'}');
+        }
     }
     out.extend_from_slice(if first { b"]\n" } else { b"\n]\n" });
     out
@@ -21,15 +32,17 @@ pub fn json(answer: &Answer) -> Vec<u8> {
 
 /// The rows as JSON objects.
 pub fn objects(answer: &Answer) -> Vec<Map<String, Value>> {
-    rows(answer).collect()
-}
-
-fn rows(answer: &Answer) -> impl Iterator<Item = Map<String, Value>> + '_ {
-    answer.batches.iter().flat_map(|batch| {
-        (0..batch.num_rows()).map(move |row| {
+    let mut rows = Vec::with_capacity(answer.rows());
+    for batch in &answer.batches {
+        for row in 0..batch.num_rows() {
             let schema = batch.schema();
             let cells = schema.fields().iter().zip(batch.columns());
-            cells.map(|(field, column)| (field.name().clone(), value(column.as_ref(), row))).collect()
-        })
-    })
+            rows.push(cells.map(|(field, column)| (field.name().clone(), value(column.as_ref(), row))).collect());
+        }
+    }
+    rows
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a value always serializes")
 }

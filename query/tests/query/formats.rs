@@ -25,6 +25,8 @@ async fn textual_formats() {
             "day": "2026-11-22", "two": "a\nb"
         }])
     );
+    // Members stand in the order of the columns.
+    assert!(format::json(&answer).starts_with(b"[\n{\"at\":\"2026-11-22T03:12:00.500000000Z\",\"bytes\":"));
     let csv = String::from_utf8(format::csv(&answer)).unwrap();
     assert_eq!(
         csv,

@@ -8,4 +8,5 @@ mod limits;
 mod plans;
 mod questions;
 mod read_only;
+mod results;
 mod slt;

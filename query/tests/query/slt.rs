@@ -28,7 +28,10 @@ async fn run(engine: &Engine, file: &Path, hot: bool) -> usize {
         let found = match (*kind, engine.sql(&sql).await) {
             ("query", Ok(answer)) => format::objects(&answer)
                 .iter()
-                .map(|row| row.values().map(cell).collect::<Vec<_>>().join(" | "))
+                .map(|row| {
+                    let cells = answer.schema.fields().iter().map(|field| cell(&row[field.name()]));
+                    cells.collect::<Vec<_>>().join(" | ")
+                })
                 .collect::<Vec<_>>()
                 .join("\n"),
             ("query", Err(error)) => format!("error: {error}"),

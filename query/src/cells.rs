@@ -1,0 +1,243 @@
+//! One value of a recorded result as a cell.
+//!
+//! Invariant: null, the empty text and bytes that are not text stay distinct; what cannot be read as its type says is
+//! shown as the bytes that it is. Source: the send functions of PostgreSQL's types (`src/backend/utils/adt`).
+
+use hansard_schemas::http::{Cell, ResultColumn};
+use uuid::Uuid;
+
+use crate::moment::rfc3339;
+
+/// Longest value that is shown, in bytes.
+pub(crate) const MAX_CELL: usize = 64 * 1024;
+
+/// 2000-01-01, from which PostgreSQL counts, in days and microseconds after 1970-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS * 86_400_000_000;
+
+/// A value of a type, in text or binary format. True when it was cut.
+pub(crate) fn cell(value: Option<&[u8]>, type_oid: u32, binary: bool) -> (Cell, bool) {
+    let Some(value) = value else { return (Cell::Null, false) };
+    let shown = &value[..value.len().min(MAX_CELL)];
+    let cut = shown.len() < value.len();
+    let text = if binary && !is_text(type_oid) { decode(value, type_oid) } else { text(shown, cut) };
+    match text {
+        Some(text) => (Cell::Text(text), cut),
+        None => (Cell::Bytes { hex: hex(shown) }, cut),
+    }
+}
+
+/// A value whose type and format are not known: text, if it looks like it.
+pub(crate) fn unknown(value: Option<&[u8]>) -> (Cell, bool) {
+    let printable = |text: &[u8]| !text.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'));
+    let binary = value.is_some_and(|value| !printable(value));
+    cell(value, 0, binary)
+}
+
+/// A column's name and type for a grid.
+pub(crate) fn column(name: &str, type_oid: u32) -> ResultColumn {
+    let type_name = match type_oid {
+        0 => "unknown".to_owned(),
+        oid => TYPES.iter().find(|(known, _)| *known == oid).map_or_else(|| oid.to_string(), |(_, n)| (*n).to_owned()),
+    };
+    let numeric = matches!(type_oid, 20 | 21 | 23 | 26 | 700 | 701 | 790 | 1700);
+    ResultColumn { name: name.to_owned(), type_name, numeric }
+}
+
+/// Types by their fixed OID (`pg_type.dat`).
+const TYPES: [(u32, &str); 35] = [
+    (16, "bool"),
+    (17, "bytea"),
+    (18, "\"char\""),
+    (19, "name"),
+    (20, "int8"),
+    (21, "int2"),
+    (23, "int4"),
+    (25, "text"),
+    (26, "oid"),
+    (114, "json"),
+    (142, "xml"),
+    (650, "cidr"),
+    (700, "float4"),
+    (701, "float8"),
+    (790, "money"),
+    (869, "inet"),
+    (1000, "bool[]"),
+    (1005, "int2[]"),
+    (1007, "int4[]"),
+    (1009, "text[]"),
+    (1015, "varchar[]"),
+    (1016, "int8[]"),
+    (1021, "float4[]"),
+    (1022, "float8[]"),
+    (1042, "bpchar"),
+    (1043, "varchar"),
+    (1082, "date"),
+    (1083, "time"),
+    (1114, "timestamp"),
+    (1184, "timestamptz"),
+    (1186, "interval"),
+    (1700, "numeric"),
+    (2205, "regclass"),
+    (2950, "uuid"),
+    (3802, "jsonb"),
+];
+
+/// Types whose binary format is their text.
+fn is_text(type_oid: u32) -> bool {
+    matches!(type_oid, 18 | 19 | 25 | 114 | 142 | 705 | 1042 | 1043)
+}
+
+fn decode(value: &[u8], type_oid: u32) -> Option<String> {
+    match type_oid {
+        16 => Some(if fixed::<1>(value)? == [0] { "f" } else { "t" }.to_owned()),
+        20 => Some(i64::from_be_bytes(fixed(value)?).to_string()),
+        21 => Some(i16::from_be_bytes(fixed(value)?).to_string()),
+        23 => Some(i32::from_be_bytes(fixed(value)?).to_string()),
+        26 | 2205 => Some(u32::from_be_bytes(fixed(value)?).to_string()),
+        700 => Some(f32::from_be_bytes(fixed(value)?).to_string()),
+        701 => Some(f64::from_be_bytes(fixed(value)?).to_string()),
+        1082 => {
+            let days = i64::from(i32::from_be_bytes(fixed(value)?));
+            let at = days.checked_add(EPOCH_DAYS)?.checked_mul(86_400_000_000_000)?;
+            Some(rfc3339(at).get(..10)?.to_owned())
+        }
+        1114 => Some(timestamp(value)?.trim_end_matches('Z').to_owned()),
+        1184 => timestamp(value),
+        1700 => numeric(value),
+        2950 => Some(Uuid::from_bytes(fixed(value)?).to_string()),
+        3802 => match value.split_first()? {
+            (1, json) => text(&json[..json.len().min(MAX_CELL)], json.len() > MAX_CELL),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn fixed<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
+    value.try_into().ok()
+}
+
+fn timestamp(value: &[u8]) -> Option<String> {
+    let at = i64::from_be_bytes(fixed(value)?);
+    // The ends of the range mean -infinity and infinity.
+    match at {
+        i64::MIN => return Some("-infinity".to_owned()),
+        i64::MAX => return Some("infinity".to_owned()),
+        _ => {}
+    }
+    let text = rfc3339(at.checked_add(EPOCH_MICROSECONDS)?.checked_mul(1_000)?);
+    Some(text.strip_suffix("000Z").map_or(text.clone(), |micros| format!("{micros}Z")))
+}
+
+/// Digits of base 10,000, a weight of the first, a sign and a scale.
+fn numeric(value: &[u8]) -> Option<String> {
+    let (header, digits) = value.split_at_checked(8)?;
+    let field = |at: usize| i16::from_be_bytes([header[at], header[at + 1]]);
+    let (count, weight, sign, scale) = (field(0), field(2), field(4).cast_unsigned(), usize::try_from(field(6)).ok()?);
+    match sign {
+        0xC000 => return Some("NaN".to_owned()),
+        0xD000 => return Some("Infinity".to_owned()),
+        0xF000 => return Some("-Infinity".to_owned()),
+        _ => {}
+    }
+    if digits.len() != usize::try_from(count).ok()? * 2 || weight.unsigned_abs() > 4096 || scale > 16_383 {
+        return None;
+    }
+    let digit = |place: i16| {
+        let at = usize::try_from(i32::from(weight) - i32::from(place)).ok()? * 2;
+        Some(u16::from_be_bytes([*digits.get(at)?, *digits.get(at + 1)?]))
+    };
+    let mut out = String::new();
+    for place in (0..=weight.max(0)).rev() {
+        let digit = digit(place).unwrap_or(0);
+        out.push_str(&if out.is_empty() { digit.to_string() } else { format!("{digit:04}") });
+    }
+    let whole = out.trim_start_matches('0');
+    let mut out = if whole.is_empty() { "0".to_owned() } else { whole.to_owned() };
+    if scale > 0 {
+        let groups = i16::try_from(scale.div_ceil(4)).ok()?;
+        let fraction: String = (1..=groups).map(|place| format!("{:04}", digit(-place).unwrap_or(0))).collect();
+        out.push('.');
+        out.push_str(fraction.get(..scale)?);
+    }
+    Some(if sign == 0x4000 { format!("-{out}") } else { out })
+}
+
+/// UTF-8, where `cut` allows a character broken at the end.
+fn text(bytes: &[u8], cut: bool) -> Option<String> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.to_owned()),
+        Err(error) if cut && error.error_len().is_none() => {
+            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok().map(str::to_owned)
+        }
+        Err(_) => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], type_oid: u32, expected: &str) {
+        assert_eq!(cell(Some(bytes), type_oid, true), (Cell::Text(expected.to_owned()), false));
+    }
+
+    #[test]
+    fn binary_values_read_as_psql_shows_them() {
+        check(&[1], 16, "t");
+        check(&(-5i16).to_be_bytes(), 21, "-5");
+        check(&i64::MIN.to_be_bytes(), 20, "-9223372036854775808");
+        check(&1.5f64.to_be_bytes(), 701, "1.5");
+        check(b"plain", 25, "plain");
+        check(b"\x01{\"a\":1}", 3802, "{\"a\":1}");
+        check(&9_822i32.to_be_bytes(), 1082, "2026-11-22");
+        check(&(9_822 * 86_400_000_000_i64 + 500_000).to_be_bytes(), 1184, "2026-11-22T00:00:00.500000Z");
+        check(&i64::MAX.to_be_bytes(), 1114, "infinity");
+        check(&[0x11; 16], 2950, "11111111-1111-1111-1111-111111111111");
+    }
+
+    #[test]
+    fn numerics() {
+        let numeric = |weight: i16, sign: u16, scale: i16, digits: &[u16]| {
+            let mut bytes = i16::try_from(digits.len()).unwrap().to_be_bytes().to_vec();
+            bytes.extend(weight.to_be_bytes());
+            bytes.extend(sign.to_be_bytes());
+            bytes.extend(scale.to_be_bytes());
+            digits.iter().for_each(|digit| bytes.extend(digit.to_be_bytes()));
+            bytes
+        };
+        check(&numeric(0, 0, 2, &[3, 1400]), 1700, "3.14");
+        check(&numeric(1, 0x4000, 0, &[1, 5]), 1700, "-10005");
+        check(&numeric(-1, 0, 3, &[50]), 1700, "0.005");
+        check(&numeric(0, 0, 0, &[]), 1700, "0");
+        check(&numeric(2, 0, 0, &[1]), 1700, "100000000");
+        check(&numeric(0, 0xC000, 0, &[]), 1700, "NaN");
+    }
+
+    #[test]
+    fn what_is_not_as_its_type_says_stays_bytes() {
+        let bytes = |hex: &str| (Cell::Bytes { hex: hex.to_owned() }, false);
+        assert_eq!(cell(Some(&[1, 2]), 23, true), bytes("0102"));
+        assert_eq!(cell(Some(&[0xff]), 25, false), bytes("ff"));
+        assert_eq!(cell(Some(&[0, 1]), 17, true), bytes("0001"));
+        assert_eq!(cell(Some(&[0; 7]), 1700, true), bytes("00000000000000"));
+        assert_eq!(cell(None, 25, false), (Cell::Null, false));
+        assert_eq!(cell(Some(b""), 25, false), (Cell::Text(String::new()), false));
+        assert_eq!(unknown(Some(&[0, 0, 0, 1])), bytes("00000001"));
+        assert_eq!(unknown(Some(b"42")), (Cell::Text("42".to_owned()), false));
+    }
+
+    #[test]
+    fn long_values_are_cut_at_a_character() {
+        let long = "é".repeat(MAX_CELL);
+        let (cell, cut) = cell(Some(format!("x{long}").as_bytes()), 25, false);
+        assert!(cut);
+        assert!(matches!(cell, Cell::Text(text) if text.len() == MAX_CELL - 1));
+    }
+}

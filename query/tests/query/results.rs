@@ -1,0 +1,130 @@
+//! Results of statements, read from their frames.
+
+use hansard_query::{Engine, ErrorKind};
+use hansard_schemas::http::{Cell, ResultGrid};
+
+use crate::fixture::{House, Session, frame};
+
+fn text(text: &str) -> Cell {
+    Cell::Text(text.to_owned())
+}
+
+fn description(columns: &[(&str, u32, u16)]) -> Vec<u8> {
+    let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
+    for (name, oid, format) in columns {
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(&[0; 7]);
+        body.extend_from_slice(&oid.to_be_bytes());
+        body.extend_from_slice(&[0xff; 6]);
+        body.extend_from_slice(&format.to_be_bytes());
+    }
+    frame(b'T', &body)
+}
+
+fn row(cells: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut body = u16::try_from(cells.len()).unwrap().to_be_bytes().to_vec();
+    for cell in cells {
+        match cell {
+            Some(cell) => {
+                body.extend_from_slice(&u32::try_from(cell.len()).unwrap().to_be_bytes());
+                body.extend_from_slice(cell);
+            }
+            None => body.extend_from_slice(&[0xff; 4]),
+        }
+    }
+    frame(b'D', &body)
+}
+
+async fn grid(engine: &Engine, session: &Session, statement: i64, rows: usize) -> ResultGrid {
+    engine.step_result(session.id, statement, rows).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_simple_query_s_rows() {
+    let house = House::new();
+    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    session.query("03:00:01", "SELECT title FROM films", &["Alien", "Brazil", ""], "SELECT 3").await;
+    session.query("03:00:02", "UPDATE films SET seen = true", &[], "UPDATE 3").await;
+    let answers = [description(&[("n", 23, 0)]), frame(b'C', b"SELECT 0\0"), frame(b'Z', b"I")];
+    session.exchange("03:00:03", &[frame(b'Q', b"SELECT n FROM t\0")], &answers).await;
+    let engine = house.engine();
+    for _ in 0..2 {
+        let films = grid(&engine, &session, 1, 10).await;
+        let [set] = &films.sets[..] else { panic!("{films:?}") };
+        assert_eq!((set.columns[0].name.as_str(), set.columns[0].type_name.as_str()), ("title", "text"));
+        assert_eq!(set.rows, [[text("Alien")], [text("Brazil")], [text("")]]);
+        assert_eq!((set.total_rows, films.notices.len()), (3, 0));
+
+        let first = grid(&engine, &session, 1, 1).await;
+        assert_eq!((first.sets[0].rows.len(), first.sets[0].total_rows), (1, 3));
+        assert_eq!(first.notices, ["Only the first 1 of 3 rows are shown."]);
+
+        assert_eq!(grid(&engine, &session, 2, 10).await, ResultGrid::default());
+        let empty = grid(&engine, &session, 3, 10).await;
+        assert_eq!((empty.sets[0].columns[0].name.as_str(), empty.sets[0].rows.len()), ("n", 0));
+        assert!(empty.sets[0].columns[0].numeric);
+        let error = engine.step_result(session.id, 9, 10).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        house.flush().await;
+    }
+}
+
+#[tokio::test]
+async fn several_statements_in_one_text_have_each_their_own() {
+    let house = House::new();
+    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let answers = [
+        description(&[("a", 25, 0)]),
+        row(&[Some(b"first")]),
+        frame(b'C', b"SELECT 1\0"),
+        description(&[("b", 25, 0), ("c", 25, 0)]),
+        row(&[Some(b"second"), None]),
+        frame(b'C', b"SELECT 1\0"),
+        frame(b'Z', b"I"),
+    ];
+    session.exchange("03:00:01", &[frame(b'Q', b"SELECT a FROM x; SELECT b, c FROM y\0")], &answers).await;
+    let engine = house.engine();
+    assert_eq!(grid(&engine, &session, 1, 10).await.sets[0].rows, [[text("first")]]);
+    assert_eq!(grid(&engine, &session, 2, 10).await.sets[0].rows, [[text("second"), Cell::Null]]);
+}
+
+#[tokio::test]
+async fn a_prepared_statement_in_binary_and_pipelined() {
+    let house = House::new();
+    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let prepare = [frame(b'P', b"s\0SELECT id, title FROM films\0\0\0"), frame(b'D', b"Ss\0"), frame(b'S', b"")];
+    let prepared =
+        [frame(b'1', b""), frame(b't', b"\0\0"), description(&[("id", 23, 0), ("title", 25, 0)]), frame(b'Z', b"I")];
+    session.exchange("03:00:01", &prepare, &prepared).await;
+    // Two executions at once; results in binary.
+    let run = [frame(b'B', b"\0s\0\0\0\0\0\0\x01\0\x01"), frame(b'E', b"\0\0\0\0\0")];
+    let requests = [&run[..], &run[..], &[frame(b'S', b"")]].concat();
+    let answer = |id: i32, title: &[u8]| {
+        [frame(b'2', b""), row(&[Some(&id.to_be_bytes()), Some(title)]), frame(b'C', b"SELECT 1\0")]
+    };
+    let answers = [&answer(7, b"Alien")[..], &answer(8, "Brasília".as_bytes())[..], &[frame(b'Z', b"I")]].concat();
+    session.exchange("03:00:02", &requests, &answers).await;
+    let engine = house.engine();
+    let first = grid(&engine, &session, 1, 10).await;
+    assert_eq!(first.sets[0].columns[0].type_name, "int4");
+    assert_eq!(first.sets[0].rows, [[text("7"), text("Alien")]]);
+    assert_eq!(grid(&engine, &session, 2, 10).await.sets[0].rows, [[text("8"), text("Brasília")]]);
+}
+
+#[tokio::test]
+async fn copy_out_is_shown_by_line() {
+    let house = House::new();
+    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let answers = [
+        frame(b'H', b"\0\0\x02\0\0\0\0"),
+        frame(b'd', b"1\tAlien\n"),
+        frame(b'd', b"2\tBrazil\n"),
+        frame(b'c', b""),
+        frame(b'C', b"COPY 2\0"),
+        frame(b'Z', b"I"),
+    ];
+    session.exchange("03:00:01", &[frame(b'Q', b"COPY films TO STDOUT\0")], &answers).await;
+    let copied = grid(&house.engine(), &session, 1, 10).await;
+    assert_eq!(copied.sets[0].rows, [[text("1\tAlien")], [text("2\tBrazil")]]);
+    assert_eq!(copied.notices.len(), 1);
+}
