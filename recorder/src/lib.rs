@@ -16,6 +16,7 @@ mod shard;
 mod trouble;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hansard_event_log::EventLog;
@@ -102,6 +103,8 @@ impl Recorder {
     /// Records until cancelled, and flushes then. A shard that cannot go on stops with its error logged, the others
     /// go on; the first such error is returned when all have stopped.
     pub async fn run(&self, cancel: CancellationToken) -> Result<(), Error> {
+        // Ending here, for whatever reason, must not end what the token's owner has beside it.
+        let cancel = cancel.child_token();
         metrics::describe();
         let mut shards = JoinSet::new();
         for shard in 0..self.log.shards() {
@@ -125,7 +128,9 @@ impl Recorder {
                 result
             });
         }
-        let merging = tokio::spawn(merge_files(Arc::clone(&self.options), Arc::clone(&self.lake), cancel.clone()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let merging = merge_files(Arc::clone(&self.options), Arc::clone(&self.lake), Arc::clone(&stop), cancel.clone());
+        let merging = tokio::spawn(merging);
         let mut first = Ok(());
         while let Some(ended) = shards.join_next().await {
             let result = ended.unwrap_or_else(|stopped| Err(Error::Stopped(stopped.to_string())));
@@ -134,17 +139,21 @@ impl Recorder {
             }
         }
         // A merge under way is not worth waiting for: its inputs are still the lake.
-        merging.abort();
+        stop.store(true, Ordering::Relaxed);
+        cancel.cancel();
+        if let Err(stopped) = merging.await {
+            tracing::error!(error = %stopped, "merging of files ended unexpectedly");
+        }
         first
     }
 }
 
 /// Merges small files now and then.
-async fn merge_files(options: Arc<RecorderOptions>, lake: Arc<Lake>, cancel: CancellationToken) {
+async fn merge_files(options: Arc<RecorderOptions>, lake: Arc<Lake>, stop: Arc<AtomicBool>, cancel: CancellationToken) {
     let Some(compaction) = &options.compaction else { return };
     let mut trouble = trouble::Trouble::new("files of the lake cannot be merged");
     while cancel.run_until_cancelled(tokio::time::sleep(COMPACTION_INTERVAL)).await.is_some() {
-        match compaction::compact(&lake, compaction, (options.clock)()).await {
+        match compaction::compact(&lake, compaction, (options.clock)(), &stop).await {
             Ok(report) => {
                 trouble.over();
                 metrics::merged(&report);

@@ -141,13 +141,13 @@ impl ShardTask {
         }
         let batch = match self.log.read(self.shard, progress.position, self.options.read_bytes).await {
             Ok(batch) => batch,
-            Err(error) => return self.sort(error, progress).await.map(Err),
+            Err(error) => return self.sort(error, progress).map(Err),
         };
         if batch.blocks.is_empty() {
             progress.position = batch.next;
             return self.idle(progress).await;
         }
-        progress.apply(batch).await?;
+        progress.apply(batch, self.options.buffer_bytes).await?;
         Ok(Ok(()))
     }
 
@@ -165,8 +165,8 @@ impl ShardTask {
             // Nobody writes the log: when there is nothing more to read now, whoever left sessions open is gone.
             match self.log.read(self.shard, progress.position, self.options.read_bytes).await {
                 Ok(batch) if batch.blocks.is_empty() => progress.abandon((self.options.clock)()),
-                Ok(batch) => return progress.apply(batch).await.map(Ok),
-                Err(error) => return self.sort(error, progress).await.map(Err),
+                Ok(batch) => return progress.apply(batch, self.options.buffer_bytes).await.map(Ok),
+                Err(error) => return self.sort(error, progress).map(Err),
             }
         }
         let patience = progress.waiting.map_or(PATIENCE, |since| {
@@ -174,22 +174,19 @@ impl ShardTask {
         });
         let wait = self.log.wait(self.shard, progress.position, patience);
         match self.cancel.run_until_cancelled(wait).await {
-            Some(Err(error)) => self.sort(error, progress).await.map(Err),
+            Some(Err(error)) => self.sort(error, progress).map(Err),
             _ => Ok(Ok(())),
         }
     }
 
     /// Errors of the log that may pass, and errors that cannot.
-    async fn sort(&self, error: log::Error, progress: &Progress) -> Result<Later, Error> {
+    fn sort(&self, error: log::Error, progress: &Progress) -> Result<Later, Error> {
         match error {
             log::Error::Unavailable(_) | log::Error::Full(_) | log::Error::InUse(_) => Ok(error.into()),
             log::Error::Trimmed { first, .. } if first > progress.position => {
                 Err(Error::LogTrimmed { shard: self.shard, first: first.0, position: progress.position.0 })
             }
-            log::Error::Trimmed { .. } => match self.log.bounds(self.shard).await {
-                Ok(bounds) => Ok(self.rewound(bounds.end, progress).into()),
-                Err(later) => Ok(later.into()),
-            },
+            log::Error::Rewound { end, .. } => Ok(self.rewound(end, progress).into()),
             error => Err(Error::Log(error)),
         }
     }
@@ -248,26 +245,32 @@ impl Progress {
             || self.waiting.is_some_and(|since| since.elapsed() >= options.flush_interval)
     }
 
-    /// Projects a batch, on a blocking thread.
-    async fn apply(&mut self, batch: Batch) -> Result<(), Error> {
-        let next = batch.next;
+    /// Projects a batch, on a blocking thread, up to a full buffer: what compressed to little may unfold to much. The
+    /// rest is read again.
+    async fn apply(&mut self, batch: Batch, room: usize) -> Result<(), Error> {
+        let (from, start) = (self.position, self.bytes);
         // An empty projector stands in: when the thread panics, the shard stops and this one is never used.
         let mut projector = std::mem::replace(&mut self.projector, Projector::restore(0, &[])?);
+        let mut rows = std::mem::take(&mut self.rows);
         let projected = tokio::task::spawn_blocking(move || {
-            let mut rows = Rows::default();
+            let (mut bytes, mut next) = (start, from);
             for positioned in &batch.blocks {
-                projector.apply(&positioned.block, &mut rows);
+                let mut found = Rows::default();
+                projector.apply(&positioned.block, &mut found);
+                bytes += found.memory();
+                next = positioned.next;
+                rows.frames.append(&mut found.frames);
+                rows.statements.append(&mut found.statements);
+                rows.touches.append(&mut found.touches);
+                rows.sessions.append(&mut found.sessions);
+                if bytes >= room {
+                    break;
+                }
             }
-            (projector, rows)
+            (projector, rows, bytes, next)
         });
-        let (projector, mut rows) = projected.await.map_err(|stopped| Error::Stopped(stopped.to_string()))?;
-        self.projector = projector;
-        self.bytes += rows.memory();
-        self.rows.frames.append(&mut rows.frames);
-        self.rows.statements.append(&mut rows.statements);
-        self.rows.touches.append(&mut rows.touches);
-        self.rows.sessions.append(&mut rows.sessions);
-        self.position = next;
+        (self.projector, self.rows, self.bytes, self.position) =
+            projected.await.map_err(|stopped| Error::Stopped(stopped.to_string()))?;
         self.waiting.get_or_insert_with(Instant::now);
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! readable for a while, since a reader's snapshot may still name it. Memory is bounded by the number of inputs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::catalog::{self, Compaction, FileEntry, FileFilter};
@@ -66,14 +68,20 @@ struct Merge {
 
 /// Merges what is worth it at `now` (UTC nanoseconds), and deletes files that left the lake long enough ago.
 ///
-/// May run in several processes at once: one of them wins each window.
-pub async fn compact(lake: &Lake, options: &CompactionOptions, now: i64) -> Result<Report, Error> {
+/// May run in several processes at once: one of them wins each window. Ends early, with nothing half done, once
+/// `stop` is true.
+pub async fn compact(
+    lake: &Lake,
+    options: &CompactionOptions,
+    now: i64,
+    stop: &Arc<AtomicBool>,
+) -> Result<Report, Error> {
     let mut report = Report::default();
     for job in plan(lake.catalog.windows_below(2).await?, options, now) {
-        let (replaced, window) =
-            (job.inputs.iter().map(|file| file.path.clone()).collect::<Vec<_>>(), job.window.clone());
-        let merging = lake.clone();
-        let file = blocking(move || merge::merge(&merging, job.window, &job.inputs, job.level)).await?;
+        let replaced: Vec<String> = job.inputs.iter().map(|file| file.path.clone()).collect();
+        let (merging, window, stopping) = (lake.clone(), job.window.clone(), Arc::clone(stop));
+        let merge = move || merge::merge(&merging, job.window, &job.inputs, job.level, &stopping);
+        let Some(file) = blocking(merge).await? else { return Ok(report) };
         let (path, rows) = (file.path.clone(), file.rows);
         let swap = Compaction { replaced: replaced.clone(), files: vec![file] };
         match lake.catalog.compact(swap).await {
@@ -96,7 +104,7 @@ async fn delete_expired(lake: &Lake, linger: Duration) -> Result<usize, Error> {
     if paths.is_empty() {
         return Ok(0);
     }
-    let durable = std::sync::Arc::clone(lake.durable()?);
+    let durable = Arc::clone(lake.durable()?);
     let deleted = blocking(move || {
         for path in &paths {
             durable.delete(path)?;
@@ -121,7 +129,7 @@ async fn discard(lake: &Lake, window: &Window, path: String) -> Result<(), Error
     if lake.catalog.snapshot(&filter).await?.files.iter().any(|file| file.path == path) {
         return Ok(());
     }
-    let durable = std::sync::Arc::clone(lake.durable()?);
+    let durable = Arc::clone(lake.durable()?);
     blocking(move || durable.delete(&path)).await
 }
 

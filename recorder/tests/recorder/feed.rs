@@ -45,7 +45,17 @@ impl Session {
             search_path: vec!["public".to_owned()],
             ..Authenticated::default()
         };
-        let events = vec![self.event(Kind::SessionOpened(opened)), self.event(Kind::Authenticated(authenticated))];
+        let startup = [&[0, 0, 0, 18, 0, 3, 0, 0][..], b"user\0app\0\0"].concat();
+        let welcome = [frame(b'R', &[0, 0, 0, 0]), frame(b'Z', b"I")];
+        let mut events = vec![
+            self.event(Kind::SessionOpened(opened)),
+            self.frames(Direction::Frontend, &[startup]),
+            self.event(Kind::Authenticated(authenticated)),
+            self.frames(Direction::Backend, &welcome),
+        ];
+        if let Some(Kind::Frames(run)) = &mut events[1].kind {
+            run.tag = Some(0);
+        }
         self.block(events)
     }
 

@@ -9,6 +9,7 @@ use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use hansard_event_log::{EventLog, Fsync, LocalLog, LocalLogOptions, LocalLogReader};
 use hansard_lake::catalog::FileFilter;
+use hansard_lake::projection::{Projector, Rows};
 use hansard_lake::{Lake, LakeOptions};
 use hansard_recorder::{Error, Recorder, RecorderOptions};
 use hansard_schemas::lake::Table;
@@ -162,8 +163,10 @@ pub(crate) async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
     assert_eq!(found, expected);
 }
 
-/// The ids of sessions that the catalog keeps as unfinished.
+/// The sessions that have not ended, as the catalog keeps them.
 pub(crate) async fn unfinished(lake: &Lake) -> Vec<Uuid> {
     let snapshot = lake.catalog.snapshot(&FileFilter::default()).await.unwrap();
-    snapshot.sessions.iter().map(|session| session.session_id).collect()
+    let mut rows = Rows::default();
+    Projector::restore(0, &snapshot.sessions).unwrap().unfinished(&mut rows);
+    rows.sessions.iter().map(|session| session.session_id).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::compute::interleave_record_batch;
 use arrow::record_batch::RecordBatch;
@@ -17,8 +18,14 @@ use crate::writer::FileWriter;
 /// Rows that leave at a time.
 const OUTPUT: usize = 1024;
 
-/// Writes the rows of `inputs`, in order, to one file. Blocks its thread.
-pub(super) fn merge(lake: &Lake, window: Window, inputs: &[FileEntry], level: u8) -> Result<FileEntry, Error> {
+/// Writes the rows of `inputs`, in order, to one file; None, and no file, once `stop` is true. Blocks its thread.
+pub(super) fn merge(
+    lake: &Lake,
+    window: Window,
+    inputs: &[FileEntry],
+    level: u8,
+    stop: &AtomicBool,
+) -> Result<Option<FileEntry>, Error> {
     let order = Order::of(window.table)?;
     let mut cursors = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -29,6 +36,9 @@ pub(super) fn merge(lake: &Lake, window: Window, inputs: &[FileEntry], level: u8
     let mut writer = FileWriter::create(lake, window, id, level)?;
     let mut rows = 0;
     while !cursors.is_empty() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let batch = next_batch(&mut cursors, &order)?;
         rows += batch.num_rows() as u64;
         writer.write(&batch)?;
@@ -41,7 +51,7 @@ pub(super) fn merge(lake: &Lake, window: Window, inputs: &[FileEntry], level: u8
             format!("with the files beside it, it holds {rows} rows; the catalog says {stated}"),
         ));
     }
-    writer.finish()
+    writer.finish().map(Some)
 }
 
 /// The next rows of all inputs together; inputs that are exhausted leave.

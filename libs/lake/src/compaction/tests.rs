@@ -28,6 +28,10 @@ async fn record(lake: &Lake, parts: Vec<Rows>) {
     }
 }
 
+async fn run(lake: &Lake, options: &CompactionOptions, now: i64) -> Result<Report, Error> {
+    compact(lake, options, now, &Arc::default()).await
+}
+
 async fn snapshot(lake: &Lake, filter: FileFilter) -> Snapshot {
     lake.catalog.snapshot(&filter).await.unwrap()
 }
@@ -69,7 +73,7 @@ async fn a_merge_keeps_every_row_and_sorts_them() {
     let before =
         (content(&lake, folder.path(), Table::Frames).await, content(&lake, folder.path(), Table::Touches).await);
     let options = CompactionOptions { enough: 8, linger: Duration::ZERO };
-    let report = compact(&lake, &options, 0).await.unwrap();
+    let report = run(&lake, &options, 0).await.unwrap();
     assert_eq!((report.replaced, report.created, report.rows), (18, 2, 9 * 5 * 301));
     assert_eq!(before.0, content(&lake, folder.path(), Table::Frames).await);
     assert_eq!(before.1, content(&lake, folder.path(), Table::Touches).await);
@@ -109,7 +113,7 @@ async fn replaced_files_stay_readable_for_their_linger() {
     let lake = lake(folder.path());
     record(&lake, interleaved(8)).await;
     let reader = snapshot(&lake, FileFilter::default()).await;
-    compact(&lake, &CompactionOptions { enough: 8, linger: Duration::from_secs(3600) }, 0).await.unwrap();
+    run(&lake, &CompactionOptions { enough: 8, linger: Duration::from_secs(3600) }, 0).await.unwrap();
     for file in &reader.files {
         assert_eq!(rows_of(folder.path(), &file.path).num_rows() as u64, file.rows);
     }
@@ -121,12 +125,24 @@ async fn an_hour_that_is_over_becomes_one_file_of_level_two() {
     let lake = lake(folder.path());
     record(&lake, interleaved(3)).await;
     let options = CompactionOptions::default();
-    assert_eq!(compact(&lake, &options, HOUR / 2).await.unwrap(), Report::default());
+    assert_eq!(run(&lake, &options, HOUR / 2).await.unwrap(), Report::default());
     let before = content(&lake, folder.path(), Table::Frames).await;
-    assert_eq!(compact(&lake, &options, HOUR + SETTLED).await.unwrap().created, 2);
+    assert_eq!(run(&lake, &options, HOUR + SETTLED).await.unwrap().created, 2);
     assert!(snapshot(&lake, FileFilter::default()).await.files.iter().all(|file| file.level == 2));
     assert_eq!(before, content(&lake, folder.path(), Table::Frames).await);
-    assert_eq!(compact(&lake, &options, HOUR + SETTLED).await.unwrap(), Report::default());
+    assert_eq!(run(&lake, &options, HOUR + SETTLED).await.unwrap(), Report::default());
+}
+
+#[tokio::test]
+async fn a_merge_that_is_stopped_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path());
+    record(&lake, interleaved(8)).await;
+    let before = snapshot(&lake, FileFilter::default()).await.files;
+    let stop = Arc::new(AtomicBool::new(true));
+    assert_eq!(compact(&lake, &CompactionOptions::default(), 0, &stop).await.unwrap(), Report::default());
+    assert_eq!(before, snapshot(&lake, FileFilter::default()).await.files);
+    assert_eq!(count_files(folder.path()), before.len());
 }
 
 #[tokio::test]
@@ -139,7 +155,7 @@ async fn a_changed_file_is_not_merged() {
     let mut bytes = std::fs::read(&victim).unwrap();
     bytes[10] ^= 1;
     std::fs::write(&victim, bytes).unwrap();
-    let error = compact(&lake, &CompactionOptions::default(), 0).await.unwrap_err();
+    let error = run(&lake, &CompactionOptions::default(), 0).await.unwrap_err();
     assert!(error.to_string().contains(&before[0].path) && error.to_string().contains("SHA-256"), "{error}");
     assert_eq!(before, snapshot(&lake, FileFilter::default()).await.files);
     assert_eq!(count_files(folder.path()), before.len(), "no file of the failed merge is left");
@@ -152,11 +168,11 @@ async fn of_two_compactors_one_wins() {
     record(&lake, interleaved(8)).await;
     let before = content(&lake, folder.path(), Table::Frames).await;
     let options = CompactionOptions { enough: 8, linger: Duration::ZERO };
-    let (one, two) = tokio::join!(compact(&lake, &options, 0), compact(&lake, &options, 0));
+    let (one, two) = tokio::join!(run(&lake, &options, 0), run(&lake, &options, 0));
     // One may have deleted an input before the other opened it: an error, with nothing changed.
     let created: usize = [one, two].into_iter().flatten().map(|report| report.created).sum();
     assert!(created <= 2);
-    compact(&lake, &options, 0).await.unwrap();
+    run(&lake, &options, 0).await.unwrap();
     assert_eq!(before, content(&lake, folder.path(), Table::Frames).await);
     assert_eq!(count_files(folder.path()), 2);
 }
@@ -223,7 +239,7 @@ proptest! {
         runtime.block_on(async {
             record(&lake, parts).await;
             let before = content(&lake, folder.path(), Table::Frames).await;
-            compact(&lake, &options, 0).await.unwrap();
+            run(&lake, &options, 0).await.unwrap();
             let after = content(&lake, folder.path(), Table::Frames).await;
             assert_eq!(before, after);
         });
