@@ -135,10 +135,7 @@ impl JetStreamLog {
     /// Publishes an encoded block once and waits for the stream's acknowledgement. `message_id` lets the stream drop it
     /// when it has it already.
     pub(crate) async fn publish(&self, subject: String, message_id: &str, block: Bytes) -> Result<Position, Error> {
-        // What is sent to a client without a connection waits in its buffers, unseen.
-        if self.publisher.client().connection_state() != State::Connected {
-            return Err(Error::Unavailable("not connected to NATS".to_owned()));
-        }
+        self.connected()?;
         let length = block.len();
         let message = PublishMessage::build().message_id(message_id).expected_stream(&self.name).payload(block);
         let publish = async { self.publisher.send_publish(subject, message).await?.await };
@@ -149,11 +146,24 @@ impl JetStreamLog {
         }
     }
 
-    fn filter(&self, shard: Shard) -> Result<String, Error> {
-        if shard < self.shards {
-            return Ok(format!("hansard.v1.*.{shard}.*"));
+    /// What is sent to a client without a connection waits in its buffers, unseen.
+    fn connected(&self) -> Result<(), Error> {
+        match self.publisher.client().connection_state() {
+            State::Connected => Ok(()),
+            State::Pending | State::Disconnected => Err(Error::Unavailable("not connected to NATS".to_owned())),
         }
-        Err(Error::Incompatible(format!("shard {shard} was asked for; the stream has {}, counted from 0", self.shards)))
+    }
+
+    /// The subjects of a shard, when it and the connection are there.
+    fn filter(&self, shard: Shard) -> Result<String, Error> {
+        if shard >= self.shards {
+            let shards = self.shards;
+            return Err(Error::Incompatible(format!(
+                "shard {shard} was asked for; the stream has {shards}, counted from 0"
+            )));
+        }
+        self.connected()?;
+        Ok(format!("hansard.v1.*.{shard}.*"))
     }
 
     /// The position before which a shard was trimmed; 0 when it never was.

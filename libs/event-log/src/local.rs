@@ -15,7 +15,6 @@ mod spool;
 mod sync;
 mod view;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -64,13 +63,12 @@ pub struct LocalLogOptions {
 /// The one writer of a log folder.
 #[derive(Debug)]
 pub struct LocalLog {
-    // Fields are dropped in this order: the last bytes are on the disk before the folder is let go.
+    // Dropped first: the last bytes are on the disk before the folder is let go.
     _syncers: sync::Syncers,
     shards: Vec<Arc<ShardLog>>,
     quota: Arc<Quota>,
     node: String,
     instance: String,
-    _lock: File,
 }
 
 impl LocalLog {
@@ -87,7 +85,7 @@ impl LocalLog {
             return Err(Error::Incompatible("a log has at least one shard".to_owned()));
         }
         std::fs::create_dir_all(&path).map_err(|e| folder::failed("create", &path, &e))?;
-        let lock = folder::lock(&path)?;
+        let lock = Arc::new(folder::lock(&path)?);
         match folder::read_meta(&path)? {
             Some(found) if found != shards => {
                 return Err(Error::Incompatible(format!(
@@ -107,12 +105,13 @@ impl LocalLog {
         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0));
         let open = |shard| {
             let dir = folder::shard_dir(&path, shard);
-            ShardLog::open(shard, dir, segment_bytes, acknowledge, Arc::clone(&quota), now).map(Arc::new)
+            ShardLog::open(shard, dir, segment_bytes, acknowledge, Arc::clone(&quota), now, Arc::clone(&lock))
+                .map(Arc::new)
         };
         let shards = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
         let syncers = sync::Syncers::start(&shards, fsync)?;
         let instance = Uuid::now_v7().to_string();
-        Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance, _lock: lock }))
+        Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance }))
     }
 
     /// Appends one encoded [`Block`] with one write(2), in the caller's thread. Returns the place after it.

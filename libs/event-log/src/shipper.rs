@@ -143,9 +143,18 @@ impl Shipper {
         let mut pause = PAUSES.0;
         loop {
             let spool = self.spool.clone();
-            let noted = blocking(move || match spool.noted()? {
-                Some(text) => Progress::from_text(&text),
-                None => Ok(Progress { position: spool.first(), ..Progress::default() }),
+            let noted = blocking(move || {
+                let first = spool.first();
+                let mut progress = match spool.noted()? {
+                    Some(text) => Progress::from_text(&text)?,
+                    None => Progress { position: first, ..Progress::default() },
+                };
+                if progress.position < first {
+                    // A power cut took a note that was newer. Only what was shipped is ever trimmed.
+                    tracing::warn!(shard = spool.shard(), "the spool was shipped further than was noted");
+                    progress.position = first;
+                }
+                Ok(progress)
             });
             match noted.await {
                 Ok(progress) => return Some(progress),

@@ -65,6 +65,8 @@ pub(super) struct ShardLog {
     listening: AtomicBool,
     appended: Notify,
     syncer: OnceLock<Thread>,
+    /// The folder stays taken until the last file operation has ended.
+    _lock: Arc<File>,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl ShardLog {
         acknowledge: Acknowledge,
         quota: Arc<Quota>,
         unix_millis: u64,
+        lock: Arc<File>,
     ) -> Result<ShardLog, Error> {
         std::fs::create_dir_all(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
         let mark = folder::trimmed(&dir)?;
@@ -140,6 +143,7 @@ impl ShardLog {
             listening: AtomicBool::new(false),
             appended: Notify::new(),
             syncer: OnceLock::new(),
+            _lock: lock,
         };
         log.trim(mark)?;
         Ok(log)
@@ -381,7 +385,9 @@ fn create_segment(dir: &std::path::Path, base: u64) -> Result<File, Error> {
 /// The segments that former openings left, without empty ones at the end and without a torn tail.
 fn recover(shard: Shard, dir: &std::path::Path, mark: u64) -> Result<Vec<Segment>, Error> {
     let mut segments = folder::segments(dir)?;
-    while let Some(last) = segments.last_mut() {
+    loop {
+        let last_but_one = segments.len().checked_sub(2).map(|place| segments[place]);
+        let Some(last) = segments.last_mut() else { break };
         let path = folder::segment_path(dir, last.base);
         let good = whole_length(shard, dir, *last)?;
         let file = File::options().write(true).open(&path).map_err(|e| folder::failed("open", &path, &e))?;
@@ -395,8 +401,12 @@ fn recover(shard: Shard, dir: &std::path::Path, mark: u64) -> Result<Vec<Segment
             file.set_len(good).map_err(|e| folder::failed("shorten", &path, &e))?;
             last.length = good;
         }
-        // A killed process may have left it in the page cache only.
-        file.sync_data().map_err(|e| folder::failed("write", &path, &e))?;
+        // A killed process may have left them in the page cache only.
+        let before = last_but_one.map(|segment| folder::segment_path(dir, segment.base));
+        let sync = |path: &std::path::Path| File::open(path)?.sync_data();
+        for path in [Some(path.clone()), before].iter().flatten() {
+            sync(path).map_err(|e| folder::failed("write", path, &e))?;
+        }
         if good > 0 {
             break;
         }

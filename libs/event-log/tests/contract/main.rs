@@ -8,6 +8,7 @@
 mod blocks;
 mod embedded;
 mod jetstream;
+mod measure;
 mod nats;
 mod shipping;
 mod suite;

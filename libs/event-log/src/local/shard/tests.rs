@@ -2,7 +2,8 @@ use super::*;
 
 fn open(dir: &std::path::Path) -> ShardLog {
     let quota = Arc::new(Quota { held: AtomicU64::new(0), limit: 1 << 20 });
-    ShardLog::open(0, dir.to_owned(), 4096, Acknowledge::Written, quota, 1_700_000_000_000).unwrap()
+    let lock = Arc::new(File::create(dir.join("lock")).unwrap());
+    ShardLog::open(0, dir.to_owned(), 4096, Acknowledge::Written, quota, 1_700_000_000_000, lock).unwrap()
 }
 
 fn bodies(log: &ShardLog) -> usize {
