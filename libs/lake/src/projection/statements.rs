@@ -203,11 +203,22 @@ impl Context {
 
     /// What the statement touches, by full names.
     fn touched(&self, asked: &Asked) -> Arc<[Touched]> {
-        let touched = asked.does.relations.iter().map(|relation| Touched {
-            relation: self.names.resolve(&relation.name),
-            operation: relation.operation,
-            columns: relation.columns.iter().map(|column| column.as_str().into()).collect(),
-            counted: relation.counted,
+        let created = match &asked.effect {
+            Effect::CreateTemporary(name) => Some(name),
+            _ => None,
+        };
+        let touched = asked.does.relations.iter().map(|relation| {
+            let new = relation.operation == Operation::Ddl && created == Some(&relation.name.name);
+            Touched {
+                relation: if new {
+                    format!("pg_temp.{}", relation.name.name).into()
+                } else {
+                    self.names.resolve(&relation.name)
+                },
+                operation: relation.operation,
+                columns: relation.columns.iter().map(|column| column.as_str().into()).collect(),
+                counted: relation.counted,
+            }
         });
         touched.collect()
     }
@@ -259,8 +270,10 @@ impl Statements {
                     }
                 }
                 Event::RolledBack { transaction, first, last } => {
-                    for (_, pending) in self.pending.range_mut(first..=last.max(first)) {
-                        pending.kept.rolled_back |= pending.kept.transaction == Some(transaction);
+                    if first <= last {
+                        for pending in self.pending.range_mut(first..=last).map(|(_, pending)| pending) {
+                            pending.kept.rolled_back |= pending.kept.transaction == Some(transaction);
+                        }
                     }
                     self.context.names.roll_back_from(first);
                 }
