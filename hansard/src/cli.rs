@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Proxy(Configured),
     /// The recorder alone: event log to lake.
     Record(Configured),
-    /// The query API alone, without pages.
+    /// The query API (in this version the same server as `web`, and so with its pages).
     Query(Configured),
     /// The web replay with its query API.
     Web(Configured),
@@ -101,7 +101,7 @@ pub(crate) struct WhoUpdated {
     /// UTC, such as 2026-11-22T03:12Z.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: String,
-    /// How much of the time from --at on is looked at.
+    /// How far before and after --at is looked; a minute such as 03:12Z is always looked at whole.
     #[arg(long, value_name = "TIME", default_value = "1m")]
     pub(crate) window: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -105,9 +105,10 @@ pub(crate) struct Proxy {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
-    pub(crate) memory_bytes: u64,
-    pub(crate) time_limit: Duration,
-    pub(crate) row_limit: u64,
+    pub(crate) memory_limit: usize,
+    pub(crate) hot_limit: u64,
+    pub(crate) row_limit: usize,
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -26,6 +26,11 @@ pub(crate) fn error(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "error: {failure}");
 }
 
+/// A remark beside the answer.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {text}");
+}
+
 /// Text from a job or a database, safe to show in a terminal: control characters are shown, not obeyed. Line
 /// breaks and tabs stay where `multiline` says so.
 pub(crate) fn safe(text: &str, multiline: bool) -> String {

@@ -113,8 +113,9 @@ pub(super) struct Target {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Query {
     pub(super) memory_limit: Option<String>,
-    pub(super) time_limit: Option<String>,
-    pub(super) row_limit: Option<u64>,
+    pub(super) hot_limit: Option<String>,
+    pub(super) row_limit: Option<usize>,
+    pub(super) timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

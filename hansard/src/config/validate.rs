@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hansard_event_log::Fsync;
 use hansard_ingest_proxy::{Durability, Options, OptionsError, Password, TargetOptions, UpstreamOptions};
+use hansard_query::EngineOptions;
 
 use super::raw::{self, Raw};
 use super::{Config, ConfigError, EventLog, Issuer, Lake, Logging, Nats, Proxy, Query, Target, Web};
@@ -342,17 +343,23 @@ fn targets(place: &Place<'_>, raw: Vec<raw::Target>) -> Result<Vec<Target>, Conf
 }
 
 fn query(place: &Place<'_>, raw: raw::Query) -> Result<Query, ConfigError> {
-    let row_limit = raw.row_limit.unwrap_or(1_000_000);
-    if row_limit == 0 {
-        return Err(place.wrong("query.row_limit", "0 rows would answer nothing; leave it out for 1000000"));
+    let defaults = EngineOptions::default();
+    if raw.row_limit == Some(0) {
+        return Err(place.wrong(
+            "query.row_limit",
+            format!("0 rows would answer nothing; leave it out for {}", defaults.row_limit),
+        ));
     }
+    let memory = u64::try_from(defaults.memory_limit).unwrap_or(u64::MAX);
+    let memory = place.size("query.memory_limit", raw.memory_limit, memory, 16 << 20)?;
     Ok(Query {
-        memory_bytes: place.size("query.memory_limit", raw.memory_limit, 512 << 20, 16 << 20)?,
-        time_limit: match raw.time_limit {
-            None => Duration::from_secs(60),
-            Some(limit) => place.duration("query.time_limit", &limit)?,
+        memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
+        hot_limit: place.size("query.hot_limit", raw.hot_limit, defaults.hot_limit_bytes, 1 << 20)?,
+        row_limit: raw.row_limit.unwrap_or(defaults.row_limit),
+        timeout: match raw.timeout {
+            None => defaults.timeout,
+            Some(limit) => place.duration("query.timeout", &limit)?,
         },
-        row_limit,
     })
 }
 

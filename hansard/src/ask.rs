@@ -1,0 +1,147 @@
+//! How commands that read get their answers: from the running instance over its API where one answers, so that the
+//! live tail is in them; from lake and log directly where none does. The same SQL either way.
+
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::ipc::reader::StreamReader;
+use hansard_lake::Lake;
+use hansard_query::{Answer, Engine, ErrorKind, format};
+use hansard_schemas::http::{ApiError, QueryFormat, QueryRequest};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::header;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::cli::Format;
+use crate::config::Config;
+use crate::failure::{Failure, reasons};
+use crate::{note, output, parts};
+
+/// Bound of the connection to an instance on this machine.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Somebody who can be asked.
+pub(crate) enum Record {
+    /// A running instance.
+    Running { address: SocketAddr, token: String },
+    /// Nobody runs: the files themselves.
+    Files(Box<Engine>),
+}
+
+impl Record {
+    /// The running instance, or else the files.
+    pub(crate) async fn open(config: &Config) -> Result<Record, Failure> {
+        if let Some(web) = &config.web {
+            for address in note::api_addresses(config) {
+                if connect(address).await.is_some() {
+                    let token =
+                        hansard_web::read_token(&web.token_file).map_err(|error| Failure::usage(reasons(&error)))?;
+                    return Ok(Record::Running { address, token });
+                }
+            }
+        }
+        let lake = Lake::open_read_only(&parts::lake_options(config))
+            .map_err(|error| Failure::usage(format!("nothing answers on this machine, and {}", reasons(&error))))?;
+        let log = match parts::log_reader(config).await {
+            Ok((log, _)) => Some(log),
+            Err(failure) => {
+                output::note(&format!(
+                    "the event log cannot be read, so what is not in the lake yet is missing ({failure})"
+                ));
+                None
+            }
+        };
+        let engine = Engine::new(Arc::new(lake), log, parts::engine_options(config));
+        Ok(Record::Files(Box::new(engine)))
+    }
+
+    /// Asks in SQL.
+    pub(crate) async fn sql(&self, sql: &str) -> Result<Answer, Failure> {
+        match self {
+            Record::Files(engine) => engine.sql(sql).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Failure::finding(error),
+                _ => Failure::usage(reasons(&error)),
+            }),
+            Record::Running { address, token } => over_http(*address, token, sql).await,
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> Option<TcpStream> {
+    tokio::time::timeout(CONNECT, TcpStream::connect(address)).await.ok()?.ok()
+}
+
+async fn over_http(address: SocketAddr, token: &str, sql: &str) -> Result<Answer, Failure> {
+    let lost = |reason: String| Failure::usage(format!("the instance on {address} does not answer: {reason}"));
+    let began = std::time::Instant::now();
+    let stream = connect(address).await.ok_or_else(|| lost("it is gone".to_owned()))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
+    tokio::spawn(connection);
+    let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
+    let body = serde_json::to_vec(&question).map_err(|error| lost(error.to_string()))?;
+    let request = hyper::Request::post("/api/v1/query")
+        .header(header::HOST, address.to_string())
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| lost(error.to_string()))?;
+    let answer = sender.send_request(request).await.map_err(|error| lost(error.to_string()))?;
+    let status = answer.status();
+    let truncated = answer.headers().get("hansard-truncated").is_some_and(|value| value == "true");
+    let body = answer.into_body().collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
+    if !status.is_success() {
+        return Err(refused(status, &body, address));
+    }
+    let unreadable = |error: arrow::error::ArrowError| lost(format!("its answer cannot be read: {error}"));
+    let reader = StreamReader::try_new(Cursor::new(body), None).map_err(unreadable)?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+}
+
+fn refused(status: hyper::StatusCode, body: &[u8], address: SocketAddr) -> Failure {
+    match serde_json::from_slice::<ApiError>(body) {
+        Ok(ApiError { error }) => {
+            let hint = error.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+            match error.code.as_str() {
+                "not_found" => Failure::finding(error.message + &hint),
+                "unauthenticated" => Failure::usage(format!(
+                    "{address} does not accept the token file: is it another instance's? {}{hint}",
+                    error.message
+                )),
+                _ => Failure::usage(error.message + &hint),
+            }
+        }
+        Err(_) => Failure::usage(format!("{address} answers {status}, and is no instance of Hansard")),
+    }
+}
+
+/// Prints an answer; says on stderr when there was more.
+pub(crate) fn print(answer: &Answer, as_format: Format) -> Result<(), Failure> {
+    let failed = |error: hansard_query::Error| Failure::usage(reasons(&error));
+    let bytes = match as_format {
+        Format::Table => format::table(answer).into_bytes(),
+        Format::Json => format::json(answer),
+        Format::Csv => format::csv(answer),
+        Format::Parquet => format::parquet(answer).map_err(failed)?,
+    };
+    if as_format == Format::Parquet && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return Err(Failure::usage("a Parquet file says nothing to a terminal: send it to a file with > FILE"));
+    }
+    output::bytes(&bytes)?;
+    if matches!(as_format, Format::Json) && !bytes.ends_with(b"\n") {
+        output::bytes(b"\n")?;
+    }
+    if answer.truncated {
+        output::note(&format!(
+            "only the first {} rows are shown; narrow the question or raise query.row_limit",
+            answer.rows()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Rooms, opened as the configuration says. What cannot be opened is told in one line with the key it came from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hansard_event_log::{
+    EventLog, JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, LocalLogReader, Shipper, ShipperHandle,
+    ShipperOptions, WaitFor,
+};
+use hansard_ingest_proxy::{IdentityOptions, IssuerOptions, Options, Password, TargetOptions};
+use hansard_lake::{Lake, LakeOptions};
+use hansard_query::EngineOptions;
+use hansard_recorder::Proxies;
+use hansard_schemas::http::TargetHint;
+
+use crate::config::{Config, Nats, Target};
+use crate::failure::{Failure, reasons};
+
+/// Most bytes on their way to the stream.
+const SHIPPING_WINDOW: usize = 16 << 20;
+
+/// The log folder, taken over for writing.
+pub(crate) fn local_log(config: &Config) -> Result<Arc<LocalLog>, Failure> {
+    let log = &config.event_log;
+    LocalLog::open(LocalLogOptions {
+        path: log.path.clone(),
+        shards: log.shards,
+        fsync: log.fsync,
+        segment_bytes: log.segment_bytes,
+        max_bytes: log.max_bytes,
+    })
+    .map_err(|error| Failure::usage(format!("event_log.path {}: {}", log.path.display(), reasons(&error))))
+}
+
+/// The log as another process than its writer reads it, and how that learns that the writer is gone.
+pub(crate) async fn log_reader(config: &Config) -> Result<(Arc<dyn EventLog>, Proxies), Failure> {
+    match &config.event_log.nats {
+        Some(nats) => Ok((stream(nats, config.event_log.shards).await?, Proxies::WriteTheirEnd)),
+        None => {
+            let path = &config.event_log.path;
+            let reader = LocalLogReader::open(path)
+                .map_err(|error| Failure::usage(format!("event_log.path {}: {}", path.display(), reasons(&error))))?;
+            let reader = Arc::new(reader);
+            let writer = reader.clone();
+            Ok((reader, Proxies::OneWriter(Arc::new(move || writer.is_written()))))
+        }
+    }
+}
+
+/// The stream in NATS.
+pub(crate) async fn stream(nats: &Nats, shards: u16) -> Result<Arc<JetStreamLog>, Failure> {
+    JetStreamLog::connect(JetStreamOptions {
+        servers: nats.servers.clone(),
+        credentials_file: nats.credentials_file.clone(),
+        stream: nats.stream.clone(),
+        replicas: usize::from(nats.replicas),
+        shards,
+        max_bytes: nats.max_bytes,
+    })
+    .await
+    .map_err(|error| Failure::usage(format!("event_log.servers {}: {}", nats.servers.join(", "), reasons(&error))))
+}
+
+/// Starts to move what the local log takes to the stream.
+pub(crate) fn ship(local: &Arc<LocalLog>, stream: &Arc<JetStreamLog>, nats: &Nats) -> ShipperHandle {
+    let wait_for = if nats.wait_for_stream { WaitFor::Stream } else { WaitFor::Spool };
+    Shipper::start(local.clone(), stream.clone(), ShipperOptions { window_bytes: SHIPPING_WINDOW, wait_for })
+}
+
+pub(crate) fn lake_options(config: &Config) -> LakeOptions {
+    LakeOptions { url: config.lake.url.clone(), catalog: config.lake.catalog.clone() }
+}
+
+/// The lake, to write to; made where there is none.
+pub(crate) fn lake(config: &Config) -> Result<Arc<Lake>, Failure> {
+    Lake::open(&lake_options(config))
+        .map(Arc::new)
+        .map_err(|error| Failure::usage(format!("lake.url {}: {}", config.lake.url, reasons(&error))))
+}
+
+/// What the proxy is told, with the passwords read.
+pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
+    let options = Options {
+        targets: config.targets.iter().map(target_options).collect::<Result<_, _>>()?,
+        identity: IdentityOptions {
+            issuers: config.issuers.iter().map(issuer_options).collect(),
+            ..IdentityOptions::default()
+        },
+        durability: config.durability,
+        log_patience: config.proxy.log_patience,
+        shutdown_grace: config.proxy.shutdown_grace,
+        max_sessions: config.proxy.max_sessions,
+        max_unauthenticated: config.proxy.max_unauthenticated,
+        ..Options::default()
+    };
+    options.validate().map_err(|error| Failure::usage(format!("{}: {error}", config.file.display())))?;
+    Ok(options)
+}
+
+fn issuer_options(issuer: &crate::config::Issuer) -> IssuerOptions {
+    IssuerOptions {
+        name: issuer.name.clone(),
+        issuer: issuer.issuer.clone(),
+        audience: issuer.audience.clone(),
+        jwks_file: issuer.jwks_file.clone(),
+        job_claim: issuer.job_claim.clone(),
+        groups_claim: Some(issuer.groups_claim.clone()),
+    }
+}
+
+/// A target with its password.
+pub(crate) fn target_options(target: &Target) -> Result<TargetOptions, Failure> {
+    let mut options = target.options.clone();
+    if let Some(file) = &target.password_file {
+        let password = secret(file).map_err(|reason| {
+            Failure::usage(format!("target {:?}: upstream_password_file {}: {reason}", options.name, file.display()))
+        })?;
+        options.upstream.password = Some(Password::new(password));
+    }
+    Ok(options)
+}
+
+/// A secret from its file; editors put a newline at the end.
+fn secret(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err("is empty".to_owned()),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+pub(crate) fn engine_options(config: &Config) -> EngineOptions {
+    EngineOptions {
+        memory_limit: config.query.memory_limit,
+        row_limit: config.query.row_limit,
+        timeout: config.query.timeout,
+        hot_limit_bytes: config.query.hot_limit,
+        ..EngineOptions::default()
+    }
+}
+
+/// How jobs reach the targets, as the web page tells it.
+pub(crate) fn target_hints(config: &Config, addresses: &[(String, std::net::SocketAddr)]) -> Vec<TargetHint> {
+    let database = |name: &str| {
+        let target = config.targets.iter().find(|target| target.options.name == name);
+        target.and_then(|target| target.options.upstream.database.clone())
+    };
+    let hint = |(name, listen): &(String, std::net::SocketAddr)| TargetHint {
+        name: name.clone(),
+        listen: listen.to_string(),
+        database: database(name),
+    };
+    addresses.iter().map(hint).collect()
+}

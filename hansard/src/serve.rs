@@ -1,0 +1,258 @@
+//! The services: `up` is all of them in one process, the others one each.
+//!
+//! Everything is opened and bound before the first service starts, so a mistake never leaves half of Hansard
+//! running. They stop in the order of the data: first no new jobs, then what was taken is shipped and recorded,
+//! last those who answer questions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use hansard_event_log::EventLog;
+use hansard_ingest_proxy::{Durability, Proxy};
+use hansard_lake::Lake;
+use hansard_query::Engine;
+use hansard_recorder::{Proxies, Recorder, RecorderOptions};
+use hansard_web::{Web, WebOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Admin, Readiness};
+use crate::config::Config;
+use crate::failure::{Failure, reasons};
+use crate::note::{self, Note};
+use crate::{logging, output, parts};
+
+/// Which services a process runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Services {
+    /// The command's name.
+    pub(crate) name: &'static str,
+    pub(crate) proxy: bool,
+    pub(crate) recorder: bool,
+    pub(crate) web: bool,
+}
+
+/// How long a stop waits for the stream; what it has not acknowledged then is shipped by the next start.
+const SHIPPING_PATIENCE: Duration = Duration::from_secs(5);
+
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const STOPPING: u8 = 2;
+
+/// Runs the services until a signal, or until one of them ends by itself.
+pub(crate) fn run(file: &std::path::Path, services: Services) -> Result<(), Failure> {
+    let config = Config::load(file)?;
+    logging::start(&config.logging);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::usage(format!("cannot start threads: {error}")))?;
+    runtime.block_on(serve(&config, services))
+}
+
+async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
+    let phase = Arc::new(AtomicU8::new(STARTING));
+    let admin = match config.admin {
+        Some(address) => Some(Admin::bind(address).await?),
+        None => None,
+    };
+    let mut note = Note {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        admin: admin.as_ref().map(Admin::address),
+        ..Note::default()
+    };
+    let stop_admin = CancellationToken::new();
+    let admin = admin.map(|admin| tokio::spawn(admin.serve(readiness(&phase), stop_admin.clone())));
+
+    let opened = open(config, services).await?;
+    if let Some(proxy) = &opened.proxy {
+        warn_of_settings(config);
+        note.targets = proxy.addresses().iter().cloned().collect();
+    }
+    note.web = opened.web.as_ref().map(Web::address);
+    let left = note::leave(config, services.name, &note)?;
+    for (target, address) in &note.targets {
+        tracing::info!(%target, %address, "listening for jobs");
+    }
+    if let Some(web) = &opened.web {
+        tracing::info!(address = %web.address(), "web replay and api are up");
+        // The link is a secret for an hour: to the terminal, not to the log.
+        output::line(&format!("open {}", web.login_link()))?;
+    }
+    phase.store(READY, Ordering::SeqCst);
+    let ended = opened.run(&phase).await;
+    drop(left);
+    stop_admin.cancel();
+    if let Some(admin) = admin {
+        // Its own end says nothing about the record.
+        let _ = admin.await;
+    }
+    tracing::info!("stopped");
+    ended
+}
+
+fn readiness(phase: &Arc<AtomicU8>) -> Readiness {
+    let phase = phase.clone();
+    Arc::new(move || match phase.load(Ordering::SeqCst) {
+        READY => None,
+        STARTING => Some("starting".to_owned()),
+        _ => Some("stopping".to_owned()),
+    })
+}
+
+fn warn_of_settings(config: &Config) {
+    tracing::warn!("policy.unrestricted is true: every job may do what the upstream role may do");
+    match config.durability {
+        Durability::WriteAhead => {}
+        Durability::Off => tracing::warn!("recording.durability is off: sessions are NOT recorded"),
+        other => {
+            tracing::warn!(durability = ?other, "a crash may lose what ran last: recording.durability is not write-ahead")
+        }
+    }
+}
+
+/// Everything of a process, opened and bound, nothing running.
+struct Opened {
+    proxy: Option<Proxy>,
+    shipper: Option<hansard_event_log::ShipperHandle>,
+    recorder: Option<Recorder>,
+    web: Option<Web>,
+}
+
+async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
+    let mut opened = Opened { proxy: None, shipper: None, recorder: None, web: None };
+    let proxy_options = services.proxy.then(|| parts::proxy_options(config)).transpose()?;
+    if services.web && config.web.is_none() && services.name != "up" {
+        return Err(Failure::usage(format!(
+            "{}: web.listen is missing: `{}` answers there",
+            config.file.display(),
+            services.name
+        )));
+    }
+    let lake: Option<Arc<Lake>> = (services.recorder || services.web).then(|| parts::lake(config)).transpose()?;
+    let mut addresses = Vec::new();
+    let mut log: Option<Arc<dyn EventLog>> = None;
+    if let Some(options) = proxy_options {
+        let local = parts::local_log(config)?;
+        // Addresses first: a taken port should not leave a shipper behind.
+        let proxy = Proxy::bind(options, local.clone()).map_err(|error| Failure::usage(reasons(&error)))?;
+        addresses = proxy.addresses().to_vec();
+        opened.proxy = Some(proxy);
+        match &config.event_log.nats {
+            None => log = Some(local),
+            Some(nats) => {
+                let stream = parts::stream(nats, config.event_log.shards).await?;
+                opened.shipper = Some(parts::ship(&local, &stream, nats));
+                log = Some(stream);
+            }
+        }
+    }
+    let Some(lake) = lake else { return Ok(opened) };
+    let (log, proxies) = match log {
+        Some(log) => (log, Proxies::WriteTheirEnd),
+        None => parts::log_reader(config).await?,
+    };
+    if services.recorder {
+        let options = RecorderOptions { proxies, ..RecorderOptions::new(config.lake.flush_interval, Arc::new(now)) };
+        opened.recorder = Some(Recorder::new(options, log.clone(), lake.clone()));
+    }
+    if let (true, Some(web)) = (services.web, &config.web) {
+        let engine = Engine::new(lake, Some(log), parts::engine_options(config));
+        let options = WebOptions {
+            listen: web.listen,
+            token_file: web.token_file.clone(),
+            targets: parts::target_hints(config, &addresses),
+        };
+        opened.web = Some(Web::bind(options, Arc::new(engine)).await.map_err(|error| Failure::usage(reasons(&error)))?);
+    }
+    Ok(opened)
+}
+
+/// Nanoseconds since 1970, UTC.
+fn now() -> i64 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// One service, and how it ended.
+type Service = (&'static str, Result<(), String>);
+
+impl Opened {
+    /// Runs until a signal, or until a service ends by itself: then the others are stopped, and that is the failure.
+    async fn run(self, phase: &AtomicU8) -> Result<(), Failure> {
+        let stop = [CancellationToken::new(), CancellationToken::new(), CancellationToken::new()];
+        let [stop_proxy, stop_recorder, stop_web] = stop.clone();
+        let mut running: [JoinSet<Service>; 3] = Default::default();
+        if let Some(proxy) = self.proxy {
+            let stop = stop_proxy.clone();
+            running[0].spawn(async move { ("proxy", proxy.serve(stop).await.map_err(|error| reasons(&error))) });
+        }
+        if let Some(recorder) = self.recorder {
+            let stop = stop_recorder.clone();
+            running[1].spawn(async move { ("recorder", recorder.run(stop).await.map_err(|error| reasons(&error))) });
+        }
+        if let Some(web) = self.web {
+            let stop = stop_web.clone();
+            running[2].spawn(async move { ("web", web.serve(stop).await.map_err(|error| reasons(&error))) });
+        }
+        let [proxy, recorder, web] = &mut running;
+        let mut failures: Vec<String> = Vec::new();
+        tokio::select! {
+            signal = asked_to_stop() => tracing::info!(signal = signal?, "stopping"),
+            Some(ended) = proxy.join_next() => failures.push(early(ended)),
+            Some(ended) = recorder.join_next() => failures.push(early(ended)),
+            Some(ended) = web.join_next() => failures.push(early(ended)),
+        }
+        phase.store(STOPPING, Ordering::SeqCst);
+        tokio::select! {
+            // Asked twice: whoever asks has no patience left. What is in the log is there.
+            signal = asked_to_stop() => {
+                tracing::warn!(signal = signal?, "stopping at once");
+                return Err(Failure::finding("stopped before everything had ended; what was taken over is in the event log"));
+            }
+            () = async {
+                stop_proxy.cancel();
+                drain(proxy, &mut failures).await;
+                if let Some(shipper) = self.shipper {
+                    shipper.stop(SHIPPING_PATIENCE).await;
+                }
+                stop_recorder.cancel();
+                drain(recorder, &mut failures).await;
+                stop_web.cancel();
+                drain(web, &mut failures).await;
+            } => {}
+        }
+        match failures.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::finding(first)),
+        }
+    }
+}
+
+fn early(ended: Result<Service, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok((service, Ok(()))) => format!("the {service} ended by itself"),
+        Ok((service, Err(reason))) => format!("the {service} failed: {reason}"),
+        Err(_) => "a service ended by an internal error, which is logged above".to_owned(),
+    }
+}
+
+async fn drain(services: &mut JoinSet<Service>, failures: &mut Vec<String>) {
+    while let Some(ended) = services.join_next().await {
+        if !matches!(ended, Ok((_, Ok(())))) {
+            failures.push(early(ended));
+        }
+    }
+}
+
+async fn asked_to_stop() -> Result<&'static str, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
