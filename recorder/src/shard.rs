@@ -157,7 +157,7 @@ impl ShardTask {
             Ok(bounds) => bounds,
             Err(error) => return Ok(Err(error.into())),
         };
-        metrics::lag(self.shard, bounds.end.0.saturating_sub(progress.position.0));
+        metrics::lag(self.shard, 0);
         if bounds.end < progress.position {
             return Ok(Err(self.rewound(bounds.end, progress).into()));
         }
@@ -220,6 +220,9 @@ impl ShardTask {
         progress.bytes = 0;
         progress.waiting = None;
         self.trim(progress).await;
+        if let Ok(bounds) = self.log.bounds(self.shard).await {
+            metrics::lag(self.shard, bounds.end.0.saturating_sub(progress.position.0));
+        }
         Ok(())
     }
 
