@@ -63,16 +63,16 @@ fn run(at: u64, first_seq: u64, frames: &[(Direction, Vec<u8>)]) -> Event {
 fn block(session: Uuid, target: &str, events: Vec<Event>) -> Block {
     let payload = Payload { events }.encode_to_vec();
     Block {
-        session_id: session.as_bytes().to_vec().into(),
+        session_id: session.as_bytes().to_vec(),
         target: target.to_owned(),
         first_seq: 1,
         last_seq: 0,
         first_event: 1,
         last_event: 0,
-        chain_head: Vec::new().into(),
+        chain_head: Vec::new(),
         compression: Compression::None as i32,
         payload_length: payload.len() as u64,
-        payload: payload.into(),
+        payload,
     }
 }
 
