@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hansard_event_log::{EventLog, LocalLogReader, Position};
+use hansard_event_log::{Error, EventLog, LocalLogReader, Position};
 use hansard_schemas::events::Message;
 
 use crate::blocks::{Session, events, read_all};
@@ -103,4 +103,39 @@ async fn a_reader_in_another_process_never_sees_half_a_block() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(events(&blocks).len(), 1, "and without a hole");
+}
+
+/// `mount -t tmpfs -o size=2m tmpfs DIR` makes such a file system.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "fills the file system that HANSARD_TEST_SMALL_FOLDER lies in, of some megabytes"]
+async fn a_full_file_system_is_said_and_service_resumes() {
+    let small = std::env::var_os("HANSARD_TEST_SMALL_FOLDER").expect("HANSARD_TEST_SMALL_FOLDER is not set");
+    let folder = tempfile::tempdir_in(small).unwrap();
+    let ballast = folder.path().join("ballast");
+    let path = folder.path().join("log");
+    let mut session = Session::new(0, SHARDS);
+    let mut written = Vec::new();
+    for (bytes, reserve) in [(100, 512 << 10), (3000, 256 << 10), (30_000, 128 << 10)] {
+        std::fs::write(&ballast, vec![1; reserve]).unwrap();
+        let log = local(&path, PLENTY);
+        let refused = loop {
+            let block = session.block(1, bytes);
+            match log.append_now(0, &block.encode_to_vec()) {
+                Ok(_) => written.push(block),
+                Err(error) => break (block, error),
+            }
+            assert!(written.len() < 100_000, "the file system is not small");
+        };
+        assert!(matches!(refused.1, Error::Full(_)), "{}", refused.1);
+        let outside = LocalLogReader::open(&path).unwrap();
+        assert_eq!(events(&read_all(&outside, 0, Position::START, 100_000).await.0), events(&written));
+        // Still full, and nothing is damaged by that.
+        assert!(matches!(log.append_now(0, &refused.0.encode_to_vec()), Err(Error::Full(_))));
+        std::fs::remove_file(&ballast).unwrap();
+        log.append_now(0, &refused.0.encode_to_vec()).unwrap();
+        written.push(refused.0);
+        assert_eq!(events(&read_all(&*log, 0, Position::START, 100_000).await.0), events(&written));
+        drop(log);
+        assert_eq!(events(&read_all(&outside, 0, Position::START, 100_000).await.0), events(&written));
+    }
 }
