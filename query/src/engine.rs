@@ -28,6 +28,7 @@ use hansard_event_log::EventLog;
 use hansard_lake::Lake;
 use hansard_schemas::lake::Table;
 
+use crate::hot::HotEnd;
 use crate::table::{LakeTable, STORE};
 use crate::view::View;
 use crate::{Answer, Error, functions, guard, pruning, view};
@@ -82,6 +83,7 @@ pub struct Engine {
 struct Inner {
     lake: Arc<Lake>,
     log: Option<Arc<dyn EventLog>>,
+    hot: HotEnd,
     options: EngineOptions,
     runtime: RuntimeEnv,
     base: SessionState,
@@ -131,7 +133,7 @@ impl Engine {
             .enable_all()
             .build()
             .expect("the system has threads left for the query engine");
-        let inner = Inner { lake, log, options, runtime, base };
+        let inner = Inner { lake, log, hot: HotEnd::default(), options, runtime, base };
         Engine { inner: Arc::new(inner), threads: Some(threads) }
     }
 
@@ -269,7 +271,8 @@ impl Inner {
             plan = plan.with_param_values(ParamValues::from(values.to_vec()))?;
         }
         let plan = state.optimize(&plan)?;
-        view.take(&*self.lake.catalog, self.log.as_deref(), &pruning::scans(&plan), self.options.hot_limit_bytes)
+        let limit = self.options.hot_limit_bytes;
+        view.take(&*self.lake.catalog, self.log.as_deref(), &self.hot, &pruning::scans(&plan), limit)
             .await
             .map_err(external)?;
         let physical = state.query_planner().create_physical_plan(&plan, &state).await?;

@@ -34,11 +34,9 @@ pub enum Error {
     },
     /// More lies in the event log, not yet in the lake, than a question may read.
     #[error(
-        "the event log holds {found} MiB that are not in the lake yet, more than the {limit} MiB that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
+        "the event log holds more than {limit} MiB that are not in the lake yet, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
     )]
     HotTail {
-        /// MiB, at least.
-        found: u64,
         /// MiB.
         limit: u64,
     },

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -139,6 +140,11 @@ impl LakeTable {
     }
 }
 
+/// A batch in pieces of at most `rows` rows; none for an empty one.
+fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> + '_ {
+    (0..batch.num_rows()).step_by(rows).map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
+}
+
 /// Statistics of two files taken together.
 fn add(a: &Statistics, b: &Statistics) -> Statistics {
     let column = |(a, b): (&ColumnStatistics, &ColumnStatistics)| ColumnStatistics {
@@ -182,13 +188,9 @@ impl TableProvider for LakeTable {
         if !part.files.is_empty() {
             inputs.push(self.files(&part.files, state.config().target_partitions(), projection, filters, limit)?);
         }
-        if part.hot.num_rows() > 0 {
-            let rows = batch_rows(self.table);
-            let slices = (0..part.hot.num_rows())
-                .step_by(rows)
-                .map(|start| part.hot.slice(start, rows.min(part.hot.num_rows() - start)))
-                .collect();
-            inputs.push(MemorySourceConfig::try_new_exec(&[slices], self.schema(), projection.cloned())?);
+        let hot: Vec<RecordBatch> = part.hot.iter().flat_map(|batch| slices(batch, batch_rows(self.table))).collect();
+        if !hot.is_empty() {
+            inputs.push(MemorySourceConfig::try_new_exec(&[hot], self.schema(), projection.cloned())?);
         }
         match inputs.len() {
             0 => {

@@ -12,7 +12,8 @@ use hansard_event_log::EventLog;
 use hansard_lake::catalog::{Catalog, FileEntry, FileFilter};
 use hansard_schemas::lake::Table;
 
-use crate::{Error, hot};
+use crate::Error;
+use crate::hot::HotEnd;
 
 /// How often a view is tried while commits or trims come in between.
 pub(crate) const ATTEMPTS: u32 = 5;
@@ -21,7 +22,7 @@ pub(crate) const ATTEMPTS: u32 = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) files: Vec<FileEntry>,
-    pub(crate) hot: RecordBatch,
+    pub(crate) hot: Vec<RecordBatch>,
 }
 
 /// A view, empty until the plan is known.
@@ -41,6 +42,7 @@ impl View {
         &self,
         catalog: &dyn Catalog,
         log: Option<&dyn EventLog>,
+        hot: &HotEnd,
         scans: &[FileFilter],
         hot_limit: u64,
     ) -> Result<(), Error> {
@@ -48,7 +50,7 @@ impl View {
             return Ok(());
         }
         for attempt in 0..ATTEMPTS {
-            match once(catalog, log, scans, hot_limit).await {
+            match once(catalog, log, hot, scans, hot_limit).await {
                 Ok(Some(parts)) => {
                     // A view is taken once; a second value could only come from a second call.
                     let _ = self.parts.set(parts);
@@ -69,6 +71,7 @@ impl View {
 async fn once(
     catalog: &dyn Catalog,
     log: Option<&dyn EventLog>,
+    hot: &HotEnd,
     scans: &[FileFilter],
     hot_limit: u64,
 ) -> Result<Option<HashMap<Table, Part>>, Error> {
@@ -89,9 +92,9 @@ async fn once(
         }
     }
     let moment = moment.unwrap_or_default();
-    let mut hot = hot::read(log, &moment, scans, hot_limit).await?;
+    let mut hot = hot.read(log, &moment, scans, hot_limit).await?;
     let part = |(table, files): (Table, Vec<FileEntry>)| {
-        let hot = hot.remove(&table).unwrap_or_else(|| RecordBatch::new_empty(table.schema()));
+        let hot = hot.remove(&table).unwrap_or_default();
         (table, Part { files, hot })
     };
     Ok(Some(files.into_iter().map(part).collect()))

@@ -25,7 +25,7 @@ pub(crate) fn at(clock: &str) -> i64 {
 pub(crate) struct House {
     pub(crate) log: Arc<LocalLog>,
     pub(crate) lake: Arc<Lake>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -44,7 +44,7 @@ impl House {
             catalog: format!("sqlite:{}", folder.path().join("catalog.db").display()),
         })
         .unwrap();
-        House { log, lake: Arc::new(lake), _folder: folder }
+        House { log, lake: Arc::new(lake), folder }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -54,6 +54,11 @@ impl House {
     pub(crate) fn engine_with(&self, options: EngineOptions) -> Engine {
         let log: Arc<dyn EventLog> = self.log.clone();
         Engine::new(Arc::clone(&self.lake), Some(log), options)
+    }
+
+    /// Takes a file of the lake away behind everybody's back.
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.folder.path().join("lake").join(path)).unwrap();
     }
 
     /// Does what a recorder does with all that the log holds now.

@@ -68,3 +68,35 @@ async fn a_log_longer_than_a_query_reads_is_an_error_that_names_the_way_out() {
     // What needs no table needs no log.
     assert_eq!(engine.sql("SELECT 1").await.unwrap().rows(), 1);
 }
+
+#[tokio::test]
+async fn what_was_kept_of_the_log_counts_too() {
+    let house = House::new();
+    let engine = house.engine_with(EngineOptions { hot_limit_bytes: 1024 * 1024, ..options() });
+    let mut session = Session::open(&house, 1, "loader", "03:00:00").await;
+    let sql = format!("SELECT '{}'", "x".repeat(400 * 1024));
+    for _ in 0..2 {
+        session.query("03:00:01", &sql, &[], "SELECT 1").await;
+        engine.sql("SELECT count(*) FROM sessions").await.unwrap();
+    }
+    session.query("03:00:01", &sql, &[], "SELECT 1").await;
+    for _ in 0..2 {
+        let error = engine.sql("SELECT count(*) FROM sessions").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    }
+    // A flush brings it back.
+    house.flush().await;
+    engine.sql("SELECT count(*) FROM sessions").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_said_and_not_skipped() {
+    let house = House::new();
+    bulk::fill(&house, 1, 10).await;
+    let files = house.lake.catalog.snapshot(&Default::default()).await.unwrap().files;
+    for file in files {
+        house.remove(&file.path);
+    }
+    let error = house.engine().sql("SELECT job FROM statements").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
