@@ -2,6 +2,8 @@
 //!
 //! Each test process starts one throw-away cluster with `initdb` when it first needs it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cluster;
 mod house;
 mod raw;

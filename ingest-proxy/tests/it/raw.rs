@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 /// A connection and what has come over it.
 pub(crate) struct Raw {
     pub(crate) stream: TcpStream,
-    inbox: Vec<u8>,
+    /// What has come and has not been asked for.
+    pub(crate) inbox: Vec<u8>,
 }
 
 /// A frame's tag and body.

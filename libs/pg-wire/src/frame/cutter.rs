@@ -101,16 +101,11 @@ impl Cutter {
     }
 
     /// All that has come, of a frame that will not be completed: the stream has ended.
-    pub fn cut_off(&self, bytes: &[u8]) -> Cut {
-        match (self.inside, bytes.first()) {
-            (_, None) => Cut::Wait,
-            (Some(Inside { tag, .. }), _) => {
-                Cut::Part { len: bytes.len(), tag, part: Part::Middle, secret: tag == self.secret_tag }
-            }
-            (None, Some(&tag)) => {
-                Cut::Part { len: bytes.len(), tag, part: Part::First, secret: tag == self.secret_tag }
-            }
-        }
+    pub fn cut_off(&mut self, bytes: &[u8]) -> Cut {
+        let Some(&first) = bytes.first() else { return Cut::Wait };
+        let (tag, part) = self.inside.map_or((first, Part::First), |inside| (inside.tag, Part::Middle));
+        self.inside = Some(Inside { tag, remaining: usize::MAX });
+        Cut::Part { len: bytes.len(), tag, part, secret: tag == self.secret_tag }
     }
 
     fn alone(&mut self, tag: u8, length: usize, available: usize) -> Cut {

@@ -221,3 +221,13 @@ fn startup_packets_are_read() {
     assert_eq!(parse(cancel), Ok(Some((Packet::CancelRequest { process_id: 9, secret_key: b"abcd" }, 16))));
     assert_eq!(parse(b"\0\0\0\x0c\x04\xd2\x16\x2e\0\0\0\x09"), Err(StartupError::Length(12)));
 }
+
+#[test]
+fn a_stream_that_ends_within_a_frame_is_not_at_a_boundary() {
+    let mut cutter = Cutter::new(Direction::Backend, 64);
+    assert_eq!(cutter.cut(b"T\0\0"), Ok(Cut::Wait));
+    assert!(cutter.at_boundary());
+    assert_eq!(cutter.cut_off(b"T\0\0"), Cut::Part { len: 3, tag: b'T', part: Part::First, secret: false });
+    assert!(!cutter.at_boundary());
+    assert_eq!(cutter.cut_off(b""), Cut::Wait);
+}
