@@ -72,7 +72,7 @@ impl Durable {
 
     /// Makes a staged file appear at `path` (of [`crate::layout`]), replacing what an earlier try left there.
     pub fn publish(&self, staged: Staged, path: &str) -> Result<(), Error> {
-        let target = self.root.join(path);
+        let target = self.locate(path);
         let failed = |source| Error::file(&target, "written", source);
         staged.file.sync_all().map_err(failed)?;
         let folder = target.parent().unwrap_or(&self.root);
@@ -81,15 +81,20 @@ impl Durable {
         sync_folder(folder).map_err(failed)
     }
 
+    /// Where a path of the lake is in the file system.
+    pub fn locate(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
     /// Opens a file of the lake for reading.
     pub fn read(&self, path: &str) -> Result<File, Error> {
-        let target = self.root.join(path);
+        let target = self.locate(path);
         File::open(&target).map_err(|source| Error::file(target, "read", source))
     }
 
     /// Deletes a file of the lake; one that is gone already is no error.
     pub fn delete(&self, path: &str) -> Result<(), Error> {
-        let target = self.root.join(path);
+        let target = self.locate(path);
         match fs::remove_file(&target) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::file(target, "deleted", source)),
             _ => Ok(()),
@@ -125,6 +130,15 @@ impl Durable {
                 tracing::warn!(path = %entry.path().display(), %error, "leftover file could not be deleted");
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Staged {
+    /// A staged file on a disk that is full.
+    pub(crate) fn on_a_full_disk() -> Staged {
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        Staged { path: std::env::temp_dir().join(Uuid::now_v7().to_string()), file }
     }
 }
 

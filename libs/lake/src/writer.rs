@@ -12,6 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::TimestampNanosecondType;
 use arrow::record_batch::RecordBatch;
+use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
@@ -76,6 +77,7 @@ fn by_window(table: Table, batch: &RecordBatch) -> Result<Vec<(Window, RecordBat
 pub struct FileWriter {
     durable: Arc<Durable>,
     parquet: ArrowWriter<Hashed>,
+    refused: Refused,
     window: Window,
     path: String,
     level: u8,
@@ -91,12 +93,23 @@ impl FileWriter {
     pub fn create(lake: &Lake, window: Window, id: Uuid, level: u8) -> Result<FileWriter, Error> {
         let durable = Arc::clone(lake.durable()?);
         let path = layout::path(&window, id, level);
-        let target = Hashed { staged: durable.stage()?, hash: Sha256::new(), bytes: 0 };
+        Self::with(durable.stage()?, durable, window, path, level)
+    }
+
+    fn with(
+        staged: Staged,
+        durable: Arc<Durable>,
+        window: Window,
+        path: String,
+        level: u8,
+    ) -> Result<FileWriter, Error> {
+        let refused = Refused::default();
+        let target = Hashed { staged, hash: Sha256::new(), bytes: 0, refused: Arc::clone(&refused) };
         let properties = properties::of(window.table, level);
         let parquet = ArrowWriter::try_new(target, window.table.schema(), Some(properties))
-            .map_err(|error| parquet_error(&path, error))?;
+            .map_err(|error| failure(&refused, &durable, &path, &error))?;
         let (sessions, relations) = (BTreeSet::new(), HashMap::new());
-        Ok(FileWriter { durable, parquet, window, path, level, rows: 0, span: None, sessions, relations })
+        Ok(FileWriter { durable, parquet, refused, window, path, level, rows: 0, span: None, sessions, relations })
     }
 
     /// Adds rows that follow those before in the table's order.
@@ -104,7 +117,9 @@ impl FileWriter {
         let mut start = 0;
         while start < batch.num_rows() {
             let length = SLICE.min(batch.num_rows() - start);
-            self.parquet.write(&batch.slice(start, length)).map_err(|error| parquet_error(&self.path, error))?;
+            self.parquet
+                .write(&batch.slice(start, length))
+                .map_err(|error| failure(&self.refused, &self.durable, &self.path, &error))?;
             start += length;
         }
         self.rows += batch.num_rows() as u64;
@@ -114,7 +129,7 @@ impl FileWriter {
     /// Makes the file durable under its path. It is no part of the lake until the catalog says so.
     pub fn finish(self) -> Result<FileEntry, Error> {
         let path = self.path;
-        let target = self.parquet.into_inner().map_err(|error| parquet_error(&path, error))?;
+        let target = self.parquet.into_inner().map_err(|error| failure(&self.refused, &self.durable, &path, &error))?;
         let (sha256, bytes) = (hex::encode(target.hash.finalize()), target.bytes);
         self.durable.publish(target.staged, &path)?;
         let (min_at, max_at) = self.span.unwrap_or((self.window.hour, self.window.hour));
@@ -210,14 +225,14 @@ fn times<'a>(
         })
 }
 
-/// Parquet wraps what the file system said: a full disk must stay recognisable.
-pub(crate) fn parquet_error(path: &str, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(source) => Error::file(path, "written", *source),
-            Err(source) => Error::Format { path: path.to_owned(), reason: source.to_string() },
-        },
-        other => Error::Format { path: path.to_owned(), reason: other.to_string() },
+/// What the file system said when it last refused to write: the Parquet writer passes on its words at best, and a full
+/// disk must stay recognisable.
+type Refused = Arc<Mutex<Option<io::Error>>>;
+
+fn failure(refused: &Refused, durable: &Durable, path: &str, error: &ParquetError) -> Error {
+    match refused.lock().take() {
+        Some(source) => Error::file(durable.locate(path), "written", source),
+        None => Error::Format { path: path.to_owned(), reason: error.to_string() },
     }
 }
 
@@ -226,11 +241,15 @@ struct Hashed {
     staged: Staged,
     hash: Sha256,
     bytes: u64,
+    refused: Refused,
 }
 
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.staged.write(bytes)?;
+        let written = self.staged.write(bytes).inspect_err(|error| {
+            let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            *self.refused.lock() = Some(copy);
+        })?;
         self.hash.update(&bytes[..written]);
         self.bytes += written as u64;
         Ok(written)

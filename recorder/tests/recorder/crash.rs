@@ -101,3 +101,33 @@ async fn killed_between_any_two_steps() {
     let statements = rows(folder.path(), &lake, hansard_schemas::lake::Table::Statements).await;
     assert_eq!(texts(&statements, "sql").len(), number, "each statement once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, lake) = (log(folder.path(), 1), lake(folder.path()));
+    let mut session = session(0, 1);
+    log.append_now(0, &session.open()).unwrap();
+    for round in 0..6u64 {
+        let path = folder.path().to_owned();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::child", "--exact", "--ignored"])
+            .env(FOLDER, path)
+            .env(PLACE, "Never 1")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        for number in 0..25 {
+            log.append_now(0, &session.query(&format!("update public.rankings set score = {number}"))).unwrap();
+            // Some rounds end while the child still starts, some far into its work.
+            tokio::time::sleep(Duration::from_micros(round * 900)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    log.append_now(0, &session.close()).unwrap();
+    let running = start(Recorder::new(every_block(), log.clone(), lake.clone()));
+    drained(&*log, &lake).await;
+    running.stop().await.unwrap();
+    holds(folder.path(), &lake, &[session]).await;
+}

@@ -193,10 +193,20 @@ fn a_lake_that_cannot_be_written_leaves_nothing_half_done() {
 }
 
 #[test]
-fn a_full_disk_is_recognised_through_parquet() {
-    let full = io::Error::from(io::ErrorKind::StorageFull);
-    let error = parquet_error("x", ParquetError::External(Box::new(full)));
-    assert!(matches!(error, Error::Full { .. }) && error.is_transient());
+fn a_full_disk_is_recognised_whenever_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path());
+    // A few bytes reach the disk with the end of the file, many before.
+    for frames in [1, 40_000] {
+        let window = Window { table: Table::Frames, target: "ranking".to_owned(), hour: 0 };
+        let durable = Arc::clone(lake.durable().unwrap());
+        let mut writer = FileWriter::with(Staged::on_a_full_disk(), durable, window, "frames/x".to_owned(), 0).unwrap();
+        let frames = (1..=frames).map(|seq| frame(Uuid::now_v7(), seq, 1, 500)).collect();
+        let batch = Rows { frames, ..Rows::default() }.batch(Table::Frames);
+        let error = writer.write(&batch).and_then(|()| writer.finish()).unwrap_err();
+        assert!(matches!(&error, Error::Full { .. }) && error.is_transient(), "{error:?}");
+        assert!(error.to_string().contains("no space is left"), "{error}");
+    }
 }
 
 #[test]
