@@ -1,3 +1,5 @@
+//! The embedded log against torn tails, flipped bits, missing files and other folders.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The writer of a shard when the device refuses, in ways that only its inside can bring about.
+
 use super::*;
 
 fn open(dir: &std::path::Path) -> ShardLog {

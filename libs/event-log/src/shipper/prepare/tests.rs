@@ -1,3 +1,5 @@
+//! However the spool was cut into blocks, the messages hold the same events with the same chain.
+
 use std::collections::BTreeMap;
 
 use hansard_schemas::events::{
