@@ -17,8 +17,8 @@ use crate::Error;
 pub const MAX_SQL: usize = 1024 * 1024;
 
 /// Most tokens of a question that can nest what stands beside them: operators, keywords, brackets. Expressions are trees,
-/// and a chain of ten thousand `OR`s is one that many levels deep.
-pub(crate) const MAX_NESTING: usize = 1_000;
+/// and a chain of ten thousand `OR`s is that many levels deep, and planning takes time by its square.
+pub(crate) const MAX_NESTING: usize = 600;
 
 /// Reads one statement that only reads.
 pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {

@@ -227,14 +227,14 @@ impl Session {
     async fn append(&mut self, first_seq: u64, first_event: u64, events: Vec<Event>) {
         let payload = Payload { events }.encode_to_vec();
         let block = Block {
-            session_id: self.id.as_bytes().to_vec().into(),
+            session_id: self.id.as_bytes().to_vec(),
             target: "ranking".to_owned(),
             first_seq,
             last_seq: self.seq,
             first_event,
             last_event: self.event_no,
             payload_length: payload.len() as u64,
-            payload: payload.into(),
+            payload,
             ..Block::default()
         };
         self.log.append(self.shard, block).await.unwrap();

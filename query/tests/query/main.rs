@@ -1,5 +1,7 @@
 //! The query engine over a real lake and a real log.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should end there")]
+
 mod bulk;
 mod consistency;
 mod fixture;

@@ -83,7 +83,7 @@ async fn mistakes_are_named() {
     let error = engine.sql(&chain(5_000)).await.unwrap_err();
     assert!(error.to_string().contains("too complex"), "{error}");
     // As deep as allowed must not exhaust a stack.
-    let deepest = engine.sql(&chain(980)).await.unwrap();
+    let deepest = engine.sql(&chain(590)).await.unwrap();
     assert_eq!(deepest.rows(), 0);
     let long = format!("SELECT '{}'", "x".repeat(2 * 1024 * 1024));
     assert_eq!(engine.sql(&long).await.unwrap_err().kind(), ErrorKind::Invalid);
