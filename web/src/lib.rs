@@ -129,7 +129,8 @@ impl Web {
         self.address
     }
 
-    /// A new link that logs one browser in, once, within the hour.
+    /// A new link that logs one browser in, once, within the hour. `&next=/sessions/ID?step=N` appended (and encoded)
+    /// leads to that page.
     pub fn login_link(&self) -> String {
         self.shared.login_link()
     }
@@ -175,6 +176,19 @@ fn router(shared: Arc<Shared>) -> Router {
 struct LoginQuery {
     #[serde(default)]
     token: String,
+    /// The page to open then.
+    next: Option<String>,
+}
+
+impl LoginQuery {
+    /// One of our own pages, whatever was asked for.
+    fn page(&self) -> &str {
+        let plain = |path: &str| {
+            (path == "/sessions" || path.starts_with("/sessions/") || path.starts_with("/sessions?"))
+                && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        };
+        self.next.as_deref().filter(|path| plain(path)).unwrap_or("/sessions")
+    }
 }
 
 /// Exchanges the link for a session cookie, and takes the secret out of the address bar.
@@ -183,7 +197,7 @@ async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(que
     let Some(session) = shared.access.exchange(&query.token, now) else {
         let known = guard::cookie(&headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
         if known {
-            return Redirect::to("/sessions").into_response();
+            return Redirect::to(query.page()).into_response();
         }
         return assets::page(StatusCode::FORBIDDEN, "This login link does not work any more", LINK_USED);
     };
@@ -192,7 +206,7 @@ async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(que
         shared.cookie,
         access::SESSION_VALID.as_secs()
     );
-    let mut response = Redirect::to("/sessions").into_response();
+    let mut response = Redirect::to(query.page()).into_response();
     match HeaderValue::from_str(&cookie) {
         Ok(value) => {
             response.headers_mut().insert(header::SET_COOKIE, value);

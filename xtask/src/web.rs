@@ -14,6 +14,10 @@ use crate::shell::{Shell, answers};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// Leptos' views without their types, which would all be compiled apart; no JavaScript values in wasm tables, since
+/// wasm-opt 108, as Debian has it, breaks those (the bundler does its part).
+const FLAGS: &str = "--cfg erase_components -Ctarget-feature=-reference-types";
+
 /// Everything that ends up in the replay, or decides how.
 const INPUTS: [&str; 7] = [
     "Cargo.toml",
@@ -64,8 +68,8 @@ fn build(shell: &Shell, folder: &Path) -> Result<PathBuf> {
     // The server's features must not reach the replay's crates.
     cargo
         .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", FLAGS);
     cargo.args([
         "build",
         "--quiet",

@@ -50,7 +50,7 @@ fn bundle(wasm: &Path, pages: &Path, dist: &Path) -> Result<()> {
     let work = wasm.with_extension("bindgen");
     remove(&work)?;
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(wasm).out_name("hansard").typescript(false);
+    bindgen.input_bytes("hansard", without_reference_types(read(wasm)?)).out_name("hansard").typescript(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.web(true)?.generate(&work).context("wasm-bindgen cannot read the replay")?;
     shrink(&work.join("hansard_bg.wasm"))?;
@@ -81,6 +81,16 @@ fn bundle(wasm: &Path, pages: &Path, dist: &Path) -> Result<()> {
     }
     remove(dist)?;
     fs::rename(&beside, dist).with_context(|| format!("cannot put the replay into {}", dist.display()))
+}
+
+/// The replay is compiled without reference types, but the standard library was not, so the section of target features
+/// names them: takes that back, or wasm-bindgen would expect what is not there.
+fn without_reference_types(mut wasm: Vec<u8>) -> Vec<u8> {
+    const USED: &[u8] = b"+\x0freference-types";
+    if let Some(place) = wasm.windows(USED.len()).rposition(|bytes| bytes == USED) {
+        wasm[place] = b'-';
+    }
+    wasm
 }
 
 struct Assets {

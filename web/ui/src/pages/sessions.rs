@@ -106,11 +106,11 @@ fn Filters() -> impl IntoView {
                     <input type="text" name="relation" autocomplete="off" spellcheck="false" placeholder="public.rankings" prop:value=value("relation")/>
                 </label>
                 <label>
-                    <span>"From (UTC)"</span>
+                    <span>"Opened from (UTC)"</span>
                     <input type="datetime-local" name="from" step="1" prop:value=value("from")/>
                 </label>
                 <label>
-                    <span>"To (UTC)"</span>
+                    <span>"Opened to (UTC)"</span>
                     <input type="datetime-local" name="to" step="1" prop:value=value("to")/>
                 </label>
                 <label>
@@ -194,7 +194,7 @@ fn NothingFound() -> impl IntoView {
     view! {
         <section class="empty">
             <h2>"No session matches"</h2>
-            <p>"Filters add up. A relation is written with its schema, like "<code>"public.rankings"</code>"; a time finds sessions that were open then."</p>
+            <p>"Filters add up. A job is named in full; a relation without a schema is in "<code>"public"</code>"; text is looked for in every statement."</p>
             <p><A href="/sessions" attr:class="button">"Clear the filters"</A></p>
         </section>
     }

@@ -28,8 +28,8 @@ fn Sets(grid: ResultGrid) -> impl IntoView {
     let none = grid.sets.is_empty() && grid.notices.is_empty();
     view! {
         {none.then(|| view! { <p class="quiet">"The statement returned no rows."</p> })}
-        {grid.notices.into_iter().map(|notice| view! { <p class="notice calm">{notice}</p> }).collect_view()}
         {grid.sets.into_iter().map(|set| view! { <Set set=set/> }).collect_view()}
+        {grid.notices.into_iter().map(|notice| view! { <p class="notice calm">{notice}</p> }).collect_view()}
     }
 }
 
@@ -71,11 +71,7 @@ fn Set(set: ResultSet) -> impl IntoView {
             </table>
         </div>
         <p class="quiet tabular">
-            {if more {
-                format!("{} of {} recorded rows.", text::count(i64::try_from(shown).unwrap_or(i64::MAX)), text::count(total))
-            } else {
-                text::counted(total, "row")
-            }}
+            {text::counted(total, "row")}" recorded."
             {(more && shown < MORE_ROWS).then(|| view! {
                 " "<button class="button small" type="button" on:click=move |_| state.rows.set(MORE_ROWS)>"Show more"</button>
             })}

@@ -54,12 +54,6 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
                 {step.duration_ns.map(|ns| format!(" · {}", text::duration(ns)))}
             </span>
         </header>
-        {rolled_back.then(|| view! {
-            <p class="notice odd">
-                <Icon kind=icon::Kind::RolledBack/>
-                <span>"Its transaction was rolled back: nothing of it stayed in the database."</span>
-            </p>
-        })}
         {step.error.clone().or_else(|| step.sqlstate.clone()).map(|error| view! {
             <div class="notice bad">
                 <Icon kind=kind/>
@@ -68,6 +62,12 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
                     {step.sqlstate.clone().map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
                 </div>
             </div>
+        })}
+        {rolled_back.then(|| view! {
+            <p class="notice odd">
+                <Icon kind=icon::Kind::RolledBack/>
+                <span>"Its transaction was rolled back: nothing of it stayed in the database."</span>
+            </p>
         })}
         <div class="tabs" role="tablist" aria-label="Statement or result">
             <TabButton tab=Tab::Statement label="Statement"/>
