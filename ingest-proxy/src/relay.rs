@@ -143,8 +143,8 @@ impl Relay {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let mut moved = false;
-            if let Poll::Ready(end) = self.poll_gate(cx, &mut moved) {
+            let (mut moved, mut resumed) = (false, false);
+            if let Poll::Ready(end) = self.poll_gate(cx, &mut resumed) {
                 return Poll::Ready(end);
             }
             if let Poll::Ready(end) = self.poll_frontend(cx, &mut moved) {
@@ -156,10 +156,13 @@ impl Relay {
             if self.capture.pending() > 0 && self.alarm_at.is_none() {
                 self.wake_at(Instant::now() + DUE_AFTER);
             }
-            if let Poll::Ready(end) = self.poll_clock(cx, &mut moved) {
+            if let Poll::Ready(end) = self.poll_clock(cx, moved, &mut resumed) {
                 return Poll::Ready(end);
             }
-            if !moved {
+            // Each direction has gone as far as it could: only the log can have changed what it may do.
+            let due = self.capture.pending() >= DUE && self.refused_since.is_none();
+            let unwatched = self.gate != Gate::Open && self.refused_since.is_none() && self.acknowledgement.is_none();
+            if !due && !resumed && !unwatched {
                 return Poll::Pending;
             }
         }
@@ -293,14 +296,14 @@ impl Relay {
     }
 
     /// Appends what is due for its size, and waits for an acknowledgement.
-    fn poll_gate(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> Poll<End> {
+    fn poll_gate(&mut self, cx: &mut Context<'_>, resumed: &mut bool) -> Poll<End> {
         if self.capture.pending() >= DUE && self.retry_at.is_none() {
             self.append();
         }
         let Gate::Acknowledgement(position) = self.gate else { return Poll::Pending };
         if self.worker.journal.is_acknowledged(position) {
             self.open_gate();
-            *moved = true;
+            *resumed = true;
             return Poll::Pending;
         }
         let journal = &self.worker.journal;
@@ -319,7 +322,7 @@ impl Relay {
             }
             Poll::Ready(Ok(())) => {
                 self.open_gate();
-                *moved = true;
+                *resumed = true;
                 Poll::Pending
             }
             Poll::Ready(Err(error)) => Poll::Ready(End::Refused(Refusal::unrecordable(&error))),
@@ -327,37 +330,54 @@ impl Relay {
     }
 
     /// Everything that depends on time, and the proxy's own end.
-    fn poll_clock(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> Poll<End> {
-        if self.stop_by.is_none() && self.stopping.as_mut().poll(cx).is_ready() {
+    fn poll_clock(&mut self, cx: &mut Context<'_>, moved: bool, resumed: &mut bool) -> Poll<End> {
+        let rang = match self.poll_alarm(cx) {
+            Ok(rang) => rang,
+            Err(end) => return Poll::Ready(end),
+        };
+        *resumed |= rang;
+        // A busy session looks after the stop when its alarm rings, an idle one when it is woken for nothing else.
+        if self.stop_by.is_none() && (rang || !moved) && self.stopping.as_mut().poll(cx).is_ready() {
             let by = Instant::now() + self.worker.house.options.shutdown_grace;
             self.stop_by = Some(by);
             self.wake_at(by);
+            *resumed = true;
         }
         if self.stop_by.is_some() && self.idle && !self.frontend.holds_bytes() && !self.backend.holds_bytes() {
             return Poll::Ready(End::Refused(Refusal::stopping()));
         }
+        Poll::Pending
+    }
+
+    /// Does what is due by the clock; true when something was.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut rang = false;
         while self.alarm_at.is_some() && self.alarm.as_mut().poll(cx).is_ready() {
             self.alarm_at = None;
-            *moved = true;
+            rang = true;
             let now = Instant::now();
             if self.stop_by.is_some_and(|by| now >= by) {
-                return Poll::Ready(End::Refused(Refusal::stopping()));
+                return Err(End::Refused(Refusal::stopping()));
             }
             let patience = self.worker.house.options.log_patience;
-            let give_up = self.refused_since.or(self.awaited_since).map(|since| since + patience);
-            if give_up.is_some_and(|at| now >= at) {
-                let reason = "no acknowledgement within the patience configured";
-                return Poll::Ready(End::Refused(Refusal::unrecordable(&reason)));
+            if self.give_up_at(patience).is_some_and(|at| now >= at) {
+                let reason = "the event log took nothing for as long as log_patience allows";
+                return Err(End::Refused(Refusal::unrecordable(&reason)));
             }
             if self.retry_at.is_none_or(|at| now >= at) && self.capture.pending() > 0 {
                 self.append();
             }
-            let give_up = self.refused_since.or(self.awaited_since).map(|since| since + patience);
-            if let Some(next) = [self.stop_by, self.retry_at, give_up].into_iter().flatten().min() {
+            let next = [self.stop_by, self.retry_at, self.give_up_at(patience)];
+            if let Some(next) = next.into_iter().flatten().min() {
                 self.wake_at(next);
             }
         }
-        Poll::Pending
+        Ok(rang)
+    }
+
+    /// When the log will have taken nothing for too long.
+    fn give_up_at(&self, patience: Duration) -> Option<Instant> {
+        self.refused_since.or(self.awaited_since).map(|since| since + patience)
     }
 
     /// Makes the alarm ring at `at` or before.

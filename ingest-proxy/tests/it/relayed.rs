@@ -1,7 +1,9 @@
 //! Ordinary clients, ordinary work: it arrives, and the record is what was on the wire.
 
 use std::process::Stdio;
+use std::time::Duration;
 
+use hansard_event_log::Fsync;
 use hansard_ingest_proxy::Durability;
 use hansard_schemas::events::{Direction, event::Kind};
 
@@ -61,13 +63,18 @@ async fn assert_verbatim(house: &House, tap: &Tap) -> record::Recorded {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_works_and_is_recorded_verbatim() {
-    for (durability, user) in [
-        (Durability::WriteAhead, "app_scram"),
-        (Durability::BeforeReply, "app_md5"),
-        (Durability::Async, "app_clear"),
-        (Durability::WriteAhead, "app_trust"),
+    let interval = Fsync::Interval(Duration::from_millis(50));
+    for (durability, user, fsync) in [
+        (Durability::WriteAhead, "app_scram", interval),
+        (Durability::BeforeReply, "app_md5", interval),
+        (Durability::Async, "app_clear", interval),
+        // Acknowledged later than written: both gates have to wait.
+        (Durability::WriteAhead, "app_trust", Fsync::Always),
+        (Durability::BeforeReply, "app_scram", Fsync::Always),
     ] {
-        let house = Plan::new().upstream_user(user).durability(durability).start().await;
+        let mut plan = Plan::new().upstream_user(user).durability(durability);
+        plan.fsync = fsync;
+        let house = plan.start().await;
         let tap = Tap::start(house.address).await;
         let out = psql(tap.address, "SELECT current_user; SELECT 1; SELECT 2\\; SELECT 3;\n\\conninfo\n").await;
         assert!(out.starts_with(&format!("{user}\n1\n2\n3\n")), "{out}");
