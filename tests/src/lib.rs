@@ -9,6 +9,7 @@ pub mod lake;
 pub mod nats;
 pub mod postgres;
 pub mod process;
+pub mod record;
 pub mod tap;
 
 pub use hansard::{Config, Hansard};

@@ -1,2 +1,171 @@
 //! Nothing lost: under load, Hansard, its event log and its recorder are killed at random moments, and afterwards the
 //! record holds every frame once and in order, and every row that the database has.
+//!
+//! `HANSARD_KILL_ROUNDS` says how often each is killed, `HANSARD_SEED` repeats a run's moments.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+#[path = "nothing_lost/load.rs"]
+mod load;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::ensure;
+use hansard_tests::hansard::{Hansard, Settings};
+use hansard_tests::record::PROXY_GONE;
+use hansard_tests::{Config, Nats, Postgres, eventually, lake};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use load::{CLIENTS, Load};
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text:?}")))
+}
+
+fn rounds() -> u64 {
+    variable("HANSARD_KILL_ROUNDS").unwrap_or(2)
+}
+
+/// Everything of a test but the processes of Hansard.
+struct Scene {
+    postgres: Postgres,
+    nats: Option<Nats>,
+    config: Config,
+    random: StdRng,
+}
+
+impl Scene {
+    async fn new(nats: Option<Nats>) -> Scene {
+        let seed = variable("HANSARD_SEED").unwrap_or_else(rand::random);
+        eprintln!("HANSARD_SEED={seed}");
+        let postgres = Postgres::start().await.unwrap();
+        load::table(&postgres).await.unwrap();
+        let servers = nats.as_ref().map(|nats| format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url()));
+        let settings = Settings {
+            event_log: servers.unwrap_or_default(),
+            more: "[query]\nrow_limit = 5000000".to_owned(),
+            ..Settings::default()
+        };
+        let config = Config::new(&postgres, &settings).unwrap();
+        Scene { postgres, nats, config, random: StdRng::seed_from_u64(seed) }
+    }
+
+    async fn load(&self, proxy: &Hansard, round: u64, seconds: u32) -> Load {
+        let mut load = Load::start(&self.config, &self.postgres, proxy.proxy().unwrap(), round, seconds).unwrap();
+        load.flows(&self.postgres).await.unwrap();
+        load
+    }
+
+    /// Lets a random while of the load go by.
+    async fn while_it_works(&mut self, at_most: u64) {
+        let pause = Duration::from_micros(self.random.random_range(0..at_most * 1000));
+        eprintln!("killing after {pause:?}");
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Once the recorder has come to the end, the files alone, read by a stranger, hold all frames without a hole.
+    fn reaches_the_files(&self) {
+        eventually("all frames are in files", Duration::from_secs(60), || {
+            let sessions = lake::frames(&self.config.data().join("lake"))?;
+            for (session, frames) in &sessions {
+                let last = i64::try_from(frames.len())?;
+                ensure!(frames.keys().copied().eq(1..=last), "session {session} has holes");
+            }
+            let sql = "SELECT count(*) AS n, count(DISTINCT session_id) AS sessions FROM frames";
+            let rows = self.config.sql(sql)?;
+            let found: usize = sessions.values().map(BTreeMap::len).sum();
+            ensure!(rows[0]["n"] == found && rows[0]["sessions"] == sessions.len(), "{found} frames, not {rows:?}");
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+async fn kill_all_of_hansard(nats: Option<Nats>) {
+    let mut scene = Scene::new(nats).await;
+    let mut hansard = scene.config.start("up").unwrap();
+    for round in 0..rounds() {
+        let load = scene.load(&hansard, round, 20).await;
+        scene.while_it_works(1500).await;
+        hansard.kill().unwrap();
+        assert!(!load.end().await.unwrap(), "pgbench notices");
+        hansard = scene.config.start("up").unwrap();
+        let sessions = load::check(&scene.config, &scene.postgres, round).await.unwrap();
+        let cut: Vec<_> = sessions.iter().filter(|session| !session.complete).collect();
+        assert_eq!(cut.len(), 2 * CLIENTS, "each client's session was cut: {sessions:#?}");
+        assert!(cut.iter().all(|session| session.close_reason.as_deref() == Some(PROXY_GONE)), "{cut:#?}");
+    }
+    scene.reaches_the_files();
+    assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
+}
+
+async fn kill_the_recorder(nats: Option<Nats>) {
+    let mut scene = Scene::new(nats).await;
+    let mut proxy = scene.config.start("proxy").unwrap();
+    let mut recorder = scene.config.start("record").unwrap();
+    for round in 0..rounds() {
+        let load = scene.load(&proxy, round, 2).await;
+        scene.while_it_works(1500).await;
+        recorder.kill().unwrap();
+        // Back at once, or away for longer than the load lasts.
+        let late: bool = scene.random.random();
+        if !late {
+            recorder = scene.config.start("record").unwrap();
+        }
+        assert!(load.end().await.unwrap(), "jobs do not notice");
+        if late {
+            recorder = scene.config.start("record").unwrap();
+        }
+        let sessions = load::check(&scene.config, &scene.postgres, round).await.unwrap();
+        assert!(sessions.iter().all(|session| session.complete), "{sessions:#?}");
+    }
+    scene.reaches_the_files();
+    assert!(proxy.stop().unwrap().success(), "{}", proxy.logged());
+    assert!(recorder.stop().unwrap().success(), "{}", recorder.logged());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_killing_hansard_loses_nothing_embedded() {
+    kill_all_of_hansard(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_killing_hansard_loses_nothing_with_nats() {
+    kill_all_of_hansard(Some(Nats::start().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_killing_the_recorder_loses_nothing_embedded() {
+    kill_the_recorder(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_killing_the_recorder_loses_nothing_with_nats() {
+    kill_the_recorder(Some(Nats::start().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_killing_nats_loses_nothing() {
+    let mut scene = Scene::new(Some(Nats::start().unwrap())).await;
+    let mut hansard = scene.config.start("up").unwrap();
+    for round in 0..rounds() {
+        let load = scene.load(&hansard, round, 3).await;
+        scene.while_it_works(1500).await;
+        scene.nats.as_mut().unwrap().kill().unwrap();
+        // Back at once, so that sessions go on; or away until they were all refused.
+        let back_at_once: bool = scene.random.random();
+        if back_at_once {
+            scene.nats.as_mut().unwrap().serve().unwrap();
+            load.end().await.unwrap();
+        } else {
+            assert!(!load.end().await.unwrap(), "jobs were refused");
+            scene.nats.as_mut().unwrap().serve().unwrap();
+        }
+        let sessions = load::check(&scene.config, &scene.postgres, round).await.unwrap();
+        assert!(sessions.iter().all(|session| session.close_reason.as_deref() != Some(PROXY_GONE)), "{sessions:#?}");
+    }
+    scene.reaches_the_files();
+    assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
+}
