@@ -4,6 +4,7 @@
 //! `HANSARD_KILL_ROUNDS` says how often each is killed, `HANSARD_SEED` repeats a run's moments.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+#![allow(clippy::print_stderr, reason = "whoever repeats a run needs its seed")]
 
 #[path = "nothing_lost/load.rs"]
 mod load;
