@@ -116,6 +116,8 @@ async fn steps_come_in_order_with_parameters_touches_and_outcomes() {
     let one: Step = server.get(&format!("{address}/3")).await.json();
     assert_eq!(&one, select);
 
+    let undone: Page<Step> = server.get(&format!("{SESSIONS}/{}/steps", server.night.contractor)).await.json();
+    assert!(undone.items.iter().all(|step| step.transaction_outcome == "rolled back" && step.committed_at.is_none()));
     let live: Page<Step> = server.get(&format!("{SESSIONS}/{}/steps", server.night.live)).await.json();
     assert_eq!(live.items[1].transaction_outcome, "open");
 }

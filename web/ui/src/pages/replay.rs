@@ -24,7 +24,7 @@ use crate::{
 mod facts;
 mod grid;
 mod help;
-mod keys;
+pub(super) mod keys;
 mod list;
 mod statement;
 mod timeline;

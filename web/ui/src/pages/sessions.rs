@@ -13,6 +13,7 @@ use wasm_bindgen::JsCast;
 use super::{
     api::{self, Failure, Load, encode},
     icon::{self, Badge, Icon},
+    replay::keys::listen_for_search,
     set_title,
 };
 use crate::text;
@@ -39,6 +40,7 @@ fn address(query: &ParamsMap) -> String {
 #[component]
 pub(super) fn Sessions() -> impl IntoView {
     set_title("Sessions");
+    listen_for_search();
     let query = use_query_map();
     let again = RwSignal::new(0_u32);
     let page = api::load::<Page<SessionSummary>>(move || {

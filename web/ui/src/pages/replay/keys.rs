@@ -150,8 +150,20 @@ fn focus(event: &KeyboardEvent) -> Option<Focus> {
     }
 }
 
+/// `/` on the list of sessions itself.
+pub(in crate::pages) fn listen_for_search() {
+    let handle = window_event_listener(keydown, move |event: KeyboardEvent| {
+        let plain = !(event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented());
+        if plain && event.key() == "/" && focus(&event).is_some() && !turned_off() {
+            event.prevent_default();
+            focus_search();
+        }
+    });
+    on_cleanup(move || handle.remove());
+}
+
 /// Puts the cursor into the session list's search field.
-pub(crate) fn focus_search() {
+fn focus_search() {
     let field = document().get_element_by_id("search").and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
     if let Some(field) = field {
         let _ = field.focus();

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::{State, Tab, grid};
 use crate::{
     pages::icon::{self, Badge, Icon},
-    player::Player,
+    player::{Class, Player, classify},
     sql, text,
 };
 
@@ -33,8 +33,11 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
     let kind = icon::Kind::of_step(&step);
     let transaction = step.transaction_outcome.clone();
     let rolled_back = transaction == "rolled back";
-    let result_label =
-        step.rows.map_or_else(|| "Result".to_owned(), |rows| format!("Result · {}", text::counted(rows, "row")));
+    let result_label = match step.rows {
+        None => "Result".to_owned(),
+        Some(rows) if classify(&step) == Class::Write => format!("Result · {} affected", text::counted(rows, "row")),
+        Some(rows) => format!("Result · {}", text::counted(rows, "row")),
+    };
     let body = {
         let step = step.clone();
         move || match state.tab.get() {
