@@ -125,9 +125,7 @@ impl Postgres {
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         command.current_dir(self.folder.path()).env_remove("PGDATA");
-        if let Some((user, group)) = self.owner {
-            command.uid(user).gid(group);
-        }
+        self.as_owner(&mut command);
         command
     }
 
@@ -138,6 +136,13 @@ impl Postgres {
             command.env_remove(variable);
         }
         command
+    }
+
+    /// Has a program run as the cluster's owner: not as root.
+    pub fn as_owner(&self, command: &mut Command) {
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
     }
 
     pub fn port(&self) -> u16 {
