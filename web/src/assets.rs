@@ -86,9 +86,7 @@ fn accepts_brotli(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|coding| {
-            matches!(coding.trim().split_once(';'), None if coding.trim() == "br") || is_weighted_brotli(coding)
-        })
+        .any(|coding| coding.trim() == "br" || is_weighted_brotli(coding))
 }
 
 /// `br;q=...` with anything but zero.
