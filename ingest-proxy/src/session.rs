@@ -290,8 +290,7 @@ impl Guest {
             Answer::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
             Answer::Http | Answer::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
         }
-        hang_up(self.arrival.stream, &bytes).await;
-        close(self.capture, Reason::of(refusal.kind)).await;
+        tokio::join!(hang_up(self.arrival.stream, &bytes), close(self.capture, Reason::of(refusal.kind)));
     }
 
     /// A CancelRequest: a record of its own, which names the session that is meant.
@@ -396,15 +395,13 @@ impl Admitted {
         metrics::refused(refusal.kind);
         let frame = refusal.frame();
         self.guest.capture.frames(Direction::Backend, clock::now(), &frame, 1);
-        hang_up(self.guest.arrival.stream, &frame).await;
-        close(self.guest.capture, Reason::of(refusal.kind)).await;
+        tokio::join!(hang_up(self.guest.arrival.stream, &frame), close(self.guest.capture, Reason::of(refusal.kind)));
     }
 
     /// The database's own refusal.
     async fn pass_on(mut self, frame: &[u8]) {
         self.guest.capture.frames(Direction::Backend, clock::now(), frame, 1);
-        hang_up(self.guest.arrival.stream, frame).await;
-        close(self.guest.capture, Reason::ClosedByDatabase).await;
+        tokio::join!(hang_up(self.guest.arrival.stream, frame), close(self.guest.capture, Reason::ClosedByDatabase));
     }
 }
 

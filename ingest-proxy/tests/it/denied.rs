@@ -31,7 +31,7 @@ async fn bad_tokens_are_refused_with_the_reason_and_recorded() {
     ];
     let count = cases.len();
     for (token, sqlstate, message) in cases {
-        let error = connect(&house.dsn(&token)).await.err().expect("refused");
+        let error = connect(&house.dsn(&token)).await.expect_err("refused");
         let (code, told, hint) = told(&error);
         assert_eq!(code, sqlstate);
         assert!(told.contains(message) && !hint.contains(&token), "{told}");
@@ -90,7 +90,7 @@ async fn a_database_that_is_down_or_refuses_is_told_apart() {
         let check = check_target(&plan.options.targets[0]).await;
         let house = plan.start().await;
         let dsn = house.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
-        let error = connect(&dsn).await.err().expect("refused");
+        let error = connect(&dsn).await.expect_err("refused");
         let (code, text, hint) = told(&error);
         assert_eq!((code.as_str(), text.as_str()), (sqlstate, message));
         assert!(!hint.contains("app_scram") && !text.contains("not-the-password"));
@@ -110,7 +110,7 @@ async fn a_database_that_is_down_or_refuses_is_told_apart() {
 async fn a_target_serves_its_own_database_only() {
     let house = House::start().await;
     let asked = |database: &str| house.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
-    let error = connect(&asked("postgres")).await.err().expect("refused");
+    let error = connect(&asked("postgres")).await.expect_err("refused");
     let (code, message, hint) = told(&error);
     assert_eq!(
         (code.as_str(), message.as_str()),
@@ -128,7 +128,7 @@ async fn sessions_are_limited() {
     plan.options.max_sessions = 2;
     let house = plan.start().await;
     let (first, _second) = (house.client().await, house.client().await);
-    let error = connect(&house.dsn(&token(&claims()))).await.err().expect("refused");
+    let error = connect(&house.dsn(&token(&claims()))).await.expect_err("refused");
     assert_eq!(told(&error).0, "53300");
     drop(first);
     for _ in 0..100 {

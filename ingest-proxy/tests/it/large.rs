@@ -4,7 +4,7 @@ use hansard_schemas::events::{Direction, Part};
 
 use crate::cluster::Cluster;
 use crate::house::{House, Plan, claims, token};
-use crate::raw::{Raw, query};
+use crate::raw::{Raw, frame, query};
 use crate::record;
 
 /// Resident memory of this process, which the proxy runs in, in bytes.
@@ -22,11 +22,13 @@ async fn pass(house: &House, size: usize) -> u64 {
     let mut raw = Raw::session(house.address, &token(&claims())).await;
     raw.send(&query("SET client_min_messages = error")).await;
     raw.until(b'Z').await;
-    // To the database: one Query whose text is the value.
-    let head = b"SELECT length('";
-    let tail = b"')\0";
-    let length = u32::try_from(4 + head.len() + size + tail.len()).unwrap();
-    raw.send(&[&b"Q"[..], &length.to_be_bytes(), head].concat()).await;
+    // To the database: one Bind with the value as its parameter. (A literal of this size is beyond the server's own
+    // scanner.)
+    let head = [&b"\0\0\0\0\0\x01"[..], &u32::try_from(size).unwrap().to_be_bytes()].concat();
+    let tail = [&b"\0\0"[..], &frame(b'E', b"\0\0\0\0\0"), &frame(b'S', b"")].concat();
+    let length = u32::try_from(4 + head.len() + size + 2).unwrap();
+    raw.send(&frame(b'P', b"\0SELECT length($1::text)\0\0\0")).await;
+    raw.send(&[&b"B"[..], &length.to_be_bytes(), &head].concat()).await;
     let chunk = vec![b'v'; 256 * 1024];
     let mut left = size;
     while left > 0 {
@@ -35,7 +37,7 @@ async fn pass(house: &House, size: usize) -> u64 {
         left -= now;
         peak = peak.max(resident());
     }
-    raw.send(tail).await;
+    raw.send(&tail).await;
     let messages = raw.until(b'Z').await;
     let row = &messages.iter().find(|(tag, _)| *tag == b'D').unwrap_or_else(|| panic!("{messages:?}")).1;
     assert_eq!(&row[6..], size.to_string().as_bytes());
@@ -70,7 +72,8 @@ async fn sixty_four_megabytes_each_way() {
     const SIZE: usize = 64 * 1024 * 1024;
     let house = house().await;
     let grown = pass(&house, SIZE).await;
-    assert!(grown < 24 * 1024 * 1024, "memory grew by {grown} bytes");
+    // Other tests may run in this process at the same time.
+    assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
     let (log, _folder) = house.stop().await;
     let jobs = record::jobs(&log).await;
     assert_eq!(jobs[0].end(), Some("terminated by job"));
@@ -86,9 +89,8 @@ async fn sixty_four_megabytes_each_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "writes more than 2 GB of log"]
+#[ignore = "writes more than 2 GB of log; to be run alone, for it looks at the process's memory"]
 async fn a_gigabyte_each_way() {
-    // The server takes at most 1 GiB in one message and doubles its buffers on the way there.
     let grown = pass(&house().await, 1_000_000_000).await;
     assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
 }
