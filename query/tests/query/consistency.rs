@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use hansard_event_log::{EventLog, Position, shard_of};
+use hansard_lake::Lake;
+use hansard_lake::catalog::{Catalog, Commit, Compaction, Error, FileEntry, FileFilter, ShardHold, Snapshot};
+use hansard_query::{Engine, EngineOptions, ErrorKind};
 
 use crate::fixture::{House, SHARDS, Session, column};
 
@@ -110,4 +114,75 @@ async fn one_engine_follows_flush_after_flush() {
             house.flush().await;
         }
     }
+}
+
+/// A catalog whose recorder commits just after each of the first snapshots that are taken of it.
+struct Busy {
+    house: Arc<House>,
+    commits: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl Catalog for Busy {
+    async fn take_shard(&self, shard: u16, holder: &str) -> Result<ShardHold, Error> {
+        self.house.lake.catalog.take_shard(shard, holder).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Error> {
+        self.house.lake.catalog.commit(commit).await
+    }
+
+    async fn compact(&self, compaction: Compaction) -> Result<(), Error> {
+        self.house.lake.catalog.compact(compaction).await
+    }
+
+    async fn snapshot(&self, filter: &FileFilter) -> Result<Snapshot, Error> {
+        let snapshot = self.house.lake.catalog.snapshot(filter).await;
+        let left = self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if let Ok(left) = left {
+            let mut session = Session::open(&self.house, 100 + u128::from(left), "late", "03:00:00").await;
+            session.query("03:00:01", "UPDATE rankings SET score = 1", &[], "UPDATE 1").await;
+            session.close("03:00:02").await;
+            self.house.flush().await;
+        }
+        snapshot
+    }
+
+    async fn windows_below(&self, level: u8) -> Result<Vec<FileEntry>, Error> {
+        self.house.lake.catalog.windows_below(level).await
+    }
+
+    async fn expired(&self, linger: Duration) -> Result<Vec<String>, Error> {
+        self.house.lake.catalog.expired(linger).await
+    }
+
+    async fn forget(&self, paths: &[String]) -> Result<(), Error> {
+        self.house.lake.catalog.forget(paths).await
+    }
+}
+
+#[tokio::test]
+async fn a_commit_between_two_tables_is_noticed() {
+    let sql = "SELECT count(*) AS n, count(u.relation) AS touched, count(s.session_id) AS owned FROM statements t \
+               LEFT JOIN touches u ON u.session_id = t.session_id LEFT JOIN sessions s ON s.session_id = t.session_id";
+    let busy = async |commits: u64| {
+        let house = Arc::new(House::new());
+        let mut session = Session::open(&house, 1, "first", "03:00:00").await;
+        session.query("03:00:01", "UPDATE rankings SET score = 1", &[], "UPDATE 1").await;
+        let catalog = Arc::new(Busy { house: Arc::clone(&house), commits: AtomicU64::new(commits) });
+        let mut lake: Lake = (*house.lake).clone();
+        lake.catalog = catalog;
+        let log: Arc<dyn EventLog> = house.log.clone();
+        let engine = Engine::new(Arc::new(lake), Some(log), EngineOptions::default());
+        engine.sql(sql).await
+    };
+    for commits in 0..4 {
+        let answer = busy(commits).await.unwrap();
+        let all = [(commits + 1).to_string()];
+        let found = ["n", "touched", "owned"].map(|name| column(&answer, name));
+        assert!(found.iter().all(|found| *found == all), "{commits}: {found:?}");
+    }
+    // One that never rests is an error, not a wrong answer.
+    let error = busy(u64::MAX).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
