@@ -1,6 +1,6 @@
 //! A throw-away PostgreSQL cluster for the life of the test process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ const SCRIPT: &str = r#"
 set -eu
 dir=$(mktemp -d "${TMPDIR:-/tmp}/hansard-pg-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-"$BIN/initdb" -D "$dir/data" -U postgres --auth=trust --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+"$BIN/initdb" -D "$dir/data" -U postgres --auth=trust --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 cat >"$dir/data/pg_hba.conf" <<HBA
 host all app_md5   127.0.0.1/32 md5
 host all app_scram 127.0.0.1/32 scram-sha-256
@@ -32,10 +32,10 @@ HBA
 server=$!
 for i in $(seq 1 200); do
   "$BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT" -U postgres && break
-  kill -0 $server 2>/dev/null || { cat "$dir/log" >&2; exit 1; }
+  kill -0 $server 2>/dev/null || { cat "$dir/log"; exit 1; }
   sleep 0.05
 done
-"$BIN/psql" -q -h 127.0.0.1 -p "$PORT" -U postgres -d postgres -v ON_ERROR_STOP=1 <<SQL
+"$BIN/psql" -q -h 127.0.0.1 -p "$PORT" -U postgres -d postgres -v ON_ERROR_STOP=1 2>&1 <<SQL
 CREATE ROLE app_scram LOGIN PASSWORD '$PASSWORD';
 CREATE ROLE app_clear LOGIN PASSWORD '$PASSWORD';
 CREATE ROLE app_trust LOGIN;
@@ -60,12 +60,19 @@ impl Cluster {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| {
             // The port is free when it is looked for, and may be taken a moment later.
-            (0..5).find_map(|_| start()).expect("PostgreSQL does not start; see above")
+            let mut reason = String::new();
+            for _ in 0..5 {
+                match start() {
+                    Ok(cluster) => return cluster,
+                    Err(why) => reason = why,
+                }
+            }
+            panic!("PostgreSQL does not start: {reason}")
         })
     }
 }
 
-fn start() -> Option<Cluster> {
+fn start() -> Result<Cluster, String> {
     let bin = bin();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = if is_root() {
@@ -85,15 +92,19 @@ fn start() -> Option<Cluster> {
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // The keeper outlives the test process by a moment and shall not hold its output open.
+        .stderr(Stdio::null())
         .spawn()
         .expect("a shell (and, for root, runuser) is needed to start PostgreSQL");
+    let mut output = BufReader::new(keeper.stdout.take().unwrap());
     let mut line = String::new();
-    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    output.read_line(&mut line).unwrap();
     if line.trim() == "ready" {
-        return Some(Cluster { port, _keeper: keeper });
+        return Ok(Cluster { port, _keeper: keeper });
     }
+    output.read_to_string(&mut line).unwrap();
     keeper.wait().unwrap();
-    None
+    Err(line)
 }
 
 fn is_root() -> bool {
