@@ -4,6 +4,7 @@
 //! value is dropped; every port is free when it is picked; everything waited for has a bound. Nothing here knows
 //! how Hansard works inside: it is reached as users reach it, through its commands, ports and files.
 
+pub mod browser;
 pub mod hansard;
 pub mod lake;
 pub mod nats;

@@ -1,0 +1,126 @@
+//! A real browser, driven through its own protocol (Chrome DevTools) over two pipes: no driver program is needed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::system_program;
+
+/// A headless Chromium with one page.
+#[derive(Debug)]
+pub struct Browser {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    page: String,
+    last: u64,
+    _profile: TempDir,
+}
+
+impl Browser {
+    pub fn start() -> Result<Browser> {
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        let program = names.iter().find_map(|name| system_program(name, &["/usr/bin"]));
+        let program =
+            program.context("there is no chromium: install Debian's `chromium`, or run `cargo xtask test`")?;
+        let profile = tempfile::Builder::new().prefix("hansard-browser-").tempdir()?;
+        // The protocol is spoken on descriptors 3 and 4: the shell lays our pipes there.
+        let mut child = Command::new("sh")
+            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh"])
+            .arg(program)
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
+            .args(["--remote-debugging-pipe", "--window-size=1400,900"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start the browser")?;
+        let (to, from) = child.stdin.take().zip(child.stdout.take()).context("pipes were asked for")?;
+        let mut browser =
+            Browser { child, to, from: BufReader::new(from), page: String::new(), last: 0, _profile: profile };
+        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))?;
+        let attached =
+            browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }))?;
+        browser.page = attached["sessionId"].as_str().context("a session of the page")?.to_owned();
+        Ok(browser)
+    }
+
+    /// One call of the protocol, and its result; what the browser tells meanwhile is passed over.
+    fn call(&mut self, method: &str, parameters: Value) -> Result<Value> {
+        self.last += 1;
+        let mut message = json!({ "id": self.last, "method": method, "params": parameters });
+        if !self.page.is_empty() {
+            message["sessionId"] = self.page.clone().into();
+        }
+        self.to.write_all(message.to_string().as_bytes())?;
+        self.to.write_all(&[0])?;
+        loop {
+            let mut bytes = Vec::new();
+            if self.from.read_until(0, &mut bytes)? == 0 {
+                bail!("the browser has ended");
+            }
+            let answer: Value = serde_json::from_slice(bytes.strip_suffix(&[0]).unwrap_or(&bytes))?;
+            if answer["id"] == self.last {
+                if let Some(error) = answer.get("error") {
+                    bail!("{method}: {error}");
+                }
+                return Ok(answer["result"].clone());
+            }
+        }
+    }
+
+    pub fn open(&mut self, url: &str) -> Result<()> {
+        let opened = self.call("Page.navigate", json!({ "url": url }))?;
+        match opened["errorText"].as_str() {
+            None => Ok(()),
+            Some(error) => bail!("{url} does not open: {error}"),
+        }
+    }
+
+    /// The value of a JavaScript expression on the page.
+    pub fn value(&mut self, expression: &str) -> Result<Value> {
+        let result = self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }))?;
+        match result.get("exceptionDetails") {
+            None => Ok(result["result"]["value"].clone()),
+            Some(exception) => bail!("{expression}: {exception}"),
+        }
+    }
+
+    /// Waits until the page shows all of these texts.
+    pub fn shows(&mut self, texts: &[&str]) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let shown = self.value("document.body ? document.body.innerText : ''")?;
+            let shown = shown.as_str().unwrap_or_default();
+            let missing: Vec<_> = texts.iter().filter(|text| !shown.contains(**text)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                bail!("the page does not show {missing:?}, but: {shown}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Presses a key, as a user would.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            self.call("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "text": key }))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Its profile is thrown away: there is nothing to save.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
