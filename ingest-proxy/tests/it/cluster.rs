@@ -19,6 +19,8 @@ const SCRIPT: &str = r#"
 set -eu
 dir=$(mktemp -d "${TMPDIR:-/tmp}/hansard-pg-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
+# An interrupted test run ends the server as well.
+trap '[ -z "${server:-}" ] || kill -INT "$server" 2>/dev/null; wait; exit 1' HUP INT TERM
 "$BIN/initdb" -D "$dir/data" -U postgres --auth=trust --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 cat >"$dir/data/pg_hba.conf" <<HBA
 host all app_md5   127.0.0.1/32 md5
