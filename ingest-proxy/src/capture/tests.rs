@@ -1,3 +1,5 @@
+//! What capture makes of frames, and when it says that they are recorded.
+
 use hansard_schemas::events::{FrameRun, Payload};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tokens: which are believed, and what is said of the others.
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Settings: what is refused, and in which words.
+
 use super::*;
 
 fn valid() -> Options {

@@ -1,3 +1,5 @@
+//! Frames out of bytes, however they are cut.
+
 use proptest::prelude::*;
 
 use super::startup::{Packet, StartupError, parse};

@@ -1,3 +1,5 @@
+//! The player: where it is after which moves.
+
 use super::*;
 
 const S: i64 = 1_000_000_000;
