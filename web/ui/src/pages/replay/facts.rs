@@ -46,7 +46,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
             }
         })
         .collect_view();
-    let frames = (session.frames > 0).then(|| format!("1 to {}", text::count(session.frames))).unwrap_or_default();
+    let frames = if session.frames > 0 { format!("1 to {}", text::count(session.frames)) } else { String::new() };
     let unflushed = session.files.is_empty();
     let files = session
         .files
