@@ -45,8 +45,9 @@ async fn look(config: &Config) -> Vec<Finding> {
     ];
     if let Some(nats) = &config.event_log.nats {
         let reached = parts::stream(nats, config.event_log.shards).await;
-        let reached =
-            reached.map(|_| format!("{} answers", nats.servers.join(", "))).map_err(|failure| failure.to_string());
+        let reached = reached
+            .map(|_| format!("{} answers", nats.servers.join(", ")))
+            .map_err(|failure| failure.to_string().trim_start_matches("event_log.servers ").to_owned());
         findings.push(("event_log.servers".to_owned(), reached));
     }
     if config.issuers.is_empty() {
