@@ -33,6 +33,10 @@ const INPUTS: [&str; 7] = [
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let dist = shell.root.join("web/dist");
     let folder = shell.target().join("web");
+    // Two at once (a demo and a test) would take each other's files away.
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let alone = std::fs::File::create(folder.join("lock")).context("cannot lock the web replay's folder")?;
+    alone.lock().context("cannot lock the web replay's folder")?;
     let (stamp, inputs) = (folder.join("stamp"), fingerprint(&shell.root)?);
     let fresh = std::fs::read_to_string(&stamp).is_ok_and(|built| built == inputs);
     if fresh && dist.join("index.html").exists() {

@@ -72,7 +72,7 @@ fn bundle(wasm: &Path, pages: &Path, dist: &Path) -> Result<()> {
         .replace("{{module}}", &module);
     ensure!(!index.contains("{{"), "index.html asks for something that the bundler does not know");
     assets.packed += pack(index.as_bytes())?.len();
-    fs::write(beside.join("index.html"), index)?;
+    write(&beside.join("index.html"), index.as_bytes())?;
     fs::copy(pages.join("favicon.svg"), beside.join("favicon.svg")).context("cannot copy favicon.svg")?;
 
     println!("  the replay is {:.1} KB over the wire (budget {} KB)", kilobytes(assets.packed), BUDGET / 1024);
@@ -106,8 +106,8 @@ impl Assets {
         let packed = pack(bytes)?;
         println!("  {name}: {:.1} KB, packed {:.1} KB", kilobytes(bytes.len()), kilobytes(packed.len()));
         self.packed += packed.len();
-        fs::write(self.folder.join(&name), bytes)?;
-        fs::write(self.folder.join(format!("{name}.br")), packed)?;
+        write(&self.folder.join(&name), bytes)?;
+        write(&self.folder.join(format!("{name}.br")), &packed)?;
         Ok(name)
     }
 }
@@ -139,6 +139,10 @@ fn pack(bytes: &[u8]) -> Result<Vec<u8>> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn remove(folder: &Path) -> Result<()> {
