@@ -44,7 +44,7 @@ async fn look(config: &Config) -> Vec<Finding> {
         ("lake.catalog".to_owned(), writable(path_of(&config.lake.catalog).parent().unwrap_or(Path::new("/")))),
     ];
     if let Some(nats) = &config.event_log.nats {
-        let reached = parts::stream(nats, config.event_log.shards).await;
+        let reached = parts::stream(config, nats).await;
         let reached = reached
             .map(|_| format!("{} answers", nats.servers.join(", ")))
             .map_err(|failure| failure.to_string().trim_start_matches("event_log.servers ").to_owned());

@@ -49,7 +49,8 @@ pub(crate) struct Logging {
 #[derive(Debug, Clone)]
 pub(crate) struct EventLog {
     pub(crate) path: PathBuf,
-    pub(crate) shards: u16,
+    /// None: the folder's, or one a core for a new one.
+    pub(crate) shards: Option<u16>,
     pub(crate) fsync: Fsync,
     pub(crate) segment_bytes: u64,
     pub(crate) max_bytes: u64,

@@ -19,12 +19,24 @@ use crate::failure::{Failure, reasons};
 /// Most bytes on their way to the stream.
 const SHIPPING_WINDOW: usize = 16 << 20;
 
+/// How the work is divided: as configured, as the folder has it, or one for each core: each has a thread of the proxy.
+fn shards(config: &Config) -> Result<u16, Failure> {
+    if let Some(shards) = config.event_log.shards {
+        return Ok(shards);
+    }
+    let path = &config.event_log.path;
+    let existing = LocalLog::shards_of(path)
+        .map_err(|error| Failure::usage(format!("event_log.path {}: {}", path.display(), reasons(&error))))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(existing.unwrap_or_else(|| u16::try_from(cores.min(16)).unwrap_or(16)))
+}
+
 /// The log folder, taken over for writing.
 pub(crate) fn local_log(config: &Config) -> Result<Arc<LocalLog>, Failure> {
     let log = &config.event_log;
     LocalLog::open(LocalLogOptions {
         path: log.path.clone(),
-        shards: log.shards,
+        shards: shards(config)?,
         fsync: log.fsync,
         segment_bytes: log.segment_bytes,
         max_bytes: log.max_bytes,
@@ -35,7 +47,7 @@ pub(crate) fn local_log(config: &Config) -> Result<Arc<LocalLog>, Failure> {
 /// The log as another process than its writer reads it, and how that learns that the writer is gone.
 pub(crate) async fn log_reader(config: &Config) -> Result<(Arc<dyn EventLog>, Proxies), Failure> {
     match &config.event_log.nats {
-        Some(nats) => Ok((stream(nats, config.event_log.shards).await?, Proxies::WriteTheirEnd)),
+        Some(nats) => Ok((stream(config, nats).await?, Proxies::WriteTheirEnd)),
         None => {
             let path = &config.event_log.path;
             let reader = LocalLogReader::open(path)
@@ -48,13 +60,13 @@ pub(crate) async fn log_reader(config: &Config) -> Result<(Arc<dyn EventLog>, Pr
 }
 
 /// The stream in NATS.
-pub(crate) async fn stream(nats: &Nats, shards: u16) -> Result<Arc<JetStreamLog>, Failure> {
+pub(crate) async fn stream(config: &Config, nats: &Nats) -> Result<Arc<JetStreamLog>, Failure> {
     JetStreamLog::connect(JetStreamOptions {
         servers: nats.servers.clone(),
         credentials_file: nats.credentials_file.clone(),
         stream: nats.stream.clone(),
         replicas: usize::from(nats.replicas),
-        shards,
+        shards: shards(config)?,
         max_bytes: nats.max_bytes,
     })
     .await

@@ -4,8 +4,8 @@
 //! running. They stop in the order of the data: first no new jobs, then what was taken is shipped and recorded,
 //! last those who answer questions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hansard_event_log::EventLog;
@@ -53,7 +53,7 @@ pub(crate) fn run(file: &std::path::Path, services: Services) -> Result<(), Fail
 }
 
 async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
-    let phase = Arc::new(AtomicU8::new(STARTING));
+    let health = Arc::new(Health { phase: AtomicU8::new(STARTING), recorder: OnceLock::new() });
     let admin = match config.admin {
         Some(address) => Some(Admin::bind(address).await?),
         None => None,
@@ -65,7 +65,7 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         ..Note::default()
     };
     let stop_admin = CancellationToken::new();
-    let admin = admin.map(|admin| tokio::spawn(admin.serve(readiness(&phase), stop_admin.clone())));
+    let admin = admin.map(|admin| tokio::spawn(admin.serve(readiness(&health), stop_admin.clone())));
 
     let opened = open(config, services).await?;
     if let Some(proxy) = &opened.proxy {
@@ -82,8 +82,8 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         // The link is a secret for an hour: to the terminal, not to the log.
         output::line(&format!("open {}", web.login_link()))?;
     }
-    phase.store(READY, Ordering::SeqCst);
-    let ended = opened.run(&phase).await;
+    health.phase.store(READY, Ordering::SeqCst);
+    let ended = opened.run(&health).await;
     drop(left);
     stop_admin.cancel();
     if let Some(admin) = admin {
@@ -94,12 +94,21 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
     ended
 }
 
-fn readiness(phase: &Arc<AtomicU8>) -> Readiness {
-    let phase = phase.clone();
-    Arc::new(move || match phase.load(Ordering::SeqCst) {
-        READY => None,
+/// What `/readyz` goes by.
+struct Health {
+    phase: AtomicU8,
+    recorder: OnceLock<Arc<Recorder>>,
+}
+
+fn readiness(health: &Arc<Health>) -> Readiness {
+    let health = health.clone();
+    Arc::new(move || match health.phase.load(Ordering::SeqCst) {
         STARTING => Some("starting".to_owned()),
-        _ => Some("stopping".to_owned()),
+        STOPPING => Some("stopping".to_owned()),
+        _ => {
+            let failures = health.recorder.get().map(|recorder| recorder.failures()).unwrap_or_default();
+            failures.first().map(|(shard, reason)| format!("shard {shard} is not recorded: {reason}"))
+        }
     })
 }
 
@@ -118,7 +127,7 @@ fn warn_of_settings(config: &Config) {
 struct Opened {
     proxy: Option<Proxy>,
     shipper: Option<hansard_event_log::ShipperHandle>,
-    recorder: Option<Recorder>,
+    recorder: Option<Arc<Recorder>>,
     web: Option<Web>,
 }
 
@@ -144,7 +153,7 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
         match &config.event_log.nats {
             None => log = Some(local),
             Some(nats) => {
-                let stream = parts::stream(nats, config.event_log.shards).await?;
+                let stream = parts::stream(config, nats).await?;
                 opened.shipper = Some(parts::ship(&local, &stream, nats));
                 log = Some(stream);
             }
@@ -157,7 +166,7 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
     };
     if services.recorder {
         let options = RecorderOptions { proxies, ..RecorderOptions::new(config.lake.flush_interval, Arc::new(now)) };
-        opened.recorder = Some(Recorder::new(options, log.clone(), lake.clone()));
+        opened.recorder = Some(Arc::new(Recorder::new(options, log.clone(), lake.clone())));
     }
     if let (true, Some(web)) = (services.web, &config.web) {
         let engine = Engine::new(lake, Some(log), parts::engine_options(config));
@@ -182,7 +191,7 @@ type Service = (&'static str, Result<(), String>);
 
 impl Opened {
     /// Runs until a signal, or until a service ends by itself: then the others are stopped, and that is the failure.
-    async fn run(self, phase: &AtomicU8) -> Result<(), Failure> {
+    async fn run(self, health: &Health) -> Result<(), Failure> {
         let stop = [CancellationToken::new(), CancellationToken::new(), CancellationToken::new()];
         let [stop_proxy, stop_recorder, stop_web] = stop.clone();
         let mut running: [JoinSet<Service>; 3] = Default::default();
@@ -191,6 +200,8 @@ impl Opened {
             running[0].spawn(async move { ("proxy", proxy.serve(stop).await.map_err(|error| reasons(&error))) });
         }
         if let Some(recorder) = self.recorder {
+            // The first and only one.
+            let _ = health.recorder.set(recorder.clone());
             let stop = stop_recorder.clone();
             running[1].spawn(async move { ("recorder", recorder.run(stop).await.map_err(|error| reasons(&error))) });
         }
@@ -206,7 +217,7 @@ impl Opened {
             Some(ended) = recorder.join_next() => failures.push(early(ended)),
             Some(ended) = web.join_next() => failures.push(early(ended)),
         }
-        phase.store(STOPPING, Ordering::SeqCst);
+        health.phase.store(STOPPING, Ordering::SeqCst);
         tokio::select! {
             // Asked twice: whoever asks has no patience left. What is in the log is there.
             signal = asked_to_stop() => {

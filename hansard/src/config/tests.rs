@@ -81,7 +81,7 @@ fn variables_override_keys_in_tables_and_lists() {
         ],
     )
     .unwrap();
-    assert_eq!(config.event_log.shards, 3);
+    assert_eq!(config.event_log.shards, Some(3));
     assert_eq!(config.targets[0].options.listen.port(), 7);
     assert!(!format!("{config:?}").contains("secret"), "a password is in no output");
     complains(

@@ -213,14 +213,15 @@ fn event_log(place: &Place<'_>, raw: raw::EventLog, recording: &raw::Recording) 
         }
         Some(other) => return Err(place.word("event_log.backend", other, &["embedded", "nats"])),
     };
-    let shards = raw.shards.unwrap_or_else(default_shards);
-    if !(1..=64).contains(&shards) {
+    if let Some(shards) = raw.shards
+        && !(1..=64).contains(&shards)
+    {
         return Err(place.wrong("event_log.shards", format!("found {shards}, expected 1 to 64")));
     }
     let segment_bytes = place.size("event_log.segment_size", raw.segment_size, 64 << 20, 64 << 10)?;
     Ok(EventLog {
         path: place.path(raw.path.as_deref().unwrap_or("data/log")),
-        shards,
+        shards: raw.shards,
         fsync: match recording.fsync.as_deref() {
             None => Fsync::Interval(Duration::from_millis(50)),
             Some("always") => Fsync::Always,
@@ -230,12 +231,6 @@ fn event_log(place: &Place<'_>, raw: raw::EventLog, recording: &raw::Recording) 
         max_bytes: place.size("event_log.max_size", raw.max_size, 16 << 30, segment_bytes)?,
         nats,
     })
-}
-
-/// One for each core: each has a thread of the proxy.
-fn default_shards() -> u16 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u16::try_from(cores.min(16)).unwrap_or(16)
 }
 
 fn lake(place: &Place<'_>, raw: raw::Lake) -> Result<Lake, ConfigError> {

@@ -114,6 +114,15 @@ impl LocalLog {
         Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance }))
     }
 
+    /// How many shards the log in that folder has; none where there is no log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incompatible`] where the folder is of another version, [`Error::Unavailable`] where it cannot be read.
+    pub fn shards_of(path: &std::path::Path) -> Result<Option<Shard>, Error> {
+        folder::read_meta(path)
+    }
+
     /// Appends one encoded [`Block`] with one write(2), in the caller's thread. Returns the place after it.
     ///
     /// # Errors
