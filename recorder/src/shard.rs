@@ -27,6 +27,10 @@ const KEPT_FLUSHES: usize = 2;
 /// …or what is younger than this, whichever is less.
 const KEPT_TIME: Duration = Duration::from_secs(30);
 
+/// …and of what is in the lake nothing, once the log has been still for that long: a log that is full stays still
+/// until it is trimmed, so no later flush would do it.
+const STILL: Duration = Duration::from_secs(1);
+
 /// What sessions are closed with whose proxy is gone without a word.
 const PROXY_GONE: &str = "proxy ended without closing";
 
@@ -62,6 +66,8 @@ struct Progress {
     /// Former watermarks, and since when they are in the past.
     passed: VecDeque<(Instant, u64)>,
     trimmed: u64,
+    /// When the last flush was.
+    flushed: Instant,
 }
 
 impl ShardTask {
@@ -86,6 +92,7 @@ impl ShardTask {
             waiting: None,
             passed: VecDeque::new(),
             trimmed: 0,
+            flushed: Instant::now(),
         };
         let mut trouble = Trouble::new("the event log cannot be read");
         while !self.cancel.is_cancelled() {
@@ -169,6 +176,9 @@ impl ShardTask {
                 Err(error) => return self.sort(error, progress).map(Err),
             }
         }
+        if progress.is_still() {
+            self.trim(progress, progress.watermark).await;
+        }
         let patience = progress.waiting.map_or(PATIENCE, |since| {
             (since + self.options.flush_interval).saturating_duration_since(Instant::now()).min(PATIENCE)
         });
@@ -219,15 +229,17 @@ impl ShardTask {
         progress.watermark = flush.id.watermark;
         progress.bytes = 0;
         progress.waiting = None;
-        self.trim(progress).await;
+        progress.flushed = Instant::now();
+        if let Some(up_to) = progress.trimmable() {
+            self.trim(progress, up_to).await;
+        }
         if let Ok(bounds) = self.log.bounds(self.shard).await {
             metrics::lag(self.shard, bounds.end.0.saturating_sub(progress.position.0));
         }
         Ok(())
     }
 
-    async fn trim(&self, progress: &mut Progress) {
-        let Some(up_to) = progress.trimmable() else { return };
+    async fn trim(&self, progress: &mut Progress, up_to: u64) {
         match self.log.trim(self.shard, Position(up_to)).await {
             Ok(()) => {
                 progress.trimmed = up_to;
@@ -235,7 +247,7 @@ impl ShardTask {
                     observer(self.shard, Step::Trimmed);
                 }
             }
-            // The next flush trims this too; until then the log is only longer.
+            // A later one trims this too; until then the log is only longer.
             Err(error) => tracing::warn!(shard = self.shard, %error, "the log could not be trimmed"),
         }
     }
@@ -287,7 +299,12 @@ impl Progress {
         }
     }
 
-    /// Up to where the log may be trimmed now.
+    /// True when everything that was read is in the lake, and nothing has followed, but the log still holds it.
+    fn is_still(&self) -> bool {
+        self.waiting.is_none() && self.trimmed < self.watermark && self.flushed.elapsed() >= STILL
+    }
+
+    /// Up to where the log may be trimmed while it goes on.
     fn trimmable(&mut self) -> Option<u64> {
         let mut up_to = None;
         while let Some((since, passed)) = self.passed.front() {

@@ -108,6 +108,31 @@ async fn the_log_is_trimmed_a_little_behind_the_lake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_full_is_trimmed_although_nothing_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, lake) = (log(folder.path(), 1), lake(folder.path()));
+    let mut session = session(0, 1);
+    log.append_now(0, &session.open()).unwrap();
+    log.append_now(0, &session.query("update public.rankings set score = 1")).unwrap();
+    let empty = async || {
+        let bounds = log.bounds(0).await.unwrap();
+        bounds.first == bounds.end
+    };
+    let running = start(Recorder::new(options(SOON), log.clone(), lake.clone()));
+    until("all of it is let go", empty).await;
+    running.stop().await.unwrap();
+    // And by one that was started when everything was in the lake already.
+    log.append_now(0, &session.query("update public.rankings set score = 2")).unwrap();
+    let running = start(Recorder::new(options(SOON), log.clone(), lake.clone()));
+    drained(&*log, &lake).await;
+    running.stop().await.unwrap();
+    let running = start(Recorder::new(options(SOON), log.clone(), lake.clone()));
+    until("all of it is let go", empty).await;
+    running.stop().await.unwrap();
+    holds(folder.path(), &lake, &[session]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_a_proxy_that_is_gone_end_as_incomplete() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
