@@ -246,9 +246,14 @@ impl Shipper {
     /// Saves how far it came and lets go of it in the spool. Where that fails, the next time does it.
     async fn save(&self, progress: &Progress) -> (Position, Instant) {
         let (spool, text, position) = (self.spool.clone(), progress.to_text(), progress.position);
-        let saved = blocking(move || {
-            spool.note(&text)?;
-            spool.trim(position)
+        let saved = blocking(move || match spool.note(&text) {
+            Ok(()) => spool.trim(position),
+            // What was shipped makes room for the note.
+            Err(Error::Full(_)) => {
+                spool.trim(position)?;
+                spool.note(&text)
+            }
+            Err(error) => Err(error),
         });
         if let Err(error) = saved.await {
             tracing::warn!(shard = self.spool.shard(), %error, "cannot save how far the spool was shipped");

@@ -10,7 +10,8 @@
 //!   trim-request       the same, asked for by a reader in another process
 //! ```
 //!
-//! Invariant: a small file is replaced whole and is on the disk before its caller goes on.
+//! Invariant: a small file is replaced whole and is on the disk before its caller goes on. Only the two positions are
+//! written over in place where the disk is full: trimming is what makes room, so it must need none.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -112,7 +113,7 @@ pub(super) fn trimmed(dir: &Path) -> Result<u64, Error> {
 }
 
 pub(super) fn set_trimmed(dir: &Path, mark: u64) -> Result<(), Error> {
-    replace(dir, TRIMMED, &format!("{mark}\n"))
+    set_position(dir, TRIMMED, mark)
 }
 
 /// The position that a reader in another process asked to trim up to.
@@ -121,17 +122,55 @@ pub(super) fn trim_request(dir: &Path) -> Result<u64, Error> {
 }
 
 pub(super) fn set_trim_request(dir: &Path, mark: u64) -> Result<(), Error> {
-    replace(dir, TRIM_REQUEST, &format!("{mark}\n"))
+    set_position(dir, TRIM_REQUEST, mark)
 }
 
-fn read_position(path: &Path) -> Result<u64, Error> {
-    match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map_err(|_| {
-            Error::Incompatible(format!("{} does not hold a position; move it aside to go on", path.display()))
-        }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(e) => Err(failed("read", path, &e)),
+/// Makes both positions' files, so that they can be written when there is no room for new ones.
+pub(super) fn make_positions(dir: &Path) -> Result<(), Error> {
+    for name in [TRIMMED, TRIM_REQUEST] {
+        if !dir.join(name).exists() {
+            set_position(dir, name, 0)?;
+        }
     }
+    Ok(())
+}
+
+fn set_position(dir: &Path, name: &str, mark: u64) -> Result<(), Error> {
+    // Twice, so that one that was being written over while it was read is known.
+    let text = format!("{mark:020} {mark:020}\n");
+    match replace(dir, name, &text) {
+        Err(Error::Full(reason)) => overwrite(&dir.join(name), &text).map_err(|_| Error::Full(reason)),
+        done => done,
+    }
+}
+
+/// Takes no room where the file is as long already.
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()
+}
+
+/// Tries for a position that is being written over.
+const POSITION_TRIES: u32 = 5;
+
+fn read_position(path: &Path) -> Result<u64, Error> {
+    for _ in 0..POSITION_TRIES {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(e) => return Err(failed("read", path, &e)),
+        };
+        let mut words = text.split_whitespace();
+        if let (Some(once), Some(twice)) = (words.next(), words.next())
+            && once == twice
+            && let Ok(position) = once.parse()
+        {
+            return Ok(position);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(Error::Incompatible(format!("{} does not hold a position; move it aside to go on", path.display())))
 }
 
 /// Reads the number of shards. None when there is no log yet.

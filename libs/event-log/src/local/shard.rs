@@ -109,6 +109,7 @@ impl ShardLog {
         lock: Arc<File>,
     ) -> Result<ShardLog, Error> {
         std::fs::create_dir_all(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
+        folder::make_positions(&dir)?;
         let mark = folder::trimmed(&dir)?;
         let closed = recover(shard, &dir, mark)?;
         let end = closed.last().map_or(mark, Segment::end).max(mark);

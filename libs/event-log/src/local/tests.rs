@@ -216,3 +216,19 @@ async fn a_too_long_block_is_refused_and_leaves_no_trace() {
     append(&log, 3);
     assert_eq!(all(&*log, Position::START).await.unwrap(), [block(1), long, block(3)]);
 }
+
+#[test]
+fn a_position_that_is_half_written_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    folder::make_positions(folder.path()).unwrap();
+    assert_eq!((folder::trimmed(folder.path()).unwrap(), folder::trim_request(folder.path()).unwrap()), (0, 0));
+    folder::set_trimmed(folder.path(), u64::MAX).unwrap();
+    assert_eq!(folder::trimmed(folder.path()).unwrap(), u64::MAX);
+    // One that is being written over: its halves differ.
+    std::fs::write(folder.path().join("trimmed"), "00000000000000000299 00000000000000000199\n").unwrap();
+    let error = folder::trimmed(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Incompatible(_)), "{error}");
+    folder::set_trimmed(folder.path(), 7).unwrap();
+    folder::make_positions(folder.path()).unwrap();
+    assert_eq!(folder::trimmed(folder.path()).unwrap(), 7);
+}
