@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::Semaphore;
+
 use crate::cancel::CancelKeys;
 use crate::identity::Identity;
 use crate::options::Options;
@@ -21,7 +23,13 @@ pub(crate) struct House {
     pub(crate) sessions: Arc<Places>,
     /// Connections without one.
     pub(crate) unauthenticated: Arc<Places>,
+    /// Connections to databases that are being made: of hundreds at once, each would get so little of processor and
+    /// database that all were too late.
+    pub(crate) connecting: Semaphore,
 }
+
+/// Connections to databases that are made at once.
+pub(crate) const CONNECTING: usize = 32;
 
 /// A number of places, some of them taken.
 #[derive(Debug)]

@@ -35,10 +35,10 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use hansard_event_log::LocalLog;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use house::{House, Places};
+use house::{CONNECTING, House, Places};
 use worker::{Colleague, Start, Worker};
 
 pub use errors::Error;
@@ -79,6 +79,7 @@ impl Proxy {
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
+            connecting: Semaphore::new(CONNECTING),
             options,
         };
         Ok(Proxy { house: Arc::new(house), log, addresses, listeners })

@@ -28,6 +28,9 @@ use crate::{clock, parameters};
 /// For the last words to a job that does not read.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
+/// For a turn to connect to the database.
+const TURN: Duration = Duration::from_secs(30);
+
 /// Between two attempts to append while nothing else can be done.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -327,6 +330,13 @@ impl Admitted {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
+        let Ok(turn) = tokio::time::timeout(TURN, house.connecting.acquire()).await else {
+            self.authenticated(Vec::new());
+            let refusal = Refusal::new(Kind::TooMany, "too many sessions begin at once")
+                .hint(format!("The database let none of them in for {} s; try again later.", TURN.as_secs()));
+            self.refuse(refusal).await;
+            return None;
+        };
         let target = &house.options.targets[self.guest.target];
         let options = parameters::search_path_options(&self.request.parameters);
         let passed = parameters::forwarded(&self.request.parameters);
@@ -334,6 +344,7 @@ impl Admitted {
             upstream::connect(target, &self.database, passed, house.options.connect_timeout),
             house.search_paths.of(self.guest.target, &target.upstream, &self.database, options),
         );
+        drop(turn);
         let upstream = match upstream {
             Ok(upstream) => upstream,
             Err(failure) => {
