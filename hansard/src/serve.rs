@@ -45,11 +45,20 @@ const STOPPING: u8 = 2;
 pub(crate) fn run(file: &std::path::Path, services: Services) -> Result<(), Failure> {
     let config = Config::load(file)?;
     logging::start(&config.logging);
+    allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::usage(format!("cannot start threads: {error}")))?;
     runtime.block_on(serve(&config, services))
+}
+
+/// A session has two sockets, and most systems start a service with 1,024 files and the right to more.
+fn allow_many_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => tracing::debug!(files, "open files allowed"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
 }
 
 async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
