@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod process;
 pub mod record;
 pub mod tap;
+pub mod usage;
 
 pub use hansard::{Config, Hansard};
 pub use nats::Nats;
