@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) proxy: Proxy,
     pub(crate) targets: Vec<Target>,
+    /// Accepted and warned about: this version enforces nothing, and `unrestricted` says that this is known.
+    pub(crate) policy_dir: Option<String>,
     pub(crate) query: Query,
     pub(crate) web: Option<Web>,
     /// Beside the log folder: what running processes leave for the commands that read.
@@ -106,6 +108,8 @@ pub(crate) struct Proxy {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
+    /// Accepted and warned about: this version has no Postgres wire for queries.
+    pub(crate) pgwire_listen: Option<SocketAddr>,
     pub(crate) memory_limit: usize,
     pub(crate) hot_limit: u64,
     pub(crate) row_limit: usize,

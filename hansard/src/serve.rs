@@ -86,6 +86,11 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
     for (target, address) in &note.targets {
         tracing::info!(%target, %address, "listening for jobs");
     }
+    if services.web
+        && let Some(address) = config.query.pgwire_listen
+    {
+        tracing::warn!(%address, "query.pgwire_listen is not served by this version: ask by `hansard sql` or over HTTP");
+    }
     if let Some(web) = &opened.web {
         tracing::info!(address = %web.address(), "web replay and api are up");
         // The link is a secret for an hour: to the terminal, not to the log.
@@ -123,6 +128,9 @@ fn readiness(health: &Arc<Health>) -> Readiness {
 
 fn warn_of_settings(config: &Config) {
     tracing::warn!("policy.unrestricted is true: every job may do what the upstream role may do");
+    if let Some(dir) = &config.policy_dir {
+        tracing::warn!(dir, "policy.dir is not read: this version enforces no policies");
+    }
     match config.durability {
         Durability::WriteAhead => {}
         Durability::Off => tracing::warn!("recording.durability is off: sessions are NOT recorded"),

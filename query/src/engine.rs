@@ -58,7 +58,7 @@ impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions {
             memory_limit: 512 * MIB,
-            row_limit: 100_000,
+            row_limit: 1_000_000,
             timeout: Duration::from_secs(60),
             hot_limit_bytes: 256 * MIB as u64,
             target_partitions: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),

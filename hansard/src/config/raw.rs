@@ -68,6 +68,7 @@ pub(super) struct Lake {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Policy {
     pub(super) unrestricted: Option<bool>,
+    pub(super) dir: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +113,7 @@ pub(super) struct Target {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Query {
+    pub(super) pgwire_listen: Option<String>,
     pub(super) memory_limit: Option<String>,
     pub(super) hot_limit: Option<String>,
     pub(super) row_limit: Option<usize>,

@@ -39,6 +39,7 @@ url = "file:data/lake"
 catalog = "sqlite:data/catalog.db"
 flush_interval = "5s"
 [policy]
+dir = "policies"
 unrestricted = true
 [[identity.issuers]]
 name = "ci"
@@ -53,6 +54,8 @@ protocol = "postgres"
 listen = "127.0.0.1:6432"
 upstream = "postgres://app@127.0.0.1:5432/ranking"
 upstream_password_file = "secrets/ranking"
+[query]
+pgwire_listen = "127.0.0.1:6543"
 [web]
 listen = "127.0.0.1:8080"
 "#;
@@ -61,6 +64,8 @@ listen = "127.0.0.1:8080"
     assert!(!nats.wait_for_stream);
     assert_eq!(config.event_log.fsync, Fsync::Interval(Duration::from_millis(20)));
     assert!(config.lake.url.ends_with("/data/lake") && config.lake.url.starts_with("file:/"));
+    assert_eq!(config.query.pgwire_listen.map(|address| address.port()), Some(6543));
+    assert_eq!(config.policy_dir.as_deref(), Some("policies"));
     assert!(config.issuers[0].jwks_file.is_absolute());
     assert!(config.web.unwrap().token_file.ends_with("data/api-token"));
     let upstream = &config.targets[0].options.upstream;

@@ -43,6 +43,7 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
         issuers: issuers(&place, raw.identity.issuers)?,
         proxy: proxy(&place, raw.proxy)?,
         targets: targets(&place, raw.targets)?,
+        policy_dir: raw.policy.dir,
         query: query(&place, raw.query)?,
         web: web(&place, raw.web, &data)?,
         event_log,
@@ -348,6 +349,7 @@ fn query(place: &Place<'_>, raw: raw::Query) -> Result<Query, ConfigError> {
     let memory = u64::try_from(defaults.memory_limit).unwrap_or(u64::MAX);
     let memory = place.size("query.memory_limit", raw.memory_limit, memory, 16 << 20)?;
     Ok(Query {
+        pgwire_listen: raw.pgwire_listen.map(|listen| place.address("query.pgwire_listen", &listen)).transpose()?,
         memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
         hot_limit: place.size("query.hot_limit", raw.hot_limit, defaults.hot_limit_bytes, 1 << 20)?,
         row_limit: raw.row_limit.unwrap_or(defaults.row_limit),
