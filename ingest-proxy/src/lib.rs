@@ -26,6 +26,7 @@ mod relay;
 mod search_path;
 mod session;
 mod startup;
+mod stream;
 mod upstream;
 mod worker;
 

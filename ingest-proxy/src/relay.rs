@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use hansard_event_log::{Error, Position};
 use hansard_pg_wire::frame::{Direction, FrameError};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -25,6 +24,7 @@ use crate::capture::{Capture, DUE};
 use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::options::Durability;
+use crate::stream::Stream;
 use crate::worker::Worker;
 
 use flow::{Flow, Step};
@@ -53,8 +53,8 @@ pub(crate) enum End {
 /// A session's data phase.
 pub(crate) struct Relay {
     worker: Arc<Worker>,
-    pub(crate) job: TcpStream,
-    pub(crate) database: TcpStream,
+    pub(crate) job: Stream,
+    pub(crate) database: Stream,
     pub(crate) capture: Capture,
     frontend: Flow,
     backend: Flow,
@@ -92,8 +92,8 @@ impl Relay {
     /// `from_job` and `from_database` are bytes that were read already; neither is longer than a buffer.
     pub(crate) fn new(
         worker: Arc<Worker>,
-        job: TcpStream,
-        database: TcpStream,
+        job: Stream,
+        database: Stream,
         capture: Capture,
         (from_job, from_database): (&[u8], &[u8]),
         expires_at: u64,

@@ -21,6 +21,7 @@ use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
 use crate::relay::{End, Relay};
 use crate::startup::{Answer, Arrival, NoWish, Request, Wish, negotiation};
+use crate::stream::Stream;
 use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
 use crate::{clock, parameters};
@@ -101,11 +102,11 @@ pub(crate) async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, p
         let refusal = Refusal::new(Kind::TooMany, "too many connections that have not shown a token")
             .hint(format!("At most {total} may wait at once; try again in a moment."));
         metrics::refused(refusal.kind);
-        return hang_up(stream, &refusal.frame()).await;
+        return hang_up(Stream::Plain(stream), &refusal.frame()).await;
     };
     let session = mint_session_id(worker.journal.shard(), worker.journal.log().shards());
     let capture = Capture::new(worker.clone(), session, &worker.house.options.targets[target].name);
-    let guest = Guest { capture, worker, target, peer, arrival: Arrival::new(stream) };
+    let guest = Guest { capture, worker, target, peer, arrival: Arrival::new(Stream::Plain(stream)) };
     // The start-up's state is large and short-lived; the data phase should not carry it.
     let Some(admitted) = Box::pin(guest.admit()).await else { return };
     drop(place);
@@ -483,7 +484,7 @@ async fn close(mut capture: Capture, reason: Reason) {
 
 /// Says the last words and closes. The rest of what the job sends is read for a moment: a connection that is closed
 /// with unread bytes is reset, and a reset can overtake the words.
-async fn hang_up(mut stream: TcpStream, last_words: &[u8]) {
+async fn hang_up(mut stream: Stream, last_words: &[u8]) {
     let farewell = async {
         stream.write_all(last_words).await?;
         stream.shutdown().await?;

@@ -8,16 +8,16 @@ use std::io;
 use hansard_pg_wire::frame::startup::{Packet, Startup, StartupError, parse};
 use hansard_pg_wire::frame::{Direction, HEADER, MAX_STARTUP};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::options::MAX_TOKEN;
+use crate::stream::Stream;
 
 /// A connection whose wish is not known yet.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Bytes that have come and not been understood.
     pub(crate) inbox: Vec<u8>,
     /// What was said so far, to be recorded once it is clear that this is a session.
@@ -103,7 +103,7 @@ impl Answer {
 }
 
 impl Arrival {
-    pub(crate) fn new(stream: TcpStream) -> Arrival {
+    pub(crate) fn new(stream: Stream) -> Arrival {
         Arrival { stream, inbox: Vec::new(), said: Vec::new() }
     }
 

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::errors::{Kind, Refusal};
 use crate::options::{TargetOptions, UpstreamOptions};
+use crate::stream::Stream;
 
 /// Most bytes that the database may send before it is ready.
 const MAX_GREETING: usize = 256 * 1024;
@@ -24,7 +25,7 @@ const MAX_GREETING: usize = 256 * 1024;
 /// A connection that is ready for queries.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// ParameterStatus and NoticeResponse frames, in order.
     pub(crate) greeting: Vec<u8>,
     /// Number of frames in `greeting`.
@@ -110,7 +111,7 @@ async fn open(target: &TargetOptions, startup: &[u8]) -> Result<Upstream, Failur
     let stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await.map_err(broken)?;
     let peer = stream.peer_addr().map_err(broken)?;
     prepare(&stream).map_err(broken)?;
-    let mut wire = Wire { stream, inbox: Vec::new(), taken: 0, total: 0 };
+    let mut wire = Wire { stream: Stream::Plain(stream), inbox: Vec::new(), taken: 0, total: 0 };
     wire.stream.write_all(startup).await.map_err(broken)?;
     auth::authenticate(&mut wire, target, peer).await?;
     greet(wire, target).await
@@ -151,7 +152,7 @@ async fn greet(mut wire: Wire, target: &TargetOptions) -> Result<Upstream, Failu
 /// Frames of the database, one by one, while the session is set up.
 #[derive(Debug)]
 struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     inbox: Vec<u8>,
     /// Bytes of `inbox` that have been handed out.
     taken: usize,

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use hansard_pg_wire::frame::{Cut, Cutter, Direction, FrameError, Part};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::capture::Capture;
 use crate::pool::{BUFFER, Pool};
+use crate::stream::Stream;
 
 /// See the module.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         pool: &Pool,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
         may_read: bool,
     ) -> Step {
         if self.written < self.cleared {
@@ -122,7 +122,7 @@ impl Flow {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, pool: &Pool, source: &mut TcpStream) -> Step {
+    fn poll_read(&mut self, cx: &mut Context<'_>, pool: &Pool, source: &mut Stream) -> Step {
         self.compact();
         let buffer = self.buffer.get_or_insert_with(|| pool.buffer());
         let mut room = ReadBuf::new(&mut buffer[self.filled..]);
