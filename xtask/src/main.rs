@@ -9,12 +9,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod apt;
 mod bench;
 mod demo;
 mod provision;
 mod shell;
 mod test;
 mod tidy;
+mod wasm;
 mod web;
 
 #[derive(Parser)]

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::apt::Apt;
 use crate::shell::{Shell, answers};
 
 /// Something that Debian packages.
@@ -104,40 +105,16 @@ pub(crate) fn debian(shell: &Shell, parts: &[Part]) -> Result<()> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|part| part.package()).collect();
-    if !answers("apt-get", &["--version"]) {
-        bail!("missing: {}; there is no apt-get here: install them by this system's own means", packages.join(", "));
-    }
-    let mut prefix: Vec<&str> = Vec::new();
-    if !is_root() {
-        if !answers("sudo", &["-n", "true"]) {
-            bail!(
-                "missing: {0}; run `apt-get install {1}` as root, or allow sudo",
-                packages.join(", "),
-                packages.join(" ")
-            );
-        }
-        prefix.extend(["sudo", "-n"]);
-    }
-    prefix.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]);
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new(prefix[0]);
-        command.args(&prefix[1..]).args(arguments);
-        command
-    };
+    let apt = Apt::new(&packages)?;
     for part in &missing {
         shell.say(&format!("installing {} (Debian): {}", part.package(), part.reason()));
     }
-    shell.run_quietly(&mut apt(&["update"]))?;
-    shell.run_quietly(apt(&["install", "--yes", "--no-install-recommends"]).args(&packages))?;
+    apt.update(shell);
+    apt.install(shell, &packages)?;
     match missing.iter().find(|part| !part.present()) {
         None => Ok(()),
         Some(part) => bail!("{} is installed, but what it should bring is not found", part.package()),
     }
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    output.is_ok_and(|output| output.stdout == b"0\n")
 }
 
 /// Python packages that tests use, with their versions.
@@ -166,18 +143,16 @@ pub(crate) fn python(shell: &Shell) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// rustfmt and clippy: part of rustup's default, but not of its minimal profile.
-pub(crate) fn rust_components(shell: &Shell) -> Result<()> {
-    let missing: Vec<&str> = ["fmt", "clippy"].into_iter().filter(|tool| !cargo_has(shell, tool)).collect();
-    if missing.is_empty() {
-        return Ok(());
+/// rustfmt and clippy: part of rustup's default, but not of its minimal profile. Added where rustup can.
+pub(crate) fn rust_components(shell: &Shell) {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !cargo_has(shell, tool) && answers("rustup", &["--version"]) {
+            shell.say(&format!("installing {component} (rustup): one of the checks"));
+            let mut rustup = Command::new("rustup");
+            // Whether it worked is seen where the tool is used.
+            let _ = rustup.current_dir(&shell.root).args(["component", "add", component]).output();
+        }
     }
-    let components: Vec<&str> = missing.iter().map(|tool| if *tool == "fmt" { "rustfmt" } else { "clippy" }).collect();
-    if !answers("rustup", &["--version"]) {
-        bail!("cargo has no {}: install {} beside it", missing.join(" and no "), components.join(" and "));
-    }
-    shell.say(&format!("installing {} (rustup): the checks need it", components.join(", ")));
-    shell.run_quietly(Command::new("rustup").args(["component", "add"]).args(&components))
 }
 
 /// Whether cargo has this subcommand.

@@ -18,8 +18,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn new() -> Result<Shell> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().context("xtask lies in the workspace")?.to_path_buf();
+        let root = workspace()?;
         let cache = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
             (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
             (_, Some(home)) => Path::new(&home).join(".cache"),
@@ -70,6 +69,16 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+/// The tree that we are called in, not the one that we were built in: two clones may share a target folder.
+fn workspace() -> Result<PathBuf> {
+    let start = match env::var_os("CARGO_MANIFEST_DIR") {
+        Some(package) => PathBuf::from(package),
+        None => env::current_dir().context("there is no current folder")?,
+    };
+    let found = start.ancestors().find(|folder| folder.join("xtask/Cargo.toml").exists()).map(Path::to_path_buf);
+    found.with_context(|| format!("{} does not lie in the project's tree: change into it", start.display()))
 }
 
 /// Whether a program answers `--version` (or whatever `argument` is) with success.

@@ -6,25 +6,25 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::shell::{Shell, answers};
-
-const TARGET: &str = "wasm32-unknown-unknown";
+use crate::wasm::{TARGET, Toolchain};
 
 /// Leptos' views without their types, which would all be compiled apart; no JavaScript values in wasm tables, since
 /// wasm-opt 108, as Debian has it, breaks those (the bundler does its part).
 const FLAGS: &str = "--cfg erase_components -Ctarget-feature=-reference-types";
 
 /// Everything that ends up in the replay, or decides how.
-const INPUTS: [&str; 7] = [
+const INPUTS: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
     "schemas/Cargo.toml",
     "schemas/src",
     "web/ui",
+    "xtask/src/wasm.rs",
     "xtask/src/web.rs",
     "xtask/web-bundler",
 ];
@@ -37,7 +37,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let alone = std::fs::File::create(folder.join("lock")).context("cannot lock the web replay's folder")?;
     alone.lock().context("cannot lock the web replay's folder")?;
-    let (stamp, inputs) = (folder.join("stamp"), fingerprint(&shell.root)?);
+    // Each clone has pages of its own; the folder may be shared.
+    let stamp = folder.join(format!("stamp-{}", hashed(&shell.root)));
+    let inputs = fingerprint(&shell.root)?;
     let fresh = std::fs::read_to_string(&stamp).is_ok_and(|built| built == inputs);
     if fresh && dist.join("index.html").exists() {
         shell.say("the web replay is up to date");
@@ -59,16 +61,14 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 
 /// Compiles the replay; gives the wasm file.
 fn build(shell: &Shell, folder: &Path) -> Result<PathBuf> {
-    let mut cargo = match toolchain(shell)? {
-        Toolchain::Own => shell.cargo(),
-        Toolchain::Debian => {
-            let mut cargo = Command::new("/usr/bin/cargo");
-            cargo.current_dir(&shell.root).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");
-            cargo.arg("-Zbuild-std=std,panic_abort");
-            cargo
+    let toolchain = Toolchain::find(shell)?;
+    let mut cargo = toolchain.cargo(shell);
+    shell.say(match toolchain {
+        Toolchain::Own => "compiling the web replay to wasm",
+        Toolchain::Debian(_) => {
+            "compiling the web replay to wasm, and Rust's standard library for it, with Debian's Rust"
         }
-    };
-    shell.say("compiling the web replay to wasm");
+    });
     // The server's features must not reach the replay's crates.
     cargo
         .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
@@ -89,52 +89,6 @@ fn build(shell: &Shell, folder: &Path) -> Result<PathBuf> {
     let wasm = folder.join(TARGET).join("wasm/hansard-ui.wasm");
     ensure!(wasm.exists(), "cargo did not leave {}", wasm.display());
     Ok(wasm)
-}
-
-/// Which compiler knows wasm.
-enum Toolchain {
-    /// The one that runs us.
-    Own,
-    /// Debian's, with the standard library built from source.
-    Debian,
-}
-
-/// Finds a compiler for wasm, adding the target where rustup can.
-fn toolchain(shell: &Shell) -> Result<Toolchain> {
-    if has_target(shell) {
-        return Ok(Toolchain::Own);
-    }
-    if answers("rustup", &["--version"]) {
-        shell.say(&format!("installing {TARGET} (rustup): the web replay runs as WebAssembly in the browser"));
-        let added = shell.run_quietly(Command::new("rustup").current_dir(&shell.root).args(["target", "add", TARGET]));
-        if added.is_ok() && has_target(shell) {
-            return Ok(Toolchain::Own);
-        }
-    }
-    let debian = Path::new("/usr/bin/cargo").exists() && library_source("/usr/bin/rustc").is_some();
-    if debian && answers("/usr/bin/rustc", &["--version"]) {
-        shell.say("using Debian's Rust, with the standard library built from source");
-        return Ok(Toolchain::Debian);
-    }
-    bail!(
-        "this Rust cannot compile to {TARGET}: run `rustup target add {TARGET}`, or on Debian \
-         `apt-get install rustc-web cargo-web rust-web-src lld`"
-    )
-}
-
-fn has_target(shell: &Shell) -> bool {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.current_dir(&shell.root).args(["--print", "target-libdir", "--target", TARGET]).stderr(Stdio::null());
-    rustc.output().is_ok_and(|output| {
-        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        output.status.success() && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-    })
-}
-
-fn library_source(rustc: &str) -> Option<PathBuf> {
-    let output = Command::new(rustc).args(["--print", "sysroot"]).stderr(Stdio::null()).output().ok()?;
-    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    Some(sysroot.join("lib/rustlib/src/rust/library")).filter(|source| source.exists())
 }
 
 /// The bundler must read what the replay's wasm-bindgen wrote: both have one version.
@@ -165,6 +119,12 @@ fn fingerprint(root: &Path) -> Result<String> {
     }
     answers("wasm-opt", &["--version"]).hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn hashed(path: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn add(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
