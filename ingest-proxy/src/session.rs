@@ -20,7 +20,7 @@ use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
 use crate::relay::{End, Relay};
-use crate::startup::{Answer, Arrival, NoWish, Request, Wish, negotiation};
+use crate::startup::{Answer, Arrival, NoWish, Request, Wish, minor, negotiation};
 use crate::stream::Stream;
 use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
@@ -34,6 +34,9 @@ const TURN: Duration = Duration::from_secs(30);
 
 /// Between two attempts to append while nothing else can be done.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// The minor version of protocol 3 from which on cancel keys are longer than 4 bytes.
+const LONG_KEYS: u16 = 2;
 
 /// AuthenticationCleartextPassword and AuthenticationOk.
 const ASK_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
@@ -79,7 +82,7 @@ impl Reason {
     fn of(kind: Kind) -> Reason {
         match kind {
             Kind::Protocol => Reason::ProtocolViolation,
-            Kind::Token | Kind::Identity | Kind::Timeout => Reason::NotAuthenticated,
+            Kind::Tls | Kind::Token | Kind::Identity | Kind::Timeout => Reason::NotAuthenticated,
             Kind::Expired => Reason::TokenExpired,
             Kind::Unrecordable => Reason::LogUnavailable,
             Kind::Unreachable | Kind::Upstream => Reason::DatabaseUnavailable,
@@ -102,7 +105,7 @@ pub(crate) async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, p
         let refusal = Refusal::new(Kind::TooMany, "too many connections that have not shown a token")
             .hint(format!("At most {total} may wait at once; try again in a moment."));
         metrics::refused(refusal.kind);
-        return hang_up(Stream::Plain(stream), &refusal.frame()).await;
+        return hang_up(Some(Stream::Plain(stream)), &refusal.frame()).await;
     };
     let session = mint_session_id(worker.journal.shard(), worker.journal.log().shards());
     let capture = Capture::new(worker.clone(), session, &worker.house.options.targets[target].name);
@@ -157,7 +160,9 @@ impl Guest {
             )
         };
         let wish =
-            tokio::time::timeout_at(deadline, self.arrival.wish()).await.unwrap_or_else(|late| Err(timeout(late)));
+            tokio::time::timeout_at(deadline, self.arrival.wish(&self.worker.house.doors[self.target]))
+                .await
+                .unwrap_or_else(|late| Err(timeout(late)));
         let request = match wish {
             Ok(Wish::Session(request)) => request,
             Ok(Wish::Cancel { process_id, secret }) => {
@@ -175,7 +180,7 @@ impl Guest {
             }
         };
         self.open_record(&request);
-        let checked = parameters::check(&request.parameters).and_then(|()| self.database(&request));
+        let checked = parameters::check(&request.parameters, self.options().replication).and_then(|()| self.database(&request));
         let database = match checked {
             Ok(database) => database,
             Err(refusal) => {
@@ -229,7 +234,7 @@ impl Guest {
         }
         self.capture.frames(Direction::Backend, clock::now(), ASK_PASSWORD, 1);
         ask.extend_from_slice(ASK_PASSWORD);
-        self.arrival.stream.write_all(&ask).await?;
+        self.arrival.send(&ask).await?;
         let token = self.arrival.password().await?;
         let now = clock::now();
         self.capture.withheld(Direction::Frontend, now, b'p', "password");
@@ -258,6 +263,7 @@ impl Guest {
             node: log.node().to_owned(),
             instance: log.instance().to_owned(),
             hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..events::SessionOpened::default()
         };
         let said = std::mem::take(&mut self.arrival.said);
         let at = said.first().map_or_else(clock::now, |said| said.at);
@@ -270,6 +276,7 @@ impl Guest {
     /// Says no, and records it.
     async fn turn_away(mut self, no_wish: NoWish) {
         let (refusal, answer) = match no_wish {
+            NoWish::Refused(refusal, _) if self.arrival.stream.is_none() => (refusal, Answer::Silence),
             NoWish::Refused(refusal, answer) => (refusal, answer),
             NoWish::Nothing | NoWish::Gone => {
                 return close(self.capture, Reason::ClosedByJob).await;
@@ -293,6 +300,7 @@ impl Guest {
         match answer {
             Answer::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
             Answer::Http | Answer::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
+            Answer::Silence => {}
         }
         tokio::join!(hang_up(self.arrival.stream, &bytes), close(self.capture, Reason::of(refusal.kind)));
     }
@@ -300,9 +308,12 @@ impl Guest {
     /// A CancelRequest: a record of its own, which names the session that is meant.
     async fn cancel(mut self, process_id: u32, secret: &[u8]) {
         let house = self.worker.house.clone();
-        let meant = house.cancel_keys.find(self.target, process_id, secret);
-        let parameters =
-            meant.map(|meant| ("cancels_session".to_owned(), meant.session.to_string())).into_iter().collect();
+        let Ok(meant) = house.cancel_keys.find(self.target, process_id, secret, self.peer.ip()) else {
+            // Not recorded: whoever guesses shall not fill the log as well.
+            return metrics::refused(Kind::TooMany);
+        };
+        let cancels = |meant: &Meant| ("cancels_session".to_owned(), meant.session.to_string());
+        let parameters = meant.as_ref().map(cancels).into_iter().collect();
         self.open_record(&Request { parameters, ..Request::default() });
         self.capture.withheld(Direction::Frontend, clock::now(), 0, "cancel key");
         let Some(meant) = meant else {
@@ -311,11 +322,12 @@ impl Guest {
         if !record(&mut self.capture, house.options.log_patience).await {
             return close(self.capture, Reason::LogUnavailable).await;
         }
-        let upstream = &house.options.targets[meant.target].upstream;
-        let reason = match upstream::cancel(upstream, meant.upstream, house.options.connect_timeout).await {
+        let (target, route) = (&house.options.targets[meant.target], &house.routes[meant.target]);
+        let reason = match upstream::cancel(target, route, &meant.upstream, house.options.connect_timeout).await {
             Ok(()) => Reason::CancelForwarded,
-            Err(error) => {
-                tracing::warn!(session = %meant.session, %error, "a cancel request could not be forwarded");
+            Err(failure) => {
+                let reason = failure.line();
+                tracing::warn!(session = %meant.session, %reason, "a cancel request could not be forwarded");
                 Reason::DatabaseUnavailable
             }
         };
@@ -338,12 +350,12 @@ impl Admitted {
             self.refuse(refusal).await;
             return None;
         };
-        let target = &house.options.targets[self.guest.target];
+        let (target, route) = (&house.options.targets[self.guest.target], &house.routes[self.guest.target]);
         let options = parameters::search_path_options(&self.request.parameters);
         let passed = parameters::forwarded(&self.request.parameters);
         let (upstream, search_path) = tokio::join!(
-            upstream::connect(target, &self.database, passed, house.options.connect_timeout),
-            house.search_paths.of(self.guest.target, &target.upstream, &self.database, options),
+            upstream::connect(target, route, &self.database, passed, house.options.connect_timeout),
+            house.search_paths.of(self.guest.target, target, route, &self.database, options),
         );
         drop(turn);
         let upstream = match upstream {
@@ -366,7 +378,7 @@ impl Admitted {
         let house = self.guest.worker.house.clone();
         let capture = &mut self.guest.capture;
         let meant = Meant { session: capture.session(), target: self.guest.target, upstream: upstream.key };
-        let key = house.cancel_keys.add(meant);
+        let key = house.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
         capture.frames(Direction::Backend, now, AUTHENTICATED, 1);
         if upstream.greetings > 0 {
@@ -379,13 +391,14 @@ impl Admitted {
             return None;
         }
         let welcome = [AUTHENTICATED, &upstream.greeting, &key.frame(), &upstream.ready].concat();
-        if self.guest.arrival.stream.write_all(&welcome).await.is_err() {
-            close(self.guest.capture, Reason::JobLost).await;
-            return None;
-        }
+        let welcomed = self.guest.arrival.send(&welcome).await.is_ok();
         let Guest { worker, arrival, capture, .. } = self.guest;
+        let Some(job) = arrival.stream.filter(|_| welcomed) else {
+            close(capture, Reason::JobLost).await;
+            return None;
+        };
         let already = (&arrival.inbox[..], &upstream.rest[..]);
-        let relay = Relay::new(worker, arrival.stream, upstream.stream, capture, already, self.principal.ends_at);
+        let relay = Relay::new(worker, job, upstream.stream, capture, already, self.principal.ends_at);
         Some(Session { relay, _key: key, _open: self.open, _place: self.place })
     }
 
@@ -442,7 +455,7 @@ impl Session {
                 last_words.extend(frame);
             }
         }
-        tokio::join!(hang_up(job, &last_words), close(capture, reason));
+        tokio::join!(hang_up(Some(job), &last_words), close(capture, reason));
     }
 }
 
@@ -484,7 +497,8 @@ async fn close(mut capture: Capture, reason: Reason) {
 
 /// Says the last words and closes. The rest of what the job sends is read for a moment: a connection that is closed
 /// with unread bytes is reset, and a reset can overtake the words.
-async fn hang_up(mut stream: Stream, last_words: &[u8]) {
+async fn hang_up(stream: Option<Stream>, last_words: &[u8]) {
+    let Some(mut stream) = stream else { return };
     let farewell = async {
         stream.write_all(last_words).await?;
         stream.shutdown().await?;

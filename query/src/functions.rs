@@ -161,6 +161,8 @@ impl TableFunctionImpl for SessionSteps {
                 ident("first_seq"),
                 ident("last_seq"),
                 ident("truncated"),
+                ident("omitted_rows"),
+                ident("omitted_bytes"),
             ])?
             .sort([ident("statement_no").sort(true, false)])?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))

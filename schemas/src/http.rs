@@ -147,6 +147,12 @@ pub struct SessionDetail {
     /// What was not recorded.
     #[serde(default)]
     pub gaps: Vec<RecordGap>,
+    /// How much of its frames is recorded: `full`, `statements` or `metadata`; absent means `full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<String>,
+    /// Bytes of one result's rows that are recorded; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_result_bytes: Option<i64>,
     /// The Parquet files that hold it; empty until the first flush.
     #[serde(default)]
     pub files: Vec<LakeFile>,
@@ -230,6 +236,9 @@ pub struct Step {
     pub first_seq: i64,
     /// Last wire frame of the statement.
     pub last_seq: i64,
+    /// Rows of its result that the capture level or the limit left out of the record; absent when none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted_rows: Option<i64>,
 }
 
 /// A relation that a statement touched.

@@ -74,6 +74,10 @@ impl Table {
                 // 'whole', or 'first' | 'middle' | 'last' of a long frame.
                 required("part", DataType::Utf8),
                 required("target", DataType::Utf8),
+                // Where the capture level or the limit left content out: the frames that end here, and their length on
+                // the wire; null elsewhere.
+                optional("omitted_frames", DataType::Int64),
+                optional("omitted_bytes", DataType::Int64),
             ],
             Table::Statements => vec![
                 required("session_id", DataType::Utf8),
@@ -103,6 +107,10 @@ impl Table {
                 required("last_seq", DataType::Int64),
                 // True where `sql` or `parameters` is longer than what this row keeps; the frames hold all of it.
                 required("truncated", DataType::Boolean),
+                // Rows of the result that the capture level or the limit left out, and their length on the wire; null
+                // when none were.
+                optional("omitted_rows", DataType::Int64),
+                optional("omitted_bytes", DataType::Int64),
             ],
             Table::Touches => vec![
                 required("relation", DataType::Utf8),
@@ -145,6 +153,10 @@ impl Table {
                 // JSON array of {"after_seq", "frames", "reason"}: what was not recorded; null without gaps.
                 optional("gaps", DataType::Utf8),
                 required("chain_head", DataType::Utf8),
+                // 'full', 'statements' or 'metadata'; null in files from before there were levels, which are full.
+                optional("capture", DataType::Utf8),
+                // Bytes of one result's rows that are recorded; null without a limit.
+                optional("max_result_bytes", DataType::Int64),
             ],
         };
         Arc::new(Schema::new(fields))

@@ -31,6 +31,7 @@ proptest! {
             part,
             tag: tag.map(u32::from),
             withheld: withheld.to_owned(),
+            omitted: None,
         };
         let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
         prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);

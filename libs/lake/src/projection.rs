@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::catalog::OpenSession;
 
 mod analyses;
+mod command;
 mod names;
 mod parameters;
 mod rows;

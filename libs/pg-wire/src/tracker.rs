@@ -18,6 +18,7 @@ use crate::frame::{Direction, HEADER, Part};
 mod answers;
 pub(crate) mod message;
 mod names;
+mod omitted;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -179,6 +180,8 @@ pub enum Request {
     Name(String),
     /// The protocol's function call, with the function's OID.
     Function(u32),
+    /// The record does not hold what was asked for.
+    Omitted,
 }
 
 /// Values bound to a statement.
@@ -217,6 +220,17 @@ pub struct Finished {
     pub rows: Option<u64>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// What the server called it, of a statement that was asked for as [`Request::Omitted`].
+    pub command: Option<Command>,
+}
+
+/// What the server calls a statement that it has carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The command tag.
+    pub tag: String,
+    /// The server took COPY data for it.
+    pub copied_in: bool,
 }
 
 /// What became of a transaction.
@@ -268,6 +282,12 @@ pub struct Tracker {
     columns: bool,
     /// The last answered statement, until ReadyForQuery: an error then is the commit's.
     last_answered: Option<u64>,
+    /// Requests come without what they ask for.
+    #[serde(default)]
+    omitting: bool,
+    /// The server took COPY data for the statement that it answers.
+    #[serde(default)]
+    copied_in: bool,
 }
 
 /// A request that waits for its answer.
@@ -410,7 +430,7 @@ impl Tracker {
         match direction {
             Direction::Frontend if self.ready => self.request(tag, first_seq, body, cut, analyser, out),
             Direction::Frontend => {}
-            Direction::Backend => self.answer(tag, body, out),
+            Direction::Backend => self.answer(tag, body, 1, out),
         }
     }
 

@@ -67,6 +67,7 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             first_seq: no * 4,
             last_seq: no * 4 + 3,
             truncated: false,
+            omitted: None,
         });
         rows.touches.push(TouchRow {
             relation: relation.clone(),
@@ -106,6 +107,8 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         auth_failure: None,
         gaps: None,
         chain_head: [0; 32],
+        capture: "full".to_owned(),
+        max_result_bytes: None,
     });
     rows
 }

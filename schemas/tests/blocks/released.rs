@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hansard_schemas::events::{
     Authenticated, AuthenticationFailed, Block, BlockExt, Compression, Direction, Event, FrameRun, Gap, Message,
-    Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, event::Kind,
+    Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -48,6 +48,7 @@ fn kinds() -> Vec<Event> {
             node: text("019a9d3c-5c2e-7b1a-8f00-0123456789ab"),
             instance: text("019a9d3c-5c2e-7b1a-8f00-0123456789ac"),
             hansard_version: text("0.1.0"),
+            ..SessionOpened::default()
         }),
         Kind::Frames(FrameRun { tag: Some(0), ..run(1, 1, b"\0\0\0\x08\x04\xd2\x16\x2f") }),
         Kind::Frames(FrameRun {
@@ -116,12 +117,36 @@ fn block() -> Block {
     }
 }
 
+/// What a capture level and a limit leave of a session.
+fn omissions() -> Block {
+    let mark = |first_seq, tag: u8, withheld: &str, frames, bytes| FrameRun {
+        direction: Direction::Backend as i32,
+        first_seq,
+        count: 1,
+        tag: Some(u32::from(tag)),
+        withheld: withheld.to_owned(),
+        omitted: Some(Omitted { frames, bytes }),
+        ..FrameRun::default()
+    };
+    let opened = SessionOpened { capture: "metadata".to_owned(), max_result_bytes: 1 << 20, ..Default::default() };
+    let error = FrameRun { frames: b"E\0\0\0\x0cC22012\0\0".to_vec().into(), ..mark(3, b'E', "error text", 1, 90) };
+    let kinds = [
+        Kind::SessionOpened(opened),
+        Kind::Frames(mark(1, b'D', "result rows", 1234, 5_600_000)),
+        Kind::Frames(FrameRun { part: Part::First as i32, ..mark(2, b'D', "result over limit", 0, 65_536) }),
+        Kind::Frames(error),
+    ];
+    let event = |(place, kind)| Event { at: AT, event_no: u64::from(place == 0), kind: Some(kind) };
+    let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
+    Block { last_seq: 3, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
+}
+
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 3] {
+fn released() -> [(&'static str, Block); 4] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
-    [("every-kind-none.bin", block()), ("every-kind-zstd.bin", packed), ("empty.bin", empty)]
+    [("every-kind-none.bin", block()), ("every-kind-zstd.bin", packed), ("empty.bin", empty), ("omissions.bin", omissions())]
 }
 
 fn path(name: &str) -> PathBuf {

@@ -46,6 +46,8 @@ struct Row {
     auth_failure: Option<String>,
     gaps: Option<String>,
     chain_head: String,
+    capture: Option<String>,
+    max_result_bytes: Option<i64>,
     errors: i64,
 }
 
@@ -186,6 +188,8 @@ pub(super) async fn one(
         bytes_backend: row.bytes_backend,
         chain_head: row.chain_head,
         gaps,
+        capture: row.capture,
+        max_result_bytes: row.max_result_bytes,
         files,
     }))
 }

@@ -40,6 +40,7 @@ struct Row {
     first_seq: i64,
     last_seq: i64,
     truncated: bool,
+    omitted_rows: Option<i64>,
 }
 
 impl Row {
@@ -69,6 +70,7 @@ impl Row {
             committed_at: self.committed_at,
             first_seq: self.first_seq,
             last_seq: self.last_seq,
+            omitted_rows: self.omitted_rows,
         })
     }
 }

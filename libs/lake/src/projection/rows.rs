@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use hansard_schemas::events::{Direction, Part};
+use hansard_schemas::events::{Direction, Omitted, Part};
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ pub struct FrameRow {
     pub part: Part,
     /// The target.
     pub target: Arc<str>,
+    /// What the row stands for, where the capture level or the limit left content out.
+    pub omitted: Option<Omitted>,
 }
 
 /// A statement.
@@ -87,6 +89,8 @@ pub struct StatementRow {
     pub last_seq: u64,
     /// Text or parameters are longer than what this row keeps.
     pub truncated: bool,
+    /// Rows of its result, and their bytes, that the capture level or the limit left out.
+    pub omitted: Option<Omitted>,
 }
 
 /// A statement's touch of one relation.
@@ -165,6 +169,10 @@ pub struct SessionRow {
     pub gaps: Option<String>,
     /// The chain over the session's events so far.
     pub chain_head: [u8; 32],
+    /// How much of its frames is recorded: `full`, `statements` or `metadata`.
+    pub capture: String,
+    /// Bytes of one result's rows that are recorded.
+    pub max_result_bytes: Option<u64>,
 }
 
 /// What became of a transaction.
@@ -271,6 +279,8 @@ fn frames(rows: &[&FrameRow]) -> Vec<ArrayRef> {
             Part::Last => "last",
         }),
         texts(rows, |row| &row.target),
+        optional_counts(rows, |row| row.omitted.map(|omitted| omitted.frames)),
+        optional_counts(rows, |row| row.omitted.map(|omitted| omitted.bytes)),
     ]
 }
 
@@ -298,6 +308,8 @@ fn statements(rows: &[&StatementRow]) -> Vec<ArrayRef> {
         numbers(rows, |row| row.first_seq),
         numbers(rows, |row| row.last_seq),
         booleans(rows, |row| row.truncated),
+        optional_counts(rows, |row| row.omitted.map(|omitted| omitted.frames)),
+        optional_counts(rows, |row| row.omitted.map(|omitted| omitted.bytes)),
     ]
 }
 
@@ -342,6 +354,8 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         optional_texts(rows, |row| row.auth_failure.as_deref()),
         optional_texts(rows, |row| row.gaps.as_deref()),
         chain_heads(rows),
+        texts(rows, |row| &row.capture),
+        optional_counts(rows, |row| row.max_result_bytes),
     ]
 }
 
@@ -403,6 +417,10 @@ fn optional_numbers<Row>(rows: &[&Row], get: impl Fn(&Row) -> Option<i64>) -> Ar
     Arc::new(rows.iter().map(|row| get(row)).collect::<Int64Array>())
 }
 
+fn optional_counts<Row>(rows: &[&Row], get: impl Fn(&Row) -> Option<u64>) -> ArrayRef {
+    optional_numbers(rows, |row| get(row).map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
+}
+
 fn times<Row>(rows: &[&Row], get: impl Fn(&Row) -> Option<i64>) -> ArrayRef {
     let times = rows.iter().map(|row| get(row)).collect::<TimestampNanosecondArray>();
     Arc::new(times.with_timezone("+00:00"))
@@ -443,6 +461,7 @@ mod tests {
             withheld: None,
             part,
             target: "t".into(),
+            omitted: None,
         };
         let rows = Rows {
             frames: vec![frame(3, b'Q', Part::Whole), frame(1, 0, Part::Whole), frame(2, 0xe9, Part::First)],

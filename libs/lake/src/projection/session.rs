@@ -7,7 +7,7 @@ use hansard_pg_wire::frame;
 use hansard_pg_wire::tracker::{Event as Told, Frame, Tracker};
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
-    CHAIN_START, ChainHead, Direction, Event, FrameRun, Part, SessionClosed, SessionOpened, extend_chain,
+    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, extend_chain,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -51,6 +51,11 @@ pub(super) struct Facts {
     bytes_backend: u64,
     frames: u64,
     gaps: Vec<Gap>,
+    /// The capture level; empty: full.
+    #[serde(default)]
+    capture: String,
+    #[serde(default)]
+    max_result_bytes: u64,
 }
 
 /// Something that was not recorded.
@@ -59,6 +64,14 @@ struct Gap {
     after_seq: u64,
     frames: u64,
     reason: String,
+}
+
+/// Content that is not in the record.
+#[derive(Debug, Clone)]
+struct Absent {
+    withheld: Arc<str>,
+    /// What the mark stands for; `None` for a secret.
+    omitted: Option<Omitted>,
 }
 
 /// A session that has not ended.
@@ -169,6 +182,7 @@ impl Session {
         (facts.client_addr, facts.application_name) = (opened.client_addr, opened.application_name);
         self.statements.context.names.set_user(&opened.db_user);
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
+        (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
     }
 
     fn run(&mut self, run: FrameRun, at: i64, desk: &mut Desk<'_>) {
@@ -179,11 +193,13 @@ impl Session {
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
         let bytes = run.frames;
         let withheld: Option<Arc<str>> = (!run.withheld.is_empty()).then(|| run.withheld.into());
+        let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted });
         let end = run.first_seq + u64::from(run.count);
         let mut next = run.first_seq;
-        if withheld.is_some() {
+        if let Some(absent) = absent {
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
-                self.frame(seq, at, direction, stated.unwrap_or(0), part, Bytes::new(), withheld.clone(), desk);
+                let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
+                self.frame(seq, at, direction, stated.unwrap_or(0), part, kept, Some(absent.clone()), desk);
             }
             return;
         }
@@ -220,22 +236,25 @@ impl Session {
         tag: u8,
         part: Part,
         bytes: Bytes,
-        withheld: Option<Arc<str>>,
+        absent: Option<Absent>,
         desk: &mut Desk<'_>,
     ) {
         let facts = &mut self.facts;
         (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
+        let omitted = absent.as_ref().and_then(|absent| absent.omitted);
+        let length = omitted.map_or(bytes.len() as u64, |omitted| omitted.bytes);
         let side = match direction {
             Direction::Backend => {
-                facts.bytes_backend += bytes.len() as u64;
+                facts.bytes_backend = facts.bytes_backend.saturating_add(length);
                 frame::Direction::Backend
             }
             _ => {
-                facts.bytes_frontend += bytes.len() as u64;
+                facts.bytes_frontend = facts.bytes_frontend.saturating_add(length);
                 frame::Direction::Frontend
             }
         };
-        if withheld.is_none() {
+        // Secrets are no matter of statements.
+        if absent.is_none() || omitted.is_some() {
             let part = match part {
                 Part::Whole => None,
                 Part::First => Some(frame::Part::First),
@@ -243,9 +262,17 @@ impl Session {
                 Part::Last => Some(frame::Part::Last),
             };
             let frame = Frame { seq, at, direction: side, tag, part, bytes: &bytes };
-            desk.analyses.read_as(self.statements.context.reading());
-            self.tracker.feed(&frame, desk.analyses, desk.told);
-            self.take_told(desk);
+            if let Some(omitted) = omitted {
+                self.tracker.feed_omitted(&frame, omitted.frames, desk.told);
+                self.take_told(desk);
+                if side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V') {
+                    self.statements.omitted(self.tracker.answering(), omitted);
+                }
+            } else {
+                desk.analyses.read_as(self.statements.context.reading());
+                self.tracker.feed(&frame, desk.analyses, desk.told);
+                self.take_told(desk);
+            }
         }
         desk.rows.frames.push(FrameRow {
             session_id: self.identity.session_id,
@@ -254,10 +281,11 @@ impl Session {
             direction,
             tag,
             frame: bytes,
-            masked: withheld.is_some(),
-            withheld,
+            masked: absent.is_some(),
+            withheld: absent.map(|absent| absent.withheld),
             part,
             target: self.identity.target.clone(),
+            omitted,
         });
     }
 
@@ -353,6 +381,8 @@ impl Session {
             auth_failure: facts.auth_failure.clone(),
             gaps,
             chain_head: self.chain,
+            capture: if facts.capture.is_empty() { "full".to_owned() } else { facts.capture.clone() },
+            max_result_bytes: (facts.max_result_bytes > 0).then_some(facts.max_result_bytes),
         }
     }
 }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use hansard_pg_wire::tracker::{Event, Finished, Outcome as Ended, Request, Started, Tracker};
 use hansard_policy::{Effect, Operation, Statement};
+use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
 
 use super::analyses::{Analysed, Analyses, Reading};
+use super::command;
 use super::names::Names;
 use super::parameters;
 use super::rows::{Outcome, Rows, StatementRow, TouchRow};
@@ -82,6 +84,9 @@ pub(super) struct Kept {
     pub(super) sqlstate: Option<String>,
     pub(super) error: Option<String>,
     pub(super) rolled_back: bool,
+    /// Rows and bytes of its result that are not in the record.
+    #[serde(default)]
+    pub(super) omitted: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +105,7 @@ pub(super) enum Asking {
     Text,
     Name(String),
     Function(u32),
+    Omitted,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +149,7 @@ impl Context {
             }
             Asking::Name(name) => self.prepared(name, analyses).unwrap_or_else(|| unknown("", Operation::Execute)),
             Asking::Function(oid) => unknown(&format!("function call {oid}"), Operation::Call),
+            Asking::Omitted => unknown("", Operation::Opaque),
         };
         let effect = if *request == Asking::Text { analysed.statement.effect.clone() } else { Effect::None };
         if let Effect::Execute(name) = &effect {
@@ -297,10 +304,13 @@ impl Statements {
             Request::Text => Asking::Text,
             Request::Name(name) => Asking::Name(name),
             Request::Function(oid) => Asking::Function(oid),
+            Request::Omitted => Asking::Omitted,
         };
         let (asked, analysed) = self.context.understand(&started.text, started.part, &request, tracker, analyses);
         let parameters = started.parameters.as_ref();
         let truncated = started.truncated || parameters.is_some_and(|parameters| parameters.truncated);
+        // What the frames do not hold either is not there in part.
+        let truncated = truncated && request != Asking::Omitted;
         let pending = Pending {
             kept: Kept {
                 operation: asked.does.operation,
@@ -314,6 +324,7 @@ impl Statements {
                 sqlstate: None,
                 error: None,
                 rolled_back: false,
+                omitted: None,
             },
             sql: analysed.text,
             parameters: parameters.and_then(parameters::to_json).map(Arc::from),
@@ -334,7 +345,11 @@ impl Statements {
         kept.rows = finished.rows.and_then(|rows| i64::try_from(rows).ok());
         let failed = finished.failure.is_some();
         if let Some(failure) = finished.failure {
-            (kept.sqlstate, kept.error) = (Some(failure.sqlstate), Some(failure.message));
+            let message = Some(failure.message).filter(|message| !message.is_empty());
+            (kept.sqlstate, kept.error) = (Some(failure.sqlstate), message);
+        }
+        if let Some(carried_out) = finished.command {
+            kept.operation = command::operation(&carried_out);
         }
         if let Some(mut asked) = pending.asked.take() {
             if matches!(asked.effect, Effect::Execute(_)) {
@@ -347,6 +362,15 @@ impl Statements {
             if !failed {
                 self.context.apply(finished.statement, &asked);
             }
+        }
+    }
+
+    /// Rows of a statement's result are not in the record.
+    pub(super) fn omitted(&mut self, statement: Option<u64>, omitted: Omitted) {
+        if let Some(pending) = statement.and_then(|statement| self.pending.get_mut(&statement)) {
+            let (rows, bytes) = pending.kept.omitted.unwrap_or_default();
+            let all = (rows.saturating_add(omitted.frames), bytes.saturating_add(omitted.bytes));
+            pending.kept.omitted = Some(all);
         }
     }
 
@@ -464,6 +488,7 @@ impl Pending {
             first_seq: kept.first_seq,
             last_seq: kept.last_seq,
             truncated: kept.truncated,
+            omitted: kept.omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
         });
     }
 }

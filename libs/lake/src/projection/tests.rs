@@ -10,6 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod omissions;
+
 const SESSION: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
 
 fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
@@ -56,6 +58,7 @@ fn run(at: u64, first_seq: u64, frames: &[(Direction, Vec<u8>)]) -> Event {
         part: Part::Whole as i32,
         tag: None,
         withheld: String::new(),
+        omitted: None,
     });
     event(at, 0, kind)
 }

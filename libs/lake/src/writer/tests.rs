@@ -46,6 +46,7 @@ pub(crate) fn frame(session_id: Uuid, seq: u64, at: i64, bytes: usize) -> FrameR
         withheld: None,
         part: Part::Whole,
         target: "ranking".into(),
+        omitted: None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the server answers.
 
 use super::message::{self, Failure, Reader};
-use super::{Control, Event, Finished, Outcome, Query, Tracker, Waiting};
+use super::{Command, Control, Event, Finished, Outcome, Query, Tracker, Waiting};
 
 impl Tracker {
-    pub(super) fn answer(&mut self, tag: u8, body: &[u8], out: &mut Vec<Event>) {
+    /// `frames` of them, one like the other, where they are rows.
+    pub(super) fn answer(&mut self, tag: u8, body: &[u8], frames: u64, out: &mut Vec<Event>) {
         match tag {
             b'S' => {
                 let mut reader = Reader(body);
@@ -20,12 +21,13 @@ impl Tracker {
                 while self.queue.len() > 1 && matches!(self.queue.front(), Some(Waiting::Sync)) {
                     self.queue.pop_front();
                 }
-                self.answer_to_front(tag, body, out);
+                self.begin_omitted(out);
+                self.answer_to_front(tag, body, frames, out);
             }
         }
     }
 
-    fn answer_to_front(&mut self, tag: u8, body: &[u8], out: &mut Vec<Event>) {
+    fn answer_to_front(&mut self, tag: u8, body: &[u8], frames: u64, out: &mut Vec<Event>) {
         let Some(front) = self.queue.front_mut() else { return };
         match (tag, front) {
             (b'1', Waiting::Parse { name, id, .. }) => {
@@ -68,7 +70,7 @@ impl Tracker {
                 self.queue.pop_front();
             }
             (b'T', Waiting::Query(query)) if self.columns => query.columns = message::row_description(body),
-            (b'D', Waiting::Execute { rows, .. }) => *rows += 1,
+            (b'D', Waiting::Execute { rows, .. }) => *rows = rows.saturating_add(frames),
             (b'C' | b'I', Waiting::Query(_)) => {
                 let tag = String::from_utf8_lossy(Reader(body).string()).into_owned();
                 self.query_answered(&tag, out);
@@ -88,11 +90,11 @@ impl Tracker {
             (b'V', Waiting::Function { statement, answered }) => {
                 *answered = true;
                 let statement = *statement;
-                self.finish(statement, None, None, out);
+                self.finish_as(statement, "CALL", None, out);
             }
-            (b'G' | b'W', Waiting::Query(_)) => self.copying_in = true,
+            (b'G' | b'W', Waiting::Query(_)) => (self.copying_in, self.copied_in) = (true, true),
             (b'G' | b'W', Waiting::Execute { .. }) => {
-                self.copying_in = true;
+                (self.copying_in, self.copied_in) = (true, true);
                 // Sent ahead: the server ignores them while it takes data.
                 while matches!(self.queue.get(1), Some(Waiting::Sync)) {
                     self.queue.remove(1);
@@ -103,18 +105,31 @@ impl Tracker {
     }
 
     fn finish(&mut self, statement: u64, rows: Option<u64>, failure: Option<Failure>, out: &mut Vec<Event>) {
+        self.undo_undecided(out);
         let transaction = self.transaction_id();
         let (at, seq) = (self.at, self.seq);
         if failure.is_none() {
             self.last_answered = Some(statement);
         }
-        out.push(Event::Finished(Finished { statement, transaction, at, seq, rows, failure }));
+        out.push(Event::Finished(Finished { statement, transaction, at, seq, rows, failure, command: None }));
+    }
+
+    /// A statement has been carried out, and this is what the server calls it.
+    fn finish_as(&mut self, statement: u64, tag: &str, rows: Option<u64>, out: &mut Vec<Event>) {
+        let copied_in = std::mem::take(&mut self.copied_in);
+        self.finish(statement, rows, None, out);
+        if let (true, Some(Event::Finished(finished))) = (self.omitting, out.last_mut()) {
+            finished.command = Some(Command { tag: tag.to_owned(), copied_in });
+        }
     }
 
     fn query_answered(&mut self, tag: &str, out: &mut Vec<Event>) {
         let Some(Waiting::Query(query)) = self.queue.front_mut() else { return };
         self.copying_in = false;
         query.columns.clear();
+        if self.omitting {
+            return self.omitted_query_answered(tag, out);
+        }
         let Some(controls) = &mut query.controls else {
             // How many there are is not known: all is told at ReadyForQuery.
             if query.tags.len() < 64 {
@@ -153,8 +168,17 @@ impl Tracker {
             (Some(rows), before) => Some(rows + before.unwrap_or(0)),
             (None, before) => before,
         };
-        self.finish(statement, rows, None, out);
+        self.finish_as(statement, tag, rows, out);
         self.carried_out(statement, tag, control.as_ref(), out);
+    }
+
+    /// A statement of a simple Query whose text is not known: how many there are shows in how many are answered.
+    fn omitted_query_answered(&mut self, tag: &str, out: &mut Vec<Event>) {
+        let Some(Waiting::Query(query)) = self.queue.front_mut() else { return };
+        let statement = query.first;
+        query.done = query.count;
+        self.finish_as(statement, tag, message::rows_of_tag(tag), out);
+        self.carried_out(statement, tag, None, out);
     }
 
     fn error(&mut self, failure: Failure, out: &mut Vec<Event>) {
@@ -162,7 +186,8 @@ impl Tracker {
         if self.lost > 0 || !self.ready {
             return;
         }
-        self.copying_in = false;
+        (self.copying_in, self.copied_in) = (false, false);
+        self.begin_omitted(out);
         match self.queue.front_mut() {
             // Of the session, not of a statement.
             None => {}
@@ -199,10 +224,9 @@ impl Tracker {
 
     /// The first statement failed; the others were not run.
     fn fail_each(&mut self, statements: impl IntoIterator<Item = u64>, failure: Failure, out: &mut Vec<Event>) {
-        let skipped = Failure {
-            message: format!("not executed: an earlier statement failed: {}", failure.message),
-            ..failure.clone()
-        };
+        let reason = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
+        let message = format!("not executed: an earlier statement failed{reason}");
+        let skipped = Failure { message, ..failure.clone() };
         let mut failure = Some(failure);
         for statement in statements {
             let failure = failure.take().unwrap_or_else(|| skipped.clone());
@@ -328,6 +352,9 @@ impl Tracker {
         } else if query.tags.iter().any(|tag| matches!(tag.as_str(), "BEGIN" | "START TRANSACTION")) && status != b'I' {
             self.carried_out(statement, "BEGIN", None, out);
         }
+        if query.tags.iter().any(|tag| tag == "SAVEPOINT") && status != b'I' {
+            self.unseen_savepoint();
+        }
     }
 
     /// A portal is gone: what it had fetched is all that its statement will.
@@ -336,7 +363,8 @@ impl Tracker {
         self.portal_bytes -= portal.bytes;
         if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended, portal.statement) {
             let transaction = self.transaction_id();
-            out.push(Event::Finished(Finished { statement, transaction, at, seq, rows: Some(rows), failure: None }));
+            let rows = Some(rows);
+            out.push(Event::Finished(Finished { statement, transaction, at, seq, rows, failure: None, command: None }));
         }
     }
 

@@ -80,7 +80,7 @@ impl Tracker {
                 at: self.at,
                 first_seq,
                 last_seq: self.seq,
-                request: Request::Text,
+                request: self.request_of_text(),
                 text: text.clone(),
                 part: u32::try_from(part).unwrap_or(u32::MAX),
                 parameters: None,
@@ -194,7 +194,9 @@ impl Tracker {
         let name = reader.name();
         let id = self.portal_names.get(&name).filter(|id| self.portals.contains_key(id));
         let known = id.and_then(|id| self.portals.get(&id));
-        if let Some((portal, statement)) = id.zip(known.and_then(|portal| portal.statement)) {
+        // Where names are not known, only rows that were left to fetch say that it is the same statement.
+        let goes_on = |portal: &&Portal| !self.omitting || portal.suspended.is_some();
+        if let Some((portal, statement)) = id.zip(known.filter(goes_on).and_then(|portal| portal.statement)) {
             // More rows of what has been started.
             self.queue.push_back(Waiting::Execute {
                 statement,
@@ -208,6 +210,7 @@ impl Tracker {
         let mut control = None;
         match id {
             Some(id) => control = self.start_portal(id, &mut started),
+            None if self.omitting => {}
             None => started.request = Request::Name(name),
         }
         let statement = started.statement;
@@ -223,12 +226,16 @@ impl Tracker {
             at: self.at,
             first_seq,
             last_seq: self.seq,
-            request: Request::Text,
+            request: self.request_of_text(),
             text: "".into(),
             part: 0,
             parameters: None,
             truncated: false,
         }
+    }
+
+    fn request_of_text(&self) -> Request {
+        if self.omitting { Request::Omitted } else { Request::Text }
     }
 
     /// Fills in what a portal binds together.
@@ -239,7 +246,9 @@ impl Tracker {
         started.parameters = portal.parameters.take();
         self.portal_bytes -= std::mem::take(&mut portal.bytes);
         let Some(prepared) = portal.prepared.and_then(|prepared| self.prepared.get(&prepared)) else {
-            started.request = Request::Name(portal.prepared_name.clone());
+            if !self.omitting {
+                started.request = Request::Name(portal.prepared_name.clone());
+            }
             return None;
         };
         started.text = prepared.text.clone();
@@ -252,7 +261,9 @@ impl Tracker {
 
     fn function(&mut self, seq: u64, reader: &mut Reader<'_>, cut: bool, out: &mut Vec<Event>) {
         let mut started = self.start(seq);
-        started.request = Request::Function(reader.u32().unwrap_or(0));
+        if !self.omitting {
+            started.request = Request::Function(reader.u32().unwrap_or(0));
+        }
         let (values, truncated) = message::values(reader, cut);
         started.parameters = Some(Parameters { values, types: Vec::new(), truncated });
         self.queue.push_back(Waiting::Function { statement: started.statement, answered: false });

@@ -6,7 +6,7 @@ use super::*;
 use crate::result::{Limits, ResultReader};
 
 /// Splits at semicolons: the texts here have no others.
-struct Splitter;
+pub(super) struct Splitter;
 
 impl Analyser for Splitter {
     fn outline(&mut self, text: &Arc<str>) -> Option<Outline> {
@@ -105,12 +105,12 @@ fn one(line: &str) -> (Direction, Vec<u8>) {
     (if side == ">" { Direction::Frontend } else { Direction::Backend }, frame(tag, &body))
 }
 
-fn script(text: &str) -> Vec<(Direction, Vec<u8>)> {
+pub(super) fn script(text: &str) -> Vec<(Direction, Vec<u8>)> {
     let lines = text.lines().flat_map(|line| line.split('|')).map(str::trim).filter(|line| !line.is_empty());
     lines.map(one).collect()
 }
 
-fn say(event: &Event) -> Option<String> {
+pub(super) fn say(event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(started) => {
             let text = match &started.request {

@@ -20,6 +20,12 @@ pub(super) struct Transaction {
     pub(super) failed: bool,
     /// Name, and the statement that set it.
     savepoints: Vec<(String, u64)>,
+    /// It may have savepoints that were not seen.
+    #[serde(default)]
+    unseen_savepoints: bool,
+    /// ROLLBACK was answered, of all of it or to a savepoint: ReadyForQuery tells.
+    #[serde(default)]
+    undecided: bool,
 }
 
 impl Tracker {
@@ -32,7 +38,14 @@ impl Tracker {
         let transactions = &mut self.transactions;
         self.transaction.get_or_insert_with(|| {
             *transactions += 1;
-            Transaction { id: *transactions, explicit: false, failed: false, savepoints: Vec::new() }
+            Transaction {
+                id: *transactions,
+                explicit: false,
+                failed: false,
+                savepoints: Vec::new(),
+                unseen_savepoints: false,
+                undecided: false,
+            }
         })
     }
 
@@ -51,8 +64,14 @@ impl Tracker {
             "ROLLBACK" => match control {
                 Some(Control::RollbackTo(name)) => self.roll_back_to(statement, name, out),
                 Some(_) => self.end_and_chain(Outcome::RolledBack, control, out),
-                // Of all, or to a savepoint.
-                None => self.end_transaction(Outcome::Unknown, out),
+                None => {
+                    let transaction = self.open_transaction();
+                    if transaction.savepoints.is_empty() && !transaction.unseen_savepoints {
+                        self.end_transaction(Outcome::RolledBack, out);
+                    } else {
+                        transaction.undecided = true;
+                    }
+                }
             },
             "SAVEPOINT" => {
                 let name = match control {
@@ -101,6 +120,18 @@ impl Tracker {
         }
     }
 
+    /// A savepoint was set, and nobody knows which or whether it is still there.
+    pub(super) fn unseen_savepoint(&mut self) {
+        self.open_transaction().unseen_savepoints = true;
+    }
+
+    /// Another statement was answered before it showed what a ROLLBACK was of.
+    pub(super) fn undo_undecided(&mut self, out: &mut Vec<Event>) {
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.undecided) {
+            self.end_transaction(Outcome::Unknown, out);
+        }
+    }
+
     /// The session's transaction, if it is in one, has ended.
     pub(super) fn end_transaction(&mut self, outcome: Outcome, out: &mut Vec<Event>) {
         self.end_portals(out);
@@ -115,7 +146,7 @@ impl Tracker {
         match status {
             b'I' => {
                 let outcome = match &self.transaction {
-                    Some(transaction) if transaction.failed => Outcome::RolledBack,
+                    Some(transaction) if transaction.failed || transaction.undecided => Outcome::RolledBack,
                     // Its COMMIT or ROLLBACK was not seen for what it is.
                     Some(transaction) if transaction.explicit => Outcome::Unknown,
                     _ => Outcome::Committed,
@@ -123,7 +154,10 @@ impl Tracker {
                 self.end_transaction(outcome, out);
             }
             b'T' | b'E' => {
+                self.undo_undecided(out);
+                let unseen = self.transaction.is_none();
                 let transaction = self.open_transaction();
+                transaction.unseen_savepoints |= unseen;
                 transaction.explicit = true;
                 transaction.failed = status == b'E';
             }
