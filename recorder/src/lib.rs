@@ -51,6 +51,8 @@ pub struct RecorderOptions {
     pub read_bytes: usize,
     /// How the end of a proxy is noticed that did not write it down.
     pub proxies: Proxies,
+    /// How long a recorder that is told to stop goes on reading, up to where the log ended when it was told.
+    pub stop_patience: Duration,
     /// Whether, and how, small files are merged.
     pub compaction: Option<CompactionOptions>,
     /// The time.
@@ -66,6 +68,7 @@ impl RecorderOptions {
             buffer_bytes: 64 * 1024 * 1024,
             read_bytes: 1024 * 1024,
             proxies: Proxies::WriteTheirEnd,
+            stop_patience: Duration::from_secs(30),
             compaction: Some(CompactionOptions::default()),
             clock,
         }
@@ -100,7 +103,8 @@ impl Recorder {
         self.failures.lock().iter().map(|(shard, line)| (*shard, line.clone())).collect()
     }
 
-    /// Records until cancelled, and flushes then. A shard that cannot go on stops with its error logged, the others
+    /// Records until cancelled; then brings what the log holds at that moment into the lake, for at most
+    /// [`RecorderOptions::stop_patience`]. A shard that cannot go on stops with its error logged, the others
     /// go on; the first such error is returned when all have stopped.
     pub async fn run(&self, cancel: CancellationToken) -> Result<(), Error> {
         // Ending here, for whatever reason, must not end what the token's owner has beside it.
@@ -148,15 +152,20 @@ impl Recorder {
     }
 }
 
-/// Merges small files now and then.
+/// Merges small files now and then, until there is nothing left that is worth it.
 async fn merge_files(options: Arc<RecorderOptions>, lake: Arc<Lake>, stop: Arc<AtomicBool>, cancel: CancellationToken) {
     let Some(compaction) = &options.compaction else { return };
     let mut trouble = trouble::Trouble::new("files of the lake cannot be merged");
-    while cancel.run_until_cancelled(tokio::time::sleep(COMPACTION_INTERVAL)).await.is_some() {
+    let mut pause = COMPACTION_INTERVAL;
+    while cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = COMPACTION_INTERVAL;
         match compaction::compact(&lake, compaction, (options.clock)(), &stop).await {
             Ok(report) => {
                 trouble.over();
                 metrics::merged(&report);
+                if report.replaced > 0 {
+                    pause = Duration::ZERO;
+                }
             }
             Err(error) => trouble.met(&error),
         }

@@ -10,7 +10,7 @@ use hansard_lake::catalog::{self, ShardHold};
 use hansard_lake::layout::FlushId;
 use hansard_lake::projection::{Projector, Rows};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
@@ -113,10 +113,47 @@ impl ShardTask {
                 }
             }
         }
+        self.finish(&mut progress).await
+    }
+
+    /// Told to stop: what the log holds by now goes to the lake, if that can be done in time. What is left is in the
+    /// log; the next start records it.
+    async fn finish(&self, progress: &mut Progress) -> Result<(), Error> {
+        if let Err(error) = self.catch_up(progress).await? {
+            let reason = chain(&*error);
+            tracing::warn!(shard = self.shard, reason, "stopped before the end of the log; the next start records the rest");
+        }
         if progress.waiting.is_some() {
-            self.flush(&mut progress).await?;
+            self.flush(progress).await?;
         }
         Ok(())
+    }
+
+    /// Reads up to where the log ends now. The inner error might pass, but is not waited for.
+    async fn catch_up(&self, progress: &mut Progress) -> Result<Result<(), Later>, Error> {
+        let deadline = Instant::now() + self.options.stop_patience;
+        // Only the log is given a time: a batch, once read, is projected whole.
+        let end = match timeout_at(deadline, self.log.bounds(self.shard)).await {
+            Ok(Ok(bounds)) => bounds.end,
+            Ok(Err(error)) => return Ok(Err(error.into())),
+            Err(late) => return Ok(Err(late.into())),
+        };
+        while progress.position < end {
+            if progress.bytes >= self.options.buffer_bytes {
+                self.flush(progress).await?;
+            }
+            let read = self.log.read(self.shard, progress.position, self.options.read_bytes);
+            match timeout_at(deadline, read).await {
+                Ok(Ok(batch)) if batch.blocks.is_empty() => break,
+                Ok(Ok(batch)) => progress.apply(batch, self.options.buffer_bytes).await?,
+                Ok(Err(error)) => return self.sort(error, progress).map(Err),
+                Err(late) => return Ok(Err(late.into())),
+            }
+            if progress.position < end && Instant::now() >= deadline {
+                return Ok(Err(format!("{:?} were not enough", self.options.stop_patience).into()));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Takes the shard over; None when cancelled before that worked.

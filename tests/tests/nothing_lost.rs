@@ -170,3 +170,31 @@ async fn alone_killing_nats_loses_nothing() {
     scene.reaches_the_files();
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
 }
+
+/// A job's result is longer than what the recorder projects at once, and Hansard is asked to stop as soon as the job
+/// has gone: the files alone then hold the whole session.
+async fn stop_behind_a_long_result(nats: Option<Nats>) {
+    const ROWS: usize = 100_000;
+    let scene = Scene::new(nats).await;
+    let mut hansard = scene.config.start("up").unwrap();
+    let job = hansard.connect(&scene.config.token("hasty").unwrap()).await.unwrap();
+    job.batch_execute(&format!("SELECT number FROM generate_series(1, {ROWS}) AS number")).await.unwrap();
+    drop(job);
+    assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
+    let sessions = lake::frames(&scene.config.data().join("lake")).unwrap();
+    assert_eq!(sessions.len(), 1, "{}", hansard.logged());
+    let frames: Vec<_> = sessions.values().flatten().collect();
+    assert!(frames.iter().map(|(seq, _)| **seq).eq(1..=i64::try_from(frames.len()).unwrap()), "without a hole");
+    assert_eq!(frames.iter().filter(|(_, frame)| frame.tag == "D").count(), ROWS, "{}", hansard.logged());
+    assert_ne!(frames.last().unwrap().1.tag, "D", "{}", hansard.logged());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_records_everything_embedded() {
+    stop_behind_a_long_result(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_records_everything_with_nats() {
+    stop_behind_a_long_result(Some(Nats::start().unwrap())).await;
+}

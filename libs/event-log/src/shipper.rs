@@ -129,6 +129,10 @@ impl Shipper {
             let Some((after, lanes)) = self.prepare(progress).await else { return };
             progress = after;
             if !self.publish(lanes).await {
+                tracing::warn!(
+                    shard = self.spool.shard(),
+                    "stopped before the stream took all of the spool; the next start ships the rest"
+                );
                 return;
             }
             self.spool.acknowledge(progress.position);

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::feed::{BEGIN, Frame, Session};
 
 /// How long a test waits for what must come, before it says that it did not.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Opens the log in a folder for writing.
 pub(crate) fn log(folder: &Path, shards: u16) -> Arc<LocalLog> {
