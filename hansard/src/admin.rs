@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Says why jobs are not served at the moment; `None` when they are.
+/// Says why jobs are not served at the moment; `None` when they are. May block.
 pub(crate) type Readiness = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A bound admin listener.
@@ -67,7 +67,8 @@ impl Admin {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
-    match readiness() {
+    let hindrance = tokio::task::spawn_blocking(move || readiness()).await;
+    match hindrance.unwrap_or_else(|stopped| Some(format!("readiness could not be found out: {stopped}"))) {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hansard_event_log::EventLog;
+use hansard_event_log::{EventLog, JetStreamLog, LocalLog};
 use hansard_ingest_proxy::{Durability, Proxy};
 use hansard_lake::Lake;
 use hansard_query::Engine;
@@ -62,7 +62,7 @@ fn allow_many_files() {
 }
 
 async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
-    let health = Arc::new(Health { phase: AtomicU8::new(STARTING), recorder: OnceLock::new() });
+    let health = Arc::new(Health::default());
     let admin = match config.admin {
         Some(address) => Some(Admin::bind(address).await?),
         None => None,
@@ -96,6 +96,7 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         // The link is a secret for an hour: to the terminal, not to the log.
         output::line(&format!("open {}", web.login_link()))?;
     }
+    health.watch(&opened);
     health.phase.store(READY, Ordering::SeqCst);
     let ended = opened.run(&health).await;
     drop(left);
@@ -109,21 +110,42 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
 }
 
 /// What `/readyz` goes by.
+#[derive(Default)]
 struct Health {
     phase: AtomicU8,
     recorder: OnceLock<Arc<Recorder>>,
+    local: OnceLock<Arc<LocalLog>>,
+    stream: OnceLock<Arc<JetStreamLog>>,
+}
+
+impl Health {
+    /// Looks at these parts from now on.
+    fn watch(&self, opened: &Opened) {
+        // Called once.
+        let _ = opened.recorder.clone().map(|recorder| self.recorder.set(recorder));
+        let _ = opened.local.clone().map(|local| self.local.set(local));
+        let _ = opened.stream.clone().map(|stream| self.stream.set(stream));
+    }
+
+    /// Why jobs are not served, or not recorded to the end.
+    fn hindrance(&self) -> Option<String> {
+        match self.phase.load(Ordering::SeqCst) {
+            STARTING => return Some("starting".to_owned()),
+            STOPPING => return Some("stopping".to_owned()),
+            _ => {}
+        }
+        let stream = self.stream.get().and_then(|stream| stream.trouble());
+        let log = stream.or_else(|| self.local.get()?.refusal());
+        log.or_else(|| {
+            let failures = self.recorder.get()?.failures();
+            failures.first().map(|(shard, reason)| format!("shard {shard} is not recorded: {reason}"))
+        })
+    }
 }
 
 fn readiness(health: &Arc<Health>) -> Readiness {
     let health = health.clone();
-    Arc::new(move || match health.phase.load(Ordering::SeqCst) {
-        STARTING => Some("starting".to_owned()),
-        STOPPING => Some("stopping".to_owned()),
-        _ => {
-            let failures = health.recorder.get().map(|recorder| recorder.failures()).unwrap_or_default();
-            failures.first().map(|(shard, reason)| format!("shard {shard} is not recorded: {reason}"))
-        }
-    })
+    Arc::new(move || health.hindrance())
 }
 
 fn warn_of_settings(config: &Config) {
@@ -141,15 +163,19 @@ fn warn_of_settings(config: &Config) {
 }
 
 /// Everything of a process, opened and bound, nothing running.
+#[derive(Default)]
 struct Opened {
     proxy: Option<Proxy>,
     shipper: Option<hansard_event_log::ShipperHandle>,
     recorder: Option<Arc<Recorder>>,
     web: Option<Web>,
+    /// What this process writes.
+    local: Option<Arc<LocalLog>>,
+    stream: Option<Arc<JetStreamLog>>,
 }
 
 async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
-    let mut opened = Opened { proxy: None, shipper: None, recorder: None, web: None };
+    let mut opened = Opened::default();
     let proxy_options = services.proxy.then(|| parts::proxy_options(config)).transpose()?;
     if services.web && config.web.is_none() && services.name != "up" {
         return Err(Failure::usage(format!(
@@ -167,22 +193,33 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
         let proxy = Proxy::bind(options, local.clone()).map_err(|error| Failure::usage(reasons(&error)))?;
         addresses = proxy.addresses().to_vec();
         opened.proxy = Some(proxy);
+        opened.local = Some(local.clone());
         match &config.event_log.nats {
             None => log = Some(local),
             Some(nats) => {
                 let stream = parts::stream(config, nats).await?;
                 opened.shipper = Some(parts::ship(&local, &stream, nats));
+                opened.stream = Some(stream.clone());
                 log = Some(stream);
             }
         }
     }
     let Some(lake) = lake else { return Ok(opened) };
-    let (log, proxies) = match log {
-        Some(log) => (log, Proxies::WriteTheirEnd),
-        None => parts::log_reader(config).await?,
+    let (log, proxies) = match (log, &config.event_log.nats) {
+        (Some(log), _) => (log, Proxies::WriteTheirEnd),
+        (None, Some(nats)) => {
+            let stream = parts::stream(config, nats).await?;
+            opened.stream = Some(stream.clone());
+            (stream as Arc<dyn EventLog>, Proxies::WriteTheirEnd)
+        }
+        (None, None) => parts::log_reader(config).await?,
     };
     if services.recorder {
-        let options = RecorderOptions { proxies, ..RecorderOptions::new(config.lake.flush_interval, Arc::new(now)) };
+        let options = RecorderOptions {
+            proxies,
+            stop_patience: config.proxy.shutdown_grace,
+            ..RecorderOptions::new(config.lake.flush_interval, Arc::new(now))
+        };
         opened.recorder = Some(Arc::new(Recorder::new(options, log.clone(), lake.clone())));
     }
     if let (true, Some(web)) = (services.web, &config.web) {
@@ -217,8 +254,6 @@ impl Opened {
             running[0].spawn(async move { ("proxy", proxy.serve(stop).await.map_err(|error| reasons(&error))) });
         }
         if let Some(recorder) = self.recorder {
-            // The first and only one.
-            let _ = health.recorder.set(recorder.clone());
             let stop = stop_recorder.clone();
             running[1].spawn(async move { ("recorder", recorder.run(stop).await.map_err(|error| reasons(&error))) });
         }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hansard_tests::hansard::{Hansard, Settings};
+use hansard_tests::hansard::{Hansard, Settings, get};
 use hansard_tests::process::run;
-use hansard_tests::{Config, Nats, Postgres, lake, record};
+use hansard_tests::{Config, Nats, Postgres, eventually, lake, record};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use tokio_postgres::{Client, Error};
@@ -137,6 +137,28 @@ async fn bounded<T>(asked: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, asked).await.expect("an answer, whatever it is")
 }
 
+/// Status and body of `/readyz`.
+fn ready(hansard: &Hansard) -> (bool, String) {
+    let (status, body) = get(hansard.admin().unwrap(), "/readyz").unwrap();
+    (status.contains(" 200 "), body)
+}
+
+/// Says in one line that it does not serve, and why.
+fn not_ready(hansard: &Hansard, reason: &str) {
+    let (ready, body) = ready(hansard);
+    assert!(!ready && body.contains(reason) && body.lines().count() == 1, "{body:?}");
+}
+
+/// Says so again, with no traffic that would tell it.
+fn ready_again(hansard: &Hansard) {
+    eventually("it is ready again", PATIENCE, || {
+        let (ready, body) = ready(hansard);
+        anyhow::ensure!(ready, "{body}");
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// In one message, so that a refusal is the answer to it and to nothing else.
 async fn insert(job: &Client, text: &str) -> Result<(), Error> {
     bounded(job.batch_execute(&format!("INSERT INTO notes VALUES ('{text}')"))).await
@@ -147,8 +169,9 @@ fn assert_refused(error: &Error) {
 }
 
 /// Fills the log while nobody records it, and lets the recorder make room.
-async fn full_until_recorded(scene: &Scene) {
+async fn full_until_recorded(scene: &Scene, reason: &str) {
     let mut proxy = scene.config.start("proxy").unwrap();
+    assert!(ready(&proxy).0);
     let open = [proxy.connect(&scene.token).await.unwrap(), proxy.connect(&scene.token).await.unwrap()];
     let busy = [proxy.connect(&scene.token).await.unwrap(), proxy.connect(&scene.token).await.unwrap()];
     let mut done = 0;
@@ -165,8 +188,10 @@ async fn full_until_recorded(scene: &Scene) {
     let at_most = done + refused + 3;
     assert!((done..=at_most).contains(&inserted), "{done} to {at_most} can have run, {inserted} reached the database");
     scene.refuses(&proxy, &open[1]).await;
+    not_ready(&proxy, reason);
 
     let mut recorder = scene.config.start("record").unwrap();
+    ready_again(&proxy);
     scene.resumes(&proxy).await;
     drop((open, busy));
     scene.recorded(3).await;
@@ -177,7 +202,7 @@ async fn full_until_recorded(scene: &Scene) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_embedded_log_refuses_until_it_is_recorded() {
     let limits = "segment_size = \"64KiB\"\nmax_size = \"2MiB\"".to_owned();
-    full_until_recorded(&Scene::new(limits).await).await;
+    full_until_recorded(&Scene::new(limits).await, "the event log is full").await;
 }
 
 /// A small file system, unmounted in the end.
@@ -214,10 +239,10 @@ async fn a_full_disk_refuses_until_there_is_room() {
     let log = scene.config.data().join("log");
     let Some(_disk) = Disk::mount(&log) else {
         eprintln!("max_size stands in for a full disk");
-        return full_until_recorded(&Scene::new("segment_size = \"1MiB\"\nmax_size = \"16MiB\"".to_owned()).await)
-            .await;
+        let limits = "segment_size = \"1MiB\"\nmax_size = \"16MiB\"".to_owned();
+        return full_until_recorded(&Scene::new(limits).await, "the event log is full").await;
     };
-    full_until_recorded(&scene).await;
+    full_until_recorded(&scene, "No space left on device").await;
 }
 
 fn with_nats(nats: &Nats) -> String {
@@ -233,7 +258,9 @@ async fn without_nats_jobs_are_refused_until_it_is_back() {
     insert(&open, "before").await.unwrap();
     nats.kill().unwrap();
     scene.refuses(&hansard, &open).await;
+    not_ready(&hansard, "not connected to NATS");
     nats.serve().unwrap();
+    ready_again(&hansard);
     scene.resumes(&hansard).await;
     drop(open);
     scene.recorded(1).await;
@@ -244,5 +271,6 @@ async fn without_nats_jobs_are_refused_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_refuses_until_it_is_recorded() {
     let nats = Nats::start().unwrap();
-    full_until_recorded(&Scene::new(with_nats(&nats) + "stream_max_size = \"2MiB\"").await).await;
+    let scene = Scene::new(with_nats(&nats) + "stream_max_size = \"2MiB\"").await;
+    full_until_recorded(&scene, "the stream does not take more").await;
 }

@@ -127,6 +127,11 @@ impl JetStreamLog {
         Ok(Arc::new(JetStreamLog { publisher, stream, marks, name, shards, origin }))
     }
 
+    /// Why the stream cannot be reached at present, in one line; None when the connection is up.
+    pub fn trouble(&self) -> Option<String> {
+        self.connected().err().map(|error| error.to_string())
+    }
+
     /// The longest message that the server takes, in bytes, with room for its headers.
     pub(crate) fn longest_message(&self) -> usize {
         self.publisher.client().max_payload().saturating_sub(1024)

@@ -34,6 +34,9 @@ use crate::{Batch, Bounds, Error, EventLog, Position, Shard, blocking};
 /// most so often, and not once for each append.
 const READER_REST: Duration = Duration::from_millis(5);
 
+/// A log with less room than this, in bytes, counts as full: the next long block is refused.
+const ROOM: u64 = 256 * 1024;
+
 /// When what was written reaches the disk itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fsync {
@@ -183,6 +186,16 @@ impl LocalLog {
     /// Why blocks are not acknowledged at present, in one shard or more; None when all is well.
     pub fn trouble(&self) -> Option<String> {
         self.shards.iter().find_map(|log| log.hindrance()).map(|error| error.to_string())
+    }
+
+    /// Why jobs cannot be recorded at present, in one line; None when they can. A disk that refused is tried again, by
+    /// writing to it: call this from a thread that may block.
+    pub fn refusal(&self) -> Option<String> {
+        let (held, limit) = (self.held_bytes(), self.quota.limit);
+        if held.saturating_add(ROOM.min(limit / 8)) > limit {
+            return Some(format!("the event log is full: it holds {held} of the {limit} bytes that it may"));
+        }
+        self.trouble().or_else(|| self.shards.iter().find_map(|log| log.refusal()).map(|error| error.to_string()))
     }
 
     fn shard(&self, shard: Shard) -> Result<&Arc<ShardLog>, Error> {

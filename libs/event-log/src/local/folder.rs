@@ -8,6 +8,7 @@
 //!   <base>.seg         records from position <base> on (20 digits)
 //!   trimmed            the position before which everything was let go
 //!   trim-request       the same, asked for by a reader in another process
+//!   probe              there for a moment, while a disk that refused is tried again
 //! ```
 //!
 //! Invariant: a small file is replaced whole and is on the disk before its caller goes on. Only the two positions are
@@ -28,6 +29,7 @@ const RUN: u64 = 1 << 30;
 
 const TRIMMED: &str = "trimmed";
 const TRIM_REQUEST: &str = "trim-request";
+const PROBE: &str = "probe";
 
 /// A segment file: records from `base` to `base + length`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +249,15 @@ pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
         sync_dir(dir)
     };
     write().map_err(|e| failed("write", &dir.join(name), &e))
+}
+
+/// Whether the disk takes a file of that length now.
+pub(super) fn try_disk(dir: &Path, length: usize) -> Result<(), Error> {
+    let path = dir.join(PROBE);
+    let written = File::create(&path).and_then(|mut file| file.write_all(&vec![0; length]));
+    // Made or not: what is left of it is in the way.
+    let _ = fs::remove_file(&path);
+    written.map_err(|e| failed("write", &path, &e))
 }
 
 /// Puts the names in a folder on the disk.

@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
@@ -21,6 +22,9 @@ use crate::{Error, Position, Shard};
 
 /// Bodies up to this length are copied behind their header, longer ones are written with it by a vectored write.
 const COPIED_BODY: usize = 16 * 1024;
+
+/// Bytes that a disk must take before it counts as one that takes blocks again.
+const PROBE: usize = 64 * 1024;
 
 /// What an acknowledgement means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub(super) struct ShardLog {
     failed: OnceLock<Error>,
     /// Why acknowledgements do not come at present.
     trouble: Mutex<Option<Error>>,
+    /// The last append failed.
+    refusing: AtomicBool,
     pub(super) acknowledgement: Notify,
     /// Set by whoever wants to be told of the next append; so an append that nobody waits for pays one load.
     listening: AtomicBool,
@@ -140,6 +146,7 @@ impl ShardLog {
             acknowledge: AtomicU8::new(acknowledge as u8),
             failed: OnceLock::new(),
             trouble: Mutex::new(None),
+            refusing: AtomicBool::new(false),
             acknowledgement: Notify::new(),
             listening: AtomicBool::new(false),
             appended: Notify::new(),
@@ -157,9 +164,13 @@ impl ShardLog {
             Ok(done) => done,
             Err(error) => {
                 self.quota.held.fetch_sub(size, SeqCst);
+                self.refusing.store(true, Relaxed);
                 return Err(error);
             }
         };
+        if self.refusing.load(Relaxed) {
+            self.refusing.store(false, Relaxed);
+        }
         if wake && let Some(syncer) = self.syncer.get() {
             syncer.unpark();
         }
@@ -228,6 +239,18 @@ impl ShardLog {
     /// Why waiting for an acknowledgement is of no use now.
     pub(super) fn hindrance(&self) -> Option<Error> {
         self.failed.get().map(Error::again).or_else(|| self.trouble.lock().as_ref().map(Error::again))
+    }
+
+    /// Why the last append failed, if the disk still refuses: there may be nobody left who appends, and so finds out.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        if !self.refusing.load(Relaxed) {
+            return None;
+        }
+        let refused = folder::try_disk(&self.dir, PROBE).err();
+        if refused.is_none() {
+            self.refusing.store(false, Relaxed);
+        }
+        refused
     }
 
     pub(super) fn acknowledge(&self, up_to: u64) {

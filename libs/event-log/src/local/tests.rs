@@ -217,6 +217,21 @@ async fn a_too_long_block_is_refused_and_leaves_no_trace() {
     assert_eq!(all(&*log, Position::START).await.unwrap(), [block(1), long, block(3)]);
 }
 
+#[tokio::test]
+async fn a_log_that_takes_nothing_says_so_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = LocalLog::open(LocalLogOptions { max_bytes: 4096, ..options(dir.path()) }).unwrap();
+    assert_eq!(log.refusal(), None);
+    let filled = (0..1000).find(|no| log.append_now(0, &block(*no).encode_to_vec()).is_err());
+    assert!(filled.is_some(), "there is a limit");
+    let reason = log.refusal().unwrap();
+    assert!(reason.contains("full") && reason.contains("4096"), "{reason}");
+    log.trim(0, log.bounds(0).await.unwrap().end).await.unwrap();
+    // By itself: nothing has been appended since.
+    assert_eq!(log.refusal(), None);
+    assert_eq!(fs::read_dir(dir.path().join("shard-0000")).unwrap().count(), 3, "the probe is gone");
+}
+
 #[test]
 fn a_position_that_is_half_written_is_known() {
     let folder = tempfile::tempdir().unwrap();
