@@ -30,8 +30,8 @@ impl Default for CompactionOptions {
     }
 }
 
-/// Inputs of one merge: bounds open readers and their memory.
-const MOST_INPUTS: usize = 32;
+/// Inputs of one merge: bounds open readers and their memory, about 2 MiB each beside the rows.
+const MOST_INPUTS: usize = 16;
 
 /// Bytes of all inputs of one merge: bounds the size of a file, and of the work that a crash repeats.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;

@@ -5,9 +5,11 @@ use std::io::{self, Read, Seek};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::compute::interleave_record_batch;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
 use hansard_schemas::lake::Table;
@@ -17,6 +19,11 @@ use crate::writer::FileWriter;
 
 /// Rows that leave at a time.
 const OUTPUT: usize = 1024;
+
+/// An input of at most so many rows and uncompressed bytes is read at once: held, it takes less memory than the
+/// decompressors of its columns would while it is being read, which take about 100 KiB each.
+const SMALL_ROWS: i64 = 2048;
+const SMALL_BYTES: i64 = 256 * 1024;
 
 /// Writes the rows of `inputs`, in order, to one file; None, and no file, once `stop` is true. Blocks its thread.
 pub(super) fn merge(
@@ -132,10 +139,27 @@ impl Order {
     }
 }
 
+/// What of an input is still to come.
+enum Rest {
+    Reader(ParquetRecordBatchReader),
+    Held(std::vec::IntoIter<Result<RecordBatch, ArrowError>>),
+}
+
+impl Iterator for Rest {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Rest::Reader(reader) => reader.next(),
+            Rest::Held(batches) => batches.next(),
+        }
+    }
+}
+
 /// A place in an input.
 struct Cursor {
     path: String,
-    reader: ParquetRecordBatchReader,
+    rest: Rest,
     batch: RecordBatch,
     keys: Rows,
     position: usize,
@@ -150,18 +174,28 @@ impl Cursor {
             return Err(format(&entry.path, reason));
         }
         file.rewind().map_err(failed)?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(order.batch_size()).build())
-            .map_err(|error| format(&entry.path, error.to_string()))?;
+        let unreadable = |error: ParquetError| format(&entry.path, error.to_string());
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        let groups = builder.metadata().row_groups();
+        let (rows, bytes): (i64, i64) = (
+            groups.iter().map(|group| group.num_rows()).sum(),
+            groups.iter().map(|group| group.total_byte_size()).sum(),
+        );
+        let reader = builder.with_batch_size(order.batch_size()).build().map_err(unreadable)?;
+        let rest = if rows <= SMALL_ROWS && bytes <= SMALL_BYTES {
+            Rest::Held(reader.collect::<Vec<_>>().into_iter())
+        } else {
+            Rest::Reader(reader)
+        };
         let batch = RecordBatch::new_empty(order.table.schema());
         let keys = order.keys(&batch)?;
-        let mut cursor = Cursor { path: entry.path.clone(), reader, batch, keys, position: 0 };
+        let mut cursor = Cursor { path: entry.path.clone(), rest, batch, keys, position: 0 };
         Ok(cursor.advance(order)?.then_some(cursor))
     }
 
     /// Goes to the next batch; false at the end.
     fn advance(&mut self, order: &Order) -> Result<bool, Error> {
-        for batch in self.reader.by_ref() {
+        for batch in self.rest.by_ref() {
             let batch = batch.map_err(|error| format(&self.path, error.to_string()))?;
             if batch.num_rows() == 0 {
                 continue;
