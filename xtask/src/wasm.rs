@@ -14,6 +14,11 @@ use crate::shell::{Shell, answers};
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const REASONS: [&str; 3] = [
+    "a Rust that compiles the web replay to WebAssembly",
+    "the cargo that goes with it",
+    "the standard library for WebAssembly is built from it",
+];
 
 /// Which compiler knows wasm.
 pub(crate) enum Toolchain {
@@ -36,9 +41,8 @@ impl Toolchain {
                 return Ok(Toolchain::Own);
             }
             let said = added.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
-            if let Some(error) = said.lines().find(|line| line.starts_with("error")) {
-                shell.say(&format!("rustup cannot: {error}"));
-            }
+            let reason = said.lines().find_map(|line| line.strip_prefix("error: ")?.split(": ").next());
+            shell.say(&format!("rustup cannot ({}): Debian's Rust will", reason.unwrap_or("it gives no reason")));
         }
         let linker = debian(shell).with_context(|| {
             format!(
@@ -81,8 +85,8 @@ fn debian(shell: &Shell) -> Result<PathBuf> {
     let needed = needed(&shell.root)?;
     let mut apt = None;
     if !present(needed) {
-        for package in PACKAGES {
-            shell.say(&format!("installing {package} (Debian): its Rust compiles the web replay to WebAssembly"));
+        for (package, reason) in PACKAGES.into_iter().zip(REASONS) {
+            shell.say(&format!("installing {package} (Debian): {reason}"));
         }
         apt = Some(install(shell, needed)?);
         ensure!(
