@@ -1,8 +1,9 @@
 //! Makes the folder of the built pages exist, so that the crate builds without them and again when they change.
 
 fn main() {
-    let dist = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");
-    if let Err(error) = std::fs::create_dir_all(&dist) {
+    // Cargo runs it in the package's folder, which need not be the one that it was built in.
+    let dist = std::path::Path::new("dist");
+    if let Err(error) = std::fs::create_dir_all(dist) {
         println!("cargo::warning=cannot create {}: {error}", dist.display());
     }
     println!("cargo::rerun-if-changed=dist");

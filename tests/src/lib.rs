@@ -18,3 +18,12 @@ pub use hansard::{Config, Hansard};
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::{Ended, eventually, free_port};
+
+use std::path::PathBuf;
+
+/// The tree that the test, the demo or the benchmark is called in, not the one that it was built in: two clones may
+/// share a target folder. `None` outside of any.
+pub fn tree() -> Option<PathBuf> {
+    let start = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).or_else(|| std::env::current_dir().ok())?;
+    start.ancestors().find(|folder| folder.join("xtask/Cargo.toml").exists()).map(PathBuf::from)
+}

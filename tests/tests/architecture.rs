@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+fn root() -> PathBuf {
+    hansard_tests::tree().unwrap()
 }
 
 /// The tree as it is built here: other platforms' crates need not even be downloaded.

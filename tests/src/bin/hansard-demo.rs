@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a demo talks to its terminal")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -100,8 +100,7 @@ async fn demo(arguments: &Arguments) -> Result<()> {
 }
 
 fn fresh_folder() -> Result<PathBuf> {
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("tests lies in the workspace")?;
-    let folder = tree.join(".demo");
+    let folder = hansard_tests::tree().context("not in the project's tree: change into it")?.join(".demo");
     let pid = folder.join("demo.pid");
     if let Ok(text) = std::fs::read_to_string(&pid)
         && let Ok(name) = std::fs::read_to_string(format!("/proc/{}/comm", text.trim()))

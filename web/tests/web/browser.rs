@@ -8,10 +8,7 @@ use crate::client::Server;
 
 /// What the page is once its scripts have come to rest.
 async fn page(server: &Server, path: &str) -> String {
-    assert!(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/index.html").exists(),
-        "the pages are not built: run `cargo xtask web`"
-    );
+    assert!(Path::new("dist/index.html").exists(), "the pages are not built: run `cargo xtask web`");
     let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
         .into_iter()
         .find(|path| Path::new(path).exists())
