@@ -15,7 +15,7 @@ use crate::options::IssuerOptions;
 const NOW: u64 = 1_795_320_000;
 
 fn key(name: &str) -> EncodingKey {
-    let pem = std::fs::read(format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let pem = std::fs::read(format!("tests/keys/{name}.pem")).unwrap();
     match name {
         "ed25519" => EncodingKey::from_ed_pem(&pem),
         "rs256" => EncodingKey::from_rsa_pem(&pem),

@@ -57,7 +57,7 @@ fn cell(value: &Value) -> String {
 async fn sql_logic() {
     let house = story().await;
     let engine = house.engine();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let folder = Path::new("tests/slt");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());

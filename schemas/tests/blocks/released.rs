@@ -150,7 +150,7 @@ fn released() -> [(&'static str, Block); 4] {
 }
 
 fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "fixtures", "v1", name].iter().collect()
+    ["fixtures", "v1", name].iter().collect()
 }
 
 #[test]
