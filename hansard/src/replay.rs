@@ -5,6 +5,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use hansard_query::Omission;
 use serde_json::{Map, Value};
 
 use crate::ask::Record;
@@ -60,9 +61,13 @@ fn heading(session: &Row, style: &Style) -> String {
         (Some(closed), Some(true)) => format!("closed {closed}, complete"),
         (Some(closed), _) => format!("ended {closed}, incomplete: {}", text("close_reason")),
     };
+    let capture = match text("capture") {
+        level if matches!(level.as_str(), "full" | "?") => String::new(),
+        level => format!("; capture level {level}"),
+    };
     let who = format!("{} on {}, as {} in {}", text("job"), text("target"), text("db_user"), text("database"));
     format!(
-        "session {}\n{}\nopened {} from {}; {end}",
+        "session {}\n{}\nopened {} from {}; {end}{capture}",
         text("session_id"),
         style.bold(&who),
         text("opened_at"),
@@ -72,13 +77,14 @@ fn heading(session: &Row, style: &Style) -> String {
 
 async fn play(record: &Record, session: &Row, asked: &Replay, style: &Style) -> Result<(), Failure> {
     let id = literal(session.get("session_id").and_then(Value::as_str).unwrap_or_default());
+    let capture = session.get("capture").and_then(Value::as_str).unwrap_or("full");
     let mut next = i64::try_from(asked.from.max(1)).unwrap_or(i64::MAX);
     let mut clock: Option<i64> = None;
     let mut shown = 0_usize;
     loop {
         let sql = format!(
             "SELECT statement_no, operation, sql, parameters, rows, sqlstate, error, transaction_id, transaction_outcome, \
-             truncated, CAST(started_at AS BIGINT) AS started, CAST(finished_at AS BIGINT) AS finished \
+             truncated, omitted_rows, omitted_bytes, CAST(started_at AS BIGINT) AS started, CAST(finished_at AS BIGINT) AS finished \
              FROM statements WHERE session_id = {id} AND statement_no >= {next} ORDER BY statement_no LIMIT {PAGE}"
         );
         let steps = record.sql(&sql).await?.objects();
@@ -90,7 +96,7 @@ async fn play(record: &Record, session: &Row, asked: &Replay, style: &Style) -> 
                 tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             }
             clock = Some(started);
-            output::line(&describe(step, style))?;
+            output::line(&describe(step, capture, style))?;
             shown += 1;
             next = number(step, "statement_no").unwrap_or(next).saturating_add(1);
         }
@@ -109,7 +115,7 @@ fn number(row: &Row, key: &str) -> Option<i64> {
     row.get(key).and_then(Value::as_i64)
 }
 
-fn describe(step: &Row, style: &Style) -> String {
+fn describe(step: &Row, capture: &str, style: &Style) -> String {
     let text = |key: &str| step.get(key).and_then(Value::as_str);
     let started = number(step, "started").unwrap_or(0);
     let took = match number(step, "finished") {
@@ -133,13 +139,21 @@ fn describe(step: &Row, style: &Style) -> String {
             safe(text("transaction_outcome").unwrap_or("?"), false),
         ),
     ];
-    lines.extend(safe(text("sql").unwrap_or(""), true).lines().map(|line| format!("     {line}")));
+    match text("sql").unwrap_or("") {
+        "" if capture == "metadata" => lines.push("     (text not recorded: capture level metadata)".to_owned()),
+        sql => lines.extend(safe(sql, true).lines().map(|line| format!("     {line}"))),
+    }
     if let Some(parameters) = text("parameters") {
         lines.extend(parameters_of(parameters));
     }
     if let Some(code) = text("sqlstate") {
-        let message = safe(text("error").unwrap_or("refused"), false);
+        let unknown = if capture == "metadata" { "(text not recorded)" } else { "refused" };
+        let message = safe(text("error").unwrap_or(unknown), false);
         lines.push(format!("     {}", style.red(&format!("error {code}: {message}"))));
+    }
+    if let Some(rows) = number(step, "omitted_rows") {
+        let bytes = number(step, "omitted_bytes").unwrap_or(0);
+        lines.push(format!("     {}", safe(&Omission { capture, rows, bytes }.to_string(), false)));
     }
     if step.get("truncated").and_then(Value::as_bool) == Some(true) {
         lines.push("     (shortened here: the frames hold all of it)".to_owned());
@@ -200,7 +214,7 @@ mod tests {
             "parameters": "[\"\\u001b[2J\", null, {\"hex\": \"00ff\"}]", "rows": 1, "sqlstate": "22012", "error": "divi\u{1b}[31m",
             "transaction_id": 1, "transaction_outcome": "rolled back", "truncated": true, "started": 1_000_000_000_i64, "finished": 1_001_500_000_i64,
         });
-        let shown = describe(step.as_object().unwrap(), &Style { on: false });
+        let shown = describe(step.as_object().unwrap(), "full", &Style { on: false });
         assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
         for part in [
             "   3 1970-01-01T00:00:01",
@@ -211,5 +225,27 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{shown} lacks {part}");
         }
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_said() {
+        let mut step = serde_json::json!({
+            "statement_no": 1, "operation": "select", "sql": "SELECT title FROM films", "rows": 1234, "transaction_id": 1,
+            "transaction_outcome": "committed", "started": 0, "finished": 1, "omitted_rows": 1234, "omitted_bytes": 5_600_000,
+        });
+        let shown = |step: &Value, capture| describe(step.as_object().unwrap(), capture, &Style { on: false });
+        let line = shown(&step, "statements");
+        assert!(line.contains("FROM films"), "{line}");
+        assert!(line.ends_with("     rows not recorded (capture level statements): 1,234 rows, 5.6 MB"), "{line}");
+        let line = shown(&step, "full");
+        assert!(
+            line.ends_with("     result cut in the record at the limit: 1,234 rows more, 5.6 MB, not recorded"),
+            "{line}"
+        );
+        step["sql"] = "".into();
+        step["sqlstate"] = "23505".into();
+        let line = shown(&step, "metadata");
+        assert!(line.contains("(text not recorded: capture level metadata)"), "{line}");
+        assert!(line.contains("error 23505: (text not recorded)"), "{line}");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -16,7 +16,7 @@ use hansard_schemas::http::{Cell, ResultGrid, ResultSet};
 use uuid::Uuid;
 
 use crate::engine::Sink;
-use crate::{Engine, Error, cells};
+use crate::{Engine, Error, Omission, cells};
 
 /// Bytes of values in one grid.
 const MAX_GRID: usize = 4 * 1024 * 1024;
@@ -33,7 +33,9 @@ impl Engine {
         let id = ScalarValue::Utf8(Some(session_id.to_string()));
         let place = self
             .ask(
-                "SELECT first_seq, last_seq, rows FROM statements WHERE session_id = $1 AND statement_no = $2",
+                "SELECT first_seq, last_seq, rows, omitted_rows, omitted_bytes, (SELECT coalesce(max(capture), 'full') \
+                 FROM sessions WHERE session_id = $1) AS capture \
+                 FROM statements WHERE session_id = $1 AND statement_no = $2",
                 vec![id.clone(), ScalarValue::Int64(Some(statement_no))],
             )
             .await?;
@@ -44,14 +46,19 @@ impl Engine {
         let expected = place.rows.and_then(|rows| u64::try_from(rows).ok());
         let reader = self
             .fold(
-                "SELECT seq, at, direction, tag, frame, part FROM frames WHERE session_id = $1 AND seq <= $3 \
+                "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
                  AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
                  AND NOT (tag = 'd' AND (direction = 'frontend' OR seq < $2)) ORDER BY seq",
                 vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))],
                 move || Reader::new(statement, max_rows),
             )
             .await?;
-        Ok(reader.grid(expected))
+        let omission = place.omitted_rows.map(|rows| Omission {
+            capture: &place.capture,
+            rows,
+            bytes: place.omitted_bytes.unwrap_or(0),
+        });
+        Ok(reader.grid(expected, omission))
     }
 }
 
@@ -60,6 +67,9 @@ struct Place {
     first_seq: i64,
     last_seq: i64,
     rows: Option<i64>,
+    omitted_rows: Option<i64>,
+    omitted_bytes: Option<i64>,
+    capture: String,
 }
 
 impl Sink for Reader {
@@ -111,6 +121,7 @@ impl Reader {
         let times = batch.column(1).as_primitive::<TimestampNanosecondType>();
         let (directions, tags) = (batch.column(2).as_string::<i32>(), batch.column(3).as_string::<i32>());
         let (frames, parts) = (batch.column(4).as_binary::<i32>(), batch.column(5).as_string::<i32>());
+        let omitted = batch.column(6).as_primitive::<Int64Type>();
         let mut events = Vec::new();
         for row in 0..batch.num_rows() {
             let direction = match directions.value(row) {
@@ -125,7 +136,8 @@ impl Reader {
             };
             let tag = tags.value(row).as_bytes().first().copied().unwrap_or(0);
             let bytes = frames.value(row);
-            if direction == Direction::Backend && matches!(tag, b'D' | b'd') {
+            let omitted = (!omitted.is_null(row)).then(|| u64::try_from(omitted.value(row)).unwrap_or(0));
+            if direction == Direction::Backend && matches!(tag, b'D' | b'd') && omitted.is_none() {
                 self.piece(tag, part, bytes)?;
             }
             // CommandComplete: a result without rows has columns all the same.
@@ -138,7 +150,10 @@ impl Reader {
             }
             let seq = u64::try_from(seqs.value(row)).unwrap_or(0);
             let frame = Frame { seq, at: times.value(row), direction, tag, part, bytes };
-            self.tracker.feed(&frame, &mut self.analyser, &mut events);
+            match omitted {
+                Some(frames) => self.tracker.feed_omitted(&frame, frames, &mut events),
+                None => self.tracker.feed(&frame, &mut self.analyser, &mut events),
+            }
             events.clear();
         }
         ControlFlow::Continue(())
@@ -226,7 +241,7 @@ impl Reader {
     }
 
     /// The grid. `expected`: rows according to the command tag.
-    fn grid(self, expected: Option<u64>) -> ResultGrid {
+    fn grid(self, expected: Option<u64>, omission: Option<Omission<'_>>) -> ResultGrid {
         let mut notices = Vec::new();
         let width = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let described = self.columns.unwrap_or_default();
@@ -239,19 +254,32 @@ impl Reader {
         } else {
             described.iter().map(|column| cells::column(&column.name, column.type_oid)).collect()
         };
-        let total_rows = if self.full { expected.unwrap_or(0).max(self.seen) } else { self.seen };
+        let omitted = omission.map_or(0, |omission| u64::try_from(omission.rows).unwrap_or(0));
+        let recorded = expected.unwrap_or(0).saturating_sub(omitted);
+        let total_rows = if self.full { recorded.max(self.seen) } else { self.seen };
         if self.full {
             notices.push(format!("Only the first {} of {total_rows} rows are shown.", self.rows.len()));
         }
         if self.cut {
             notices.push("Long values are cut; the frames hold all of them.".to_owned());
         }
+        if let Some(omission) = omission {
+            notices.push(sentence(&omission.to_string()));
+        }
+        let nothing = self.rows.is_empty() && omission.is_some();
         let rows = self.rows.into_iter().map(|mut row| {
             row.resize(columns.len(), Cell::Null);
             row
         });
         let rows = rows.collect();
-        let sets = if columns.is_empty() { Vec::new() } else { vec![ResultSet { columns, rows, total_rows }] };
+        let sets =
+            if columns.is_empty() || nothing { Vec::new() } else { vec![ResultSet { columns, rows, total_rows }] };
         ResultGrid { sets, notices }
     }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }

@@ -239,6 +239,9 @@ pub struct Step {
     /// Rows of its result that the capture level or the limit left out of the record; absent when none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_rows: Option<i64>,
+    /// True where the capture level left its text and parameters out of the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub text_omitted: bool,
 }
 
 /// A relation that a statement touched.

@@ -10,7 +10,7 @@ use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_query::{Answer, Engine, EngineOptions, Moment, format};
 use hansard_schemas::events::Message;
 use hansard_schemas::events::{
-    Authenticated, Block, Direction, Event, FrameRun, Payload, SessionClosed, SessionOpened, event::Kind,
+    Authenticated, Block, Direction, Event, FrameRun, Omitted, Payload, SessionClosed, SessionOpened, event::Kind,
 };
 use uuid::Uuid;
 
@@ -115,6 +115,11 @@ pub(crate) struct Session {
 impl Session {
     /// Opens session number `id` of a job, on target `ranking`.
     pub(crate) async fn open(house: &House, id: u128, job: &str, clock: &str) -> Session {
+        Session::open_as(house, id, job, clock, "full").await
+    }
+
+    /// As [`Session::open`], at a capture level.
+    pub(crate) async fn open_as(house: &House, id: u128, job: &str, clock: &str, capture: &str) -> Session {
         let id = Uuid::from_u128(0x019a_a000_0000_7000_8000_0000_0000_0000 | id);
         let log = Arc::clone(&house.log);
         let mut session = Session { log, id, shard: shard_of(&id, SHARDS), seq: 0, event_no: 0, status: b'I' };
@@ -128,6 +133,7 @@ impl Session {
                         db_user: "app".to_owned(),
                         database: "ranking".to_owned(),
                         protocol_version: 196_608,
+                        capture: capture.to_owned(),
                         ..SessionOpened::default()
                     }),
                     Kind::Authenticated(Authenticated {
@@ -204,6 +210,22 @@ impl Session {
             events.push(Event { at: u64::try_from(at).unwrap(), event_no: 0, kind: Some(Kind::Frames(run)) });
         }
         self.append(first_seq, self.event_no + 1, events).await;
+    }
+
+    /// A mark in the place of frames that are not recorded.
+    pub(crate) async fn omit(&mut self, clock: &str, direction: Direction, tag: u8, withheld: &str, omitted: Omitted) {
+        self.seq += 1;
+        let mark = FrameRun {
+            direction: direction as i32,
+            first_seq: self.seq,
+            count: 1,
+            tag: Some(u32::from(tag)),
+            withheld: withheld.to_owned(),
+            omitted: Some(omitted),
+            ..FrameRun::default()
+        };
+        let event = Event { at: u64::try_from(at(clock)).unwrap(), event_no: 0, kind: Some(Kind::Frames(mark)) };
+        self.append(self.seq, self.event_no + 1, vec![event]).await;
     }
 
     /// Ends the session, as its job asked.

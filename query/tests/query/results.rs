@@ -1,6 +1,7 @@
 //! Results of statements, read from their frames.
 
 use hansard_query::{Engine, ErrorKind};
+use hansard_schemas::events::{Direction, Omitted};
 use hansard_schemas::http::{Cell, ResultGrid};
 
 use crate::fixture::{House, Session, frame};
@@ -127,4 +128,57 @@ async fn copy_out_is_shown_by_line() {
     let copied = grid(&house.engine(), &session, 1, 10).await;
     assert_eq!(copied.sets[0].rows, [[text("1\tAlien")], [text("2\tBrazil")]]);
     assert_eq!(copied.notices.len(), 1);
+}
+
+#[tokio::test]
+async fn rows_that_were_not_recorded_are_said_in_place_of_the_grid() {
+    let house = House::new();
+    let mut session = Session::open_as(&house, 1, "reader", "03:00:00", "statements").await;
+    session.exchange("03:00:01", &[frame(b'Q', b"SELECT n FROM t\0")], &[description(&[("n", 23, 0)])]).await;
+    let omitted = Omitted { frames: 1234, bytes: 5_600_000 };
+    session.omit("03:00:02", Direction::Backend, b'D', "result rows", omitted).await;
+    session.exchange("03:00:03", &[], &[frame(b'C', b"SELECT 1234\0"), frame(b'Z', b"I")]).await;
+
+    let mut limited = Session::open(&house, 2, "reader", "03:01:00").await;
+    let answers = [description(&[("n", 23, 0)]), row(&[Some(b"1")]), row(&[Some(b"2")])];
+    limited.exchange("03:01:01", &[frame(b'Q', b"SELECT n FROM t; SELECT 7\0")], &answers).await;
+    let omitted = Omitted { frames: 8, bytes: 96 };
+    limited.omit("03:01:02", Direction::Backend, b'D', "result over limit", omitted).await;
+    let answers = [
+        frame(b'C', b"SELECT 10\0"),
+        description(&[("m", 23, 0)]),
+        row(&[Some(b"7")]),
+        frame(b'C', b"SELECT 1\0"),
+        frame(b'Z', b"I"),
+    ];
+    limited.exchange("03:01:03", &[], &answers).await;
+
+    let mut hidden = Session::open_as(&house, 3, "reader", "03:02:00", "metadata").await;
+    let one = Omitted { frames: 1, bytes: 30 };
+    hidden.omit("03:02:01", Direction::Frontend, b'Q', "statement text", one).await;
+    hidden.exchange("03:02:02", &[], &[frame(b'C', b"UPDATE 3\0")]).await;
+    hidden.omit("03:02:02", Direction::Backend, b'D', "result rows", one).await;
+    hidden.exchange("03:02:02", &[], &[frame(b'C', b"SELECT 1\0"), frame(b'Z', b"I")]).await;
+
+    let engine = house.engine();
+    for _ in 0..2 {
+        let absent = grid(&engine, &session, 1, 10).await;
+        assert_eq!(absent.sets, []);
+        assert_eq!(absent.notices, ["Rows not recorded (capture level statements): 1,234 rows, 5.6 MB."]);
+
+        let cut = grid(&engine, &limited, 1, 10).await;
+        assert_eq!(cut.sets[0].rows, [[text("1")], [text("2")]]);
+        assert_eq!(cut.sets[0].total_rows, 2);
+        assert_eq!(cut.notices, ["Result cut in the record at the limit: 8 rows more, 96 B, not recorded."]);
+        let shorter = grid(&engine, &limited, 1, 1).await;
+        assert_eq!((shorter.sets[0].rows.len(), shorter.sets[0].total_rows), (1, 2));
+        let whole = grid(&engine, &limited, 2, 10).await;
+        assert_eq!((whole.sets[0].rows.clone(), whole.notices.len()), (vec![vec![text("7")]], 0));
+
+        assert_eq!(grid(&engine, &hidden, 1, 10).await, ResultGrid::default());
+        let absent = grid(&engine, &hidden, 2, 10).await;
+        assert_eq!(absent.sets, []);
+        assert_eq!(absent.notices, ["Rows not recorded (capture level metadata): 1 row, 30 B."]);
+        house.flush().await;
+    }
 }

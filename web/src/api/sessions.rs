@@ -152,9 +152,17 @@ async fn row(shared: &Shared, id: Uuid) -> Answered<Row> {
         .ok_or_else(|| Failure::not_found(format!("There is no session {id} in the record.")))
 }
 
-/// When the session was opened, for offsets into it.
-pub(super) async fn opened_at(shared: &Shared, id: Uuid) -> Answered<String> {
-    row(shared, id).await.map(|row| row.opened_at)
+/// What the steps of a session need to know of it.
+pub(super) struct Opened {
+    /// When it was opened, for offsets into it.
+    pub(super) at: String,
+    /// Its statements are recorded without their texts.
+    pub(super) text_omitted: bool,
+}
+
+pub(super) async fn opened(shared: &Shared, id: Uuid) -> Answered<Opened> {
+    let row = row(shared, id).await?;
+    Ok(Opened { at: row.opened_at, text_omitted: row.capture.as_deref() == Some("metadata") })
 }
 
 pub(super) async fn one(

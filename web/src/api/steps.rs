@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Answered, decode, page_size, parameters, path, refusal,
-    sessions::{nanoseconds_between, opened_at, session_id},
+    sessions::{Opened, nanoseconds_between, opened, session_id},
 };
 use crate::{Shared, failure::Failure};
 
@@ -44,7 +44,7 @@ struct Row {
 }
 
 impl Row {
-    fn step(self, opened_at: &str, touches: Vec<Touch>) -> Answered<Step> {
+    fn step(self, opened: &Opened, touches: Vec<Touch>) -> Answered<Step> {
         let parameters = match &self.parameters {
             None => Vec::new(),
             Some(text) => serde_json::from_str(text)
@@ -58,7 +58,7 @@ impl Row {
             truncated: self.truncated,
             parameters,
             touches,
-            offset_ns: nanoseconds_between(opened_at, &self.started_at).unwrap_or_default(),
+            offset_ns: nanoseconds_between(&opened.at, &self.started_at).unwrap_or_default(),
             duration_ns: self.duration_ns,
             started_at: self.started_at,
             rows: self.rows,
@@ -71,6 +71,7 @@ impl Row {
             first_seq: self.first_seq,
             last_seq: self.last_seq,
             omitted_rows: self.omitted_rows,
+            text_omitted: opened.text_omitted,
         })
     }
 }
@@ -145,7 +146,7 @@ pub(super) async fn result(
 
 /// Steps from statement number `from` on, whole.
 async fn steps(shared: &Shared, id: Uuid, from: i64, limit: usize) -> Answered<Vec<Step>> {
-    let opened_at = opened_at(shared, id).await?;
+    let opened = opened(shared, id).await?;
     let found: Vec<Row> = decode(&shared.engine.steps(id, from, limit).await.map_err(refusal)?)?;
     let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(Vec::new()) };
     let mut touches = touches(shared, id, first.statement_no, last.statement_no).await?;
@@ -153,7 +154,7 @@ async fn steps(shared: &Shared, id: Uuid, from: i64, limit: usize) -> Answered<V
         .into_iter()
         .map(|row| {
             let touched = touches.remove(&row.statement_no).unwrap_or_default();
-            row.step(&opened_at, touched)
+            row.step(&opened, touched)
         })
         .collect()
 }

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::array::new_null_array;
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -133,6 +136,20 @@ impl Order {
         self.converter.convert_columns(&columns).map_err(|error| format(self.table.name(), error.to_string()))
     }
 
+    /// With the columns that were added since the file was written, all of them null.
+    fn widened(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let schema = self.table.schema();
+        if batch.num_columns() == schema.fields().len() {
+            return Ok(batch);
+        }
+        let column = |field: &Arc<Field>| {
+            let found = batch.column_by_name(field.name()).cloned();
+            found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+        };
+        let columns = schema.fields().iter().map(column).collect();
+        RecordBatch::try_new(schema, columns)
+    }
+
     /// Rows that an input is read by: frames may be 64 KiB each.
     fn batch_size(&self) -> usize {
         if self.table == Table::Frames { 128 } else { 1024 }
@@ -200,6 +217,7 @@ impl Cursor {
             if batch.num_rows() == 0 {
                 continue;
             }
+            let batch = order.widened(batch).map_err(|error| format(&self.path, error.to_string()))?;
             let keys = order.keys(&batch)?;
             (self.batch, self.keys, self.position) = (batch, keys, 0);
             return Ok(true);
@@ -225,4 +243,21 @@ fn sha256(file: &mut File) -> io::Result<String> {
 
 fn format(path: &str, reason: String) -> Error {
     Error::Format { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection;
+
+    #[test]
+    fn a_file_from_before_a_column_has_nulls_there() {
+        let mut rows = projection::Rows::default();
+        rows.frames.push(crate::writer::tests::frame(uuid::Uuid::from_u128(1), 1, 7, 3));
+        let today = rows.batch(Table::Frames);
+        let older = today.project(&(0..10).collect::<Vec<_>>()).unwrap();
+        let order = Order::of(Table::Frames).unwrap();
+        assert_eq!(order.widened(older).unwrap(), today);
+        assert_eq!(order.widened(today.clone()).unwrap(), today);
+    }
 }

@@ -47,6 +47,13 @@ fn Known(session: SessionDetail) -> impl IntoView {
         })
         .collect_view();
     let frames = if session.frames > 0 { format!("1 to {}", text::count(session.frames)) } else { String::new() };
+    let captured = match (session.capture.as_deref(), session.max_result_bytes) {
+        (None | Some("full"), Some(limit)) => format!("in full, results up to {}", text::bytes(limit)),
+        (None | Some("full"), None) => "in full".to_owned(),
+        (Some("statements"), _) => "statements, without the rows of results".to_owned(),
+        (Some("metadata"), _) => "metadata: neither texts nor values nor rows".to_owned(),
+        (Some(other), _) => other.to_owned(),
+    };
     let unflushed = session.files.is_empty();
     let files = session
         .files
@@ -88,6 +95,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
         </dl>
         <h2>"Record"</h2>
         <dl>
+            <Fact name="Captured" value=captured/>
             <Fact
                 name="Frames"
                 value=frames/>

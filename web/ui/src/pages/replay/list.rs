@@ -153,12 +153,13 @@ fn Row(place: usize, step: Arc<Step>, shown: Selector<usize>) -> impl IntoView {
     let outcome = text::step_outcome(&step);
     let rows = step.rows.map(|rows| text::counted(rows, "row"));
     let duration = step.duration_ns.map(text::duration);
+    let sql = if step.text_omitted { "(text not recorded)".to_owned() } else { text::one_line(&step.sql, 160) };
     let current = move || shown.selected(&place).then_some("step");
     view! {
         <button type="button" class=format!("statement {}", kind.tone()) aria-current=current on:click=move |_| state.go_to_place(place)>
             <span class="no">{step.no}</span>
             <span class="mark"><Icon kind=kind/></span>
-            <code class="sql">{text::one_line(&step.sql, 160)}</code>
+            <code class="sql">{sql}</code>
             <span class="facts">
                 <span class="outcome">{outcome}</span>
                 {rows.map(|rows| view! { <span>{rows}</span> })}

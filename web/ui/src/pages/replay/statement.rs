@@ -38,6 +38,11 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
         Some(rows) if classify(&step) == Class::Write => format!("Result · {} affected", text::counted(rows, "row")),
         Some(rows) => format!("Result · {}", text::counted(rows, "row")),
     };
+    let result_label = match step.omitted_rows {
+        Some(omitted) if step.rows.is_none_or(|rows| rows <= omitted) => format!("{result_label}, not recorded"),
+        Some(_) => format!("{result_label}, recorded in part"),
+        None => result_label,
+    };
     let body = {
         let step = step.clone();
         move || match state.tab.get() {
@@ -145,13 +150,26 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             </div>
         }
     });
+    let sql = if step.text_omitted {
+        view! {
+            <p class="notice calm">
+                "The text of this statement, its parameters and what it touched are not recorded (capture level metadata)."
+            </p>
+        }
+        .into_any()
+    } else {
+        view! {
+            <div class="code">
+                <button class="button small" type="button" on:click=move |_| state.copy_sql()>
+                    <Icon kind=icon::Kind::Copy/>"Copy SQL"
+                </button>
+                <pre tabindex="0" aria-label="SQL"><code>{highlighted(&step.sql)}</code></pre>
+            </div>
+        }
+        .into_any()
+    };
     view! {
-        <div class="code">
-            <button class="button small" type="button" on:click=move |_| state.copy_sql()>
-                <Icon kind=icon::Kind::Copy/>"Copy SQL"
-            </button>
-            <pre tabindex="0" aria-label="SQL"><code>{highlighted(&step.sql)}</code></pre>
-        </div>
+        {sql}
         {step.cut.then(|| view! {
             <p class="notice calm">
                 <span>"This text is long and shown in part."</span>
