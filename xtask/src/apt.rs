@@ -95,9 +95,10 @@ impl Apt {
     }
 }
 
-/// The two numbers that `1.96.0+dfsg1-1` begins with.
+/// The two numbers that `1.96.0+dfsg1-1` begins with, after Debian's epoch where there is one.
 pub(crate) fn major_minor(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    let version = version.split_once(':').map_or(version, |(_, version)| version);
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
 }
 
@@ -110,4 +111,19 @@ fn codename() -> Option<String> {
 fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout == b"0\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_minor;
+
+    #[test]
+    fn versions_are_read_as_debian_and_rust_write_them() {
+        assert_eq!(major_minor("1.96.0+dfsg1-1~deb12u2"), Some((1, 96)));
+        assert_eq!(major_minor("1:22.1.8-1~deb12u1"), Some((22, 1)));
+        assert_eq!(major_minor("1.95"), Some((1, 95)));
+        assert_eq!(major_minor("1.97.0-nightly"), Some((1, 97)));
+        assert_eq!(major_minor("(none)"), None);
+        assert_eq!(major_minor(""), None);
+    }
 }
