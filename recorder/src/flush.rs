@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
 use crate::shard::Failures;
+use crate::thread::Thread;
 use crate::trouble::Trouble;
 use crate::{Error, Observer, metrics};
 
@@ -41,6 +42,7 @@ pub(crate) struct Target<'a> {
     pub(crate) observer: Option<&'a Observer>,
     pub(crate) failures: &'a Failures,
     pub(crate) cancel: &'a CancellationToken,
+    pub(crate) thread: &'a Thread,
 }
 
 /// Why a try failed.
@@ -90,11 +92,10 @@ impl Flush {
     async fn attempt(&self, target: &Target<'_>) -> Result<Vec<FileEntry>, Failure> {
         let FlushId { shard, watermark, .. } = self.id;
         let (lake, rows, id) = (Arc::clone(target.lake), Arc::clone(&self.rows), self.id);
-        let written = tokio::task::spawn_blocking(move || writer::write_rows(&lake, &rows, &id)).await;
-        let files =
-            written.map_err(|stopped| Failure::Never(Error::Stopped(stopped.to_string())))?.map_err(|error| {
-                if error.is_transient() { Failure::Later(error.into()) } else { Failure::Never(Error::Lake(error)) }
-            })?;
+        let written = target.thread.run(move || writer::write_rows(&lake, &rows, &id)).await;
+        let files = written.map_err(Failure::Never)?.map_err(|error| {
+            if error.is_transient() { Failure::Later(error.into()) } else { Failure::Never(Error::Lake(error)) }
+        })?;
         self.observe(target, Step::FilesWritten);
         let commit = Commit {
             shard,

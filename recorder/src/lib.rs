@@ -13,6 +13,7 @@ mod flush;
 mod metrics;
 mod presence;
 mod shard;
+mod thread;
 mod trouble;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use hansard_event_log::EventLog;
 use hansard_lake::Lake;
-use hansard_lake::compaction::{self, CompactionOptions};
+use hansard_lake::compaction::{self, CompactionOptions, Report};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -157,17 +158,35 @@ async fn merge_files(options: Arc<RecorderOptions>, lake: Arc<Lake>, stop: Arc<A
     let Some(compaction) = &options.compaction else { return };
     let mut trouble = trouble::Trouble::new("files of the lake cannot be merged");
     let mut pause = COMPACTION_INTERVAL;
+    let thread = match thread::Thread::start("merge".to_owned()) {
+        Ok(thread) => thread,
+        Err(error) => return trouble.met(&error),
+    };
     while cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         pause = COMPACTION_INTERVAL;
-        match compaction::compact(&lake, compaction, (options.clock)(), &stop).await {
-            Ok(report) => {
+        let (lake, compaction, now, stop) = (Arc::clone(&lake), compaction.clone(), (options.clock)(), Arc::clone(&stop));
+        let round = move || merge_once(&lake, &compaction, now, &stop);
+        match thread.run(round).await {
+            Ok(Ok(report)) => {
                 trouble.over();
                 metrics::merged(&report);
                 if report.replaced > 0 {
                     pause = Duration::ZERO;
                 }
             }
+            Ok(Err(error)) => trouble.met(&*error),
             Err(error) => trouble.met(&error),
         }
     }
+}
+
+/// One round, on this thread. The catalog does its own waiting on one more.
+fn merge_once(
+    lake: &Lake,
+    options: &CompactionOptions,
+    now: i64,
+    stop: &AtomicBool,
+) -> Result<Report, Box<dyn std::error::Error + Send + Sync>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build()?;
+    Ok(runtime.block_on(compaction::compact(lake, options, now, stop))?)
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
 use crate::flush::{Flush, Step, Target};
+use crate::thread::Thread;
 use crate::trouble::Trouble;
 use crate::{Error, Observer, RecorderOptions, metrics};
 
@@ -68,6 +69,8 @@ struct Progress {
     trimmed: u64,
     /// When the last flush was.
     flushed: Instant,
+    /// Projects, and writes files.
+    thread: Thread,
 }
 
 impl ShardTask {
@@ -93,6 +96,7 @@ impl ShardTask {
             passed: VecDeque::new(),
             trimmed: 0,
             flushed: Instant::now(),
+            thread: Thread::start(format!("shard {}", self.shard))?,
         };
         let mut trouble = Trouble::new("the event log cannot be read");
         while !self.cancel.is_cancelled() {
@@ -257,7 +261,7 @@ impl ShardTask {
             changes: progress.projector.take_changes(),
         };
         let (observer, failures) = (self.observer.as_ref(), &self.failures);
-        let target = Target { lake: &self.lake, observer, failures, cancel: &self.cancel };
+        let target = Target { lake: &self.lake, observer, failures, cancel: &self.cancel, thread: &progress.thread };
         if !flush.complete(&target).await? {
             return Err(Error::GivenUp { shard: self.shard });
         }
@@ -297,32 +301,27 @@ impl Progress {
             || self.waiting.is_some_and(|since| since.elapsed() >= options.flush_interval)
     }
 
-    /// Projects a batch, on a blocking thread, up to a full buffer: what compressed to little may unfold to much. The
+    /// Projects a batch, on the shard's thread, up to a full buffer: what compressed to little may unfold to much. The
     /// rest is read again.
     async fn apply(&mut self, batch: Batch, room: usize) -> Result<(), Error> {
         let (from, start) = (self.position, self.bytes);
-        // An empty projector stands in: when the thread panics, the shard stops and this one is never used.
+        // An empty projector stands in: when projecting panics, the shard stops and this one is never used.
         let mut projector = std::mem::replace(&mut self.projector, Projector::restore(0, &[])?);
         let mut rows = std::mem::take(&mut self.rows);
-        let projected = tokio::task::spawn_blocking(move || {
+        let projected = self.thread.run(move || {
             let (mut bytes, mut next) = (start, from);
             for positioned in &batch.blocks {
-                let mut found = Rows::default();
-                projector.apply(&positioned.block, &mut found);
-                bytes += found.memory();
+                let before = rows.lengths();
+                projector.apply(&positioned.block, &mut rows);
+                bytes += rows.memory_from(before);
                 next = positioned.next;
-                rows.frames.append(&mut found.frames);
-                rows.statements.append(&mut found.statements);
-                rows.touches.append(&mut found.touches);
-                rows.sessions.append(&mut found.sessions);
                 if bytes >= room {
                     break;
                 }
             }
             (projector, rows, bytes, next)
         });
-        (self.projector, self.rows, self.bytes, self.position) =
-            projected.await.map_err(|stopped| Error::Stopped(stopped.to_string()))?;
+        (self.projector, self.rows, self.bytes, self.position) = projected.await?;
         self.waiting.get_or_insert_with(Instant::now);
         Ok(())
     }

@@ -5,7 +5,6 @@
 //! readable for a while, since a reader's snapshot may still name it. Memory is bounded by the number of inputs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -69,19 +68,18 @@ struct Merge {
 /// Merges what is worth it at `now` (UTC nanoseconds), and deletes files that left the lake long enough ago.
 ///
 /// May run in several processes at once: one of them wins each window. Ends early, with nothing half done, once
-/// `stop` is true.
+/// `stop` is true. Blocks its thread for as long as merges take: call it on one of its own.
 pub async fn compact(
     lake: &Lake,
     options: &CompactionOptions,
     now: i64,
-    stop: &Arc<AtomicBool>,
+    stop: &AtomicBool,
 ) -> Result<Report, Error> {
     let mut report = Report::default();
     for job in plan(lake.catalog.windows_below(2).await?, options, now) {
         let replaced: Vec<String> = job.inputs.iter().map(|file| file.path.clone()).collect();
-        let (merging, window, stopping) = (lake.clone(), job.window.clone(), Arc::clone(stop));
-        let merge = move || merge::merge(&merging, job.window, &job.inputs, job.level, &stopping);
-        let Some(file) = blocking(merge).await? else { return Ok(report) };
+        let window = job.window.clone();
+        let Some(file) = merge::merge(lake, job.window, &job.inputs, job.level, stop)? else { return Ok(report) };
         let (path, rows) = (file.path.clone(), file.rows);
         let swap = Compaction { replaced: replaced.clone(), files: vec![file] };
         match lake.catalog.compact(swap).await {
@@ -104,16 +102,11 @@ async fn delete_expired(lake: &Lake, linger: Duration) -> Result<usize, Error> {
     if paths.is_empty() {
         return Ok(0);
     }
-    let durable = Arc::clone(lake.durable()?);
-    let deleted = blocking(move || {
-        for path in &paths {
-            durable.delete(path)?;
-        }
-        Ok(paths)
-    })
-    .await?;
-    lake.catalog.forget(&deleted).await?;
-    Ok(deleted.len())
+    for path in &paths {
+        lake.durable()?.delete(path)?;
+    }
+    lake.catalog.forget(&paths).await?;
+    Ok(paths.len())
 }
 
 /// Deletes a merged file that lost against another process's merge, unless that one made the very same file. Its
@@ -129,15 +122,7 @@ async fn discard(lake: &Lake, window: &Window, path: String) -> Result<(), Error
     if lake.catalog.snapshot(&filter).await?.files.iter().any(|file| file.path == path) {
         return Ok(());
     }
-    let durable = Arc::clone(lake.durable()?);
-    blocking(move || durable.delete(&path)).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(stopped) => Err(Error::Format { path: "a merge".to_owned(), reason: stopped.to_string() }),
-    }
+    lake.durable()?.delete(&path)
 }
 
 /// Which merges are worth it: the files of windows that hold a file below level 2, as the catalog orders them.

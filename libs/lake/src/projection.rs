@@ -30,7 +30,7 @@ mod statements;
 mod tests;
 
 pub use analyses::Analyses;
-pub use rows::{FrameRow, Outcome, Rows, SessionRow, StatementRow, TouchRow};
+pub use rows::{FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 
 use session::{Desk, Session, Then};
 use state::Entry;

@@ -29,7 +29,7 @@ async fn record(lake: &Lake, parts: Vec<Rows>) {
 }
 
 async fn run(lake: &Lake, options: &CompactionOptions, now: i64) -> Result<Report, Error> {
-    compact(lake, options, now, &Arc::default()).await
+    compact(lake, options, now, &AtomicBool::new(false)).await
 }
 
 async fn snapshot(lake: &Lake, filter: FileFilter) -> Snapshot {
@@ -139,7 +139,7 @@ async fn a_merge_that_is_stopped_leaves_nothing() {
     let lake = lake(folder.path());
     record(&lake, interleaved(8)).await;
     let before = snapshot(&lake, FileFilter::default()).await.files;
-    let stop = Arc::new(AtomicBool::new(true));
+    let stop = AtomicBool::new(true);
     assert_eq!(compact(&lake, &CompactionOptions::default(), 0, &stop).await.unwrap(), Report::default());
     assert_eq!(before, snapshot(&lake, FileFilter::default()).await.files);
     assert_eq!(count_files(folder.path()), before.len());

@@ -213,6 +213,15 @@ pub struct Rows {
     pub sessions: Vec<SessionRow>,
 }
 
+/// Numbers of rows, by table.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lengths {
+    frames: usize,
+    statements: usize,
+    touches: usize,
+    sessions: usize,
+}
+
 /// Bytes that a row is counted with beside its texts.
 const ROW_OVERHEAD: usize = 256;
 
@@ -220,15 +229,31 @@ impl Rows {
     /// About how much memory the rows take in Arrow, in bytes; shared texts count for every row. Rows must be
     /// taken away long before this comes near 2 GiB, which is all that one Arrow column can hold.
     pub fn memory(&self) -> usize {
-        let frames: usize = self.frames.iter().map(|row| row.frame.len() + ROW_OVERHEAD).sum();
-        let statements: usize = self
-            .statements
+        self.memory_from(Lengths::default())
+    }
+
+    /// How many rows there are.
+    pub fn lengths(&self) -> Lengths {
+        Lengths {
+            frames: self.frames.len(),
+            statements: self.statements.len(),
+            touches: self.touches.len(),
+            sessions: self.sessions.len(),
+        }
+    }
+
+    /// Likewise, of the rows that have come since there were so many.
+    pub fn memory_from(&self, from: Lengths) -> usize {
+        let frames: usize = self.frames[from.frames..].iter().map(|row| row.frame.len() + ROW_OVERHEAD).sum();
+        let statements: usize = self.statements[from.statements..]
             .iter()
             .map(|row| row.sql.len() + row.parameters.as_ref().map_or(0, |p| p.len()) + ROW_OVERHEAD)
             .sum();
-        let touches: usize =
-            self.touches.iter().map(|row| row.relation.len() + row.columns.len() * 16 + ROW_OVERHEAD).sum();
-        frames + statements + touches + self.sessions.len() * 2 * ROW_OVERHEAD
+        let touches: usize = self.touches[from.touches..]
+            .iter()
+            .map(|row| row.relation.len() + row.columns.len() * 16 + ROW_OVERHEAD)
+            .sum();
+        frames + statements + touches + self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD
     }
 
     /// No rows at all.
