@@ -31,6 +31,30 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// True when a file of the lake holds these bytes, in a value or anywhere else.
+pub fn holds(lake: &Path, needle: &[u8]) -> Result<bool> {
+    let found = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    for path in files(lake) {
+        if found(&std::fs::read(&path)?) {
+            return Ok(true);
+        }
+        for batch in ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path)?)?.build()? {
+            for column in batch?.columns() {
+                for row in 0..column.len() {
+                    let here = match column.as_binary_opt::<i32>() {
+                        Some(bytes) => found(bytes.value(row)),
+                        None => found(arrow::util::display::array_value_to_string(column, row)?.as_bytes()),
+                    };
+                    if here {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Frames of every session in a lake's folder, by session and `seq`. A frame that lies in two files, before and after
 /// a compaction, must be the same in both.
 pub fn frames(lake: &Path) -> Result<BTreeMap<String, BTreeMap<i64, Frame>>> {
