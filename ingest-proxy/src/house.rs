@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::cancel::CancelKeys;
+use crate::cores::Cores;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::search_path::SearchPaths;
@@ -26,6 +27,7 @@ pub(crate) struct House {
     /// Connections to databases that are being made: of hundreds at once, each would get so little of processor and
     /// database that all were too late.
     pub(crate) connecting: Semaphore,
+    pub(crate) cores: Cores,
 }
 
 /// Connections to databases that are made at once.

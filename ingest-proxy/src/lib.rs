@@ -13,6 +13,7 @@
 mod cancel;
 mod capture;
 mod clock;
+mod cores;
 mod errors;
 mod house;
 mod identity;
@@ -81,6 +82,7 @@ impl Proxy {
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
             connecting: Semaphore::new(CONNECTING),
+            cores: cores::Cores::new(workers),
             options,
         };
         Ok(Proxy { house: Arc::new(house), log, addresses, listeners })
@@ -137,11 +139,13 @@ impl Proxy {
 
 /// A worker in a thread of its own; the receiver hears of its end, or of its death.
 fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Worker)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(Error::Worker)?;
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("proxy-{}", start.own))
         .spawn(move || {
+            start.worker.house.cores.enter(start.own);
             runtime.block_on(worker::run(start));
             runtime.shutdown_timeout(Duration::from_secs(1));
             // Nobody listens any more when the caller gave up waiting.

@@ -205,7 +205,7 @@ impl Reception {
     }
 
     fn serve(&self, target: usize, stream: TcpStream, peer: SocketAddr) {
-        let load = Load::add(self.colleagues.clone(), self.own);
+        let load = Load::add(self.worker.house.clone(), self.colleagues.clone(), self.own);
         let session = session::run(self.worker.clone(), target, stream, peer);
         self.sessions.spawn(async move {
             session.await;
@@ -216,19 +216,22 @@ impl Reception {
 
 /// One connection in a thread's load.
 struct Load {
+    house: Arc<House>,
     colleagues: Arc<[Colleague]>,
     own: usize,
 }
 
 impl Load {
-    fn add(colleagues: Arc<[Colleague]>, own: usize) -> Load {
+    fn add(house: Arc<House>, colleagues: Arc<[Colleague]>, own: usize) -> Load {
         colleagues[own].load.fetch_add(1, Ordering::Relaxed);
-        Load { colleagues, own }
+        house.cores.connection_begins();
+        Load { house, colleagues, own }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
         self.colleagues[self.own].load.fetch_sub(1, Ordering::Relaxed);
+        self.house.cores.connection_ends();
     }
 }
