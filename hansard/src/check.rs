@@ -60,6 +60,9 @@ async fn look(config: &Config) -> Vec<Finding> {
     let used = note::addresses_in_use(config);
     for target in &config.targets {
         findings.push((format!("target {}", target.options.name), upstream(target).await));
+        if target.options.tls.is_some() {
+            findings.push((format!("target {} tls", target.options.name), certificates(target)));
+        }
         findings.push((format!("target {} listen", target.options.name), free(target.options.listen, &used)));
     }
     for (key, address) in [("admin.listen", config.admin), ("web.listen", config.web.as_ref().map(|web| web.listen))] {
@@ -102,6 +105,12 @@ fn keys(issuer: &Issuer) -> Result<String, String> {
 async fn upstream(target: &Target) -> Result<String, String> {
     let options = parts::target_options(target).map_err(|failure| failure.to_string())?;
     hansard_ingest_proxy::check_target(&options).await
+}
+
+fn certificates(target: &Target) -> Result<String, String> {
+    hansard_ingest_proxy::check_tls(&target.options)?;
+    let tls = target.options.tls.as_ref().map(|tls| tls.cert_file.display().to_string());
+    Ok(format!("{} and its key can be used", tls.unwrap_or_default()))
 }
 
 fn free(address: SocketAddr, used: &[SocketAddr]) -> Result<String, String> {

@@ -11,10 +11,12 @@ use std::time::Duration;
 use hansard_event_log::Fsync;
 use hansard_ingest_proxy::{Durability, TargetOptions};
 
+mod capture;
 mod raw;
 mod read;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod validate;
 
 pub(crate) use validate::duration;

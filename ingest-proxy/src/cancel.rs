@@ -1,50 +1,97 @@
 //! Cancel keys: what a job holds, and what it stands for at the database.
 //!
-//! Invariants: a job never sees the database's own key; a key dies with its session; a guess is answered like a hit,
-//! by silence. Source: the PostgreSQL manual, "Canceling Requests in Progress".
+//! Invariants: a job never sees the database's own key; a key dies with its session; a guess is answered like a hit, by
+//! silence, and takes as long to tell apart however much of it is right; whoever guesses more than [`GUESSES`] times a
+//! minute is not listened to. Source: the PostgreSQL manual, "Canceling Requests in Progress".
+//!
+//! A request acts on what the session runs when it arrives at the database, as without Hansard: the protocol does not
+//! say which statement is meant. The job's connection is closed when the database has taken the request, so a client
+//! that waits for that, as libpq does, never cancels a statement that it begins afterwards.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use moka::sync::Cache;
 use parking_lot::Mutex;
 use rand::Rng;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+/// Wrong keys that one address may send in [`WINDOW`].
+const GUESSES: u32 = 100;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Addresses whose guesses are counted.
+const MOST_GUESSERS: u64 = 4096;
+
+/// Bytes of a secret: of protocol 3.2, and before.
+const LONG: usize = 32;
+const SHORT: usize = 4;
+
 /// Keys of all sessions of the process.
-#[derive(Debug, Default)]
-pub(crate) struct CancelKeys(Arc<Mutex<HashMap<u32, Entry>>>);
+#[derive(Debug)]
+pub(crate) struct CancelKeys {
+    keys: Arc<Mutex<HashMap<u32, Entry>>>,
+    guesses: Cache<IpAddr, Arc<AtomicU32>>,
+}
 
 #[derive(Debug)]
 struct Entry {
-    secret: u32,
+    secret: Vec<u8>,
     meant: Meant,
 }
 
 /// What a good key stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Meant {
     /// The session.
     pub(crate) session: Uuid,
     /// Its target, by place in the options.
     pub(crate) target: usize,
-    /// BackendKeyData of its connection to the database.
-    pub(crate) upstream: (u32, u32),
+    pub(crate) upstream: UpstreamKey,
 }
+
+/// BackendKeyData of a connection to a database.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct UpstreamKey {
+    pub(crate) process_id: u32,
+    /// 4 to 256 bytes; none where the database gave no key.
+    pub(crate) secret: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for UpstreamKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamKey").field("process_id", &self.process_id).finish_non_exhaustive()
+    }
+}
+
+/// Somebody guesses.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooManyGuesses;
 
 /// The key of one session; it dies with this.
 #[derive(Debug)]
 pub(crate) struct Key {
     keys: Arc<Mutex<HashMap<u32, Entry>>>,
     process_id: u32,
-    secret: u32,
+    secret: Vec<u8>,
 }
 
 impl CancelKeys {
-    /// A random key that means `meant`.
-    pub(crate) fn add(&self, meant: Meant) -> Key {
+    pub(crate) fn new() -> CancelKeys {
+        let guesses = Cache::builder().max_capacity(MOST_GUESSERS).time_to_live(WINDOW).build();
+        CancelKeys { keys: Arc::default(), guesses }
+    }
+
+    /// A random key that means `meant`. `long` ones are for protocol 3.2.
+    pub(crate) fn add(&self, meant: Meant, long: bool) -> Key {
         let mut random = rand::rng();
-        let secret = random.random();
-        let mut keys = self.0.lock();
+        let mut secret = vec![0; if long { LONG } else { SHORT }];
+        random.fill(&mut secret[..]);
+        let mut keys = self.keys.lock();
         let process_id = loop {
             // Clients take it as a signed number and some print it: no negative ones.
             let candidate = random.random_range(1..=i32::MAX.cast_unsigned());
@@ -52,24 +99,41 @@ impl CancelKeys {
                 break candidate;
             }
         };
-        keys.insert(process_id, Entry { secret, meant });
-        Key { keys: self.0.clone(), process_id, secret }
+        keys.insert(process_id, Entry { secret: secret.clone(), meant });
+        Key { keys: self.keys.clone(), process_id, secret }
     }
 
     /// What a key from a CancelRequest stands for, if it is a good one for this target.
-    pub(crate) fn find(&self, target: usize, process_id: u32, secret: &[u8]) -> Option<Meant> {
-        let keys = self.0.lock();
-        let entry = keys.get(&process_id)?;
-        (entry.secret.to_be_bytes() == secret && entry.meant.target == target).then_some(entry.meant)
+    pub(crate) fn find(
+        &self,
+        target: usize,
+        process_id: u32,
+        secret: &[u8],
+        from: IpAddr,
+    ) -> Result<Option<Meant>, TooManyGuesses> {
+        if self.guesses.get(&from).is_some_and(|guesses| guesses.load(Ordering::Relaxed) >= GUESSES) {
+            return Err(TooManyGuesses);
+        }
+        let found = {
+            let keys = self.keys.lock();
+            let entry = keys.get(&process_id);
+            let genuine: bool = entry.map_or(&[0; SHORT][..], |entry| &entry.secret).ct_eq(secret).into();
+            entry.filter(|entry| genuine && entry.meant.target == target).map(|entry| entry.meant.clone())
+        };
+        if found.is_none() {
+            self.guesses.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(found)
     }
 }
 
 impl Key {
     /// The BackendKeyData frame that tells the job its key.
-    pub(crate) fn frame(&self) -> [u8; 13] {
-        let mut frame = *b"K\0\0\0\x0c\0\0\0\0\0\0\0\0";
-        frame[5..9].copy_from_slice(&self.process_id.to_be_bytes());
-        frame[9..].copy_from_slice(&self.secret.to_be_bytes());
+    pub(crate) fn frame(&self) -> Vec<u8> {
+        let mut frame = vec![b'K', 0, 0, 0, 0];
+        frame.extend(self.process_id.to_be_bytes());
+        frame.extend(&self.secret);
+        crate::errors::set_length(&mut frame);
         frame
     }
 }
@@ -84,18 +148,47 @@ impl Drop for Key {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn meant() -> Meant {
+        Meant { session: Uuid::nil(), target: 1, upstream: UpstreamKey { process_id: 7, secret: [1, 2].into() } }
+    }
+
     #[test]
     fn only_the_right_key_of_a_live_session_is_known() {
-        let keys = CancelKeys::default();
-        let meant = Meant { session: Uuid::nil(), target: 1, upstream: (7, 8) };
-        let key = keys.add(meant);
-        let (process_id, secret) = (key.process_id, key.secret.to_be_bytes());
-        assert_eq!(keys.find(1, process_id, &secret), Some(meant));
-        assert_eq!(keys.find(0, process_id, &secret), None);
-        assert_eq!(keys.find(1, process_id, &[0; 256]), None);
-        assert_eq!(keys.find(1, process_id, &(!key.secret).to_be_bytes()), None);
-        assert_eq!(&key.frame()[5..9], process_id.to_be_bytes());
-        drop(key);
-        assert_eq!(keys.find(1, process_id, &secret), None);
+        for (long, length) in [(false, 13), (true, 41)] {
+            let keys = CancelKeys::new();
+            let key = keys.add(meant(), long);
+            let (process_id, secret) = (key.process_id, key.secret.clone());
+            assert_eq!(keys.find(1, process_id, &secret, HERE), Ok(Some(meant())));
+            let mut other = secret.clone();
+            *other.last_mut().unwrap() ^= 1;
+            for (target, process_id, secret) in [
+                (0, process_id, &secret[..]),
+                (1, process_id ^ 1, &secret),
+                (1, process_id, &other),
+                (1, process_id, &secret[..secret.len() - 1]),
+                (1, process_id, &[0; 256]),
+                (1, process_id ^ 1, &[0; 4]),
+            ] {
+                assert_eq!(keys.find(target, process_id, secret, HERE), Ok(None));
+            }
+            assert_eq!(key.frame().len(), length);
+            assert_eq!(&key.frame()[5..9], process_id.to_be_bytes());
+            drop(key);
+            assert_eq!(keys.find(1, process_id, &secret, HERE), Ok(None));
+        }
+    }
+
+    #[test]
+    fn whoever_guesses_is_not_listened_to() {
+        let keys = CancelKeys::new();
+        let key = keys.add(meant(), false);
+        for _ in 0..GUESSES {
+            assert_eq!(keys.find(1, key.process_id ^ 1, &key.secret, HERE), Ok(None));
+        }
+        assert_eq!(keys.find(1, key.process_id, &key.secret, HERE), Err(TooManyGuesses));
+        let elsewhere = "192.0.2.1".parse().unwrap();
+        assert_eq!(keys.find(1, key.process_id, &key.secret, elsewhere), Ok(Some(meant())));
     }
 }

@@ -17,6 +17,10 @@ use uuid::Uuid;
 use crate::journal::Journal;
 use crate::worker::Worker;
 
+mod level;
+
+use level::Filter;
+
 /// The varint fields of a block between its target and its payload's bytes, at their longest.
 const FIELDS: usize = 6 * 11;
 
@@ -39,6 +43,8 @@ pub(crate) struct Capture {
     bytes: [u64; 2],
     /// Whether frames are recorded at all.
     frames: bool,
+    /// Where not everything is recorded.
+    filter: Option<Box<Filter>>,
 }
 
 /// A run of frames or a part of one, beside its bytes.
@@ -73,6 +79,7 @@ impl Capture {
             next_event: 1,
             bytes: [0; 2],
             frames,
+            filter: None,
         }
     }
 
@@ -98,11 +105,17 @@ impl Capture {
     /// `count` whole frames.
     #[inline]
     pub(crate) fn frames(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
+        if let Some(filter) = self.filter.take() {
+            return self.filter_frames(filter, direction, at, bytes);
+        }
         self.run(at, bytes, Run { direction, count, part: events::Part::Whole, tag: None, withheld: "" });
     }
 
     /// Part of a frame that is too long to be recorded whole.
     pub(crate) fn part(&mut self, direction: Direction, at: u64, bytes: &[u8], tag: u8, part: Part) {
+        if self.filter_part(direction, at, bytes, tag, part) {
+            return;
+        }
         let part = match part {
             Part::First => events::Part::First,
             Part::Middle => events::Part::Middle,

@@ -37,6 +37,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A certificate, a key or a certificate authority cannot be used.
+    #[error("target \"{target}\": {reason}")]
+    Tls {
+        /// Its name.
+        target: String,
+        /// The setting, the file, and what is wrong with it.
+        reason: String,
+    },
     /// A thread or its runtime could not be started.
     #[error("a worker thread cannot be started: {0}")]
     Worker(io::Error),
@@ -56,6 +64,8 @@ pub(crate) enum Kind {
     Parameter,
     /// A database that this target does not serve.
     Database,
+    /// No TLS where it is asked for, or not the way it has to be.
+    Tls,
     /// The token is not a good one.
     Token,
     /// A good token of somebody who is not known here.
@@ -86,7 +96,7 @@ impl Kind {
             Kind::Unsupported | Kind::Parameter => "0A000",
             Kind::Database => "3D000",
             Kind::Token => "28P01",
-            Kind::Identity | Kind::Expired | Kind::Timeout => "28000",
+            Kind::Tls | Kind::Identity | Kind::Expired | Kind::Timeout => "28000",
             Kind::TooMany => "53300",
             Kind::Unrecordable => "58030",
             Kind::Unreachable => "08001",
@@ -103,6 +113,7 @@ impl Kind {
             Kind::Unsupported => "unsupported",
             Kind::Parameter => "parameter",
             Kind::Database => "database",
+            Kind::Tls => "tls",
             Kind::Token => "token",
             Kind::Identity => "identity",
             Kind::Expired => "expired",

@@ -12,11 +12,17 @@ use crate::cores::Cores;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::search_path::SearchPaths;
+use crate::tls::Door;
+use crate::upstream::Route;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) options: Options,
+    /// How jobs come in to each target, in the order of the options.
+    pub(crate) doors: Vec<Door>,
+    /// How each target's database is reached.
+    pub(crate) routes: Vec<Route>,
     pub(crate) identity: Identity,
     pub(crate) cancel_keys: CancelKeys,
     pub(crate) search_paths: SearchPaths,

@@ -15,6 +15,7 @@ mod capture;
 mod clock;
 mod cores;
 mod errors;
+mod files;
 mod house;
 mod identity;
 mod journal;
@@ -28,6 +29,7 @@ mod search_path;
 mod session;
 mod startup;
 mod stream;
+mod tls;
 mod upstream;
 mod worker;
 
@@ -45,8 +47,9 @@ use worker::{Colleague, Start, Worker};
 
 pub use errors::Error;
 pub use options::{
-    Durability, IdentityOptions, IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, TargetOptions,
-    UpstreamOptions,
+    CaptureLevel, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions,
+    MAX_TOKEN, Options, OptionsError, Password, RoleOptions, Roots, SslMode, TargetOptions, TlsOptions,
+    UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.
@@ -66,6 +69,8 @@ impl Proxy {
         options.validate()?;
         let workers = usize::from(log.shards());
         let identity = identity::Identity::open(&options.identity)?;
+        let doors = options.targets.iter().map(tls::Door::open).collect::<Result<_, _>>()?;
+        let routes = options.targets.iter().map(upstream::Route::open).collect::<Result<_, _>>()?;
         let mut listeners: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
         for target in &options.targets {
@@ -76,8 +81,10 @@ impl Proxy {
             addresses.push((target.name.clone(), address));
         }
         let house = House {
+            doors,
+            routes,
             identity,
-            cancel_keys: cancel::CancelKeys::default(),
+            cancel_keys: cancel::CancelKeys::new(),
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
@@ -158,5 +165,11 @@ fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
 /// Connects to the database of a target as Hansard would for a job and says how that went, in one line. `Err` is a
 /// negative finding.
 pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
-    upstream::check(target, Duration::from_secs(5)).await
+    let route = upstream::Route::open(target).map_err(|error| error.to_string())?;
+    upstream::check(target, &route, Duration::from_secs(5)).await
+}
+
+/// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.
+pub fn check_tls(target: &TargetOptions) -> Result<(), String> {
+    tls::Door::open(target).map(drop).map_err(|error| error.to_string())
 }

@@ -19,8 +19,8 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(SESSIONS_OPEN, "Sessions that are open now");
     metrics::describe_counter!(SESSIONS, "Sessions that showed a valid token");
     metrics::describe_counter!(REFUSALS, "Sessions refused or ended by Hansard, by kind");
-    metrics::describe_counter!(FRAMES, "Frames recorded, by direction");
-    metrics::describe_counter!(BYTES, "Bytes recorded, by direction");
+    metrics::describe_counter!(FRAMES, "Frames that passed, by direction");
+    metrics::describe_counter!(BYTES, "Bytes that passed, by direction");
     metrics::describe_histogram!(APPEND, metrics::Unit::Seconds, "Time of an append to the event log (one in 16)");
     metrics::describe_counter!(LOG_REFUSALS, "Appends that the event log refused");
 }

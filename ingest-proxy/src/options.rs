@@ -6,8 +6,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+
+mod capture;
+mod upstream;
+
+pub use capture::{CaptureLevel, CaptureOptions, RoleOptions};
+pub use upstream::{ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Longest token accepted, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
@@ -73,23 +78,40 @@ pub struct TargetOptions {
     pub listen: SocketAddr,
     /// Where the database is.
     pub upstream: UpstreamOptions,
-    /// Take tokens without TLS on an address that is not loopback.
+    /// For jobs that ask for TLS; without it, none of them gets it.
+    pub tls: Option<TlsOptions>,
+    /// Take tokens without TLS, too. Without `tls` this is needed on an address that is not loopback.
     pub allow_plaintext: bool,
+    /// Let jobs open replication connections.
+    pub replication: bool,
+    /// How much of its sessions is recorded.
+    pub capture: CaptureOptions,
+    /// Roles with another one; the first that fits counts.
+    pub roles: Vec<RoleOptions>,
 }
 
-/// The database behind a target, and Hansard's own credentials for it.
+/// TLS towards jobs. The files are PEM, and are read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamOptions {
-    /// Name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Role that Hansard connects as.
-    pub user: String,
-    /// Where the server asks for one.
-    pub password: Option<Password>,
-    /// The one database of this target; `None`: the job chooses.
-    pub database: Option<String>,
+pub struct TlsOptions {
+    /// The certificate, and what leads from it to an authority that jobs know.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Whose certificates are accepted from jobs.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether jobs are asked for one; it is checked beside the token, not in its place.
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether a job shows a certificate of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// It is not asked.
+    None,
+    /// One that it shows has to be good.
+    Optional,
+    /// Without one it is refused.
+    Required,
 }
 
 /// A secret that shows itself in no output.
@@ -172,13 +194,21 @@ pub enum OptionsError {
     },
     /// Tokens would cross a network in the clear.
     #[error(
-        "target \"{target}\" listens on {listen} without TLS, where tokens could be read on the way: listen on a loopback address, or set allow_plaintext = true for this target"
+        "target \"{target}\" listens on {listen} without TLS, where tokens could be read on the way: listen on a loopback address, give the target a certificate (tls.cert_file and tls.key_file), or set allow_plaintext = true for it"
     )]
     Plaintext {
         /// Its name.
         target: String,
         /// Its address.
         listen: SocketAddr,
+    },
+    /// TLS settings that do not fit each other.
+    #[error("target \"{target}\": tls.{reason}")]
+    Tls {
+        /// Its name.
+        target: String,
+        /// The setting, and what is wrong with it.
+        reason: &'static str,
     },
     /// Not a URL that an upstream can have.
     #[error("upstream {0}")]
@@ -224,14 +254,36 @@ impl Options {
 }
 
 impl TargetOptions {
+    /// How much is recorded of a session that asks for this role.
+    pub(crate) fn capture_of(&self, role: &str) -> CaptureOptions {
+        self.roles.iter().find(|entry| entry.matches(role)).map_or(self.capture, |entry| entry.capture)
+    }
+
     fn validate(&self) -> Result<(), OptionsError> {
         not_empty("the name of a target", &self.name)?;
         not_empty(&format!("the upstream user of target \"{}\"", self.name), &self.upstream.user)?;
         not_empty(&format!("the upstream host of target \"{}\"", self.name), &self.upstream.host)?;
-        if !self.listen.ip().is_loopback() && !self.allow_plaintext {
+        if let Some(reason) = self.tls.as_ref().and_then(TlsOptions::contradiction) {
+            return Err(OptionsError::Tls { target: self.name.clone(), reason });
+        }
+        if !self.listen.ip().is_loopback() && self.tls.is_none() && !self.allow_plaintext {
             return Err(OptionsError::Plaintext { target: self.name.clone(), listen: self.listen });
         }
         Ok(())
+    }
+}
+
+impl TlsOptions {
+    fn contradiction(&self) -> Option<&'static str> {
+        match (&self.client_ca_file, self.client_certificates) {
+            (None, ClientCertificates::Optional | ClientCertificates::Required) => {
+                Some("client_ca_file is missing: it says whose certificates are good")
+            }
+            (Some(_), ClientCertificates::None) => {
+                Some("client_ca_file is given, and client_certificates = \"none\" asks for none; drop one of them")
+            }
+            _ => None,
+        }
     }
 }
 
@@ -257,44 +309,6 @@ fn unique(what: &'static str, names: impl Iterator<Item = String>) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// `postgres://user[:password]@host[:port][/database]`.
-impl FromStr for UpstreamOptions {
-    type Err = OptionsError;
-
-    fn from_str(url: &str) -> Result<UpstreamOptions, OptionsError> {
-        // The URL may hold a password, so no message repeats it.
-        let refuse = |reason: &str| Err(OptionsError::Upstream(reason.to_owned()));
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return refuse("must look like postgres://user@host:5432/database");
-        }
-        let config = match tokio_postgres::Config::from_str(url) {
-            Ok(config) => config,
-            Err(_) => return refuse("does not read as a URL: it must look like postgres://user@host:5432/database"),
-        };
-        let [tokio_postgres::config::Host::Tcp(host)] = config.get_hosts() else {
-            return refuse("must name exactly one host");
-        };
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return refuse("asks for sslmode=require, and TLS to the database is not supported yet");
-        }
-        let Some(user) = config.get_user() else {
-            return refuse("names no user: it must look like postgres://user@host:5432/database");
-        };
-        let password = match config.get_password().map(std::str::from_utf8) {
-            None => None,
-            Some(Ok(password)) => Some(Password::new(password)),
-            Some(Err(_)) => return refuse("has a password that is not UTF-8"),
-        };
-        Ok(UpstreamOptions {
-            host: host.clone(),
-            port: config.get_ports().first().copied().unwrap_or(5432),
-            user: user.to_owned(),
-            password,
-            database: config.get_dbname().map(str::to_owned),
-        })
-    }
 }
 
 #[cfg(test)]

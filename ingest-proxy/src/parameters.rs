@@ -46,12 +46,16 @@ fn is_allowed(name: &str) -> bool {
 }
 
 /// Checks the parameters other than `user` and `database`.
-pub(crate) fn check(parameters: &[(String, String)]) -> Result<(), Refusal> {
+pub(crate) fn check(parameters: &[(String, String)], replication: bool) -> Result<(), Refusal> {
     for (name, value) in parameters {
         match name.as_str() {
-            "replication" if is_off(value) => {}
+            "replication" if replication || is_off(value) => {}
             "replication" => {
-                return Err(Refusal::new(Kind::Unsupported, "replication connections do not go through Hansard"));
+                return Err(Refusal::new(
+                    Kind::Unsupported,
+                    "replication connections are not permitted for this target",
+                )
+                .hint("Operators: `replication = true` permits them."));
             }
             "options" => check_options(value)?,
             name if is_allowed(name) => {}
@@ -63,7 +67,11 @@ pub(crate) fn check(parameters: &[(String, String)]) -> Result<(), Refusal> {
 
 /// The parameters as they are passed on.
 pub(crate) fn forwarded(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    parameters.iter().filter(|(name, _)| name != "replication").map(|(name, value)| (name.as_str(), value.as_str()))
+    let plain = |name: &str, value: &str| name == "replication" && is_off(value);
+    parameters
+        .iter()
+        .filter(move |(name, value)| !plain(name, value))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// The parameters that decide the search path, as command-line options.
@@ -145,7 +153,7 @@ mod tests {
     use super::*;
 
     fn check_one(name: &str, value: &str) -> Result<(), Refusal> {
-        check(&[(name.to_owned(), value.to_owned())])
+        check(&[(name.to_owned(), value.to_owned())], false)
     }
 
     #[test]
@@ -185,6 +193,7 @@ mod tests {
             let refusal = check_one(name, value).unwrap_err();
             assert_eq!(refusal.kind.sqlstate(), "0A000", "{name}={value}");
         }
+        assert_eq!(check(&[("replication".to_owned(), "database".to_owned())], true), Ok(()));
     }
 
     #[test]

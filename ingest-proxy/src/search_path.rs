@@ -9,7 +9,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
-use crate::options::UpstreamOptions;
+use crate::options::TargetOptions;
+use crate::upstream::{self, Failure, Route};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
 const MOST_KEPT: u64 = 1024;
@@ -31,19 +32,20 @@ impl SearchPaths {
     /// StartupMessage.
     pub(crate) async fn of(
         &self,
-        target: usize,
-        upstream: &UpstreamOptions,
+        number: usize,
+        target: &TargetOptions,
+        route: &Route,
         database: &str,
         options: String,
     ) -> Vec<String> {
-        let key = (target, database.to_owned(), options);
+        let key = (number, database.to_owned(), options);
         let options = key.2.clone();
         let cell = self.0.get_with(key, Arc::default);
         let ask = async {
-            match tokio::time::timeout(PATIENCE, ask(upstream, database, &options)).await {
+            match tokio::time::timeout(PATIENCE, ask(target, route, database, &options)).await {
                 Ok(Ok(schemas)) => schemas,
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "the search path could not be learned");
+                Ok(Err(failure)) => {
+                    tracing::debug!(reason = %failure.line(), "the search path could not be learned");
                     Vec::new()
                 }
                 Err(_) => {
@@ -56,25 +58,9 @@ impl SearchPaths {
     }
 }
 
-async fn ask(upstream: &UpstreamOptions, database: &str, options: &str) -> Result<Vec<String>, tokio_postgres::Error> {
-    let mut config = tokio_postgres::Config::new();
-    config.host(&upstream.host).port(upstream.port).user(&upstream.user).dbname(database);
-    config.application_name("hansard").connect_timeout(PATIENCE);
-    if !options.is_empty() {
-        config.options(options);
-    }
-    if let Some(password) = &upstream.password {
-        config.password(password.reveal());
-    }
-    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-    let connection = tokio::spawn(connection);
-    let rows = client.simple_query("SELECT unnest(pg_catalog.current_schemas(false))").await?;
-    drop(client);
-    // It ends by itself once the client is gone; its errors have been the query's.
-    drop(connection);
-    let schemas = rows.iter().filter_map(|message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    });
-    Ok(schemas.collect())
+async fn ask(target: &TargetOptions, route: &Route, database: &str, options: &str) -> Result<Vec<String>, Failure> {
+    let options = (!options.is_empty()).then_some(("options", options));
+    let parameters = [("application_name", "hansard")].into_iter().chain(options);
+    let upstream = upstream::connect(target, route, database, parameters, PATIENCE).await?;
+    upstream.ask(target, "SELECT unnest(pg_catalog.current_schemas(false))").await
 }

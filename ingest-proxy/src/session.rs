@@ -139,7 +139,7 @@ struct Admitted {
 /// A session in its data phase.
 struct Session {
     relay: Relay,
-    _key: Key,
+    key: Key,
     _open: OpenSession,
     _place: crate::house::Place,
 }
@@ -159,10 +159,9 @@ impl Guest {
                     .hint("Send the token as the password right after the start-up message."),
             )
         };
-        let wish =
-            tokio::time::timeout_at(deadline, self.arrival.wish(&self.worker.house.doors[self.target]))
-                .await
-                .unwrap_or_else(|late| Err(timeout(late)));
+        let wish = tokio::time::timeout_at(deadline, self.arrival.wish(&self.worker.house.doors[self.target]))
+            .await
+            .unwrap_or_else(|late| Err(timeout(late)));
         let request = match wish {
             Ok(Wish::Session(request)) => request,
             Ok(Wish::Cancel { process_id, secret }) => {
@@ -180,7 +179,8 @@ impl Guest {
             }
         };
         self.open_record(&request);
-        let checked = parameters::check(&request.parameters, self.options().replication).and_then(|()| self.database(&request));
+        let checked =
+            parameters::check(&request.parameters, self.options().replication).and_then(|()| self.database(&request));
         let database = match checked {
             Ok(database) => database,
             Err(refusal) => {
@@ -253,6 +253,7 @@ impl Guest {
                 parameters.push(events::Parameter { name: name.clone(), value: value.clone() });
             }
         }
+        let capture = self.options().capture_of(&request.user);
         let opened = events::SessionOpened {
             client_addr: self.peer.to_string(),
             application_name,
@@ -263,8 +264,10 @@ impl Guest {
             node: log.node().to_owned(),
             instance: log.instance().to_owned(),
             hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..events::SessionOpened::default()
+            capture: capture.level.as_str().to_owned(),
+            max_result_bytes: capture.max_result_bytes.unwrap_or(0),
         };
+        self.capture.record_as(capture);
         let said = std::mem::take(&mut self.arrival.said);
         let at = said.first().map_or_else(clock::now, |said| said.at);
         self.capture.event(at, event::Kind::SessionOpened(opened));
@@ -399,7 +402,7 @@ impl Admitted {
         };
         let already = (&arrival.inbox[..], &upstream.rest[..]);
         let relay = Relay::new(worker, job, upstream.stream, capture, already, self.principal.ends_at);
-        Some(Session { relay, _key: key, _open: self.open, _place: self.place })
+        Some(Session { relay, key, _open: self.open, _place: self.place })
     }
 
     fn authenticated(&mut self, search_path: Vec<String>) {
@@ -445,6 +448,7 @@ impl Session {
         let Relay { job, database, mut capture, .. } = self.relay;
         // The server ends its side when the connection closes, as it does with any client.
         drop(database);
+        drop(self.key);
         if let Some(refusal) = refusal {
             metrics::refused(refusal.kind);
             tracing::info!(session = %capture.session(), sqlstate = refusal.kind.sqlstate(), reason = %refusal.message, "a session was ended");

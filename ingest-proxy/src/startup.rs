@@ -1,23 +1,33 @@
 //! What a new connection wants: the packets before authentication, and the password.
 //!
-//! Invariants: one way only, from SSLRequest to StartupMessage to password; bytes that came before an answer to a
-//! request for encryption are never carried past it; at most [`MAX_STARTUP`] bytes are held.
+//! Invariants: one way only, from SSLRequest to StartupMessage to password; bytes that came before TLS was up are never
+//! carried into it; at most [`MAX_STARTUP`] bytes are held. Source: the PostgreSQL manual, "Message Flow", "SSL Session
+//! Encryption" and "GSSAPI Session Encryption".
 
 use std::io;
 
 use hansard_pg_wire::frame::startup::{Packet, Startup, StartupError, parse};
 use hansard_pg_wire::frame::{Direction, HEADER, MAX_STARTUP};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
 
 use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::options::MAX_TOKEN;
 use crate::stream::Stream;
+use crate::tls::{ALPN, Door};
+
+/// The newest minor version of protocol 3 that jobs are served.
+const NEWEST_MINOR: u16 = 2;
+
+/// What a TLS handshake begins with (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A connection whose wish is not known yet.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) stream: Stream,
+    /// `None` once it was lost in a handshake.
+    pub(crate) stream: Option<Stream>,
     /// Bytes that have come and not been understood.
     pub(crate) inbox: Vec<u8>,
     /// What was said so far, to be recorded once it is clear that this is a session.
@@ -47,6 +57,7 @@ pub(crate) struct Request {
     pub(crate) database: String,
     /// Without user and database.
     pub(crate) parameters: Vec<(String, String)>,
+    /// Of the protocol, as asked for.
     pub(crate) minor: u16,
     /// Protocol options (`_pq_.`) asked for; none is known.
     pub(crate) protocol_options: Vec<String>,
@@ -68,6 +79,8 @@ pub(crate) enum Answer {
     Postgres,
     Http,
     TlsAlert,
+    /// TLS has had its say.
+    Silence,
 }
 
 impl From<Refusal> for NoWish {
@@ -98,18 +111,26 @@ impl Answer {
             }
             // Alert, TLS 1.0 record, fatal, handshake_failure (RFC 8446, section 6).
             Answer::TlsAlert => vec![0x15, 3, 1, 0, 2, 2, 40],
+            Answer::Silence => Vec::new(),
         }
     }
 }
 
 impl Arrival {
     pub(crate) fn new(stream: Stream) -> Arrival {
-        Arrival { stream, inbox: Vec::new(), said: Vec::new() }
+        Arrival { stream: Some(stream), inbox: Vec::new(), said: Vec::new() }
     }
 
     /// Reads until the wish is clear.
-    pub(crate) async fn wish(&mut self) -> Result<Wish, NoWish> {
+    pub(crate) async fn wish(&mut self, door: &Door) -> Result<Wish, NoWish> {
         let (mut asked_tls, mut asked_gss) = (false, false);
+        let acceptor = door.acceptor();
+        if let Some(acceptor) = &acceptor
+            && self.begins_with_tls().await?
+        {
+            self.encrypt(acceptor, true).await?;
+            (asked_tls, asked_gss) = (true, true);
+        }
         loop {
             let (packet, length) = match parse(&self.inbox) {
                 Ok(Some(found)) => found,
@@ -117,8 +138,9 @@ impl Arrival {
                     self.read().await?;
                     continue;
                 }
-                Err(error) => return Err(refuse(error)),
+                Err(error) => return Err(refuse(error, self.is_encrypted())),
             };
+            let tls = packet == Packet::SslRequest;
             let encryption = match packet {
                 Packet::SslRequest => Some(&mut asked_tls),
                 Packet::GssEncRequest => Some(&mut asked_gss),
@@ -128,23 +150,80 @@ impl Arrival {
                 Packet::Startup(startup) => {
                     let request = request(&startup)?;
                     self.take(length);
+                    if !self.is_encrypted() && !door.plaintext {
+                        return Err(Refusal::new(Kind::Tls, "sessions without TLS are not taken here")
+                            .hint("Connect with sslmode=verify-full, or at least with sslmode=require.")
+                            .into());
+                    }
                     return Ok(Wish::Session(request));
                 }
             };
-            if let Some(asked) = encryption {
-                if std::mem::replace(asked, true) {
-                    return Err(Refusal::new(Kind::Protocol, "encryption was asked for twice").into());
+            let Some(asked) = encryption else { continue };
+            if std::mem::replace(asked, true) {
+                return Err(Refusal::new(Kind::Protocol, "encryption was asked for twice").into());
+            }
+            if self.inbox.len() > length {
+                return Err(Refusal::new(Kind::Protocol, "received data after a request for encryption")
+                    .detail("It came before the answer and could have been put there by somebody in between.")
+                    .into());
+            }
+            self.take(length);
+            match acceptor.as_ref().filter(|_| tls) {
+                None => self.answer(b'N').await?,
+                Some(acceptor) => {
+                    self.answer(b'S').await?;
+                    self.encrypt(acceptor, false).await?;
+                    (asked_tls, asked_gss) = (true, true);
                 }
-                if self.inbox.len() > length {
-                    return Err(Refusal::new(Kind::Protocol, "received data after a request for encryption")
-                        .detail("It came before the answer and could have been put there by somebody in between.")
-                        .into());
-                }
-                self.take(length);
-                self.stream.write_all(b"N").await?;
-                self.said.push(Said { at: clock::now(), direction: Direction::Backend, bytes: b"N".to_vec() });
             }
         }
+    }
+
+    /// Looks at the first byte and leaves it where it is.
+    async fn begins_with_tls(&self) -> Result<bool, NoWish> {
+        let Some(Stream::Plain(stream)) = &self.stream else { return Ok(false) };
+        let mut first = [0];
+        match stream.peek(&mut first).await? {
+            0 => Err(NoWish::Nothing),
+            _ => Ok(first == [TLS_HANDSHAKE]),
+        }
+    }
+
+    /// From here on the connection is TLS. `direct`: without a request before it, where ALPN has to name the protocol, so
+    /// that no other protocol's client can be led here.
+    async fn encrypt(&mut self, acceptor: &TlsAcceptor, direct: bool) -> Result<(), NoWish> {
+        let Some(Stream::Plain(stream)) = self.stream.take() else { return Err(NoWish::Gone) };
+        let tls = Box::pin(acceptor.accept(stream)).await.map_err(|error| {
+            if error.kind() != io::ErrorKind::InvalidData {
+                return NoWish::Gone;
+            }
+            let refusal = Refusal::new(Kind::Tls, "the TLS handshake failed").internal(error.to_string());
+            NoWish::Refused(refusal, Answer::Silence)
+        })?;
+        let named = tls.get_ref().1.alpn_protocol() == Some(ALPN);
+        self.stream = Some(Stream::tls(tls));
+        if direct && !named {
+            return Err(Refusal::new(Kind::Tls, "a direct TLS connection has to name its protocol")
+                .hint("Offer the protocol \"postgresql\" by ALPN, or send an SSLRequest first.")
+                .into());
+        }
+        Ok(())
+    }
+
+    fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Some(Stream::Tls(_)))
+    }
+
+    /// Answers a request for encryption.
+    async fn answer(&mut self, byte: u8) -> Result<(), NoWish> {
+        self.send(&[byte]).await?;
+        self.said.push(Said { at: clock::now(), direction: Direction::Backend, bytes: vec![byte] });
+        Ok(())
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), NoWish> {
+        let stream = self.stream.as_mut().ok_or(NoWish::Gone)?;
+        Ok(stream.write_all(bytes).await?)
     }
 
     /// Reads a PasswordMessage and returns its text.
@@ -193,7 +272,8 @@ impl Arrival {
     async fn read(&mut self) -> Result<(), NoWish> {
         let mut chunk = [0; 2048];
         let room = (MAX_STARTUP.max(MAX_TOKEN) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
-        match self.stream.read(&mut chunk[..room]).await? {
+        let stream = self.stream.as_mut().ok_or(NoWish::Gone)?;
+        match stream.read(&mut chunk[..room]).await? {
             0 if self.inbox.is_empty() && self.said.is_empty() => Err(NoWish::Nothing),
             0 => Err(NoWish::Gone),
             read => {
@@ -228,23 +308,28 @@ fn request(startup: &Startup<'_>) -> Result<Request, Refusal> {
     Ok(request)
 }
 
-fn refuse(error: StartupError) -> NoWish {
+fn refuse(error: StartupError, encrypted: bool) -> NoWish {
     let refusal = Refusal::new(Kind::Protocol, error.to_string());
     match error {
         StartupError::Http => NoWish::Refused(refusal, Answer::Http),
-        StartupError::DirectTls => NoWish::Refused(refusal, Answer::TlsAlert),
+        StartupError::DirectTls if !encrypted => NoWish::Refused(refusal, Answer::TlsAlert),
         _ => NoWish::Refused(refusal.hint("This port speaks the PostgreSQL protocol, version 3."), Answer::Postgres),
     }
 }
 
-/// NegotiateProtocolVersion, where the client asked for more than protocol 3.0.
+/// The minor version of protocol 3 that is spoken with a job: from 3.2 on, cancel keys are longer.
+pub(crate) fn minor(request: &Request) -> u16 {
+    request.minor.min(NEWEST_MINOR)
+}
+
+/// NegotiateProtocolVersion, where the client asked for more than there is.
 pub(crate) fn negotiation(request: &Request) -> Option<Vec<u8>> {
-    if request.minor == 0 && request.protocol_options.is_empty() {
+    if request.minor <= NEWEST_MINOR && request.protocol_options.is_empty() {
         return None;
     }
     let mut frame = vec![b'v', 0, 0, 0, 0];
     // The server sends the version it speaks as a whole, as here.
-    frame.extend(196_608u32.to_be_bytes());
+    frame.extend((3 << 16 | u32::from(minor(request))).to_be_bytes());
     frame.extend(u32::try_from(request.protocol_options.len()).unwrap_or(0).to_be_bytes());
     for option in &request.protocol_options {
         frame.extend(option.as_bytes());

@@ -1,26 +1,57 @@
 //! A connection to the database of a session's own, authenticated with the target's credentials.
 //!
-//! Invariants: the password goes to the database's address only, in the clear only on this machine; the job learns
-//! neither it nor how Hansard authenticates; everything read before the session is ready is bounded. Source: the
+//! Invariants: the password goes to the database's address only, in the clear only on this machine or to a server whose
+//! certificate has been checked; with TLS nothing is sent or believed before it is up; the job learns neither the
+//! password nor how Hansard authenticates; everything read before the session is ready is bounded. Source: the
 //! PostgreSQL manual, "Message Flow", "Start-up" and "SASL Authentication".
 
 mod auth;
+mod certificate;
+mod scram;
+mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use hansard_pg_wire::frame::HEADER;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::errors::{Kind, Refusal};
-use crate::options::{TargetOptions, UpstreamOptions};
+use crate::cancel::UpstreamKey;
+use crate::errors::{Error, Kind, Refusal};
+use crate::options::TargetOptions;
 use crate::stream::Stream;
 
-/// Most bytes that the database may send before it is ready.
+/// Most bytes that the database may send before it is ready, and in answer to a question of Hansard's own.
 const MAX_GREETING: usize = 256 * 1024;
+
+/// Protocol 3.2, which has longer cancel keys, and 3.0 for servers that refuse it.
+const NEWEST: u32 = 3 << 16 | 2;
+const OLDEST: u32 = 3 << 16;
+
+/// Terminate.
+const GOODBYE: &[u8] = b"X\0\0\0\x04";
+
+/// The way to one target's database, and what has been learned of it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    tls: Option<tls::Client>,
+    keys: scram::Keys,
+    /// The server refused protocol 3.2.
+    old: AtomicBool,
+}
+
+impl Route {
+    /// Reads the certificates that the target's URL names.
+    pub(crate) fn open(target: &TargetOptions) -> Result<Route, Error> {
+        let tls = tls::Client::open(target);
+        let tls = tls.map_err(|reason| Error::Tls { target: target.name.clone(), reason })?;
+        Ok(Route { tls, keys: scram::Keys::default(), old: AtomicBool::new(false) })
+    }
+}
 
 /// A connection that is ready for queries.
 #[derive(Debug)]
@@ -32,8 +63,8 @@ pub(crate) struct Upstream {
     pub(crate) greetings: u32,
     /// The ReadyForQuery frame.
     pub(crate) ready: [u8; 6],
-    /// Its BackendKeyData: process id and secret.
-    pub(crate) key: (u32, u32),
+    /// Its BackendKeyData.
+    pub(crate) key: UpstreamKey,
     /// What followed in the same read, if anything.
     pub(crate) rest: Vec<u8>,
 }
@@ -61,6 +92,7 @@ impl Failure {
 /// Connects within `patience`. `parameters` go into the StartupMessage beside user and database.
 pub(crate) async fn connect<'a>(
     target: &'a TargetOptions,
+    route: &Route,
     database: &'a str,
     parameters: impl Iterator<Item = (&'a str, &'a str)>,
     patience: Duration,
@@ -69,51 +101,76 @@ pub(crate) async fn connect<'a>(
     let fixed = [("user", target.upstream.user.as_str()), ("database", database)];
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut startup)
         .map_err(|_| Failure::Refusal(Refusal::new(Kind::Protocol, "a start-up parameter holds a zero byte")))?;
-    match tokio::time::timeout(patience, open(target, &startup)).await {
+    match tokio::time::timeout(patience, negotiate(target, route, startup)).await {
         Ok(result) => result,
         Err(_) => Err(unreachable(target, &format!("no answer within {} s", patience.as_secs_f32()))),
     }
 }
 
-/// Asks the database to cancel what the connection with this key runs.
-pub(crate) async fn cancel(upstream: &UpstreamOptions, key: (u32, u32), patience: Duration) -> io::Result<()> {
+/// Asks the database to cancel what the connection with this key runs, on a connection that is as safe as that one.
+pub(crate) async fn cancel(
+    target: &TargetOptions,
+    route: &Route,
+    key: &UpstreamKey,
+    patience: Duration,
+) -> Result<(), Failure> {
+    if key.secret.is_empty() {
+        return Err(unreachable(target, "it gave no key to cancel with"));
+    }
     let ask = async {
-        let mut stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await?;
-        let mut request = BytesMut::new();
-        frontend::cancel_request(key.0.cast_signed(), key.1.cast_signed(), &mut request);
-        stream.write_all(&request).await?;
-        // The server closes the connection once it has handled the request: then it has.
-        stream.read(&mut [0]).await.map(drop)
+        let mut stream = tls::dial(target, route.tls.as_ref()).await?.stream;
+        let request = hansard_pg_wire::frame::startup::cancel_request(key.process_id, &key.secret);
+        let asked = async {
+            stream.write_all(&request).await?;
+            // The server closes the connection once it has handled the request: then it has.
+            stream.read(&mut [0]).await
+        };
+        asked.await.map(drop).map_err(|error| unreachable(target, &error.to_string()))
     };
-    tokio::time::timeout(patience, ask).await?
+    match tokio::time::timeout(patience, ask).await {
+        Ok(result) => result,
+        Err(_) => Err(unreachable(target, &format!("no answer within {} s", patience.as_secs_f32()))),
+    }
 }
 
 /// See [`crate::check_target`].
-pub(crate) async fn check(target: &TargetOptions, patience: Duration) -> Result<String, String> {
+pub(crate) async fn check(target: &TargetOptions, route: &Route, patience: Duration) -> Result<String, String> {
     let upstream = &target.upstream;
     let database = upstream.database.as_deref().unwrap_or("postgres");
     let place = format!("database \"{database}\" at {}:{} as {}", upstream.host, upstream.port, upstream.user);
-    match connect(target, database, [("application_name", "hansard")].into_iter(), patience).await {
+    match connect(target, route, database, [("application_name", "hansard")].into_iter(), patience).await {
         Ok(mut upstream) => {
             let version = auth::parameter(&upstream.greeting, "server_version").unwrap_or("of unknown version");
-            let line = format!("target \"{}\": connected to {place}: PostgreSQL {version}", target.name);
+            let how = if route.tls.is_some() { " with TLS" } else { "" };
+            let line = format!("target \"{}\": connected to {place}{how}: PostgreSQL {version}", target.name);
             // A goodbye that does not arrive changes nothing: the connection is closed either way.
-            let _ = upstream.stream.write_all(b"X\0\0\0\x04").await;
+            let _ = upstream.stream.write_all(GOODBYE).await;
             Ok(line)
         }
         Err(failure) => Err(format!("target \"{}\": cannot use {place}: {}", target.name, failure.line())),
     }
 }
 
-async fn open(target: &TargetOptions, startup: &[u8]) -> Result<Upstream, Failure> {
-    let upstream = &target.upstream;
-    let broken = |error: io::Error| unreachable(target, &error.to_string());
-    let stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await.map_err(broken)?;
-    let peer = stream.peer_addr().map_err(broken)?;
-    prepare(&stream).map_err(broken)?;
-    let mut wire = Wire { stream: Stream::Plain(stream), inbox: Vec::new(), taken: 0, total: 0 };
-    wire.stream.write_all(startup).await.map_err(broken)?;
-    auth::authenticate(&mut wire, target, peer).await?;
+/// In the newest protocol that the server speaks.
+async fn negotiate(target: &TargetOptions, route: &Route, startup: BytesMut) -> Result<Upstream, Failure> {
+    if !route.old.load(Ordering::Relaxed) {
+        match open(target, route, &startup, NEWEST).await {
+            // Said before anything else, it can be about the version: NegotiateProtocolVersion is younger than some.
+            Err(Failure::Passed(frame)) if auth::is_about_the_version(&frame) => {}
+            result => return result,
+        }
+    }
+    let upstream = open(target, route, &startup, OLDEST).await?;
+    route.old.store(true, Ordering::Relaxed);
+    Ok(upstream)
+}
+
+async fn open(target: &TargetOptions, route: &Route, startup: &[u8], version: u32) -> Result<Upstream, Failure> {
+    let line = tls::dial(target, route.tls.as_ref()).await?;
+    let mut wire = Wire::new(line.stream, Vec::new());
+    let startup = [&startup[..4], &version.to_be_bytes(), &startup[8..]].concat();
+    wire.send(target, &startup).await?;
+    auth::authenticate(&mut wire, target, route, &line.safety).await?;
     greet(wire, target).await
 }
 
@@ -126,7 +183,7 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 /// From AuthenticationOk to ReadyForQuery.
 async fn greet(mut wire: Wire, target: &TargetOptions) -> Result<Upstream, Failure> {
-    let (mut greeting, mut greetings, mut key) = (Vec::new(), 0, (0, 0));
+    let (mut greeting, mut greetings, mut key) = (Vec::new(), 0, UpstreamKey::default());
     loop {
         let frame = wire.frame(target).await?;
         match (frame[0], frame.len()) {
@@ -134,9 +191,10 @@ async fn greet(mut wire: Wire, target: &TargetOptions) -> Result<Upstream, Failu
                 greeting.extend_from_slice(frame);
                 greetings += 1;
             }
-            (b'K', 13) => {
-                let number = |at: usize| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
-                key = (number(5), number(9));
+            // Secrets of 4 to 256 bytes.
+            (b'K', 13..=265) => {
+                let process_id = u32::from_be_bytes([frame[5], frame[6], frame[7], frame[8]]);
+                key = UpstreamKey { process_id, secret: frame[9..].into() };
             }
             (b'Z', 6) => {
                 let ready = [frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]];
@@ -149,6 +207,36 @@ async fn greet(mut wire: Wire, target: &TargetOptions) -> Result<Upstream, Failu
     }
 }
 
+impl Upstream {
+    /// Asks a question of Hansard's own and ends the connection: the first column of the answer.
+    pub(crate) async fn ask(self, target: &TargetOptions, question: &str) -> Result<Vec<String>, Failure> {
+        let mut wire = Wire::new(self.stream, self.rest);
+        let mut message = BytesMut::new();
+        frontend::query(question, &mut message).map_err(|_| strange(target, b'Q'))?;
+        wire.send(target, &message).await?;
+        let mut column = Vec::new();
+        loop {
+            let frame = wire.frame(target).await?;
+            match frame[0] {
+                b'D' => column.extend(first_value(&frame[5..])),
+                b'E' => return Err(auth::failure(target, frame)),
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        // A goodbye that does not arrive changes nothing: the connection is closed either way.
+        let _ = wire.send(target, GOODBYE).await;
+        Ok(column)
+    }
+}
+
+/// Of a DataRow's body, where it is text.
+fn first_value(row: &[u8]) -> Option<String> {
+    let (length, value) = row.get(2..)?.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    String::from_utf8(value.get(..length)?.to_vec()).ok()
+}
+
 /// Frames of the database, one by one, while the session is set up.
 #[derive(Debug)]
 struct Wire {
@@ -157,9 +245,15 @@ struct Wire {
     /// Bytes of `inbox` that have been handed out.
     taken: usize,
     total: usize,
+    /// Small, so that what may follow the last frame fits any buffer.
+    chunk: Box<[u8]>,
 }
 
 impl Wire {
+    fn new(stream: Stream, inbox: Vec<u8>) -> Wire {
+        Wire { stream, inbox, taken: 0, total: 0, chunk: vec![0; 4096].into_boxed_slice() }
+    }
+
     /// The next whole frame.
     async fn frame(&mut self, target: &TargetOptions) -> Result<&[u8], Failure> {
         self.inbox.drain(..self.taken);
@@ -169,11 +263,15 @@ impl Wire {
                 self.taken = frame.bytes.len();
                 return Ok(&self.inbox[..self.taken]);
             }
-            // Small, so that what may follow the last frame fits any buffer.
-            let mut chunk = [0; 4096];
-            let read = self.stream.read(&mut chunk).await;
+            if let Some(header) = self.inbox.first_chunk::<HEADER>() {
+                let length = i32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+                if !usize::try_from(length).is_ok_and(|length| (4..=MAX_GREETING).contains(&length)) {
+                    return Err(strange(target, header[0]));
+                }
+            }
+            let read = self.stream.read(&mut self.chunk).await;
             let read = read.map_err(|error| unreachable(target, &error.to_string()))?;
-            self.inbox.extend_from_slice(&chunk[..read]);
+            self.inbox.extend_from_slice(&self.chunk[..read]);
             self.total += read;
             if read == 0 {
                 return Err(unreachable(target, "it closed the connection during start-up"));
@@ -215,9 +313,4 @@ fn refused(target: &TargetOptions, reason: &str) -> Failure {
                 target.upstream.user
             )),
     )
-}
-
-/// Whether bytes to this address stay on this machine.
-fn is_local(peer: SocketAddr) -> bool {
-    peer.ip().to_canonical().is_loopback()
 }

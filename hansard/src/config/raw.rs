@@ -54,6 +54,8 @@ pub(super) struct Recording {
     pub(super) durability: Option<String>,
     pub(super) wait_for: Option<String>,
     pub(super) fsync: Option<String>,
+    pub(super) capture: Option<String>,
+    pub(super) max_result_bytes: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,7 +109,29 @@ pub(super) struct Target {
     pub(super) upstream: Option<String>,
     pub(super) upstream_password: Option<String>,
     pub(super) upstream_password_file: Option<String>,
+    pub(super) tls: Option<TargetTls>,
     pub(super) allow_plaintext: Option<bool>,
+    pub(super) replication: Option<bool>,
+    pub(super) capture: Option<String>,
+    pub(super) max_result_bytes: Option<String>,
+    pub(super) roles: Vec<Role>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Role {
+    pub(super) role: Option<String>,
+    pub(super) capture: Option<String>,
+    pub(super) max_result_bytes: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TargetTls {
+    pub(super) cert_file: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) client_ca_file: Option<String>,
+    pub(super) client_certificates: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

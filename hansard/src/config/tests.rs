@@ -147,6 +147,96 @@ fn each_mistake_gets_its_line() {
 }
 
 #[test]
+fn what_is_recorded_goes_from_all_to_targets_to_roles() {
+    use hansard_ingest_proxy::{CaptureLevel, CaptureOptions};
+    let target = |name: &str, port: u16, rest: &str| {
+        format!(
+            "[[targets]]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\nupstream = 'postgres://u@127.0.0.1'\n{rest}\n"
+        )
+    };
+    let text = [
+        &format!("{LEAST}[recording]\ncapture = 'statements'\nmax_result_bytes = '1MiB'\n")[..],
+        &target("a", 1, ""),
+        &target(
+            "b",
+            2,
+            "capture = 'full'\n[[targets.roles]]\nrole = 'etl_*'\ncapture = 'metadata'\n\
+             [[targets.roles]]\nrole = 'dba'\nmax_result_bytes = 'none'",
+        ),
+    ]
+    .concat();
+    let config = load(&text, &[]).unwrap();
+    let of = |level, max_result_bytes| CaptureOptions { level, max_result_bytes };
+    assert_eq!(config.targets[0].options.capture, of(CaptureLevel::Statements, Some(1 << 20)));
+    let b = &config.targets[1].options;
+    assert_eq!(b.capture, of(CaptureLevel::Full, Some(1 << 20)));
+    let roles: Vec<_> = b.roles.iter().map(|entry| (entry.role.as_str(), entry.capture)).collect();
+    assert_eq!(roles, [("etl_*", of(CaptureLevel::Metadata, Some(1 << 20))), ("dba", of(CaptureLevel::Full, None))]);
+    let full = load(&format!("{LEAST}{}", target("a", 1, "")), &[]).unwrap();
+    assert_eq!(full.targets[0].options.capture, CaptureOptions::default());
+    for (rest, expected) in [
+        ("capture = 'some'", "targets.0.capture: found \"some\", expected one of full, statements, metadata"),
+        ("max_result_bytes = '0B'", "targets.0.max_result_bytes: 0 bytes would keep no row"),
+        ("max_result_bytes = '5'", "targets.0.max_result_bytes: \"5\" is not a size"),
+        ("[[targets.roles]]\ncapture = 'full'", "targets.0.roles.0.role: is missing"),
+        ("[[targets.roles]]\nrole = 'x'", "changes nothing"),
+        ("[[targets.roles]]\nrole = 'x'\ncaptrue = 'full'", "did you mean `capture`?"),
+        (
+            "[[targets.roles]]\nrole = 'x'\ncapture = 'full'\n[[targets.roles]]\nrole = 'x'\ncapture = 'full'",
+            "targets.0.roles.1.role: \"x\" is configured twice",
+        ),
+    ] {
+        complains(&format!("{LEAST}{}", target("a", 1, rest)), &[], expected);
+    }
+    complains(&format!("{LEAST}[recording]\ncapture = 'all'"), &[], "recording.capture: found \"all\"");
+}
+
+#[test]
+fn tls_is_understood_on_both_sides() {
+    use hansard_ingest_proxy::{ClientCertificates, SslMode};
+    let target = |rest: &str| format!("{LEAST}[[targets]]\nname = 'a'\nlisten = '0.0.0.0:1'\n{rest}\n");
+    let upstream = "upstream = 'postgres://u@db/x?sslmode=verify-ca&sslrootcert=ca.crt'";
+    let files = "tls.cert_file = 'a.crt'\ntls.key_file = 'a.key'";
+    let config = load(&target(&format!("{upstream}\n{files}\ntls.client_ca_file = 'c.crt'")), &[]).unwrap();
+    let options = &config.targets[0].options;
+    let tls = options.tls.as_ref().unwrap();
+    assert!(tls.cert_file.is_absolute() && tls.key_file.ends_with("a.key"));
+    assert_eq!(tls.client_certificates, ClientCertificates::Required);
+    assert!(!options.allow_plaintext && !options.replication);
+    let Some(SslMode::VerifyCa(file)) = options.upstream.tls.as_ref().map(|tls| &tls.mode) else {
+        panic!("{options:?}")
+    };
+    assert!(file.is_absolute() && file.ends_with("ca.crt"));
+    let by_variables =
+        [("HANSARD__TARGETS__0__TLS__CERT_FILE", "/x.crt"), ("HANSARD__TARGETS__0__TLS__KEY_FILE", "/x.key")];
+    let config =
+        load(&target(&format!("{upstream}\nallow_plaintext = true\nreplication = true")), &by_variables).unwrap();
+    assert!(config.targets[0].options.tls.as_ref().unwrap().cert_file.ends_with("/x.crt"));
+    assert!(config.targets[0].options.allow_plaintext && config.targets[0].options.replication);
+    for (rest, expected) in [
+        ("", "give the target a certificate (`tls.cert_file`, `tls.key_file`)"),
+        ("tls.cert_file = 'a.crt'", "targets.0.tls.key_file: is missing"),
+        ("tls.key_file = 'a.key'", "targets.0.tls.cert_file: is missing"),
+        ("tls.cert = 'a.crt'", "unknown key `targets.0.tls.cert`; did you mean `cert_file`?"),
+        (&format!("{files}\ntls.client_certificates = 'required'"), "targets.0.tls.client_ca_file: is missing"),
+        (
+            &format!("{files}\ntls.client_certificates = 'maybe'\ntls.client_ca_file = 'c'"),
+            "one of none, optional, required",
+        ),
+        (&format!("{files}\ntls.client_certificates = 'none'\ntls.client_ca_file = 'c'"), "drop one of them"),
+    ] {
+        complains(&target(&format!("{upstream}\n{rest}")), &[], expected);
+    }
+    for (query, expected) in [
+        ("sslmode=prefer", "targets.0.upstream: has an sslmode that goes on in plain text"),
+        ("sslmode=verify-ca", "has sslmode=verify-ca without sslrootcert"),
+        ("connect_timeout=3", "has a parameter \"connect_timeout\" that is not known"),
+    ] {
+        complains(&target(&format!("{files}\nupstream = 'postgres://u:hunter2@db/x?{query}'")), &[], expected);
+    }
+}
+
+#[test]
 fn a_missing_file_is_named_with_the_way_out() {
     let line = Config::load_with(Path::new("/nowhere/hansard.toml"), std::iter::empty()).unwrap_err().to_string();
     assert!(line.contains("/nowhere/hansard.toml") && line.contains("--config"), "{line}");

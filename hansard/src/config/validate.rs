@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hansard_event_log::Fsync;
-use hansard_ingest_proxy::{Durability, Options, OptionsError, Password, TargetOptions, UpstreamOptions};
+use hansard_ingest_proxy::{
+    CaptureOptions, Durability, Options, OptionsError, Password, TargetOptions, UpstreamOptions,
+};
 use hansard_query::EngineOptions;
 
+use super::capture;
 use super::raw::{self, Raw};
+use super::tls;
 use super::{Config, ConfigError, EventLog, Issuer, Lake, Logging, Nats, Proxy, Query, Target, Web};
 
 pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
@@ -24,6 +28,7 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
         ));
     }
     let event_log = event_log(&place, raw.event_log, &raw.recording)?;
+    let recorded = capture::of_all(&place, &raw.recording)?;
     let data = event_log.path.parent().map_or_else(|| place.base.clone(), Path::to_path_buf);
     Ok(Config {
         file: file.to_path_buf(),
@@ -42,7 +47,7 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
         lake: lake(&place, raw.lake)?,
         issuers: issuers(&place, raw.identity.issuers)?,
         proxy: proxy(&place, raw.proxy)?,
-        targets: targets(&place, raw.targets)?,
+        targets: targets(&place, raw.targets, recorded)?,
         policy_dir: raw.policy.dir,
         query: query(&place, raw.query)?,
         web: web(&place, raw.web, &data)?,
@@ -51,21 +56,21 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
     })
 }
 
-struct Place<'a> {
+pub(super) struct Place<'a> {
     file: &'a Path,
     base: PathBuf,
 }
 
 impl Place<'_> {
-    fn wrong(&self, key: &str, reason: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, reason: impl Into<String>) -> ConfigError {
         ConfigError::Key { file: self.file.to_path_buf(), key: key.to_owned(), reason: reason.into() }
     }
 
-    fn word(&self, key: &str, found: &str, known: &[&str]) -> ConfigError {
+    pub(super) fn word(&self, key: &str, found: &str, known: &[&str]) -> ConfigError {
         self.wrong(key, format!("found {found:?}, expected one of {}", known.join(", ")))
     }
 
-    fn required(&self, key: &str, value: Option<String>) -> Result<String, ConfigError> {
+    pub(super) fn required(&self, key: &str, value: Option<String>) -> Result<String, ConfigError> {
         match value {
             Some(value) if !value.trim().is_empty() => Ok(value),
             Some(_) => Err(self.wrong(key, "is empty")),
@@ -73,7 +78,7 @@ impl Place<'_> {
         }
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.base.join(path)
     }
 
@@ -85,14 +90,15 @@ impl Place<'_> {
             .map_err(|_| self.wrong(key, format!("{text:?} is not an address and port such as \"127.0.0.1:6432\"")))
     }
 
-    fn job_address(&self, key: &str, text: &str, plaintext: bool) -> Result<SocketAddr, ConfigError> {
+    fn job_address(&self, key: &str, text: &str, safe: bool) -> Result<SocketAddr, ConfigError> {
         let address = self.address(key, text)?;
-        if !address.ip().is_loopback() && !plaintext {
+        if !address.ip().is_loopback() && !safe {
             return Err(self.wrong(
                 key,
                 format!(
-                    "{address} is reached from other machines, and tokens would cross the network in clear; \
-                    listen on 127.0.0.1, or say `allow_plaintext = true` beside it where the network is trusted"
+                    "{address} is reached from other machines, and tokens would cross the network in clear; listen on \
+                    127.0.0.1, give the target a certificate (`tls.cert_file`, `tls.key_file`), or say \
+                    `allow_plaintext = true` beside it where the network is trusted"
                 ),
             ));
         }
@@ -132,7 +138,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A whole number and a unit: B, KiB, MiB, GiB, TiB.
-fn size(text: &str) -> Option<u64> {
+pub(super) fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim() {
@@ -299,7 +305,7 @@ fn proxy(place: &Place<'_>, raw: raw::Proxy) -> Result<Proxy, ConfigError> {
     })
 }
 
-fn targets(place: &Place<'_>, raw: Vec<raw::Target>) -> Result<Vec<Target>, ConfigError> {
+fn targets(place: &Place<'_>, raw: Vec<raw::Target>, recorded: CaptureOptions) -> Result<Vec<Target>, ConfigError> {
     let mut targets: Vec<Target> = Vec::new();
     let mut addresses = HashSet::new();
     for (index, entry) in raw.into_iter().enumerate() {
@@ -314,7 +320,8 @@ fn targets(place: &Place<'_>, raw: Vec<raw::Target>) -> Result<Vec<Target>, Conf
         }
         let allow_plaintext = entry.allow_plaintext.unwrap_or(false);
         let listen = place.required(&key("listen"), entry.listen)?;
-        let listen = place.job_address(&key("listen"), &listen, allow_plaintext)?;
+        let tls = entry.tls.map(|tls| tls::of_target(place, &key("tls"), tls)).transpose()?;
+        let listen = place.job_address(&key("listen"), &listen, allow_plaintext || tls.is_some())?;
         if listen.port() != 0 && !addresses.insert(listen) {
             return Err(place.wrong(&key("listen"), format!("{listen} is another target's address too")));
         }
@@ -330,8 +337,19 @@ fn targets(place: &Place<'_>, raw: Vec<raw::Target>) -> Result<Vec<Target>, Conf
         if let Some(password) = entry.upstream_password {
             upstream.password = Some(Password::new(password));
         }
+        let (capture, roles) = capture::of_target(
+            place,
+            &key(""),
+            (entry.capture.as_deref(), entry.max_result_bytes.as_deref()),
+            &entry.roles,
+            recorded,
+        )?;
+        for file in upstream.files_mut() {
+            *file = place.base.join(&*file);
+        }
+        let replication = entry.replication.unwrap_or(false);
         targets.push(Target {
-            options: TargetOptions { name, listen, upstream, allow_plaintext },
+            options: TargetOptions { name, listen, upstream, tls, allow_plaintext, replication, capture, roles },
             password_file: entry.upstream_password_file.map(|file| place.path(&file)),
         });
     }

@@ -8,7 +8,11 @@ fn valid() -> Options {
             name: "ranking".to_owned(),
             listen: "127.0.0.1:6432".parse().unwrap(),
             upstream: "postgres://app@127.0.0.1/ranking".parse().unwrap(),
+            tls: None,
             allow_plaintext: false,
+            replication: false,
+            capture: CaptureOptions::default(),
+            roles: Vec::new(),
         }],
         identity: IdentityOptions {
             issuers: vec![IssuerOptions {
@@ -57,20 +61,81 @@ fn what_cannot_work_is_named() {
 }
 
 #[test]
+fn tls_takes_the_place_of_the_word_for_plain_text() {
+    let mut options = valid();
+    options.targets[0].listen = "0.0.0.0:6432".parse().unwrap();
+    let tls = TlsOptions {
+        cert_file: "server.crt".into(),
+        key_file: "server.key".into(),
+        client_ca_file: None,
+        client_certificates: ClientCertificates::None,
+    };
+    options.targets[0].tls = Some(tls.clone());
+    assert_eq!(options.validate(), Ok(()));
+    for (client_ca_file, client_certificates) in
+        [(None, ClientCertificates::Required), (Some("ca.crt".into()), ClientCertificates::None)]
+    {
+        options.targets[0].tls = Some(TlsOptions { client_ca_file, client_certificates, ..tls.clone() });
+        let error = options.validate().unwrap_err().to_string();
+        assert!(error.starts_with("target \"ranking\": tls.client_ca_file is "), "{error}");
+    }
+}
+
+#[test]
 fn upstream_urls() {
     let upstream: UpstreamOptions = "postgres://app:s3cret@db.example:6000/ranking".parse().unwrap();
     assert_eq!((upstream.host.as_str(), upstream.port, upstream.user.as_str()), ("db.example", 6000, "app"));
     assert_eq!(upstream.database.as_deref(), Some("ranking"));
     assert!(!format!("{upstream:?}").contains("s3cret"));
     assert_eq!("postgresql://app@db".parse::<UpstreamOptions>().unwrap().database, None);
+    let odd: UpstreamOptions = "postgres://app:s3?cret@db/x?sslmode=require".parse().unwrap();
+    assert_eq!(odd.password, Some(Password::new("s3?cret")));
     for bad in [
         "mysql://app@db/x",
         "postgres://db/x",
-        "postgres://app@db/x?sslmode=require",
         "postgres://app@a,b/x",
         "postgres://app:s3cret@db:port/x",
+        "postgres://app:s3cret@db/x?options=-c%20role=other",
+        "postgres://app:s3cret@db/x?sslmode=verify-ca&sslmode=disable",
+        "postgres://app:s3cret@db/x?sslmode",
     ] {
         let error = bad.parse::<UpstreamOptions>().unwrap_err().to_string();
         assert!(error.starts_with("upstream ") && !error.contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn tls_to_the_database_is_on_or_off_by_the_url() {
+    let tls = |query: &str| format!("postgres://app@db.example/x{query}").parse::<UpstreamOptions>().map(|up| up.tls);
+    let mode = |query: &str| tls(query).unwrap().map(|tls| tls.mode);
+    assert_eq!(mode(""), Some(SslMode::VerifyFull(Roots::System)));
+    assert_eq!(mode("?sslmode=verify-full&sslrootcert=system"), Some(SslMode::VerifyFull(Roots::System)));
+    assert_eq!(mode("?sslmode=disable"), None);
+    assert_eq!(mode("?sslmode=require"), Some(SslMode::Require));
+    assert_eq!(mode("?sslmode=verify-ca&sslrootcert=a%20b.crt"), Some(SslMode::VerifyCa("a b.crt".into())));
+    for local in ["localhost", "127.0.0.1", "127.0.0.1:6000", "[::1]:5432"] {
+        assert_eq!(format!("postgres://app@{local}/x").parse::<UpstreamOptions>().unwrap().tls, None, "{local}");
+    }
+    for (query, expected) in [
+        ("?sslmode=prefer", "goes on in plain text"),
+        ("?sslmode=allow", "goes on in plain text"),
+        ("?sslmode=on", "other than disable, require"),
+        ("?sslmode=disable&sslrootcert=ca.crt", "TLS is off"),
+        ("?sslmode=disable&channel_binding=require", "TLS is off"),
+        ("?sslmode=disable&sslcert=a&sslkey=b", "TLS is off"),
+        ("?sslmode=require&sslrootcert=ca.crt", "checks no certificate"),
+        ("?sslmode=verify-ca", "without sslrootcert"),
+        ("?sslmode=verify-ca&sslrootcert=system", "anybody can get"),
+        ("?sslcert=a", "they go together"),
+        ("?channel_binding=maybe", "channel_binding other than"),
+    ] {
+        let error = tls(query).unwrap_err().to_string();
+        assert!(error.contains(expected), "{query}: {error}");
+    }
+    let mut both: UpstreamOptions =
+        "postgres://app@db/x?sslrootcert=ca.crt&sslcert=a.crt&sslkey=a.key".parse().unwrap();
+    assert_eq!(
+        both.files_mut().map(|file| file.display().to_string()).collect::<Vec<_>>(),
+        ["ca.crt", "a.crt", "a.key"]
+    );
 }

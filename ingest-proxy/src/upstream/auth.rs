@@ -1,14 +1,18 @@
-//! Authentication to the database: SCRAM-SHA-256, md5 and cleartext.
-
-use std::net::SocketAddr;
+//! Authentication to the database: SCRAM-SHA-256(-PLUS), md5, and cleartext where it cannot be overheard.
+//!
+//! Invariant: a server that offers less than the target's URL asks for is refused before it gets anything.
 
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::frontend;
 
-use super::{Failure, Wire, is_local, refused, strange};
-use crate::options::{Password, TargetOptions};
+use super::scram::{Begun, Binding};
+use super::tls::Safety;
+use super::{Failure, Route, Wire, refused, strange};
+use crate::options::{ChannelBinding, Password, TargetOptions};
+
+const SCRAM: &str = "SCRAM-SHA-256";
+const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
 /// What an Authentication message asks for.
 #[derive(Debug)]
@@ -16,20 +20,43 @@ enum Ask {
     Ok,
     Cleartext,
     Md5([u8; 4]),
-    Sasl { scram: bool },
+    Sasl(Mechanisms),
     SaslContinue(Vec<u8>),
     SaslFinal(Vec<u8>),
     Other(i32),
 }
 
+/// Those offered that Hansard knows.
+#[derive(Debug, Default, Clone, Copy)]
+struct Mechanisms {
+    scram: bool,
+    plus: bool,
+}
+
 /// Until AuthenticationOk.
-pub(super) async fn authenticate(wire: &mut Wire, target: &TargetOptions, peer: SocketAddr) -> Result<(), Failure> {
-    match ask(wire, target).await? {
+pub(super) async fn authenticate(
+    wire: &mut Wire,
+    target: &TargetOptions,
+    route: &Route,
+    safety: &Safety,
+) -> Result<(), Failure> {
+    let asked = ask(wire, target, true).await?;
+    if target.upstream.channel_binding == ChannelBinding::Require && !matches!(asked, Ask::Sasl(_)) {
+        return Err(refused(target, "it does not offer channel binding, which the target's upstream asks for"));
+    }
+    match asked {
         Ask::Ok => return Ok(()),
-        Ask::Cleartext if !is_local(peer) => {
-            return Err(refused(target, "it asks for the password in the clear over the network"));
-        }
         Ask::Cleartext => {
+            let reason = match safety {
+                Safety::Local | Safety::Tls { checked: true, .. } => None,
+                Safety::Plain => Some("it asks for the password in the clear over the network"),
+                Safety::Tls { checked: false, .. } => Some(
+                    "it asks for the password in the clear and its certificate is not checked; say sslmode=verify-full",
+                ),
+            };
+            if let Some(reason) = reason {
+                return Err(refused(target, reason));
+            }
             let password = password(target)?.reveal().to_owned();
             send_password(wire, target, password.as_bytes()).await?;
         }
@@ -37,8 +64,10 @@ pub(super) async fn authenticate(wire: &mut Wire, target: &TargetOptions, peer: 
             let hash = md5_hash(target.upstream.user.as_bytes(), password(target)?.reveal().as_bytes(), salt);
             send_password(wire, target, hash.as_bytes()).await?;
         }
-        Ask::Sasl { scram: true } => scram(wire, target).await?,
-        Ask::Sasl { scram: false } => return Err(refused(target, "it offers no SASL mechanism that Hansard knows")),
+        Ask::Sasl(offered) => {
+            let binding = binding(target.upstream.channel_binding, offered, safety);
+            scram(wire, target, route, binding.map_err(|reason| refused(target, reason))?).await?;
+        }
         Ask::SaslContinue(_) | Ask::SaslFinal(_) => return Err(strange(target, b'R')),
         Ask::Other(code) => {
             return Err(refused(
@@ -47,34 +76,52 @@ pub(super) async fn authenticate(wire: &mut Wire, target: &TargetOptions, peer: 
             ));
         }
     }
-    match ask(wire, target).await? {
+    match ask(wire, target, false).await? {
         Ask::Ok => Ok(()),
         _ => Err(strange(target, b'R')),
     }
 }
 
-async fn scram(wire: &mut Wire, target: &TargetOptions) -> Result<(), Failure> {
-    let secret = password(target)?.reveal().as_bytes().to_vec();
-    let mut scram = ScramSha256::new(&secret, ChannelBinding::unsupported());
+/// What to bind SCRAM to, as libpq decides it.
+fn binding(wanted: ChannelBinding, offered: Mechanisms, safety: &Safety) -> Result<Binding, &'static str> {
+    let end_point = match safety {
+        Safety::Tls { end_point, .. } => end_point.as_ref(),
+        // The server sees TLS where Hansard has none: there is somebody in between.
+        Safety::Local | Safety::Plain if offered.plus => {
+            return Err("it offers channel binding on a connection without TLS");
+        }
+        Safety::Local | Safety::Plain => None,
+    };
+    match (wanted, offered, end_point) {
+        (ChannelBinding::Prefer | ChannelBinding::Require, Mechanisms { plus: true, .. }, Some(hash)) => {
+            Ok(Binding::EndPoint(hash.clone()))
+        }
+        (ChannelBinding::Require, Mechanisms { plus: true, .. }, None) => {
+            Err("its certificate allows no channel binding (no hash function belongs to its signature)")
+        }
+        (ChannelBinding::Require, ..) => Err("it does not offer channel binding, which the target's upstream asks for"),
+        (_, Mechanisms { scram: false, .. }, _) => Err("it offers no SASL mechanism that Hansard knows"),
+        (ChannelBinding::Prefer, _, Some(_)) => Ok(Binding::NotOffered),
+        _ => Ok(Binding::None),
+    }
+}
+
+async fn scram(wire: &mut Wire, target: &TargetOptions, route: &Route, binding: Binding) -> Result<(), Failure> {
+    let invalid = |reason: String| refused(target, &reason);
+    let password = password(target)?;
+    let mechanism = if matches!(binding, Binding::EndPoint(_)) { SCRAM_PLUS } else { SCRAM };
+    let begun = Begun::new(binding);
     let mut message = BytesMut::new();
     let too_long = |_| refused(target, "a SASL message holds what it must not");
-    frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut message).map_err(too_long)?;
+    frontend::sasl_initial_response(mechanism, begun.message().as_bytes(), &mut message).map_err(too_long)?;
     wire.send(target, &message).await?;
-    let Ask::SaslContinue(challenge) = ask(wire, target).await? else { return Err(strange(target, b'R')) };
-    // Thousands of hashes: other sessions of this thread shall not wait for them.
-    let hashed = tokio::task::spawn_blocking(move || scram.update(&challenge).map(|()| scram)).await;
-    let mut scram = match hashed {
-        Ok(Ok(scram)) => scram,
-        Ok(Err(error)) => return Err(refused(target, &format!("its SCRAM challenge is not valid ({error})"))),
-        Err(_) => return Err(refused(target, "the SCRAM exchange was cut off")),
-    };
+    let Ask::SaslContinue(challenge) = ask(wire, target, false).await? else { return Err(strange(target, b'R')) };
+    let answered = begun.answer(&challenge, password, &route.keys).await.map_err(invalid)?;
     message.clear();
-    frontend::sasl_response(scram.message(), &mut message).map_err(too_long)?;
+    frontend::sasl_response(answered.message.as_bytes(), &mut message).map_err(too_long)?;
     wire.send(target, &message).await?;
-    let Ask::SaslFinal(proof) = ask(wire, target).await? else { return Err(strange(target, b'R')) };
-    scram
-        .finish(&proof)
-        .map_err(|error| refused(target, &format!("it did not prove that it knows the password ({error})")))
+    let Ask::SaslFinal(proof) = ask(wire, target, false).await? else { return Err(strange(target, b'R')) };
+    answered.finish(&proof, &route.keys).map_err(invalid)
 }
 
 fn password(target: &TargetOptions) -> Result<&Password, Failure> {
@@ -88,19 +135,30 @@ async fn send_password(wire: &mut Wire, target: &TargetOptions, password: &[u8])
     wire.send(target, &message).await
 }
 
-/// The next Authentication message.
-async fn ask(wire: &mut Wire, target: &TargetOptions) -> Result<Ask, Failure> {
+/// The next Authentication message. As the `first` one, the server may say that it speaks an older protocol.
+async fn ask(wire: &mut Wire, target: &TargetOptions, first: bool) -> Result<Ask, Failure> {
+    let mut may_negotiate = first;
     loop {
         let frame = wire.frame(target).await?;
         let body = &frame[5..];
         match frame[0] {
             b'R' => return read_ask(body).ok_or_else(|| strange(target, b'R')),
+            // No option was asked for, so none can be unknown to it.
+            b'v' if may_negotiate && body.len() == 8 && body[4..] == [0; 4] => may_negotiate = false,
             // A notice before authentication is about the server; the job has not been let in yet.
             b'N' => {}
+            b'E' if first && may_negotiate && is_about_the_version(frame) => {
+                return Err(Failure::Passed(frame.to_vec()));
+            }
             b'E' => return Err(failure(target, frame)),
             tag => return Err(strange(target, tag)),
         }
     }
+}
+
+/// An ErrorResponse by which servers refuse a protocol version: feature_not_supported or protocol_violation.
+pub(super) fn is_about_the_version(frame: &[u8]) -> bool {
+    matches!(field(&frame[5..], b'C'), Some("0A000" | "08P01"))
 }
 
 /// What an ErrorResponse during start-up means. Class 28 is about authorization: its text names Hansard's role, which
@@ -120,7 +178,10 @@ fn read_ask(body: &[u8]) -> Option<Ask> {
         0 => Ask::Ok,
         3 => Ask::Cleartext,
         5 => Ask::Md5(*rest.first_chunk()?),
-        10 => Ask::Sasl { scram: rest.split(|&byte| byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes()) },
+        10 => {
+            let offers = |mechanism: &str| rest.split(|&byte| byte == 0).any(|name| name == mechanism.as_bytes());
+            Ask::Sasl(Mechanisms { scram: offers(SCRAM), plus: offers(SCRAM_PLUS) })
+        }
         11 => Ask::SaslContinue(rest.to_vec()),
         12 => Ask::SaslFinal(rest.to_vec()),
         code => Ask::Other(code),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::house::{House, Plan, claims, token};
-use crate::raw::{Raw, frame, password, query, startup, startup_of};
+use crate::raw::{Raw, frame, password, query, startup};
 use crate::record;
 
 /// The proxy still serves.
@@ -106,23 +106,6 @@ async fn the_order_of_start_up_is_kept() {
     raw.send(&startup(&[("user", "nightly"), ("replication", "database")])).await;
     assert_eq!(raw.fatal().await.0, "0A000");
     assert_alive(&house).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn newer_protocol_versions_are_negotiated() {
-    let house = House::start().await;
-    for (version, options) in [(0x0003_0002, 0), (0x0003_270f, 1)] {
-        let mut raw = Raw::connect(house.address).await;
-        let mut parameters = vec![("user", "nightly"), ("database", "ranking")];
-        parameters.extend([("_pq_.magic", "1")].into_iter().take(options));
-        raw.send(&startup_of(version, &parameters)).await;
-        let (tag, body) = raw.message().await.unwrap();
-        assert_eq!((tag, &body[..4]), (b'v', &[0, 3, 0, 0][..]));
-        assert_eq!(body[7] as usize, options);
-        assert_eq!(raw.message().await.unwrap().0, b'R');
-        raw.send(&password(&token(&claims()))).await;
-        assert_eq!(raw.until(b'Z').await.last().unwrap().0, b'Z');
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

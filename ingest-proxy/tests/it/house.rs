@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
 use hansard_ingest_proxy::{
-    Durability, IdentityOptions, IssuerOptions, Options, Password, Proxy, TargetOptions, UpstreamOptions,
+    CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions, Options, Password,
+    Proxy, TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::Authority;
 use crate::cluster::{Cluster, PASSWORD};
 
 pub(crate) const ISSUER: &str = "https://issuer.example";
@@ -22,6 +24,8 @@ pub(crate) const ISSUER: &str = "https://issuer.example";
 /// A running proxy.
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
+    /// Of all targets.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) log: Arc<LocalLog>,
     pub(crate) folder: TempDir,
     shutdown: CancellationToken,
@@ -49,13 +53,19 @@ impl Plan {
             user: "app_scram".to_owned(),
             password: Some(Password::new(PASSWORD)),
             database: Some("ranking".to_owned()),
+            tls: None,
+            channel_binding: ChannelBinding::Prefer,
         };
         let options = Options {
             targets: vec![TargetOptions {
                 name: "ranking".to_owned(),
                 listen: "127.0.0.1:0".parse().unwrap(),
                 upstream,
+                tls: None,
                 allow_plaintext: false,
+                replication: false,
+                capture: CaptureOptions::default(),
+                roles: Vec::new(),
             }],
             identity: IdentityOptions {
                 issuers: vec![IssuerOptions {
@@ -83,6 +93,34 @@ impl Plan {
         self
     }
 
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// With a certificate for 127.0.0.1 of this authority, in `job.crt` and `job.key`.
+    pub(crate) fn tls(mut self, authority: &Authority) -> Plan {
+        let (cert_file, key_file) = authority.sign("hansard", &["127.0.0.1"]).write(self.folder.path(), "job");
+        let client_certificates = ClientCertificates::None;
+        self.options.targets[0].tls =
+            Some(TlsOptions { cert_file, key_file, client_ca_file: None, client_certificates });
+        self
+    }
+
+    /// To the cluster as `user`, with these parameters in the URL; the cluster's authority is in `upstream-ca.crt`.
+    pub(crate) fn upstream(self, user: &str, parameters: &str) -> Plan {
+        let port = Cluster::get().port;
+        self.upstream_at(port, user, parameters)
+    }
+
+    /// To any server on this machine.
+    pub(crate) fn upstream_at(mut self, port: u16, user: &str, parameters: &str) -> Plan {
+        let authority = Cluster::get().authority.write(self.folder.path(), "upstream-ca.crt");
+        let parameters = parameters.replace("CA", &authority.display().to_string());
+        let url = format!("postgres://{user}:{PASSWORD}@127.0.0.1:{port}/ranking?{parameters}");
+        self.options.targets[0].upstream = url.parse().unwrap();
+        self
+    }
+
     fn log(&self) -> Arc<LocalLog> {
         LocalLog::open(LocalLogOptions {
             path: self.folder.path().join("log"),
@@ -102,10 +140,10 @@ impl Plan {
     pub(crate) async fn start(self) -> House {
         let log = self.log();
         let proxy = Proxy::bind(self.options, log.clone()).unwrap();
-        let address = proxy.addresses()[0].1;
+        let addresses: Vec<_> = proxy.addresses().iter().map(|(_, address)| *address).collect();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(proxy.serve(shutdown.clone()));
-        House { address, log, folder: self.folder, shutdown, serving }
+        House { address: addresses[0], addresses, log, folder: self.folder, shutdown, serving }
     }
 }
 
@@ -147,7 +185,7 @@ pub(crate) async fn connect(dsn: &str) -> Result<tokio_postgres::Client, tokio_p
 }
 
 pub(crate) fn key(name: &str) -> EncodingKey {
-    let pem = std::fs::read(format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let pem = std::fs::read(format!("tests/keys/{name}.pem")).unwrap();
     match name {
         "ed25519" => EncodingKey::from_ed_pem(&pem),
         "rs256" => EncodingKey::from_rsa_pem(&pem),

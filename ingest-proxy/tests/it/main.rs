@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod certificates;
 mod cluster;
+mod fake;
 mod house;
 mod raw;
 mod record;
@@ -14,5 +16,9 @@ mod denied;
 mod ended;
 mod hostile;
 mod large;
+mod levels;
 mod relayed;
+mod startup_attacks;
+mod tls;
+mod tls_upstream;
 mod unrecordable;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A connection and what has come over it.
-pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) stream: S,
     /// What has come and has not been asked for.
     pub(crate) inbox: Vec<u8>,
 }
@@ -26,12 +26,32 @@ impl Raw {
     /// Through start-up and authentication, up to ReadyForQuery.
     pub(crate) async fn session(address: SocketAddr, token: &str) -> Raw {
         let mut raw = Raw::connect(address).await;
-        raw.send(&startup(&[("user", "nightly"), ("database", "ranking")])).await;
-        assert_eq!(raw.message().await.unwrap().0, b'R');
-        raw.send(&password(token)).await;
-        let messages = raw.until(b'Z').await;
-        assert_eq!(messages[0], (b'R', vec![0; 4]), "{messages:?}");
+        raw.log_in(token).await;
         raw
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub(crate) fn over(stream: S) -> Raw<S> {
+        Raw { stream, inbox: Vec::new() }
+    }
+
+    /// Start-up and authentication, up to ReadyForQuery.
+    pub(crate) async fn log_in(&mut self, token: &str) {
+        self.send(&startup(&[("user", "nightly"), ("database", "ranking")])).await;
+        assert_eq!(self.message().await.unwrap().0, b'R');
+        self.send(&password(token)).await;
+        let messages = self.until(b'Z').await;
+        assert_eq!(messages[0], (b'R', vec![0; 4]), "{messages:?}");
+    }
+
+    /// The first value of the first row that a query returns.
+    pub(crate) async fn value(&mut self, sql: &str) -> String {
+        self.send(&query(sql)).await;
+        let messages = self.until(b'Z').await;
+        let row = messages.iter().find(|(tag, _)| *tag == b'D').unwrap_or_else(|| panic!("{messages:?}"));
+        let length = u32::from_be_bytes(row.1[2..6].try_into().unwrap()) as usize;
+        String::from_utf8(row.1[6..6 + length].to_vec()).unwrap()
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {

@@ -59,7 +59,7 @@ pub enum StartupError {
     #[error("invalid length of start-up packet: {0}")]
     Length(i32),
     /// A major version other than 3.
-    #[error("unsupported frontend protocol {major}.{minor}: this server speaks 3.0")]
+    #[error("unsupported frontend protocol {major}.{minor}: this server speaks 3.0 to 3.2")]
     Protocol {
         /// Major version.
         major: u16,
@@ -137,6 +137,17 @@ fn parameters(bytes: &[u8]) -> Result<Parameters<'_>, StartupError> {
         out.push((name, value));
         rest = after;
     }
+}
+
+/// The packet that asks a server to cancel what the connection with this key runs. The secret has at most 256 bytes.
+pub fn cancel_request(process_id: u32, secret_key: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(12 + secret_key.len()).unwrap_or(u32::MAX);
+    let mut packet = Vec::with_capacity(12 + secret_key.len());
+    for number in [length, CANCEL_REQUEST, process_id] {
+        packet.extend(number.to_be_bytes());
+    }
+    packet.extend(secret_key);
+    packet
 }
 
 /// Up to a zero byte, and what follows it.

@@ -1,0 +1,114 @@
+//! TLS towards jobs: who gets it, with which certificate, and what is asked of theirs.
+//!
+//! Invariants: one crypto provider, named here and nowhere else; certificates are taken anew without a restart; no
+//! session is resumed, so a changed certificate authority holds for the next connection. Source: the PostgreSQL manual,
+//! "SSL Session Encryption"; RFC 8446.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+use crate::errors::Error;
+use crate::files::{self, FromFiles};
+use crate::options::{ClientCertificates, TargetOptions, TlsOptions};
+
+/// The protocol's name in TLS's own negotiation (ALPN).
+pub(crate) const ALPN: &[u8] = b"postgresql";
+
+/// How jobs come in to a target.
+#[derive(Debug)]
+pub(crate) struct Door {
+    tls: Option<FromFiles<Arc<ServerConfig>>>,
+    /// Sessions without TLS are taken.
+    pub(crate) plaintext: bool,
+}
+
+impl Door {
+    pub(crate) fn open(target: &TargetOptions) -> Result<Door, Error> {
+        let Some(options) = target.tls.clone() else { return Ok(Door { tls: None, plaintext: true }) };
+        let files = [Some(&options.cert_file), Some(&options.key_file), options.client_ca_file.as_ref()];
+        let files = files.into_iter().flatten().cloned().collect();
+        let name = format!("TLS of target \"{}\"", target.name);
+        let tls = FromFiles::open(name, files, move || server(&options))
+            .map_err(|reason| Error::Tls { target: target.name.clone(), reason })?;
+        Ok(Door { tls: Some(tls), plaintext: target.allow_plaintext })
+    }
+
+    /// `None` when the target has no certificate.
+    pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.tls.as_ref().map(|tls| TlsAcceptor::from((*tls.get()).clone()))
+    }
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn server(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {
+    let chain = certificates("tls.cert_file", &options.cert_file)?;
+    let key = private_key("tls.key_file", &options.key_file)?;
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match (&options.client_ca_file, options.client_certificates) {
+        (Some(file), wanted @ (ClientCertificates::Optional | ClientCertificates::Required)) => {
+            let roots = Arc::new(roots("tls.client_ca_file", file)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier =
+                if wanted == ClientCertificates::Optional { verifier.allow_unauthenticated() } else { verifier };
+            let verifier = verifier.build().map_err(|error| wrong("tls.client_ca_file", file, error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            wrong("tls.key_file", &options.key_file, "is not the key of the certificate in tls.cert_file")
+        }
+        error => wrong("tls.cert_file", &options.cert_file, error),
+    })?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// The certificates of a PEM file, at least one. `key` is the setting that names the file.
+pub(crate) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = files::read(path).map_err(|reason| wrong(key, path, reason))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(wrong(key, path, "holds no certificate in PEM form")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(wrong(key, path, format!("is not valid PEM: {error}"))),
+    }
+}
+
+pub(crate) fn private_key(key: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let pem = files::read(path).map_err(|reason| wrong(key, path, reason))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => {
+            wrong(key, path, "holds no private key in PEM form; one with a passphrase cannot be used")
+        }
+        error => wrong(key, path, format!("is not valid PEM: {error}")),
+    })
+}
+
+/// Certificate authorities.
+pub(crate) fn roots(key: &str, path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(key, path)? {
+        roots.add(certificate).map_err(|error| wrong(key, path, format!("holds an unusable certificate: {error}")))?;
+    }
+    Ok(roots)
+}
+
+fn wrong(key: &str, path: &Path, reason: impl std::fmt::Display) -> String {
+    format!("{key} {}: {reason}", path.display())
+}

@@ -1,0 +1,302 @@
+//! TLS between job and proxy.
+
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use hansard_ingest_proxy::{ClientCertificates, Error, OptionsError};
+use hansard_schemas::events::{Direction, event::Kind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::certificates::{Authority, client, handshake};
+use crate::house::{House, Plan, claims, dsn, token};
+use crate::raw::{Raw, frame, query, startup};
+use crate::record;
+
+const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
+const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 48];
+
+/// Runs a query by libpq with more in its connection string.
+async fn psql(house: &House, more: &str, sql: &str) -> Output {
+    tokio::process::Command::new("psql")
+        .args(["-X", "-q", "-A", "-t", "-d", &format!("{} {more}", dsn(house.address, &token(&claims()))), "-c", sql])
+        .output()
+        .await
+        .expect("psql is needed: install the package postgresql-client")
+}
+
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn complained(output: &Output) -> String {
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+/// The TCP connection, up to the answer to an SSLRequest.
+async fn asked(house: &House) -> TcpStream {
+    let mut raw = Raw::connect(house.address).await;
+    raw.send(SSL_REQUEST).await;
+    let mut answer = [0];
+    raw.stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"S");
+    raw.stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_connects_with_sslmode_require_and_verify_full() {
+    let authority = Authority::new("jobs");
+    let plan = Plan::new().tls(&authority);
+    let ca = authority.write(plan.folder(), "ca.crt");
+    let stranger = Authority::new("stranger").write(plan.folder(), "stranger.crt");
+    let house = plan.start().await;
+    let verify = |mode: &str, ca: &Path| format!("sslmode={mode} sslrootcert={}", ca.display());
+    for more in ["sslmode=require".to_owned(), verify("verify-ca", &ca), verify("verify-full", &ca)] {
+        assert_eq!(printed(&psql(&house, &more, "SELECT 42").await), "42", "{more}");
+    }
+    let refused = complained(&psql(&house, &verify("verify-full", &stranger), "SELECT 42").await);
+    assert!(refused.contains("certificate verify failed"), "{refused}");
+    // A record tells that TLS was asked for and given, and holds what was said in it.
+    let jobs = record::until(&house.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 4).await;
+    let sql = query("SELECT 42");
+    let frontend = jobs[0].bytes(Direction::Frontend);
+    assert!(frontend.starts_with(SSL_REQUEST) && frontend.windows(sql.len()).any(|window| window == sql));
+    assert!(jobs[0].bytes(Direction::Backend).starts_with(b"SR"));
+    assert_eq!(jobs[0].end(), Some("terminated by job"));
+    assert_eq!(jobs[3].end(), Some("not authenticated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_text_is_taken_only_where_it_is_allowed() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let refused = complained(&psql(&house, "sslmode=disable", "SELECT 1").await);
+    assert!(refused.contains("sessions without TLS are not taken here"), "{refused}");
+    assert!(refused.contains("sslmode=verify-full"), "{refused}");
+    // Before a token was asked for.
+    let recorded = record::closed(&house.log).await;
+    assert_eq!((recorded.end(), recorded.withheld().len()), (Some("not authenticated"), 0));
+
+    let mut plan = Plan::new().tls(&authority);
+    plan.options.targets[0].allow_plaintext = true;
+    let house = plan.start().await;
+    for more in ["sslmode=disable", "sslmode=require"] {
+        assert_eq!(printed(&psql(&house, more, "SELECT 1").await), "1", "{more}");
+    }
+
+    // Off the machine it needs TLS or the word.
+    let mut plan = Plan::new();
+    plan.options.targets[0].listen = "0.0.0.0:0".parse().unwrap();
+    assert!(matches!(plan.bind(), Err(Error::Options(OptionsError::Plaintext { .. }))));
+    let mut plan = Plan::new().tls(&authority);
+    plan.options.targets[0].listen = "0.0.0.0:0".parse().unwrap();
+    plan.bind().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_tls_needs_alpn() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let connect = async |protocols: &[&str]| {
+        let stream = TcpStream::connect(house.address).await.unwrap();
+        handshake(&client(&authority, None, protocols), stream).await
+    };
+    let mut raw = Raw::over(connect(&["postgresql"]).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    assert_eq!(raw.value("SELECT 6 * 7").await, "42");
+    raw.send(&frame(b'X', b"")).await;
+    assert!(raw.message().await.is_none());
+    assert_eq!(record::closed(&house.log).await.end(), Some("terminated by job"));
+    // Encryption is not asked for in it.
+    for request in [SSL_REQUEST, GSSENC_REQUEST] {
+        let mut raw = Raw::over(connect(&["postgresql"]).await.unwrap());
+        raw.send(request).await;
+        assert_eq!(raw.fatal().await.0, "08P01");
+    }
+    let mut nameless = Raw::over(connect(&[]).await.unwrap());
+    let (sqlstate, message) = nameless.fatal().await;
+    assert_eq!((sqlstate.as_str(), message.as_str()), ("28000", "a direct TLS connection has to name its protocol"));
+    let error = connect(&["http/1.1"]).await.unwrap_err();
+    assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
+    // With a request before it, a name is not needed, but it must not be another's.
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    assert!(handshake(&client(&authority, None, &["http/1.1"]), asked(&house).await).await.is_err());
+    // A target without a certificate answers with an alert.
+    let plain = House::start().await;
+    let stream = TcpStream::connect(plain.address).await.unwrap();
+    let error = handshake(&client(&authority, None, &["postgresql"]), stream).await.unwrap_err();
+    assert!(error.to_string().contains("HandshakeFailure"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_sent_before_tls_is_up_are_refused() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let injected = startup(&[("user", "mallory"), ("database", "ranking")]);
+    // In one go with the request, as somebody in between would put them there (CVE-2021-23214).
+    let mut raw = Raw::connect(house.address).await;
+    raw.send(&[SSL_REQUEST, &injected].concat()).await;
+    assert_eq!(raw.fatal().await.1, "received data after a request for encryption");
+    // After the request has been read, and before the handshake: they are no handshake, and nothing comes after them.
+    let mut stream = asked(&house).await;
+    stream.write_all(&injected).await.unwrap();
+    let error = handshake(&client(&authority, None, &[]), stream).await.unwrap_err();
+    assert_ne!(error.kind(), std::io::ErrorKind::NotConnected);
+    // In front of direct TLS: a first byte decides, and then it is a start-up packet, in plain text.
+    let mut raw = Raw::connect(house.address).await;
+    raw.send(&injected).await;
+    assert_eq!(raw.fatal().await.1, "sessions without TLS are not taken here");
+    // A session that follows is nobody else's.
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    assert_eq!(raw.value("SELECT 1").await, "1");
+    drop(raw);
+    let jobs = record::until(&house.log, |jobs| jobs.len() == 4 && jobs.iter().all(|job| job.end().is_some())).await;
+    let authenticated = |kind: &Kind| matches!(kind, Kind::Authenticated(_));
+    assert_eq!(jobs.iter().filter(|job| job.kinds().any(authenticated)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gss_encryption_is_declined_and_tls_may_follow() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::connect(house.address).await;
+    for (request, expected) in [(GSSENC_REQUEST, b"N"), (SSL_REQUEST, b"S")] {
+        raw.send(request).await;
+        let mut answer = [0];
+        raw.stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, expected);
+    }
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), raw.stream).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    assert_eq!(raw.value("SELECT 1").await, "1");
+    // Once each, and not within TLS.
+    let mut raw = Raw::connect(house.address).await;
+    raw.send(GSSENC_REQUEST).await;
+    raw.stream.read_exact(&mut [0]).await.unwrap();
+    raw.send(GSSENC_REQUEST).await;
+    assert_eq!(raw.fatal().await.1, "encryption was asked for twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_certificates_are_optional_or_required() {
+    let authority = Authority::new("jobs");
+    let good = authority.sign("job", &[]);
+    let bad = Authority::new("stranger").sign("job", &[]);
+    for wanted in [ClientCertificates::Optional, ClientCertificates::Required] {
+        let mut plan = Plan::new().tls(&authority);
+        let ca = authority.write(plan.folder(), "clients.crt");
+        let tls = plan.options.targets[0].tls.as_mut().unwrap();
+        (tls.client_ca_file, tls.client_certificates) = (Some(ca), wanted);
+        let house = plan.start().await;
+        for (own, welcome) in [(Some(&good), true), (Some(&bad), false), (None, wanted == ClientCertificates::Optional)]
+        {
+            let connector = client(&authority, own, &["postgresql"]);
+            let stream = TcpStream::connect(house.address).await.unwrap();
+            // With TLS 1.3 the client is done before the server has looked at its certificate.
+            let answer = match handshake(&connector, stream).await {
+                Ok(stream) => {
+                    let mut raw = Raw::over(stream);
+                    raw.stream.write_all(&startup(&[("user", "nightly")])).await.unwrap();
+                    raw.message().await.map(|(tag, _)| tag)
+                }
+                Err(_) => None,
+            };
+            assert_eq!(answer == Some(b'R'), welcome, "{wanted:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_taken_anew_without_a_restart() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let house = Plan::new().tls(&old).start().await;
+    let accepts = async |authority: &Authority| {
+        let stream = TcpStream::connect(house.address).await.unwrap();
+        handshake(&client(authority, None, &["postgresql"]), stream).await.is_ok()
+    };
+    let mut open = Raw::over(handshake(&client(&old, None, &[]), asked(&house).await).await.unwrap());
+    open.log_in(&token(&claims())).await;
+    assert!(!accepts(&new).await);
+    // Broken ones change nothing.
+    std::fs::write(house.folder.path().join("job.crt"), "not a certificate").unwrap();
+    for _ in 0..30 {
+        assert!(accepts(&old).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    new.sign("hansard", &["127.0.0.1"]).write(house.folder.path(), "job");
+    for _ in 0..100 {
+        if accepts(&new).await {
+            // Whoever is there stays.
+            assert_eq!(open.value("SELECT 1").await, "1");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the new certificate is not taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_certificates_are_named_when_the_proxy_starts() {
+    let authority = Authority::new("jobs");
+    let complains = |change: &dyn Fn(&Path), expected: &str| {
+        let plan = Plan::new().tls(&authority);
+        change(plan.folder());
+        let folder = plan.folder().display().to_string();
+        let error = plan.bind().unwrap_err().to_string().replace(&format!("{folder}/"), "");
+        assert!(error.starts_with(&format!("target \"ranking\": {expected}")), "{error}");
+        assert!(!error.contains('\n') && !error.contains("PRIVATE KEY"), "{error}");
+    };
+    let write =
+        |name: &'static str, text: &'static str| move |folder: &Path| std::fs::write(folder.join(name), text).unwrap();
+    complains(&|folder| std::fs::remove_file(folder.join("job.crt")).unwrap(), "tls.cert_file job.crt: No such file");
+    complains(&write("job.crt", ""), "tls.cert_file job.crt: holds no certificate in PEM form");
+    complains(
+        &write("job.crt", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n"),
+        "tls.cert_file job.crt: is not valid PEM",
+    );
+    complains(&write("job.key", "x"), "tls.key_file job.key: holds no private key in PEM form");
+    let other = |folder: &Path| std::fs::write(folder.join("job.key"), authority.sign("x", &[]).key).unwrap();
+    complains(&other, "tls.key_file job.key: is not the key of the certificate in tls.cert_file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_values_pass_both_ways_and_a_slow_reader_gets_all() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::over(
+        handshake(&client(&authority, None, &["postgresql"]), TcpStream::connect(house.address).await.unwrap())
+            .await
+            .unwrap(),
+    );
+    raw.log_in(&token(&claims())).await;
+    let value = "v".repeat(5_000_000);
+    assert_eq!(raw.value(&format!("SELECT length('{value}')")).await, value.len().to_string());
+    raw.send(&query("SELECT repeat('w', 5000000)")).await;
+    // Meanwhile every buffer on the way fills.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let messages = raw.until(b'Z').await;
+    let row = &messages.iter().find(|(tag, _)| *tag == b'D').unwrap().1;
+    assert!(row.len() == 6 + value.len() && row.ends_with(b"wwww"));
+    // Many small messages in one write.
+    raw.send(&query("SELECT 1").repeat(5000)).await;
+    for _ in 0..5000 {
+        assert_eq!(raw.until(b'Z').await.len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_goes_without_tls_own_goodbye_has_still_said_terminate() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    raw.send(&frame(b'X', b"")).await;
+    let (tcp, _) = raw.stream.into_inner();
+    drop(tcp);
+    assert_eq!(record::closed(&house.log).await.end(), Some("terminated by job"));
+}
