@@ -30,6 +30,11 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Process id; `None` while it does not run.
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref().map(Running::id)
+    }
+
     pub fn kill(&mut self) -> Result<()> {
         match self.running.take() {
             Some(mut running) => running.kill(),

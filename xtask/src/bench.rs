@@ -19,6 +19,9 @@ pub(crate) enum Subject {
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 5)]
         seconds: u32,
+        /// Only loads whose name contains this.
+        #[arg(long)]
+        load: Option<String>,
         /// Also write the figures to this file, as JSON.
         #[arg(long)]
         json: Option<std::path::PathBuf>,
@@ -26,8 +29,9 @@ pub(crate) enum Subject {
 }
 
 pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
-    let Subject::Proxy { rounds, seconds, json } = subject;
+    let Subject::Proxy { rounds, seconds, load, json } = subject;
     provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::PgBouncer, Part::Haproxy])?;
+    let python = provision::python(shell)?;
     shell.say("building hansard, optimised (the first time takes many minutes)");
     shell.run(shell.cargo().args(["build", "--profile", "bench-proxy", "--locked", "--package", "hansard"]))?;
     shell.say("building the benchmark");
@@ -35,6 +39,10 @@ pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
     let mut bench = Command::new(shell.target().join("debug/hansard-bench-proxy"));
     bench.arg("--hansard").arg(shell.target().join("bench-proxy/hansard"));
     bench.args(["--rounds", &rounds.to_string(), "--seconds", &seconds.to_string()]);
+    bench.env("NATS_SERVER", python.join("bin/nats-server"));
+    if let Some(load) = load {
+        bench.arg("--load").arg(load);
+    }
     if let Some(json) = json {
         bench.arg("--json").arg(std::path::absolute(json)?);
     }
