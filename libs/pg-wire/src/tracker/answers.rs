@@ -84,7 +84,7 @@ impl Tracker {
                 self.queue.pop_front();
                 if let Some(portal) = portal.and_then(|portal| self.portals.get_mut(&portal)) {
                     let before = portal.suspended.map_or(0, |(rows, ..)| rows);
-                    portal.suspended = Some((before + rows, self.at, self.seq));
+                    portal.suspended = Some((before.saturating_add(rows), self.at, self.seq));
                 }
             }
             (b'V', Waiting::Function { statement, answered }) => {
@@ -165,7 +165,7 @@ impl Tracker {
             portal.and_then(|portal| self.portals.get_mut(&portal)).and_then(|portal| portal.suspended.take());
         let before = suspended.map(|(rows, ..)| rows);
         let rows = match (message::rows_of_tag(tag), before) {
-            (Some(rows), before) => Some(rows + before.unwrap_or(0)),
+            (Some(rows), before) => Some(rows.saturating_add(before.unwrap_or(0))),
             (None, before) => before,
         };
         self.finish_as(statement, tag, rows, out);

@@ -162,3 +162,37 @@ fn a_mark_counts_for_the_rows_that_it_stands_for() {
     let lines: Vec<String> = out.iter().filter_map(say).collect();
     assert_eq!(lines, ["start 1 x#0", "done 1 in 1 1236 rows", "1 Committed"]);
 }
+
+proptest::proptest! {
+    /// Marks anywhere among frames, of any tag and part: no panic, and no statement is told twice as begun.
+    #[test]
+    fn hostile_marks_do_no_harm(
+        marks in proptest::collection::vec(
+            (proptest::prelude::any::<u8>(), 0usize..5, proptest::prelude::any::<(bool, u64)>()), 0..200),
+        requests in ">[QPBESFC]",
+    ) {
+        let tags = b"QPBDESFCHdcfTtD12sIEZGVn";
+        let mut tracker = Tracker::new();
+        let mut out = Vec::new();
+        let whole = script("<Z I | >Q begin; u | <C BEGIN | >P a:x | >B p,a | >E p | >S | <1 | <2 | <s | <Z T");
+        for (seq, (tag, part, (mark, frames))) in (1..).zip(marks) {
+            let direction = if tag & 1 == 0 { Direction::Frontend } else { Direction::Backend };
+            let part = [None, None, Some(Part::First), Some(Part::Middle), Some(Part::Last)][part];
+            let tag = tags[usize::from(tag) % tags.len()];
+            if mark {
+                let frame = Frame { seq, at: 1, direction, tag, part, bytes: requests.as_bytes() };
+                tracker.feed_omitted(&frame, frames, &mut out);
+            } else {
+                let (direction, bytes) = &whole[usize::from(tag) % whole.len()];
+                let frame = Frame { seq, at: 1, direction: *direction, tag: bytes[0], part: None, bytes };
+                tracker.feed(&frame, &mut Splitter, &mut out);
+            }
+        }
+        tracker.close(1, &mut out);
+        let begun: Vec<u64> = out.iter().filter_map(|event| match event {
+            Event::Started(started) => Some(started.statement),
+            _ => None,
+        }).collect();
+        proptest::prop_assert!(begun.is_sorted_by(|a, b| a < b), "{:?}", begun);
+    }
+}
