@@ -39,7 +39,7 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
 
 pub(crate) fn sessions(asked: &Sessions) -> Result<(), Failure> {
     let columns = match asked.format {
-        Format::Table => "session_id, job, target, opened_at, closed_at, statements, complete, close_reason",
+        Format::Table => "session_id, job, target, opened_at, closed_at, statements, complete, capture, close_reason",
         Format::Json | Format::Csv | Format::Parquet => "*",
     };
     let job = asked.job.as_ref().map(|job| format!("WHERE job = {} ", literal(job))).unwrap_or_default();
