@@ -164,7 +164,8 @@ async fn merge_files(options: Arc<RecorderOptions>, lake: Arc<Lake>, stop: Arc<A
     };
     while cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         pause = COMPACTION_INTERVAL;
-        let (lake, compaction, now, stop) = (Arc::clone(&lake), compaction.clone(), (options.clock)(), Arc::clone(&stop));
+        let (lake, compaction, now, stop) =
+            (Arc::clone(&lake), compaction.clone(), (options.clock)(), Arc::clone(&stop));
         let round = move || merge_once(&lake, &compaction, now, &stop);
         match thread.run(round).await {
             Ok(Ok(report)) => {

@@ -8,6 +8,7 @@ use hansard_event_log::{self as log, Batch, EventLog, Position};
 use hansard_lake::Lake;
 use hansard_lake::catalog::{self, ShardHold};
 use hansard_lake::layout::FlushId;
+use hansard_lake::orphans;
 use hansard_lake::projection::{Projector, Rows};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -125,7 +126,11 @@ impl ShardTask {
     async fn finish(&self, progress: &mut Progress) -> Result<(), Error> {
         if let Err(error) = self.catch_up(progress).await? {
             let reason = chain(&*error);
-            tracing::warn!(shard = self.shard, reason, "stopped before the end of the log; the next start records the rest");
+            tracing::warn!(
+                shard = self.shard,
+                reason,
+                "stopped before the end of the log; the next start records the rest"
+            );
         }
         if progress.waiting.is_some() {
             self.flush(progress).await?;
@@ -271,6 +276,9 @@ impl ShardTask {
         progress.bytes = 0;
         progress.waiting = None;
         progress.flushed = Instant::now();
+        if progress.flushes == 1 {
+            self.delete_orphans(progress.epoch).await;
+        }
         if let Some(up_to) = progress.trimmable() {
             self.trim(progress, up_to).await;
         }
@@ -278,6 +286,18 @@ impl ShardTask {
             metrics::lag(self.shard, bounds.end.0.saturating_sub(progress.position.0));
         }
         Ok(())
+    }
+
+    /// What a crash left before its commit is in the lake by another name as soon as this holder has committed.
+    async fn delete_orphans(&self, epoch: u64) {
+        match orphans::delete(&self.lake, self.shard, epoch).await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(shard = self.shard, files, "files that a crash had left were deleted"),
+            // The next start tries again; until then they only take up room.
+            Err(error) => {
+                tracing::warn!(shard = self.shard, error = %chain(&error), "files that a crash had left stay");
+            }
+        }
     }
 
     async fn trim(&self, progress: &mut Progress, up_to: u64) {

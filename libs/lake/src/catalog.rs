@@ -173,6 +173,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// Paths that left the lake at least `linger` ago and may be deleted from the store.
     async fn expired(&self, linger: std::time::Duration) -> Result<Vec<String>, Error>;
 
+    /// Those of `paths` that are neither in the lake nor have left it lately.
+    async fn unknown(&self, paths: Vec<String>) -> Result<Vec<String>, Error>;
+
     /// Forgets paths that were deleted from the store.
     async fn forget(&self, paths: &[String]) -> Result<(), Error>;
 }

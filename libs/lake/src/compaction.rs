@@ -69,12 +69,7 @@ struct Merge {
 ///
 /// May run in several processes at once: one of them wins each window. Ends early, with nothing half done, once
 /// `stop` is true. Blocks its thread for as long as merges take: call it on one of its own.
-pub async fn compact(
-    lake: &Lake,
-    options: &CompactionOptions,
-    now: i64,
-    stop: &AtomicBool,
-) -> Result<Report, Error> {
+pub async fn compact(lake: &Lake, options: &CompactionOptions, now: i64, stop: &AtomicBool) -> Result<Report, Error> {
     let mut report = Report::default();
     for job in plan(lake.catalog.windows_below(2).await?, options, now) {
         let replaced: Vec<String> = job.inputs.iter().map(|file| file.path.clone()).collect();

@@ -101,6 +101,24 @@ impl Durable {
         }
     }
 
+    /// Deletes a file of the lake if what lies there was written when `condition` says; true when it did. Nobody can
+    /// put another file there in between: it is judged where nobody else finds it, and put back when it stays.
+    pub fn delete_if(&self, path: &str, condition: impl FnOnce(SystemTime) -> bool) -> Result<bool, Error> {
+        let target = self.locate(path);
+        let aside = self.staging.join(Uuid::now_v7().to_string());
+        let failed = |source| Error::file(&target, "deleted", source);
+        match fs::rename(&target, &aside) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+            moved => moved.map_err(failed)?,
+        }
+        if fs::metadata(&aside).and_then(|metadata| metadata.modified()).is_ok_and(condition) {
+            fs::remove_file(&aside).map_err(failed)?;
+            return Ok(true);
+        }
+        fs::rename(&aside, &target).map_err(failed)?;
+        Ok(false)
+    }
+
     /// Creates a folder inside the lake and syncs every folder from the root down to it.
     fn make_durable(&self, folder: &Path) -> io::Result<()> {
         if self.synced.lock().contains(folder) && folder.exists() {

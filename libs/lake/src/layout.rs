@@ -93,6 +93,32 @@ pub fn merged_file<'a>(window: &Window, replaced: impl IntoIterator<Item = &'a s
     named(u16::MAX, u32::MAX, hash)
 }
 
+/// Who wrote a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A flush of that shard's holder.
+    Flush {
+        /// The shard.
+        shard: u16,
+        /// The holder's epoch.
+        epoch: u32,
+    },
+    /// A merge.
+    Merge,
+}
+
+/// Who wrote the file at that path; None for one that was not named here.
+pub fn origin(path: &str) -> Option<Origin> {
+    let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
+    let (id, _level) = name.rsplit_once("-L")?;
+    let id = Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 8)?;
+    let [a, b, c, d, e, f, ..] = *id.as_bytes();
+    Some(match (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f])) {
+        (u16::MAX, u32::MAX) => Origin::Merge,
+        (shard, epoch) => Origin::Flush { shard, epoch },
+    })
+}
+
 fn hash_window(hash: &mut Sha256, window: &Window) {
     hash.update(window.table.name().as_bytes());
     hash.update([0]);
@@ -179,6 +205,9 @@ mod tests {
         let name = flush_file(&flush, &window("a"));
         assert_eq!(name, flush_file(&flush, &window("a")));
         assert_eq!(name.get_version_num(), 8);
+        assert_eq!(origin(&path(&window("a"), name, 0)), Some(Origin::Flush { shard: 3, epoch: 7 }));
+        assert_eq!(origin(&path(&window("a"), merged_file(&window("a"), ["b"]), 1)), Some(Origin::Merge));
+        assert_eq!(origin(&path(&window("a"), Uuid::now_v7(), 0)), None);
         assert!(name.to_string().starts_with("00030000-0007-8"), "{name}");
         for other in [
             flush_file(&FlushId { epoch: 8, ..flush }, &window("a")),

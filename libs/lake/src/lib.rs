@@ -3,7 +3,7 @@
 //! [`projection`] turns events into rows: a pure function of a session's state and its next block.
 //! [`writer`] turns rows into sorted Parquet files, [`compaction`] merges small ones into large ones. [`catalog`]
 //! says which files are the lake, up to which position of each log shard, and what was still unfinished there.
-//! [`layout`] alone knows paths; [`durable`] alone makes a file appear under one.
+//! [`layout`] alone knows paths; [`durable`] alone makes a file appear under one; [`orphans`] are deleted.
 //!
 //! Invariants: a file counts only once the catalog names it; one catalog transaction moves files, index,
 //! unfinished sessions and watermark together, guarded by a fencing epoch; a reader takes one snapshot.
@@ -12,6 +12,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -21,6 +22,7 @@ pub mod compaction;
 pub mod durable;
 mod error;
 pub mod layout;
+pub mod orphans;
 pub mod projection;
 pub mod writer;
 
@@ -46,6 +48,8 @@ pub struct Lake {
     /// What the lake holds.
     pub catalog: Arc<dyn Catalog>,
     durable: Option<Arc<Durable>>,
+    /// When the catalog was made.
+    born: Option<SystemTime>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -66,7 +70,8 @@ impl Lake {
             durable::create_folder(parent)?;
         }
         let catalog = SqliteCatalog::open(&database)?;
-        Ok(Lake { store: local(&root)?, catalog: Arc::new(catalog), durable: Some(Arc::new(durable)) })
+        let born = orphans::born(&database);
+        Ok(Lake { store: local(&root)?, catalog: Arc::new(catalog), durable: Some(Arc::new(durable)), born })
     }
 
     /// Opens an existing lake for reading, in any process; creates nothing.
@@ -79,7 +84,7 @@ impl Lake {
             }
         }
         let catalog = SqliteCatalog::open_read_only(&database)?;
-        Ok(Lake { store: local(&root)?, catalog: Arc::new(catalog), durable: None })
+        Ok(Lake { store: local(&root)?, catalog: Arc::new(catalog), durable: None, born: None })
     }
 
     /// The way to write files; [`Error::ReadOnly`] when the lake was opened for reading.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use hansard_lake::catalog::FileFilter;
 use hansard_recorder::{Recorder, RecorderOptions, Step};
 
 use crate::house::*;
@@ -61,6 +62,20 @@ fn killed_at(folder: &Path, place: &str) {
     assert!(reached, "the recorder reached {place}");
 }
 
+fn parquet_files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => parquet_files(&path),
+            false => usize::from(path.extension().is_some_and(|extension| extension == "parquet")),
+        })
+        .sum()
+}
+
+async fn known_files(lake: &hansard_lake::Lake) -> usize {
+    lake.catalog.snapshot(&FileFilter::default()).await.unwrap().files.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_any_two_steps() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,6 +113,7 @@ async fn killed_between_any_two_steps() {
     running.stop().await.unwrap();
     holds(folder.path(), &lake, &sessions).await;
     assert!(unfinished(&lake).await.is_empty());
+    assert_eq!(parquet_files(folder.path()), known_files(&lake).await, "no file is left that nobody knows");
     let statements = rows(folder.path(), &lake, hansard_schemas::lake::Table::Statements).await;
     assert_eq!(texts(&statements, "sql").len(), number, "each statement once");
 }

@@ -19,6 +19,7 @@ pub(super) async fn holds<C: Catalog, F: Future<Output = C>>(fresh: impl Fn() ->
     filters_prune_without_losing_a_row(fresh().await).await;
     compaction_swaps_all_or_nothing(fresh().await).await;
     replaced_files_linger(fresh().await).await;
+    unknown_paths_are_told_from_known_ones(fresh().await).await;
     windows_below_gives_whole_windows(fresh().await).await;
     snapshots_are_whole_while_commits_run(Arc::new(fresh().await)).await;
 }
@@ -49,6 +50,14 @@ fn paths(files: &[FileEntry]) -> Vec<&str> {
 
 async fn all(catalog: &impl Catalog) -> Snapshot {
     catalog.snapshot(&FileFilter::default()).await.unwrap()
+}
+
+async fn unknown_paths_are_told_from_known_ones(catalog: impl Catalog) {
+    let hold = catalog.take_shard(0, "a").await.unwrap();
+    catalog.commit(commit(&hold, 0, 7, vec![file("a"), file("b")])).await.unwrap();
+    catalog.compact(Compaction { replaced: vec!["b".to_owned()], files: vec![] }).await.unwrap();
+    let all = ["a", "b", "c"].map(str::to_owned).to_vec();
+    assert_eq!(catalog.unknown(all).await.unwrap(), ["c"]);
 }
 
 async fn taking_a_shard_ends_the_former_hold(catalog: impl Catalog) {

@@ -319,6 +319,22 @@ impl Catalog for SqliteCatalog {
         .await
     }
 
+    async fn unknown(&self, paths: Vec<String>) -> Result<Vec<String>, Error> {
+        self.read(move |transaction| {
+            let mut known = transaction.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM files WHERE path = ?1) OR EXISTS (SELECT 1 FROM removed WHERE path = ?1)",
+            )?;
+            let mut unknown = Vec::new();
+            for path in paths {
+                if !known.query_row([&path], |row| row.get::<_, bool>(0))? {
+                    unknown.push(path);
+                }
+            }
+            Ok(unknown)
+        })
+        .await
+    }
+
     async fn forget(&self, paths: &[String]) -> Result<(), Error> {
         let paths = paths.to_vec();
         self.write(move |transaction| {
