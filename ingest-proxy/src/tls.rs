@@ -102,9 +102,16 @@ pub(crate) fn private_key(key: &str, path: &Path) -> Result<PrivateKeyDer<'stati
 
 /// Certificate authorities.
 pub(crate) fn roots(key: &str, path: &Path) -> Result<RootCertStore, String> {
+    roots_of(key, path, &certificates(key, path)?)
+}
+
+/// These certificates, which are those of a file, as authorities.
+pub(crate) fn roots_of(key: &str, path: &Path, certificates: &[CertificateDer<'_>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(key, path)? {
-        roots.add(certificate).map_err(|error| wrong(key, path, format!("holds an unusable certificate: {error}")))?;
+    for certificate in certificates {
+        roots
+            .add(certificate.clone().into_owned())
+            .map_err(|error| wrong(key, path, format!("holds an unusable certificate: {error}")))?;
     }
     Ok(roots)
 }

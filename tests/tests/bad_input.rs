@@ -55,6 +55,13 @@ async fn configuration() {
         ("unrestricted = true", "unrestricted = false", vec!["policy.unrestricted", "say `unrestricted = true`"]),
         ("listen = \"127.0.0.1:0\"", "listen = \"nowhere\"", vec!["admin.listen", "\"nowhere\"", "127.0.0.1:"]),
         ("postgres://app@", "mysql://app@", vec!["targets.0.upstream", "postgres://"]),
+        ("@127.0.0.1:", "@127.0.0.1:x", vec!["targets.0.upstream", "does not read as a URL"]),
+        (
+            "upstream = ",
+            "tls.cert_file = \"none.crt\"\ntls.key_file = \"none.key\"\nupstream = ",
+            vec!["ranking", "tls.cert_file", "none.crt", "No such file"],
+        ),
+        ("upstream = ", "tls.cert_file = \"none.crt\"\nupstream = ", vec!["targets.0.tls.key_file", "is missing"]),
         ("path = \"data/log\"", "path = ", vec!["hansard.toml"]),
         ("secrets/upstream", "secrets/none", vec!["upstream_password_file", "secrets/none", "No such file"]),
         ("keys/jwks.json", "keys/none.json", vec!["ci", "keys/none.json"]),

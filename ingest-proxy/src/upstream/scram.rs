@@ -276,6 +276,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_message_of_a_server_is_too_much(message in "r=ours[ -~]{0,20},s=[A-Za-z0-9+/=]{0,12},i=[0-9]{0,12}[ -~]{0,3}", cut in 0usize..64, bytes: Vec<u8>) {
+            let message = message.as_bytes();
+            for message in [message, &message[..cut.min(message.len())], &bytes] {
+                if let Ok((challenge, _)) = Challenge::read(message, "ours") {
+                    proptest::prop_assert!(challenge.iterations.get() <= MAX_ITERATIONS && !challenge.salt.is_empty());
+                    proptest::prop_assert!(challenge.nonce.len() > "ours".len());
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_number_of_kept_keys_is_bounded() {
         let keys = Keys::default();

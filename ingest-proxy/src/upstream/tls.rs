@@ -4,7 +4,7 @@
 //! checked is decided by `sslmode` alone. Source: the PostgreSQL manual, "SSL Session Encryption" and "SSL Support".
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -71,14 +71,14 @@ impl Client {
 }
 
 fn client(tls: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
-    let (roots, named) = match &tls.mode {
+    let (believed, named) = match &tls.mode {
         SslMode::Require => (None, false),
-        SslMode::VerifyCa(file) => (Some(tls::roots("sslrootcert", file)?), false),
-        SslMode::VerifyFull(Roots::File(file)) => (Some(tls::roots("sslrootcert", file)?), true),
-        SslMode::VerifyFull(Roots::System) => (Some(system_roots()?), true),
+        SslMode::VerifyCa(file) => (Some(Believed::read(file)?), false),
+        SslMode::VerifyFull(Roots::File(file)) => (Some(Believed::read(file)?), true),
+        SslMode::VerifyFull(Roots::System) => (Some(Believed { roots: system_roots()?, own: Vec::new() }), true),
     };
     let provider = tls::provider();
-    let verifier = Arc::new(Verifier { roots, named, provider: provider.clone() });
+    let verifier = Arc::new(Verifier { believed, named, provider: provider.clone() });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -159,11 +159,33 @@ fn is_local(peer: SocketAddr) -> bool {
 /// Checks as much of a server's certificate as `sslmode` says.
 #[derive(Debug)]
 struct Verifier {
-    /// Whose certificates are good; `None`: anybody's.
-    roots: Option<RootCertStore>,
+    /// `None`: anybody's certificate is good.
+    believed: Option<Believed>,
     /// The host's name has to be in it.
     named: bool,
     provider: Arc<CryptoProvider>,
+}
+
+/// Whose certificates are good.
+#[derive(Debug)]
+struct Believed {
+    roots: RootCertStore,
+    /// The authorities' own: a server with a certificate that signs itself is named by that very certificate.
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl Believed {
+    fn read(file: &Path) -> Result<Believed, String> {
+        let own = tls::certificates("sslrootcert", file)?;
+        Ok(Believed { roots: tls::roots_of("sslrootcert", file, &own)?, own })
+    }
+
+    /// Whether a good certificate was refused for being an authority's, which the operator has named as the server's.
+    fn names(&self, end_entity: &CertificateDer<'_>, refusal: &rustls::Error) -> bool {
+        let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = refusal else { return false };
+        // The times of its validity are looked at before this.
+        matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) && self.own.contains(end_entity)
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -175,10 +197,15 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(roots) = &self.roots else { return Ok(ServerCertVerified::assertion()) };
+        let Some(believed) = &self.believed else { return Ok(ServerCertVerified::assertion()) };
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
+        let chain = verify_server_cert_signed_by_trust_anchor(&parsed, &believed.roots, intermediates, now, algorithms);
+        if let Err(refusal) = chain
+            && !believed.names(end_entity, &refusal)
+        {
+            return Err(refusal);
+        }
         if self.named {
             verify_server_name(&parsed, server_name)?;
         }

@@ -52,6 +52,16 @@ impl Authority {
     }
 }
 
+/// A certificate that signs itself and calls itself an authority, as `openssl req -x509` makes them; good until `year`.
+pub(crate) fn self_signed(alternatives: &[&str], year: i32) -> Signed {
+    let alternatives: Vec<_> = alternatives.iter().map(|name| (*name).to_owned()).collect();
+    let mut parameters = CertificateParams::new(alternatives).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    Signed { certificate: parameters.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
 impl Signed {
     /// Writes `NAME.crt` and `NAME.key`.
     pub(crate) fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {

@@ -290,6 +290,20 @@ async fn large_values_pass_both_ways_and_a_slow_reader_gets_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_closes_its_half_is_still_answered() {
+    let authority = Authority::new("jobs");
+    let house = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    raw.log_in(&token(&claims())).await;
+    raw.send(&query("SELECT 'answered'")).await;
+    raw.stream.shutdown().await.unwrap();
+    let messages = raw.until(b'Z').await;
+    assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"answered")), "{messages:?}");
+    assert!(raw.message().await.is_none());
+    assert_eq!(record::closed(&house.log).await.end(), Some("closed by job"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_goes_without_tls_own_goodbye_has_still_said_terminate() {
     let authority = Authority::new("jobs");
     let house = Plan::new().tls(&authority).start().await;

@@ -7,7 +7,7 @@ use hansard_ingest_proxy::check_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::certificates::{Authority, client, handshake};
+use crate::certificates::{Authority, client, handshake, self_signed};
 use crate::cluster::Cluster;
 use crate::fake;
 use crate::house::{House, Plan, claims, connect, token};
@@ -79,6 +79,33 @@ async fn a_certificate_that_does_not_fit_is_refused() {
         let mut plan = Plan::new().upstream("app_tls", &format!("sslmode={mode}&sslrootcert=CA"));
         plan.options.targets[0].upstream.host = "localhost".to_owned();
         assert_eq!(check_target(&plan.options.targets[0]).await.is_ok(), fits, "{mode}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_signs_itself_is_good_where_it_is_named() {
+    let (good, other) = (self_signed(&["127.0.0.1"], 4096), self_signed(&["127.0.0.1"], 4096));
+    let (elsewhere, expired) = (self_signed(&["db.example"], 4096), self_signed(&["127.0.0.1"], 2000));
+    let welcome = [fake::ask(0, &[]), frame(b'Z', b"I")].concat();
+    for (name, shown, named, mode, fits) in [
+        ("named", &good, &good, "verify-full", true),
+        ("another one is named", &good, &other, "verify-full", false),
+        ("for another host", &elsewhere, &elsewhere, "verify-full", false),
+        ("for another host, which is not asked", &elsewhere, &elsewhere, "verify-ca", true),
+        ("expired", &expired, &expired, "verify-ca", false),
+    ] {
+        let words = welcome.clone();
+        let address = fake::tls_server(shown, move |mut raw| {
+            let words = words.clone();
+            async move {
+                fake::answered(&mut raw, &words).await;
+            }
+        })
+        .await;
+        let plan = Plan::new().upstream_at(address.port(), "app", &format!("sslmode={mode}&sslrootcert=CA"));
+        std::fs::write(plan.folder().join("upstream-ca.crt"), &named.certificate).unwrap();
+        let found = check_target(&plan.options.targets[0]).await;
+        assert_eq!(found.is_ok(), fits, "{name}: {found:?}");
     }
 }
 
