@@ -202,6 +202,24 @@ async fn a_result_is_cut_at_the_limit_and_the_next_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_longer_than_any_buffer_is_recorded_whole_or_not_at_all() {
+    let house = house(options(CaptureLevel::Full, Some(1 << 20))).await;
+    let job = house.client().await;
+    // Of 300,000 bytes each: three are within the limit.
+    let rows = job.query("SELECT repeat('v', 300000) FROM generate_series(1, 5)", &[]).await.unwrap();
+    assert_eq!(rows.len(), 5);
+    drop(job);
+    let (recorded, _) = stopped(house).await;
+    assert_eq!(left_out(&recorded, "result over limit"), (2, 2 * 300_011));
+    let parts: Vec<&FrameRun> =
+        recorded.runs().filter(|run| run.part() != Part::Whole && run.withheld.is_empty()).collect();
+    let bytes: Vec<u8> = parts.iter().flat_map(|run| run.frames.to_vec()).collect();
+    assert_eq!(bytes.len(), 3 * 300_011);
+    assert_eq!(parts.iter().filter(|run| run.part() == Part::First).count(), 3);
+    assert_eq!(hansard_pg_wire::frame::frames(&bytes).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_has_a_level_of_its_own() {
     let mut plan = Plan::new();
     plan.options.targets[0].capture = options(CaptureLevel::Metadata, None);
