@@ -12,6 +12,7 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
 use datafusion::prelude::{col, ident, lit};
+use hansard_lake::projection::UNKNOWN_SCHEMA;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
@@ -30,7 +31,8 @@ pub(crate) fn register(state: &mut SessionState, view: &Arc<View>) {
 /// `who_touched(relation, from, to [, operation])`: the columns of `touches` and the statement's `sql`, of the statements
 /// that began in `[from, to)` and touched the relation, in the order of time. Rolled-back ones are there, and say so.
 ///
-/// A relation without a dot is in `public`. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
+/// A relation without a dot is in `public`. One of that name whose schema was not known when it was recorded (`?.name`) is
+/// there too. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
 /// in `to` with less than full precision includes its own last unit: up to `'2026-11-22'` means to the end of that day.
 #[derive(Debug)]
 struct WhoTouched(Arc<View>);
@@ -48,7 +50,7 @@ impl TableFunctionImpl for WhoTouched {
         let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
         let operation = operation.map(|operation| text(operation, USAGE)).transpose()?;
 
-        let mut touches = scan(Table::Touches, &self.0)?.filter(col("relation").eq(lit(relation)))?;
+        let mut touches = scan(Table::Touches, &self.0)?.filter(is(&relation))?;
         let mut statements = scan(Table::Statements, &self.0)?;
         if let Some(operation) = operation {
             touches = touches.filter(col("operation").eq(lit(operation)))?;
@@ -97,7 +99,7 @@ impl TableFunctionImpl for WhoUpdated {
         let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
         // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
         let touches = scan(Table::Touches, &self.0)?
-            .filter(col("relation").eq(lit(relation)))?
+            .filter(is(&relation))?
             .filter(col("operation").eq(lit("update")))?
             .filter(col("at").lt_eq(to.clone()))?
             .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
@@ -167,6 +169,17 @@ impl TableFunctionImpl for SessionSteps {
             .sort([ident("statement_no").sort(true, false)])?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
+}
+
+/// The relation, or one that may be it.
+fn is(relation: &str) -> Expr {
+    col("relation").in_list(vec![lit(relation), lit(of_unknown_schema(relation))], false)
+}
+
+/// How a relation of that name is recorded whose schema was not known: it may be this one, and its row says so.
+pub(crate) fn of_unknown_schema(relation: &str) -> String {
+    let name = relation.split_once('.').map_or(relation, |(_, name)| name);
+    format!("{UNKNOWN_SCHEMA}.{name}")
 }
 
 /// `public.` in front of a name without a schema.

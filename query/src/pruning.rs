@@ -58,8 +58,39 @@ pub(crate) fn filter(table: Table, filters: &[Expr]) -> FileFilter {
             }
             _ => {}
         }
+        if table == Table::Touches
+            && let Some(("relation", relations)) = one_of(filter)
+        {
+            out.relations = Some(relations);
+        }
     }
     out
+}
+
+/// The texts of which a column must be one: `=`, `IN`, and `OR` between them.
+fn one_of(expr: &Expr) -> Option<(&str, Vec<String>)> {
+    fn text(expr: &Expr) -> Option<String> {
+        match bare(expr) {
+            Expr::Literal(value, _) => value.try_as_str()?.map(str::to_owned),
+            _ => None,
+        }
+    }
+    match bare(expr) {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            let ((a, mut texts), (b, more)) = (one_of(left)?, one_of(right)?);
+            texts.extend(more);
+            (a == b).then_some((a, texts))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (bare(left), bare(right)) {
+            (Expr::Column(column), other) | (other, Expr::Column(column)) => Some((&column.name, vec![text(other)?])),
+            _ => None,
+        },
+        Expr::InList(list) if !list.negated => match bare(&list.expr) {
+            Expr::Column(column) => Some((&column.name, list.list.iter().map(text).collect::<Option<_>>()?)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn bare(expr: &Expr) -> &Expr {
@@ -95,7 +126,6 @@ fn narrow(out: &mut FileFilter, table: Table, column: &str, op: Operator, value:
     match column {
         "target" => out.target = Some(text.to_owned()),
         "session_id" => out.session_id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text),
-        "relation" if table == Table::Touches => out.relation = Some(text.to_owned()),
         "operation" if table == Table::Touches => out.operation = Some(text.to_owned()),
         _ => {}
     }
@@ -120,7 +150,7 @@ fn union(a: &FileFilter, b: &FileFilter) -> FileFilter {
         table: a.table,
         at_from: a.at_from.zip(b.at_from).map(|(a, b)| a.min(b)),
         at_to: a.at_to.zip(b.at_to).map(|(a, b)| a.max(b)),
-        relation: same(&a.relation, &b.relation),
+        relations: same(&a.relations, &b.relations),
         operation: same(&a.operation, &b.operation),
         session_id: same(&a.session_id, &b.session_id),
         target: same(&a.target, &b.target),
@@ -150,7 +180,7 @@ mod tests {
             .and(col("target").eq(lit("a")).or(col("target").eq(lit("b"))));
         let filter = filter(Table::Touches, &[expr]);
         assert_eq!((filter.at_from, filter.at_to), (Some(11), Some(79)));
-        assert_eq!(filter.relation.as_deref(), Some("public.rankings"));
+        assert_eq!(filter.relations.unwrap(), ["public.rankings"]);
         assert_eq!(filter.operation.as_deref(), Some("update"));
         assert_eq!(filter.session_id, Some(id));
         assert_eq!(filter.target, None);
@@ -166,10 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_relations_narrows() {
+        let narrowed = |expr: Expr| filter(Table::Touches, &[expr]).relations;
+        let (relation, both) = (|| col("relation"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(narrowed(relation().eq(lit("a")).or(lit("b").eq(relation()))), both);
+        assert_eq!(narrowed(relation().in_list(vec![lit("a"), lit("b")], false)), both);
+        assert_eq!(narrowed(relation().in_list(vec![lit("a"), lit("b")], true)), None);
+        assert_eq!(narrowed(relation().eq(lit("a")).or(col("job").eq(lit("b")))), None);
+        assert_eq!(narrowed(relation().eq(lit("a")).or(relation().gt(lit("b")))), None);
+    }
+
+    #[test]
     fn two_scans_of_one_table_keep_what_they_share() {
         let a = filter(Table::Touches, &[col("relation").eq(lit("x")), col("at").gt_eq(at(5)), col("at").lt_eq(at(6))]);
         let b = filter(Table::Touches, &[col("relation").eq(lit("y")), col("at").gt_eq(at(3))]);
         let both = union(&a, &b);
-        assert_eq!((both.relation, both.at_from, both.at_to), (None, Some(3), None));
+        assert_eq!((both.relations, both.at_from, both.at_to), (None, Some(3), None));
     }
 }

@@ -10,7 +10,7 @@ use hansard_schemas::http::SessionOutcome;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
-use crate::functions::qualified;
+use crate::functions::{of_unknown_schema, qualified};
 use crate::moment::Moment;
 use crate::{Answer, Engine, Error};
 
@@ -191,9 +191,13 @@ fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Questio
         all.push(format!("s.opened_at <= {at} AND (s.opened_at < {at} OR s.session_id < {id})"));
     }
     if let Some(relation) = &filter.relation {
-        let relation = question.bind(text(&qualified(relation)));
+        let relation = qualified(relation);
+        let unsure = question.bind(text(&of_unknown_schema(&relation)));
+        let relation = question.bind(text(&relation));
         let since = if since.is_empty() { String::new() } else { format!(" AND at >= {since}") };
-        all.push(format!("s.session_id IN (SELECT session_id FROM touches WHERE relation = {relation}{since})"));
+        all.push(format!(
+            "s.session_id IN (SELECT session_id FROM touches WHERE relation IN ({relation}, {unsure}){since})"
+        ));
     }
     if let Some(words) = &filter.text {
         let words = question.bind(text(&words.to_lowercase()));

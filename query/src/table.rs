@@ -68,7 +68,7 @@ impl LakeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         // Decoding only matching rows pays where few rows match; for wide scans it costs more than it saves.
         let filter = pruning::filter(self.table, filters);
-        let selective = filter.session_id.is_some() || filter.relation.is_some();
+        let selective = filter.session_id.is_some() || filter.relations.is_some();
         let source = ParquetSource::new(Arc::clone(&self.schema)).with_pushdown_filters(selective);
         let groups = self.groups(files, partitions)?;
         let ordering = if groups.iter().all(|group| group.len() == 1) { self.ordering() } else { None };

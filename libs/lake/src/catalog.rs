@@ -129,8 +129,8 @@ pub struct FileFilter {
     pub at_from: Option<i64>,
     /// Rows at or before, UTC nanoseconds.
     pub at_to: Option<i64>,
-    /// `touches` only: the relation.
-    pub relation: Option<String>,
+    /// `touches` only: one of these relations.
+    pub relations: Option<Vec<String>>,
     /// `touches` only: the operation.
     pub operation: Option<String>,
     /// The session.

@@ -30,6 +30,7 @@ mod statements;
 mod tests;
 
 pub use analyses::Analyses;
+pub use names::UNKNOWN_SCHEMA;
 pub use rows::{FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 
 use session::{Desk, Session, Then};

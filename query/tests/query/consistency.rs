@@ -162,6 +162,10 @@ impl Catalog for Busy {
         self.house.lake.catalog.expired(linger).await
     }
 
+    async fn unknown(&self, paths: Vec<String>) -> Result<Vec<String>, Error> {
+        self.house.lake.catalog.unknown(paths).await
+    }
+
     async fn forget(&self, paths: &[String]) -> Result<(), Error> {
         self.house.lake.catalog.forget(paths).await
     }

@@ -52,7 +52,9 @@ async fn filters_choose_the_files() {
         ("at > TIMESTAMP '2026-11-22 07:59:00'", 1),
         (&format!("session_id = '{session}'"), 1),
         ("target = 'elsewhere'", 0),
-        ("relation = 'public.rankings' OR relation = 'public.scores'", 9),
+        ("relation = 'public.rankings' OR relation = 'public.scores'", 6),
+        ("relation IN ('?.rankings', 'public.rankings')", 3),
+        ("relation = 'public.rankings' OR job = 'nobody'", 9),
     ] {
         let plan = plan(&engine, &format!("EXPLAIN FORMAT INDENT SELECT job FROM touches WHERE {filter}")).await;
         assert_eq!(scanned(&plan), files, "{filter}: {plan}");

@@ -51,6 +51,25 @@ async fn who_updated_names_the_jobs_that_did_and_no_other() {
 }
 
 #[tokio::test]
+async fn an_update_of_a_relation_whose_schema_is_not_known_is_not_missed() {
+    let house = House::new();
+    let mut lost = Session::open(&house, 1, "lost", "03:12:00").await;
+    lost.query("03:12:01", "SET search_path = \"$user\"", &[], "SET").await;
+    lost.query("03:12:02", "UPDATE rankings SET score = 1", &[], "UPDATE 5").await;
+    lost.query("03:12:03", "UPDATE sales.rankings SET score = 1", &[], "UPDATE 5").await;
+    for _ in 0..2 {
+        for relation in ["rankings", "audit.rankings"] {
+            let answer = house.engine().who_updated(relation, "2026-11-22T03:12Z", MINUTE).await.unwrap();
+            assert_eq!(column(&answer, "relation"), ["?.rankings"]);
+        }
+        let answer = house.engine().who_updated("films", "2026-11-22T03:12Z", MINUTE).await.unwrap();
+        assert_eq!(column(&answer, "relation"), [""; 0]);
+        // Once from the log, once from files.
+        house.flush().await;
+    }
+}
+
+#[tokio::test]
 async fn a_commit_long_after_its_update_is_found_by_the_commit() {
     let house = House::new();
     let mut slow = Session::open(&house, 1, "slow", "01:00:00").await;

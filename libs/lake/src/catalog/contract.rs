@@ -158,7 +158,8 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
     };
     catalog.commit(commit(&hold, 0, 1, vec![early, late, frames])).await.unwrap();
     let any = FileFilter::default;
-    let relation = |name: &str| FileFilter { table: Some(Table::Touches), relation: Some(name.to_owned()), ..any() };
+    let relation =
+        |name: &str| FileFilter { table: Some(Table::Touches), relations: Some(vec![name.to_owned()]), ..any() };
     let operation = |name: &str| Some(name.to_owned());
     let cases: Vec<(FileFilter, Vec<&str>)> = vec![
         (any(), vec!["frames/1", "touches/early", "touches/late"]),
@@ -176,7 +177,12 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
         (FileFilter { operation: operation("select"), at_to: Some(20), ..relation("public.a") }, vec![]),
         (relation("public.c"), vec![]),
         (relation("' OR 1=1 --"), vec![]),
-        (FileFilter { relation: Some("public.b".to_owned()), ..any() }, vec!["frames/1", "touches/early"]),
+        (FileFilter { relations: Some(vec!["public.b".to_owned()]), ..any() }, vec!["frames/1", "touches/early"]),
+        (
+            FileFilter { relations: Some(vec!["?.b".to_owned(), "public.b".to_owned()]), ..any() },
+            vec!["frames/1", "touches/early"],
+        ),
+        (FileFilter { relations: Some(vec!["?.b".to_owned()]), ..any() }, vec!["frames/1"]),
     ];
     for (filter, expected) in cases {
         let snapshot = catalog.snapshot(&filter).await.unwrap();

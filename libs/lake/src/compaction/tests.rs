@@ -92,7 +92,7 @@ async fn a_merge_keeps_every_row_and_sorts_them() {
     }
     // The index speaks of the new file as it did of the old ones.
     let relation = FileFilter {
-        relation: Some("public.t0".to_owned()),
+        relations: Some(vec!["public.t0".to_owned()]),
         operation: Some("update".to_owned()),
         table: Some(Table::Touches),
         at_to: Some(0),

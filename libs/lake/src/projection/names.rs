@@ -2,12 +2,17 @@
 //!
 //! Which schema holds a relation is in the database's catalog, which is not here: the first schema of the search path
 //! is taken. Temporary and system relations, which hide others, are told apart by name.
+//!
+//! Invariant: where the search path is not known, neither is the schema, which is [`UNKNOWN_SCHEMA`] then: never a guess.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hansard_policy::{Effect, Name, schemas_of_setting};
 use serde::{Deserialize, Serialize};
+
+/// Stands for the schema of a relation that was named without one while the search path was not known.
+pub const UNKNOWN_SCHEMA: &str = "?";
 
 /// Most temporary relations that are remembered.
 const MAX_TEMPORARY: usize = 10_000;
@@ -31,7 +36,7 @@ pub(super) struct Names {
     now: Resolution,
     /// Before the statement of that number, within the open transaction.
     undo: Vec<(u64, Resolution)>,
-    /// At the start of the session.
+    /// At the start of the session; empty when it could not be learned.
     default: Vec<String>,
     /// The role, which `"$user"` stands for.
     user: String,
@@ -122,11 +127,13 @@ impl Names {
         let set = self.now.local.as_ref().unwrap_or(&self.now.path);
         let schemas = set.as_ref().unwrap_or(&self.default).iter().map(String::as_str);
         // The role's own schema counts only where the session began with it.
-        let exists = |schema: &&str| *schema != "$user" || self.default.contains(&self.user);
-        match schemas.filter(|schema| !matches!(*schema, "pg_catalog" | "pg_temp")).find(exists) {
+        let may_exist =
+            |schema: &&str| *schema != "$user" || self.default.is_empty() || self.default.contains(&self.user);
+        match schemas.filter(|schema| !matches!(*schema, "pg_catalog" | "pg_temp")).find(may_exist) {
+            Some("$user") if self.default.is_empty() => UNKNOWN_SCHEMA,
             Some("$user") => &self.user,
             Some(schema) => schema,
-            None => "public",
+            None => UNKNOWN_SCHEMA,
         }
     }
 }
@@ -298,6 +305,7 @@ mod tests {
     #[test]
     fn names_follow_the_search_path() {
         let mut names = Names::default();
+        names.set_default(vec!["public".into()]);
         assert_eq!(&*names.resolve(&name("t")), "public.t");
         assert_eq!(&*names.resolve(&name("pg_class")), "pg_catalog.pg_class");
         assert_eq!(&*names.resolve(&name("pg_stat_statements")), "public.pg_stat_statements");
@@ -318,8 +326,21 @@ mod tests {
     }
 
     #[test]
+    fn without_a_search_path_no_schema_is_guessed() {
+        let mut names = Names::default();
+        names.set_user("joe");
+        assert_eq!(&*names.resolve(&name("t")), "?.t");
+        assert_eq!(&*names.resolve(&name("pg_class")), "pg_catalog.pg_class");
+        names.apply(1, &path(&["$user", "public"], false));
+        assert_eq!(&*names.resolve(&name("t")), "?.t", "the role may have a schema of its own");
+        names.apply(2, &path(&["sales"], false));
+        assert_eq!(&*names.resolve(&name("t")), "sales.t");
+    }
+
+    #[test]
     fn what_is_rolled_back_is_undone() {
         let mut names = Names::default();
+        names.set_default(vec!["public".into()]);
         names.apply(1, &Effect::CreateTemporary("t".into()));
         names.end_transaction(false);
         names.apply(2, &path(&["a"], false));

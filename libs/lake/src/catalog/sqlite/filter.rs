@@ -32,7 +32,10 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
         conditions.push(format!("f.id IN (SELECT s.file FROM file_sessions s WHERE s.session_id = {session})"));
     }
     let mut spans = Vec::new();
-    spans.extend(filter.relation.as_ref().map(|relation| format!("r.relation = {}", bind(relation.clone().into()))));
+    spans.extend(filter.relations.as_ref().map(|relations| {
+        let relations: Vec<String> = relations.iter().map(|relation| bind(relation.clone().into())).collect();
+        format!("r.relation IN ({})", relations.join(", "))
+    }));
     spans
         .extend(filter.operation.as_ref().map(|operation| format!("r.operation = {}", bind(operation.clone().into()))));
     if !spans.is_empty() {
