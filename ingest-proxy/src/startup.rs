@@ -141,9 +141,9 @@ impl Arrival {
                 Err(error) => return Err(refuse(error, self.is_encrypted())),
             };
             let tls = packet == Packet::SslRequest;
-            let encryption = match packet {
-                Packet::SslRequest => Some(&mut asked_tls),
-                Packet::GssEncRequest => Some(&mut asked_gss),
+            let asked = match packet {
+                Packet::SslRequest => &mut asked_tls,
+                Packet::GssEncRequest => &mut asked_gss,
                 Packet::CancelRequest { process_id, secret_key } => {
                     return Ok(Wish::Cancel { process_id, secret: secret_key.to_vec() });
                 }
@@ -158,7 +158,6 @@ impl Arrival {
                     return Ok(Wish::Session(request));
                 }
             };
-            let Some(asked) = encryption else { continue };
             if std::mem::replace(asked, true) {
                 return Err(Refusal::new(Kind::Protocol, "encryption was asked for twice").into());
             }
