@@ -1,7 +1,7 @@
 //! Which schemas an unqualified name is looked up in, as the database says for a target's role.
 //!
-//! Asked over a connection of Hansard's own, at most once a minute for each database and setting. Invariants: a
-//! session neither fails nor waits long for it; nothing that a job ran is repeated here.
+//! Asked over a connection of Hansard's own; an answer is kept for a minute for each database and setting, a failure is
+//! not. Invariants: a session neither fails nor waits long for it; nothing that a job ran is repeated here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,21 +41,23 @@ impl SearchPaths {
         let key = (number, database.to_owned(), options);
         let options = key.2.clone();
         let cell = self.0.get_with(key, Arc::default);
-        let ask = async {
-            match tokio::time::timeout(PATIENCE, ask(target, route, database, &options)).await {
-                Ok(Ok(schemas)) => schemas,
-                Ok(Err(failure)) => {
-                    tracing::debug!(reason = %failure.line(), "the search path could not be learned");
-                    Vec::new()
-                }
-                Err(_) => {
-                    tracing::debug!("the search path could not be learned in time");
-                    Vec::new()
-                }
-            }
-        };
-        cell.get_or_init(|| ask).await.clone()
+        learned(&cell, async { ask(target, route, database, &options).await.map_err(|failure| failure.line()) }).await
     }
+}
+
+/// What is known, or what is answered now, within [`PATIENCE`]; empty without an answer, and then the next session asks
+/// again.
+async fn learned(cell: &OnceCell<Vec<String>>, ask: impl Future<Output = Result<Vec<String>, String>>) -> Vec<String> {
+    let reason = match tokio::time::timeout(PATIENCE, cell.get_or_try_init(|| ask)).await {
+        Ok(Ok(schemas)) => return schemas.clone(),
+        Ok(Err(reason)) => reason,
+        Err(_) => "the database did not answer in time".to_owned(),
+    };
+    tracing::warn!(
+        reason,
+        "a session's search path is not known: what it names without a schema is recorded as ?.name"
+    );
+    Vec::new()
 }
 
 async fn ask(target: &TargetOptions, route: &Route, database: &str, options: &str) -> Result<Vec<String>, Failure> {
@@ -63,4 +65,18 @@ async fn ask(target: &TargetOptions, route: &Route, database: &str, options: &st
     let parameters = [("application_name", "hansard")].into_iter().chain(options);
     let upstream = upstream::connect(target, route, database, parameters, PATIENCE).await?;
     upstream.ask(target, "SELECT unnest(pg_catalog.current_schemas(false))").await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_not_kept() {
+        let cell = OnceCell::new();
+        assert_eq!(learned(&cell, async { Err("it is down".to_owned()) }).await, [""; 0]);
+        assert_eq!(learned(&cell, std::future::pending()).await, [""; 0]);
+        assert_eq!(learned(&cell, async { Ok(vec!["sales".to_owned()]) }).await, ["sales"]);
+        assert_eq!(learned(&cell, async { panic!("it is known") }).await, ["sales"]);
+    }
 }
