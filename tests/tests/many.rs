@@ -132,7 +132,7 @@ async fn alone_connections_come_and_go_without_a_leak() {
         sessions.iter().all(|session| session.complete && session.close_reason.as_deref() == Some("terminated by job"))
     );
     back_to(&proxy, before.0, "proxy", 0, 64);
-    back_to(&recorder, before.1, "recorder", 8, 512);
+    back_to(&recorder, before.1, "recorder", 8, 64);
     assert!(proxy.stop().unwrap().success(), "{}", proxy.logged());
     assert!(recorder.stop().unwrap().success(), "{}", recorder.logged());
 }

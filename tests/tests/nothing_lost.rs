@@ -39,6 +39,11 @@ struct Scene {
 
 impl Scene {
     async fn new(nats: Option<Nats>) -> Scene {
+        Scene::with(nats, "", "").await
+    }
+
+    /// With keys of `[recording]`, and further tables.
+    async fn with(nats: Option<Nats>, recording: &str, more: &str) -> Scene {
         let seed = variable("HANSARD_SEED").unwrap_or_else(rand::random);
         eprintln!("HANSARD_SEED={seed}");
         let postgres = Postgres::start().await.unwrap();
@@ -46,7 +51,8 @@ impl Scene {
         let servers = nats.as_ref().map(|nats| format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url()));
         let settings = Settings {
             event_log: servers.unwrap_or_default(),
-            more: "[query]\nrow_limit = 5000000".to_owned(),
+            recording: recording.to_owned(),
+            more: format!("[query]\nrow_limit = 5000000\n{more}"),
             ..Settings::default()
         };
         let config = Config::new(&postgres, &settings).unwrap();
@@ -171,30 +177,60 @@ async fn alone_killing_nats_loses_nothing() {
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
 }
 
-/// A job's result is longer than what the recorder projects at once, and Hansard is asked to stop as soon as the job
-/// has gone: the files alone then hold the whole session.
-async fn stop_behind_a_long_result(nats: Option<Nats>) {
-    const ROWS: usize = 100_000;
-    let scene = Scene::new(nats).await;
+/// NATS takes nothing for ten seconds and then goes on as if nothing had been.
+async fn stall_nats(wait_for: &str, jobs_notice: bool) {
+    let scene = Scene::with(Some(Nats::start().unwrap()), &format!("wait_for = \"{wait_for}\""), "").await;
+    let mut hansard = scene.config.start("up").unwrap();
+    let nats = scene.nats.as_ref().unwrap();
+    let load = scene.load(&hansard, 0, 15).await;
+    nats.signal("STOP").unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    nats.signal("CONT").unwrap();
+    assert_eq!(load.end().await.unwrap(), !jobs_notice, "{}", hansard.logged());
+    load::check(&scene.config, &scene.postgres, 0).await.unwrap();
+    let load = scene.load(&hansard, 1, 2).await;
+    assert!(load.end().await.unwrap(), "all goes on by itself: {}", hansard.logged());
+    load::check(&scene.config, &scene.postgres, 1).await.unwrap();
+    scene.reaches_the_files();
+    assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_a_stalled_nats_loses_nothing_and_refuses_jobs_that_wait_for_the_stream() {
+    stall_nats("stream", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_a_stalled_nats_loses_nothing_and_is_not_noticed_by_jobs_that_wait_for_the_spool() {
+    stall_nats("spool", false).await;
+}
+
+/// The recorder is still at the job's text, which is long to analyse, when the database has answered, the job has gone and
+/// Hansard is asked to stop: the files alone then hold the whole session.
+async fn stop_behind_a_long_text(nats: Option<Nats>) {
+    const STATEMENTS: usize = 9000;
+    let scene = Scene::with(nats, "", "[proxy]\nshutdown_grace = \"30s\"").await;
     let mut hansard = scene.config.start("up").unwrap();
     let job = hansard.connect(&scene.config.token("hasty").unwrap()).await.unwrap();
-    job.batch_execute(&format!("SELECT number FROM generate_series(1, {ROWS}) AS number")).await.unwrap();
+    let text: String = (0..STATEMENTS).map(|number| format!("SELECT {number};")).collect();
+    job.batch_execute(&text).await.unwrap();
     drop(job);
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
     let sessions = lake::frames(&scene.config.data().join("lake")).unwrap();
     assert_eq!(sessions.len(), 1, "{}", hansard.logged());
     let frames: Vec<_> = sessions.values().flatten().collect();
     assert!(frames.iter().map(|(seq, _)| **seq).eq(1..=i64::try_from(frames.len()).unwrap()), "without a hole");
-    assert_eq!(frames.iter().filter(|(_, frame)| frame.tag == "D").count(), ROWS, "{}", hansard.logged());
+    let rows = frames.iter().filter(|(_, frame)| frame.tag == "D").count();
+    assert_eq!(rows, STATEMENTS, "{}", hansard.logged());
     assert_ne!(frames.last().unwrap().1.tag, "D", "{}", hansard.logged());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_records_everything_embedded() {
-    stop_behind_a_long_result(None).await;
+    stop_behind_a_long_text(None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_records_everything_with_nats() {
-    stop_behind_a_long_result(Some(Nats::start().unwrap())).await;
+    stop_behind_a_long_text(Some(Nats::start().unwrap())).await;
 }
