@@ -35,6 +35,11 @@ impl Nats {
         self.running.as_ref().map(Running::id)
     }
 
+    /// Sends a signal: `STOP` has it stall, `CONT` go on.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        self.running.as_ref().map_or(Ok(()), |running| running.signal(name))
+    }
+
     pub fn kill(&mut self) -> Result<()> {
         match self.running.take() {
             Some(mut running) => running.kill(),
