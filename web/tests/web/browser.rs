@@ -7,7 +7,7 @@ use tokio::process::Command;
 use crate::client::Server;
 
 /// What the page is once its scripts have come to rest.
-async fn page(server: &Server, path: &str) -> String {
+pub(crate) async fn page(server: &Server, path: &str) -> String {
     assert!(Path::new("dist/index.html").exists(), "the pages are not built: run `cargo xtask web`");
     let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
         .into_iter()
@@ -30,7 +30,7 @@ async fn page(server: &Server, path: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn holds(page: &str, parts: &[&str]) {
+pub(crate) fn holds(page: &str, parts: &[&str]) {
     for part in parts {
         assert!(page.contains(part), "the page does not hold {part:?}:\n{page}");
     }

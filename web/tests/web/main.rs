@@ -9,4 +9,5 @@ mod client;
 #[path = "../../../query/tests/query/fixture.rs"]
 mod fixture;
 mod night;
+mod omissions;
 mod security;
