@@ -8,8 +8,7 @@
 //! appears once, when its transaction has ended, and is 'open' in [`Projector::unfinished`] until then; nothing
 //! here reads a clock or a socket.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, HashSet, btree_map};
 
 use hansard_pg_wire::tracker::Event as Told;
 use hansard_schemas::events::event::Kind;
@@ -223,13 +222,11 @@ impl Projector {
         remembered.sort_unstable();
         let surplus = remembered.len().saturating_sub(MAX_REMEMBERED);
         let old = self.latest.saturating_sub(REMEMBERED);
-        for (place, (at, session_id)) in remembered.into_iter().enumerate() {
-            if place < surplus || at < old {
-                self.entries.remove(&session_id);
-                changes.sessions.retain(|session| session.session_id != session_id);
-                changes.ended.push(session_id);
-            }
-        }
+        let forgotten = surplus.max(remembered.partition_point(|(at, _)| *at < old));
+        changes.ended = remembered[..forgotten].iter().map(|(_, session_id)| *session_id).collect();
+        let ended: HashSet<&Uuid> = changes.ended.iter().collect();
+        self.entries.retain(|session_id, _| !ended.contains(session_id));
+        changes.sessions.retain(|session| !ended.contains(&session.session_id));
         changes
     }
 }

@@ -1,6 +1,7 @@
 //! Saved sessions.
 //!
-//! A version byte, then zstd over JSON. Texts are held once, however many statements share them.
+//! A version byte, then zstd over JSON. Texts are held once, however many statements share them. Of a session that has
+//! ended, another byte and the time: there are thousands of them, and every reader of the log's end reads them all.
 //!
 //! Invariant: what [`decode`] gives back goes on exactly as what [`encode`] was given; what this version does not
 //! read is an error, never a guess.
@@ -21,6 +22,9 @@ use super::statements::{Asking, Context, Kept, Pending, Statements, Touched};
 /// Written before the rest.
 const VERSION: u8 = 1;
 
+/// Written before the time at which a session ended, UTC nanoseconds, little-endian.
+const ENDED: u8 = 2;
+
 /// Longest state in JSON that is read, in bytes: what the bounds of tracker and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;
 
@@ -39,7 +43,6 @@ pub(super) enum Entry {
 /// As it is written.
 #[derive(Serialize)]
 enum Saving<'a> {
-    Ended(i64),
     Open(SavingSession<'a>),
 }
 
@@ -58,7 +61,7 @@ struct SavingSession<'a> {
     pending: BTreeMap<u64, SavedPending>,
 }
 
-/// As it is read.
+/// As it is read. An end was written here, too, before it had a byte of its own.
 #[derive(Deserialize)]
 enum Saved {
     Ended(i64),
@@ -122,10 +125,9 @@ impl<T: Clone + Eq + std::hash::Hash> Table<T> {
 /// The state of a session, or of its having ended.
 pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     let json = match entry {
-        Entry::Ended(at) => serde_json::to_vec(&Saving::Ended(*at)),
-        Entry::Open(session) => encode_open(session),
+        Entry::Ended(at) => return [&[ENDED][..], &at.to_le_bytes()].concat(),
+        Entry::Open(session) => encode_open(session).expect("the state has string keys only"),
     };
-    let json = json.expect("the state has string keys only");
     let mut state = vec![VERSION];
     state.extend(zstd::bulk::compress(&json, LEVEL).expect("compressing in memory takes no input that fails"));
     state
@@ -185,6 +187,10 @@ impl SavedTouched {
 
 /// What [`encode`] was given; or what is wrong with the state.
 pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) -> Result<Entry, String> {
+    if let Some((&ENDED, at)) = state.split_first() {
+        let at = at.try_into().map_err(|_| "its end is not 8 bytes".to_owned())?;
+        return Ok(Entry::Ended(i64::from_le_bytes(at)));
+    }
     let Some((&VERSION, packed)) = state.split_first() else {
         let version = state.first().map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
         return Err(format!("it holds {version}, not version {VERSION}"));
@@ -237,4 +243,19 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
         statements,
         changed: false,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_read_as_it_is_written_and_as_it_was() {
+        let at = 1_795_317_120_123_456_789;
+        let read = |state: &[u8]| decode(Uuid::nil(), state, &mut Analyses::default());
+        assert!(matches!(read(&encode(&Entry::Ended(at))), Ok(Entry::Ended(found)) if found == at));
+        let former = zstd::bulk::compress(format!("{{\"Ended\":{at}}}").as_bytes(), LEVEL).unwrap();
+        assert!(matches!(read(&[&[VERSION][..], &former].concat()), Ok(Entry::Ended(found)) if found == at));
+        assert!(read(&[ENDED, 1]).is_err() && read(&[3]).is_err() && read(&[]).is_err());
+    }
 }
