@@ -34,9 +34,13 @@ const SHORT: usize = 4;
 /// Keys of all sessions of the process.
 #[derive(Debug)]
 pub(crate) struct CancelKeys {
-    keys: Arc<Mutex<HashMap<u32, Entry>>>,
+    keys: Keys,
     guesses: Cache<IpAddr, Arc<AtomicU32>>,
 }
+
+/// By target and process id. One target's database gives an id again while a session that had it still ends, and
+/// several databases behind one address give the same.
+type Keys = Arc<Mutex<HashMap<(usize, u32), Vec<Entry>>>>;
 
 #[derive(Debug)]
 struct Entry {
@@ -75,8 +79,8 @@ pub(crate) struct TooManyGuesses;
 /// The key of one session; it dies with this.
 #[derive(Debug)]
 pub(crate) struct Key {
-    keys: Arc<Mutex<HashMap<u32, Entry>>>,
-    process_id: u32,
+    keys: Keys,
+    place: (usize, u32),
     secret: Vec<u8>,
 }
 
@@ -86,21 +90,14 @@ impl CancelKeys {
         CancelKeys { keys: Arc::default(), guesses }
     }
 
-    /// A random key that means `meant`. `long` ones are for protocol 3.2.
+    /// A key that means `meant`: the database's process id, which is no secret and which jobs compare with
+    /// `pg_backend_pid()` and with a notification's sender, and a secret of our own. `long` ones are for protocol 3.2.
     pub(crate) fn add(&self, meant: Meant, long: bool) -> Key {
-        let mut random = rand::rng();
         let mut secret = vec![0; if long { LONG } else { SHORT }];
-        random.fill(&mut secret[..]);
-        let mut keys = self.keys.lock();
-        let process_id = loop {
-            // Clients take it as a signed number and some print it: no negative ones.
-            let candidate = random.random_range(1..=i32::MAX.cast_unsigned());
-            if !keys.contains_key(&candidate) {
-                break candidate;
-            }
-        };
-        keys.insert(process_id, Entry { secret: secret.clone(), meant });
-        Key { keys: self.keys.clone(), process_id, secret }
+        rand::rng().fill(&mut secret[..]);
+        let place = (meant.target, meant.upstream.process_id);
+        self.keys.lock().entry(place).or_default().push(Entry { secret: secret.clone(), meant });
+        Key { keys: self.keys.clone(), place, secret }
     }
 
     /// What a key from a CancelRequest stands for, if it is a good one for this target.
@@ -116,9 +113,13 @@ impl CancelKeys {
         }
         let found = {
             let keys = self.keys.lock();
-            let entry = keys.get(&process_id);
-            let genuine: bool = entry.map_or(&[0; SHORT][..], |entry| &entry.secret).ct_eq(secret).into();
-            entry.filter(|entry| genuine && entry.meant.target == target).map(|entry| entry.meant.clone())
+            let mut found = None;
+            for entry in keys.get(&(target, process_id)).into_iter().flatten() {
+                if entry.secret.ct_eq(secret).into() {
+                    found = Some(entry.meant.clone());
+                }
+            }
+            found
         };
         if found.is_none() {
             self.guesses.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed);
@@ -131,7 +132,7 @@ impl Key {
     /// The BackendKeyData frame that tells the job its key.
     pub(crate) fn frame(&self) -> Vec<u8> {
         let mut frame = vec![b'K', 0, 0, 0, 0];
-        frame.extend(self.process_id.to_be_bytes());
+        frame.extend(self.place.1.to_be_bytes());
         frame.extend(&self.secret);
         crate::errors::set_length(&mut frame);
         frame
@@ -140,7 +141,13 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        self.keys.lock().remove(&self.process_id);
+        let mut keys = self.keys.lock();
+        if let Some(entries) = keys.get_mut(&self.place) {
+            entries.retain(|entry| entry.secret != self.secret);
+            if entries.is_empty() {
+                keys.remove(&self.place);
+            }
+        }
     }
 }
 
@@ -159,7 +166,7 @@ mod tests {
         for (long, length) in [(false, 13), (true, 41)] {
             let keys = CancelKeys::new();
             let key = keys.add(meant(), long);
-            let (process_id, secret) = (key.process_id, key.secret.clone());
+            let (process_id, secret) = (7, key.secret.clone());
             assert_eq!(keys.find(1, process_id, &secret, HERE), Ok(Some(meant())));
             let mut other = secret.clone();
             *other.last_mut().unwrap() ^= 1;
@@ -174,10 +181,25 @@ mod tests {
                 assert_eq!(keys.find(target, process_id, secret, HERE), Ok(None));
             }
             assert_eq!(key.frame().len(), length);
-            assert_eq!(&key.frame()[5..9], process_id.to_be_bytes());
+            assert_eq!(&key.frame()[5..9], [0, 0, 0, 7], "as pg_backend_pid() says");
             drop(key);
             assert_eq!(keys.find(1, process_id, &secret, HERE), Ok(None));
         }
+    }
+
+    #[test]
+    fn sessions_with_one_process_id_have_a_key_each() {
+        let keys = CancelKeys::new();
+        let other = Meant { session: Uuid::max(), ..meant() };
+        let (first, second) = (keys.add(meant(), false), keys.add(other.clone(), false));
+        assert_eq!(keys.find(1, 7, &first.secret, HERE), Ok(Some(meant())));
+        assert_eq!(keys.find(1, 7, &second.secret, HERE), Ok(Some(other.clone())));
+        let gone = first.secret.clone();
+        drop(first);
+        assert_eq!(keys.find(1, 7, &gone, HERE), Ok(None));
+        assert_eq!(keys.find(1, 7, &second.secret, HERE), Ok(Some(other)));
+        drop(second);
+        assert!(keys.keys.lock().is_empty());
     }
 
     #[test]
@@ -185,10 +207,10 @@ mod tests {
         let keys = CancelKeys::new();
         let key = keys.add(meant(), false);
         for _ in 0..GUESSES {
-            assert_eq!(keys.find(1, key.process_id ^ 1, &key.secret, HERE), Ok(None));
+            assert_eq!(keys.find(1, 7 ^ 1, &key.secret, HERE), Ok(None));
         }
-        assert_eq!(keys.find(1, key.process_id, &key.secret, HERE), Err(TooManyGuesses));
+        assert_eq!(keys.find(1, 7, &key.secret, HERE), Err(TooManyGuesses));
         let elsewhere = "192.0.2.1".parse().unwrap();
-        assert_eq!(keys.find(1, key.process_id, &key.secret, elsewhere), Ok(Some(meant())));
+        assert_eq!(keys.find(1, 7, &key.secret, elsewhere), Ok(Some(meant())));
     }
 }
