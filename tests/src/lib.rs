@@ -5,6 +5,7 @@
 //! how Hansard works inside: it is reached as users reach it, through its commands, ports and files.
 
 pub mod browser;
+pub mod conformance;
 pub mod hansard;
 pub mod lake;
 pub mod nats;

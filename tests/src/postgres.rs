@@ -27,16 +27,23 @@ pub struct Postgres {
     bin: PathBuf,
     owner: Option<(u32, u32)>,
     folder: TempDir,
+    settings: Vec<String>,
 }
 
 impl Postgres {
     /// Makes a cluster and starts it, with [`ROLES`] and [`DATABASE`].
     pub async fn start() -> Result<Postgres> {
+        Postgres::start_on(None, &[]).await
+    }
+
+    /// Likewise, on this port where one is given, with further settings (`name=value`).
+    pub async fn start_on(port: Option<u16>, settings: &[&str]) -> Result<Postgres> {
         let folder = tempfile::Builder::new().prefix("hansard-postgres-").tempdir()?;
         // The server refuses to be root, and must reach its folder as somebody else.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let owner = owner()?;
-        let mut postgres = Postgres { running: None, port: 0, bin: bin()?, owner, folder };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut postgres = Postgres { running: None, port: 0, bin: bin()?, owner, folder, settings };
         let data = postgres.data();
         std::fs::create_dir(&data)?;
         if let Some((user, group)) = owner {
@@ -56,7 +63,7 @@ impl Postgres {
              host all app_clear 127.0.0.1/32 password\n\
              host all all 127.0.0.1/32 scram-sha-256\n",
         )?;
-        postgres.serve().await?;
+        postgres.serve(port).await?;
         let client = postgres.superuser("postgres").await?;
         client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
         for role in ROLES {
@@ -73,9 +80,9 @@ impl Postgres {
         Ok(postgres)
     }
 
-    async fn serve(&mut self) -> Result<()> {
+    async fn serve(&mut self, port: Option<u16>) -> Result<()> {
         for _ in 0..5 {
-            self.port = free_port()?;
+            self.port = port.map_or_else(free_port, Ok)?;
             let log = std::fs::File::create(self.log())?;
             let mut command = self.program("postgres");
             command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-k"]).arg(self.data());
@@ -87,6 +94,9 @@ impl Postgres {
                 "shared_buffers=64MB",
                 "log_min_messages=fatal",
             ] {
+                command.args(["-c", setting]);
+            }
+            for setting in &self.settings {
                 command.args(["-c", setting]);
             }
             command.stdout(log.try_clone()?).stderr(log);

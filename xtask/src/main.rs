@@ -1,4 +1,5 @@
-//! The project's own chores, with nothing needed but cargo: `cargo xtask demo | test | web | bench | tidy`.
+//! The project's own chores, with nothing needed but cargo: `cargo xtask demo | test | web | bench | conformance |
+//! tidy`.
 //!
 //! A chore installs what it is missing, says so in one line, asks nothing, and may be repeated at once. Nothing
 //! here knows what Hansard does: whatever starts databases, brokers or Hansard itself lies in `tests/`.
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod apt;
 mod bench;
+mod conformance;
 mod demo;
 mod provision;
 mod shell;
@@ -43,6 +45,12 @@ enum Chore {
         #[command(subcommand)]
         subject: bench::Subject,
     },
+    /// Drivers' own test suites, straight to a real PostgreSQL and through Hansard.
+    Conformance {
+        /// Run these suites only.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
     /// The rules that no compiler checks.
     Tidy,
 }
@@ -54,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Test => test::run(&shell),
         Chore::Web => web::run(&shell),
         Chore::Bench { subject } => bench::run(&shell, &subject),
+        Chore::Conformance { only } => conformance::run(&shell, &only),
         Chore::Tidy => tidy::run(&shell),
     });
     match done {

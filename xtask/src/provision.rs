@@ -20,6 +20,11 @@ pub(crate) enum Part {
     Venv,
     PgBouncer,
     Haproxy,
+    DpkgDev,
+    Make,
+    Go,
+    LibPq,
+    Pgx,
 }
 
 impl Part {
@@ -31,6 +36,11 @@ impl Part {
             Part::Venv => "python3-venv",
             Part::PgBouncer => "pgbouncer",
             Part::Haproxy => "haproxy",
+            Part::DpkgDev => "dpkg-dev",
+            Part::Make => "make",
+            Part::Go => "golang-go",
+            Part::LibPq => "golang-github-lib-pq-dev",
+            Part::Pgx => "golang-github-jackc-pgx-v4-dev",
         }
     }
 
@@ -42,6 +52,10 @@ impl Part {
             Part::Venv => "nats-server and the psycopg driver come as Python packages",
             Part::PgBouncer => "the benchmark compares with it",
             Part::Haproxy => "the benchmark compares with it",
+            Part::DpkgDev => "PostgreSQL's own tests come as a source package",
+            Part::Make => "PostgreSQL's test programs are built with it",
+            Part::Go => "two drivers' suites are written in it",
+            Part::LibPq | Part::Pgx => "a driver's own test suite",
         }
     }
 
@@ -55,6 +69,11 @@ impl Part {
             Part::Venv => answers("python3", &["-c", "import venv, ensurepip"]),
             Part::PgBouncer => ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].iter().any(exists),
             Part::Haproxy => ["/usr/sbin/haproxy", "/usr/bin/haproxy"].iter().any(exists),
+            Part::DpkgDev => answers("dpkg-source", &["--version"]),
+            Part::Make => answers("make", &["--version"]),
+            Part::Go => answers("go", &["version"]),
+            Part::LibPq => exists(&"/usr/share/gocode/src/github.com/lib/pq/conn_test.go"),
+            Part::Pgx => exists(&"/usr/share/gocode/src/github.com/jackc/pgx/v4/conn_test.go"),
         }
     }
 }
