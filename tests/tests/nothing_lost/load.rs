@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use hansard_tests::process::Running;
+use hansard_tests::process::{Running, tail};
 use hansard_tests::record::{self, Session, Statement};
 use hansard_tests::{Config, Postgres};
 
@@ -28,6 +29,7 @@ pub(crate) async fn table(postgres: &Postgres) -> Result<()> {
 pub(crate) struct Load {
     round: u64,
     processes: Vec<Running>,
+    log: PathBuf,
 }
 
 impl Load {
@@ -53,7 +55,7 @@ impl Load {
             command.args(["-f", "insert.sql@3", "-f", "transaction.sql@1", "ranking"]);
             processes.push(Running::start("pgbench", &mut command)?);
         }
-        Ok(Load { round, processes })
+        Ok(Load { round, processes, log: folder.join("pgbench.log") })
     }
 
     /// Waits until rows arrive from both processes.
@@ -64,8 +66,13 @@ impl Load {
             if (0..2).all(|number| rows.keys().any(|id| id / NUMBERS == base(self.round, number) / NUMBERS)) {
                 return Ok(());
             }
-            if self.processes.iter_mut().any(|process| process.ended().is_some()) {
-                bail!("pgbench ended before it began");
+            let ended: Vec<_> = self.processes.iter_mut().filter_map(Running::ended).collect();
+            if ended.iter().any(|status| !status.success()) {
+                bail!("pgbench ended before it began: {ended:?}: {}", tail(&self.log));
+            }
+            // On a busy machine it may be over before anybody has looked.
+            if ended.len() == self.processes.len() {
+                return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
