@@ -59,10 +59,18 @@ impl Scene {
         Scene { postgres, nats, config, random: StdRng::seed_from_u64(seed) }
     }
 
+    /// A load that flows; a longer one where that many seconds were not enough to begin.
     async fn load(&self, proxy: &Hansard, round: u64, seconds: u32) -> Load {
-        let mut load = Load::start(&self.config, &self.postgres, proxy.proxy().unwrap(), round, seconds).unwrap();
-        load.flows(&self.postgres).await.unwrap();
-        load
+        let address = proxy.proxy().unwrap();
+        for attempt in 0..4 {
+            let seconds = seconds << (2 * attempt);
+            let load = Load::start(&self.config, &self.postgres, address, round, attempt, seconds);
+            let mut load = load.unwrap();
+            if load.flows(&self.postgres).await.unwrap() {
+                return load;
+            }
+        }
+        panic!("no load within two minutes");
     }
 
     /// Lets a random while of the load go by.

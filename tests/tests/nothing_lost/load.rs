@@ -38,6 +38,7 @@ impl Load {
         postgres: &Postgres,
         address: SocketAddr,
         round: u64,
+        attempt: u32,
         seconds: u32,
     ) -> Result<Load> {
         let folder = config.folder();
@@ -51,28 +52,32 @@ impl Load {
             command.env("PGPASSWORD", &token).current_dir(folder).stdout(log.try_clone()?).stderr(log);
             command.args(["-h", &address.ip().to_string(), "-p", &address.port().to_string(), "-U", "app", "-n"]);
             command.args(["-M", mode, "-c", &CLIENTS.to_string(), "-T", &seconds.to_string()]);
-            command.args(["-D", &format!("base={}", base(round, number)), "-D", "n=0"]);
+            command.args([
+                "-D",
+                &format!("base={}", base(round, number)),
+                "-D",
+                &format!("n={}", u64::from(attempt) * ATTEMPT),
+            ]);
             command.args(["-f", "insert.sql@3", "-f", "transaction.sql@1", "ranking"]);
             processes.push(Running::start("pgbench", &mut command)?);
         }
         Ok(Load { round, processes, log: folder.join("pgbench.log") })
     }
 
-    /// Waits until rows arrive from both processes.
-    pub(crate) async fn flows(&mut self, postgres: &Postgres) -> Result<()> {
+    /// Waits until rows arrive from both processes; false when it is over before that, on a busy machine.
+    pub(crate) async fn flows(&mut self, postgres: &Postgres) -> Result<bool> {
         let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
             let rows = rows(postgres, self.round).await?;
             if (0..2).all(|number| rows.keys().any(|id| id / NUMBERS == base(self.round, number) / NUMBERS)) {
-                return Ok(());
+                return Ok(true);
             }
             let ended: Vec<_> = self.processes.iter_mut().filter_map(Running::ended).collect();
             if ended.iter().any(|status| !status.success()) {
                 bail!("pgbench ended before it began: {ended:?}: {}", tail(&self.log));
             }
-            // On a busy machine it may be over before anybody has looked.
             if ended.len() == self.processes.len() {
-                return Ok(());
+                return Ok(false);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -96,6 +101,9 @@ impl Load {
         Ok(succeeded)
     }
 }
+
+/// Numbers of one client in one attempt.
+const ATTEMPT: u64 = 1_000_000;
 
 /// Numbers of one pgbench process.
 const NUMBERS: u64 = 1_000_000_000_000;
