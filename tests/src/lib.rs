@@ -14,6 +14,7 @@ pub mod process;
 pub mod record;
 pub mod tap;
 pub mod usage;
+pub mod wire;
 
 pub use hansard::{Config, Hansard};
 pub use nats::Nats;

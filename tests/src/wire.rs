@@ -1,0 +1,158 @@
+//! A client that speaks PostgreSQL's protocol message by message, and servers that a test plays.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A message's tag and body.
+pub type Message = (u8, Vec<u8>);
+
+/// A connection, and what has come over it.
+#[derive(Debug)]
+pub struct Wire {
+    pub stream: TcpStream,
+    inbox: Vec<u8>,
+}
+
+impl Wire {
+    pub async fn connect(address: SocketAddr) -> Result<Wire> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Wire { stream, inbox: Vec::new() })
+    }
+
+    /// Through start-up, with the password asked for in clear, up to ReadyForQuery.
+    pub async fn session(address: SocketAddr, user: &str, database: &str, password: &str) -> Result<Wire> {
+        let mut wire = Wire::connect(address).await?;
+        wire.send(&startup(&[("user", user), ("database", database)])).await?;
+        wire.send(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await?;
+        let messages = wire.until(b'Z').await?;
+        match messages.last() {
+            Some((b'Z', _)) => Ok(wire),
+            last => bail!("no session: {last:?}"),
+        }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    /// The next message; `None` at the end of the stream, however it ends.
+    pub async fn message(&mut self) -> Result<Option<Message>> {
+        loop {
+            if let Some(length) = whole(&self.inbox) {
+                let frame: Vec<u8> = self.inbox.drain(..length).collect();
+                return Ok(Some((frame[0], frame[5..].to_vec())));
+            }
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.inbox));
+            match read.await.context("the other side neither speaks nor closes")? {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Messages up to one with this tag, it included; fewer where the stream ends.
+    pub async fn until(&mut self, tag: u8) -> Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.message().await? {
+            let last = message.0 == tag;
+            messages.push(message);
+            if last {
+                break;
+            }
+        }
+        Ok(messages)
+    }
+
+    /// What a simple query is answered with.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Message>> {
+        self.send(&query(sql)).await?;
+        self.until(b'Z').await
+    }
+
+    /// Everything up to the end of the stream, as bytes.
+    pub async fn rest(mut self) -> Result<Vec<u8>> {
+        let mut rest = std::mem::take(&mut self.inbox);
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut rest));
+        // A reset after the last words is an end as well.
+        let _ = read.await.context("the other side does not close")?;
+        Ok(rest)
+    }
+
+    /// The error that the other side ends with, after whatever it said before: SQLSTATE and message.
+    pub async fn fatal(&mut self) -> Result<(String, String)> {
+        while let Some((tag, body)) = self.message().await? {
+            if tag == b'E' && field(&body, b'S') == "FATAL" {
+                let after = self.message().await?;
+                anyhow::ensure!(after.is_none(), "{after:?} follows a FATAL");
+                return Ok((field(&body, b'C'), field(&body, b'M')));
+            }
+        }
+        bail!("the connection ended without a word")
+    }
+}
+
+/// Length of the first frame, when it is whole.
+fn whole(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_be_bytes(bytes.get(1..5)?.try_into().ok()?) as usize + 1;
+    (bytes.len() >= length).then_some(length)
+}
+
+/// A field of an ErrorResponse or NoticeResponse.
+pub fn field(body: &[u8], code: u8) -> String {
+    let found = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&code));
+    found.map(|field| String::from_utf8_lossy(&field[1..]).into_owned()).unwrap_or_default()
+}
+
+pub fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).expect("tests' messages are short");
+    [&[tag][..], &length.to_be_bytes(), body].concat()
+}
+
+pub fn query(sql: &str) -> Vec<u8> {
+    frame(b'Q', &[sql.as_bytes(), b"\0"].concat())
+}
+
+/// A StartupMessage of protocol 3.0.
+pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = 196_608_u32.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        body.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    body.push(0);
+    let length = u32::try_from(body.len() + 4).expect("tests' messages are short");
+    [&length.to_be_bytes()[..], &body].concat()
+}
+
+/// A server that lets everybody in and gives each connection's first request to `play`.
+pub async fn server<F, P>(play: P) -> Result<SocketAddr>
+where
+    F: Future<Output = ()> + Send + 'static,
+    P: Fn(TcpStream, Message) -> F + Clone + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let play = play.clone();
+            tokio::spawn(async move {
+                let mut wire = Wire { stream, inbox: Vec::new() };
+                let _ = wire.stream.set_nodelay(true);
+                let mut opening = [0; 1024];
+                let _ = wire.stream.read(&mut opening).await;
+                let welcome = [frame(b'R', &[0; 4]), frame(b'K', &[0, 0, 0, 1, 0, 0, 0, 2]), frame(b'Z', b"I")];
+                let _ = wire.send(&welcome.concat()).await;
+                if let Ok(Some(request)) = wire.message().await {
+                    play(wire.stream, request).await;
+                }
+            });
+        }
+    });
+    Ok(address)
+}
