@@ -29,8 +29,9 @@ use progress::Progress;
 /// Sessions of one shard with a message under way at once.
 const LANES: usize = 256;
 
-/// How long small blocks are gathered when nobody waits for the stream.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long small blocks are gathered when nobody waits for the stream, unless there is a message's worth of them. A
+/// message has its price here and at the server, however little it holds.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How often progress is saved and the spool trimmed.
 const SAVE: Duration = Duration::from_secs(1);
@@ -109,6 +110,7 @@ impl Shipper {
     async fn run(mut self) {
         let Some(mut progress) = self.begin().await else { return };
         let mut saved = (progress.position, Instant::now());
+        let mut gathered = Instant::now();
         loop {
             if self.spool.end() <= progress.position {
                 if saved.0 < progress.position && (saved.1.elapsed() >= SAVE || self.stop.borrow().is_some()) {
@@ -122,9 +124,13 @@ impl Shipper {
                     () = sleep(SAVE), if saved.0 < progress.position => continue,
                     _ = self.stop.changed() => continue,
                 }
-                if self.wait_for == WaitFor::Spool {
-                    sleep(GATHER).await;
+            }
+            if self.wait_for == WaitFor::Spool {
+                let waiting = self.spool.end().0.saturating_sub(progress.position.0);
+                if waiting < MERGED_PAYLOAD && self.stop.borrow().is_none() {
+                    sleep_until(gathered + GATHER).await;
                 }
+                gathered = Instant::now();
             }
             let Some((after, lanes)) = self.prepare(progress).await else { return };
             progress = after;
