@@ -73,7 +73,7 @@ impl Shell {
 
 /// The tree that we are called in, not the one that we were built in: two clones may share a target folder.
 fn workspace() -> Result<PathBuf> {
-    let start = match env::var_os("CARGO_MANIFEST_DIR") {
+    let start = match env::var_os("CARGO_MANIFEST_DIR").filter(|package| !package.is_empty()) {
         Some(package) => PathBuf::from(package),
         None => env::current_dir().context("there is no current folder")?,
     };
