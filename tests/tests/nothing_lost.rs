@@ -166,11 +166,11 @@ async fn alone_killing_nats_loses_nothing() {
     let mut scene = Scene::new(Some(Nats::start().unwrap())).await;
     let mut hansard = scene.config.start("up").unwrap();
     for round in 0..rounds() {
-        let load = scene.load(&hansard, round, 3).await;
+        // Back at once, so that sessions go on; or away until they were all refused, however long that takes.
+        let back_at_once: bool = scene.random.random();
+        let load = scene.load(&hansard, round, if back_at_once { 3 } else { 20 }).await;
         scene.while_it_works(1500).await;
         scene.nats.as_mut().unwrap().kill().unwrap();
-        // Back at once, so that sessions go on; or away until they were all refused.
-        let back_at_once: bool = scene.random.random();
         if back_at_once {
             scene.nats.as_mut().unwrap().serve().unwrap();
             load.end().await.unwrap();
