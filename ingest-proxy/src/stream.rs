@@ -85,3 +85,75 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+
+    /// Both ends of a TLS connection with little room in the kernel.
+    async fn pair() -> (Stream, tokio_rustls::client::TlsStream<TcpStream>) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let server = ServerConfig::builder_with_provider(crate::tls::provider());
+        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let mut server = server.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        // Unread, they would make an end a reset.
+        server.send_tls13_tickets = 0;
+        let mut roots = RootCertStore::empty();
+        roots.add(own.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(crate::tls::provider());
+        let client = client.with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let (connected, accepted) = tokio::join!(socket.connect(listener.local_addr().unwrap()), listener.accept());
+        let accepted = accepted.unwrap().0;
+        socket2::SockRef::from(&accepted).set_send_buffer_size(4096).unwrap();
+        let (acceptor, connector) = (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)));
+        let name = ServerName::try_from("localhost").unwrap();
+        let (server, client) = tokio::join!(acceptor.accept(accepted), connector.connect(name, connected.unwrap()));
+        (Stream::tls(server.unwrap()), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_written_arrives_without_a_flush() {
+        let (mut server, mut client) = pair().await;
+        // Less than what TLS would hold back for itself, more than the kernel has room for.
+        let sent: Vec<u8> = (0..=255).cycle().take(60_000).collect();
+        let mut received = vec![0; sent.len()];
+        let write = async {
+            for chunk in sent.chunks(7_001) {
+                server.write_all(chunk).await.unwrap();
+            }
+            // Waits for the other side, as a relay does, and writes no more.
+            server.read(&mut [0]).await
+        };
+        let read = async {
+            client.read_exact(&mut received).await.unwrap();
+            client.write_all(b"!").await.unwrap();
+            client.flush().await
+        };
+        let both = async { tokio::join!(write, read) };
+        let (ended, _) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the last bytes arrive");
+        assert_eq!(ended.unwrap(), 1);
+        assert_eq!(received, sent);
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_goodbye_is_an_end() {
+        let (mut server, client) = pair().await;
+        drop(client);
+        assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+    }
+}
