@@ -17,13 +17,14 @@ pub type Message = (u8, Vec<u8>);
 pub struct Wire {
     pub stream: TcpStream,
     inbox: Vec<u8>,
+    process_id: u32,
 }
 
 impl Wire {
     pub async fn connect(address: SocketAddr) -> Result<Wire> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Wire { stream, inbox: Vec::new() })
+        Ok(Wire { stream, inbox: Vec::new(), process_id: 0 })
     }
 
     /// Through start-up, with the password asked for in clear, up to ReadyForQuery.
@@ -32,10 +33,18 @@ impl Wire {
         wire.send(&startup(&[("user", user), ("database", database)])).await?;
         wire.send(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await?;
         let messages = wire.until(b'Z').await?;
+        if let Some((_, key)) = messages.iter().find(|(tag, body)| *tag == b'K' && body.len() >= 4) {
+            wire.process_id = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+        }
         match messages.last() {
             Some((b'Z', _)) => Ok(wire),
             last => bail!("no session: {last:?}"),
         }
+    }
+
+    /// As BackendKeyData tells it.
+    pub fn process_id(&self) -> u32 {
+        self.process_id
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
@@ -142,7 +151,7 @@ where
         while let Ok((stream, _)) = listener.accept().await {
             let play = play.clone();
             tokio::spawn(async move {
-                let mut wire = Wire { stream, inbox: Vec::new() };
+                let mut wire = Wire { stream, inbox: Vec::new(), process_id: 0 };
                 let _ = wire.stream.set_nodelay(true);
                 let mut opening = [0; 1024];
                 let _ = wire.stream.read(&mut opening).await;

@@ -1,0 +1,20 @@
+-- Values of many types, in many settings of how they are shown.
+SELECT 1::int2, 2::int4, 3::int8, 1.5::float4, 'NaN'::float8, 12345678901234567890.123::numeric, true, 'c'::"char", 'name'::name;
+SELECT E'a\tb\nc', '', NULL, 'Grüße, 世界', U&'\0041', repeat('long ', 30);
+SELECT '\xdeadbeef'::bytea; SET bytea_output = 'escape'; SELECT '\xdeadbeef00'::bytea; RESET bytea_output;
+SELECT '2026-11-22 03:12:00+00'::timestamptz AT TIME ZONE 'UTC', '1 year 2 mons'::interval, '24:00'::time, 'infinity'::date;
+SET datestyle = 'German'; SELECT '2026-11-22'::date; SET datestyle = 'SQL, DMY'; SELECT '2026-11-22 03:12'::timestamp; RESET datestyle;
+SET intervalstyle = 'iso_8601'; SELECT '1 year 2 mons 3 days'::interval; RESET intervalstyle;
+SET extra_float_digits = -3; SELECT pi(); RESET extra_float_digits;
+SELECT ARRAY[[1,2],[3,NULL]], ROW(1, 'a', NULL), '{"a": [1, null]}'::jsonb, '<a/>'::xml IS DOCUMENT, int4range(1, 5), '{[1,2),[5,6)}'::int4multirange;
+SELECT '192.168.0.1/24'::inet, '08:00:2b:01:02:03'::macaddr, B'1010', '(1,2)'::point, 'a & b'::tsquery, 'a:1 b:2'::tsvector, '16/B374D848'::pg_lsn;
+CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small AS int CHECK (VALUE < 10); CREATE TYPE pair AS (a int, b text);
+SELECT 'happy'::mood, 5::small, (1, 'x')::pair, ARRAY['sad'::mood];
+SELECT 50::small;
+SET client_encoding = 'LATIN1'; SELECT 'e' || chr(233); SELECT chr(8364); RESET client_encoding;
+SET client_encoding = 'SQL_ASCII'; SELECT chr(8364); RESET client_encoding;
+SELECT repeat('x', 100000) = repeat('x', 100000), length(repeat('y', 1000000));
+SELECT g, md5(g::text) FROM generate_series(1, 2000) AS g;
+SELECT string_agg(repeat('z', 1000), '') FROM generate_series(1, 300);
+SELECT;
+SELECT FROM generate_series(1, 3);
