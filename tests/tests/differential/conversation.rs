@@ -197,7 +197,7 @@ impl Group {
 
     fn simple(&mut self, random: &mut StdRng) {
         for _ in 0..random.random_range(1..4) {
-            self.messages.push(query(*one::<&str>(random, SIMPLE)));
+            self.messages.push(query(one::<&str>(random, SIMPLE)));
             self.ready += 1;
         }
     }
@@ -268,7 +268,7 @@ impl Group {
             }
             // Rows need not end where messages do.
             let at = random.random_range(0..=rows.len());
-            self.messages.extend([frame(b'd', rows[..at].as_bytes()), frame(b'd', rows[at..].as_bytes())]);
+            self.messages.extend([frame(b'd', &rows.as_bytes()[..at]), frame(b'd', &rows.as_bytes()[at..])]);
         }
         if random.random_bool(0.8) {
             self.messages.push(frame(b'c', b""));
