@@ -73,8 +73,12 @@ pub(crate) fn suites() -> Vec<Suite> {
             name: "pg8000",
             work: Work::Tests(
                 |stage, sources| {
-                    let left_out =
-                        ["--ignore=test/dbapi/auth", "--ignore=test/legacy/auth", "--ignore=test/native/auth"];
+                    let left_out = [
+                        "--benchmark-disable",
+                        "--ignore=test/dbapi/auth",
+                        "--ignore=test/legacy/auth",
+                        "--ignore=test/native/auth",
+                    ];
                     Ok(pytest(stage, sources, "pg8000", &[&["test"][..], &left_out].concat()))
                 },
                 of_pytest,

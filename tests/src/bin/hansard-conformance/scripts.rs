@@ -96,7 +96,7 @@ fn regress(stage: &Stage, sources: &Sources) -> Result<Transcript> {
     let schedule = std::fs::read_to_string(folder.join("parallel_schedule"))?;
     let mut transcript = Transcript::new();
     for test in schedule.lines().filter_map(|line| line.strip_prefix("test:")).flat_map(str::split_whitespace) {
-        let script = folder.join("sql").join(test).with_extension("sql");
+        let script = folder.join("sql").join(format!("{test}.sql"));
         transcript.insert(test.to_owned(), printed(&mut psql(stage, &folder, "regression", &script), &script)?);
     }
     Ok(transcript)
@@ -120,7 +120,7 @@ fn contrib(stage: &Stage, sources: &Sources) -> Result<Transcript> {
         let database = format!("contrib_{name}");
         succeed(stage.client("createdb").args(["-T", "template0", &database]))?;
         for test in tests {
-            let script = module.join("sql").join(&test).with_extension("sql");
+            let script = module.join("sql").join(format!("{test}.sql"));
             if script.exists() {
                 let printed = printed(&mut psql(stage, &module, &database, &script), &script)?;
                 transcript.insert(format!("{name}/{test}"), printed);
@@ -147,7 +147,7 @@ fn isolation(stage: &Stage, sources: &Sources) -> Result<Transcript> {
         let mut tester = bounded(&folder.join("isolationtester"), PATIENCE);
         stage.surround(&mut tester);
         tester.current_dir(&folder).arg("dbname=isolation_regression");
-        let spec = folder.join("specs").join(test).with_extension("spec");
+        let spec = folder.join("specs").join(format!("{test}.spec"));
         transcript.insert(test.to_owned(), printed(&mut tester, &spec)?);
     }
     Ok(transcript)
