@@ -14,6 +14,8 @@ use crate::{Outcomes, Sources, Suite, Work, bounded};
 /// Longest time for one script, in seconds.
 const PATIENCE: u32 = 300;
 
+const PORT: &str = "connects the server to itself, and prints the server's own port";
+
 /// What `pg_regress` sets for its databases.
 const REGRESSION: &[&str] = &[
     "ALTER DATABASE regression SET lc_messages TO 'C'",
@@ -30,7 +32,12 @@ pub(crate) fn suites() -> Vec<Suite> {
         Suite {
             name: "contrib",
             work: Work::Output(contrib, &[]),
-            excluded: &[("basic_archive", "waits for an archiver"), ("sepgsql", "needs SELinux")],
+            excluded: &[
+                ("basic_archive", "waits for an archiver"),
+                ("sepgsql", "needs SELinux"),
+                ("dblink/dblink", PORT),
+                ("postgres_fdw/postgres_fdw", PORT),
+            ],
         },
         Suite { name: "isolation", work: Work::Output(isolation, &[("isolation_regression", &[])]), excluded: &[] },
         Suite { name: "libpq-pipeline", work: Work::Output(pipelines, &[]), excluded: &[] },
