@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use hansard_schemas::events::{
     Authenticated, AuthenticationFailed, Block, BlockExt, Compression, Direction, Event, FrameRun, Gap, Message,
-    Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, event::Kind,
+    Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened,
+    event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -146,7 +147,12 @@ fn released() -> [(&'static str, Block); 4] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
-    [("every-kind-none.bin", block()), ("every-kind-zstd.bin", packed), ("empty.bin", empty), ("omissions.bin", omissions())]
+    [
+        ("every-kind-none.bin", block()),
+        ("every-kind-zstd.bin", packed),
+        ("empty.bin", empty),
+        ("omissions.bin", omissions()),
+    ]
 }
 
 fn path(name: &str) -> PathBuf {
