@@ -47,16 +47,23 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         shell.say("NOT running clippy: cargo has none here, and rustup cannot fetch it");
     }
 
-    let mut runner = shell.cargo();
-    if provision::cargo_has(shell, "nextest") {
+    let runs: &[&[&str]] = if provision::cargo_has(shell, "nextest") {
         shell.say("testing (cargo-nextest)");
-        runner.args(["nextest", "run", "--workspace", "--locked"]);
+        &[&["nextest", "run", "--workspace", "--locked"]]
     } else {
+        // What nextest is told in .config/nextest.toml: tests that need the machine to themselves get it.
         shell.say("testing (cargo-nextest is not installed: cargo test runs the same tests, a little slower)");
-        runner.args(["test", "--workspace", "--locked"]);
+        &[
+            &["test", "--workspace", "--locked", "--", "--skip", "alone_"],
+            &["test", "--workspace", "--tests", "--locked", "--", "--test-threads=1", "alone_"],
+        ]
+    };
+    for arguments in runs {
+        let mut runner = shell.cargo();
+        if std::env::var_os("NATS_SERVER").is_none() {
+            runner.env("NATS_SERVER", python.join("bin/nats-server"));
+        }
+        shell.run(runner.args(*arguments).env("HANSARD_PYTHON", python.join("bin/python")))?;
     }
-    if std::env::var_os("NATS_SERVER").is_none() {
-        runner.env("NATS_SERVER", python.join("bin/nats-server"));
-    }
-    shell.run(runner.env("HANSARD_PYTHON", python.join("bin/python")))
+    Ok(())
 }
