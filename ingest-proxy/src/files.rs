@@ -66,7 +66,7 @@ impl<T> FromFiles<T> {
                         state.made = Arc::new(made);
                     }
                     Err(reason) => {
-                        tracing::error!(what = %self.name, %reason, "files have changed and cannot be used; what was read before stays");
+                        tracing::error!(what = %self.name, files = ?self.files, %reason, "files have changed and cannot be used; what was read before stays");
                     }
                 }
             }
@@ -87,7 +87,7 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE {
-        return Err(format!("is longer than {MAX_FILE} bytes"));
+        return Err(format!("it is longer than {MAX_FILE} bytes"));
     }
     std::fs::read(path).map_err(|error| error.to_string())
 }

@@ -1,43 +1,29 @@
 //! An issuer's public keys, from its key set file.
 //!
-//! Invariants: the file is looked at again at most every [`RECHECK`], and read only when it has changed; a file that
-//! has become unreadable leaves the keys as they were, with one warning; a symmetric key is never taken.
+//! Invariants: the file is read again when it has changed, and one that has become unreadable leaves the keys as they
+//! were ([`FromFiles`]); a symmetric key is never taken.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{bad, short};
 use crate::errors::{Error, Refusal};
+use crate::files::{self, FromFiles};
 use crate::options::IssuerOptions;
 
-const RECHECK: Duration = Duration::from_secs(2);
-
-/// Longest key set, in bytes, and most keys in it.
-const MAX_FILE: u64 = 1024 * 1024;
+/// Most keys in a key set.
 const MAX_KEYS: usize = 64;
 
 /// An issuer and its keys.
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) options: IssuerOptions,
-    file: Mutex<KeyFile>,
+    keys: FromFiles<Vec<Arc<Key>>>,
 }
-
-#[derive(Debug)]
-struct KeyFile {
-    looked_at: Instant,
-    stamp: Option<Stamp>,
-    keys: Vec<Arc<Key>>,
-}
-
-/// What tells that a file has changed.
-type Stamp = (SystemTime, u64);
 
 /// A public key.
 pub(super) struct Key {
@@ -55,22 +41,24 @@ impl std::fmt::Debug for Key {
 
 impl Issuer {
     pub(super) fn open(options: &IssuerOptions) -> Result<Issuer, Error> {
-        let stamp = stamp(&options.jwks_file);
-        let keys = read(&options.jwks_file).map_err(|reason| Error::Keys {
+        let path = options.jwks_file.clone();
+        let name = format!("key set of issuer \"{}\"", options.name);
+        let keys = FromFiles::open(name, vec![path.clone()], move || read(&path)).map_err(|reason| Error::Keys {
             issuer: options.name.clone(),
             path: options.jwks_file.clone(),
             reason,
         })?;
-        Ok(Issuer { options: options.clone(), file: Mutex::new(KeyFile { looked_at: Instant::now(), stamp, keys }) })
+        Ok(Issuer { options: options.clone(), keys })
     }
 
     /// The keys that may have signed a token with this header, at least one.
     pub(super) fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Refusal> {
-        let mut file = self.file.lock();
-        if file.looked_at.elapsed() >= RECHECK {
-            self.refresh(&mut file);
-        }
-        let keys = file.matching(id, algorithm);
+        let fits = |key: &&Arc<Key>| {
+            key.key.family() == algorithm.family()
+                && key.algorithm.is_none_or(|only| only == algorithm)
+                && id.is_none_or(|id| key.id.as_deref() == Some(id))
+        };
+        let keys: Vec<_> = self.keys.get().iter().filter(fits).cloned().collect();
         if keys.is_empty() {
             let name = &self.options.name;
             let which = match id {
@@ -81,50 +69,10 @@ impl Issuer {
         }
         Ok(keys)
     }
-
-    fn refresh(&self, file: &mut KeyFile) {
-        file.looked_at = Instant::now();
-        let path = &self.options.jwks_file;
-        let stamp = stamp(path);
-        if stamp == file.stamp {
-            return;
-        }
-        file.stamp = stamp;
-        match read(path) {
-            Ok(keys) => {
-                tracing::info!(issuer = %self.options.name, keys = keys.len(), "the key set has changed and was read again");
-                file.keys = keys;
-            }
-            Err(reason) => {
-                tracing::warn!(issuer = %self.options.name, path = %path.display(), %reason, "the key set has changed and cannot be used; the former keys stay");
-            }
-        }
-    }
-}
-
-impl KeyFile {
-    fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
-        let fits = |key: &&Arc<Key>| {
-            key.key.family() == algorithm.family()
-                && key.algorithm.is_none_or(|only| only == algorithm)
-                && id.is_none_or(|id| key.id.as_deref() == Some(id))
-        };
-        self.keys.iter().filter(fits).cloned().collect()
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
-    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if length > MAX_FILE {
-        return Err(format!("it is longer than {MAX_FILE} bytes"));
-    }
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    parse(&text)
+    parse(&files::read(path)?)
 }
 
 /// Takes the keys that can check signatures; of the rest it is silent, as RFC 7517, section 5, asks.
