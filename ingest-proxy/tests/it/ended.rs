@@ -98,11 +98,7 @@ async fn a_job_that_goes_without_a_word() {
     let house = House::start().await;
     // Half close: what was asked is still answered.
     let mut raw = Raw::session(house.address, &token(&claims())).await;
-    raw.send(&query("SELECT 'answered'")).await;
-    raw.stream.shutdown().await.unwrap();
-    let messages = raw.until(b'Z').await;
-    assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"answered")), "{messages:?}");
-    assert!(raw.message().await.is_none());
+    raw.close_half_and_read_the_answer().await;
     assert_eq!(record::closed(&house.log).await.end(), Some("closed by job"));
 }
 

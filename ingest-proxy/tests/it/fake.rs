@@ -78,6 +78,21 @@ pub(crate) async fn answered<S: AsyncRead + AsyncWrite + Unpin>(raw: &mut Raw<S>
     raw.message().await.map(|(_, body)| body)
 }
 
+/// With TLS, answers the StartupMessage of each connection with `words`; hears what is answered to that, or nothing.
+pub(crate) async fn saying_over_tls(certificate: &Signed, words: &[u8]) -> (SocketAddr, Heard) {
+    let (words, heard) = (words.to_vec(), Heard::default());
+    let all = heard.clone();
+    let address = tls_server(certificate, move |mut raw| {
+        let (words, all) = (words.clone(), all.clone());
+        async move {
+            let answer = answered(&mut raw, &words).await;
+            all.lock().push(answer.unwrap_or_default());
+        }
+    })
+    .await;
+    (address, heard)
+}
+
 /// Gives each connection to `play` once it is TLS, with this certificate.
 pub(crate) async fn tls_server<F>(
     certificate: &Signed,

@@ -54,6 +54,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         String::from_utf8(row.1[6..6 + length].to_vec()).unwrap()
     }
 
+    /// Asks and closes its half at once: what was asked is still answered, and then the other half is closed.
+    pub(crate) async fn close_half_and_read_the_answer(&mut self) {
+        self.send(&query("SELECT 'answered'")).await;
+        self.stream.shutdown().await.unwrap();
+        let messages = self.until(b'Z').await;
+        assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"answered")), "{messages:?}");
+        assert!(self.message().await.is_none());
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }

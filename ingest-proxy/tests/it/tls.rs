@@ -293,11 +293,7 @@ async fn a_job_that_closes_its_half_is_still_answered() {
     let house = Plan::new().tls(&authority).start().await;
     let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
     raw.log_in(&token(&claims())).await;
-    raw.send(&query("SELECT 'answered'")).await;
-    raw.stream.shutdown().await.unwrap();
-    let messages = raw.until(b'Z').await;
-    assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"answered")), "{messages:?}");
-    assert!(raw.message().await.is_none());
+    raw.close_half_and_read_the_answer().await;
     assert_eq!(record::closed(&house.log).await.end(), Some("closed by job"));
 }
 

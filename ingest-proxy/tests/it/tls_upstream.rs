@@ -197,16 +197,7 @@ async fn a_server_that_strips_plus_is_refused_or_learns_that_it_was_noticed() {
         (&["SCRAM-SHA-256-PLUS"], "disable", None),
         (&["OAUTHBEARER"], "prefer", None),
     ] {
-        let said = fake::Heard::default();
-        let (words, all) = (fake::sasl(offered), said.clone());
-        let address = fake::tls_server(&certificate, move |mut raw| {
-            let (words, all) = (words.clone(), all.clone());
-            async move {
-                let answer = fake::answered(&mut raw, &words).await;
-                all.lock().push(answer.unwrap_or_default());
-            }
-        })
-        .await;
+        let (address, said) = fake::saying_over_tls(&certificate, &fake::sasl(offered)).await;
         let parameters = format!("sslmode=require&channel_binding={channel_binding}");
         let plan = Plan::new().upstream_at(address.port(), "app", &parameters);
         assert!(check_target(&plan.options.targets[0]).await.is_err());
@@ -242,17 +233,8 @@ async fn passwords_in_the_clear_go_only_to_whom_is_known() {
     assert!(line.contains("in the clear and its certificate is not checked; say sslmode=verify-full"), "{line}");
     // Whoever asks for channel binding gives nothing without it.
     for words in [fake::ask(3, &[]), fake::ask(5, b"salt"), [fake::ask(0, &[]), frame(b'Z', b"I")].concat()] {
-        let said = fake::Heard::default();
-        let all = said.clone();
         let certificate = Authority::new("fakes").sign("server", &["127.0.0.1"]);
-        let address = fake::tls_server(&certificate, move |mut raw| {
-            let (words, all) = (words.clone(), all.clone());
-            async move {
-                let answer = fake::answered(&mut raw, &words).await;
-                all.lock().push(answer.unwrap_or_default());
-            }
-        })
-        .await;
+        let (address, said) = fake::saying_over_tls(&certificate, &words).await;
         let line =
             finding(&Plan::new().upstream_at(address.port(), "app", "sslmode=require&channel_binding=require")).await;
         assert!(line.contains("it does not offer channel binding"), "{line}");
