@@ -14,19 +14,21 @@ use crate::provision::{self, Part};
 use crate::shell::Shell;
 
 /// Source distributions whose tests are run, with the folder that holds them.
-const SDISTS: [(&str, &str, &str, &[&str]); 5] = [
+const SDISTS: [(&str, &str, &str, &[&str]); 6] = [
     ("psycopg2", "psycopg2", "2.9.10", &["tests"]),
     ("asyncpg", "asyncpg", "0.32.0", &["tests"]),
     ("pg8000", "pg8000", "1.31.6", &["test", "README.md"]),
+    ("pygresql", "pygresql", "6.2.3", &["tests"]),
     ("sqlalchemy-psycopg", "sqlalchemy", "2.0.44", &["test", "lib", "setup.cfg", "pyproject.toml"]),
     ("sqlalchemy-asyncpg", "sqlalchemy", "2.0.44", &["test", "lib", "setup.cfg", "pyproject.toml"]),
 ];
 
 /// What the suites in Python import.
-const WHEELS: [&str; 11] = [
+const WHEELS: [&str; 12] = [
     "psycopg2-binary==2.9.10",
     "asyncpg==0.32.0",
     "pg8000==1.31.6",
+    "pygresql==6.2.3",
     "psycopg[binary]==3.2.13",
     "sqlalchemy[asyncio]==2.0.44",
     "pytest==8.4.2",
@@ -53,7 +55,10 @@ pub(crate) fn run(shell: &Shell, only: &[String]) -> Result<()> {
     if wanted(&["regress", "contrib", "isolation", "libpq-pipeline"]) {
         attempt(shell, "PostgreSQL's own tests", postgres(shell, &folder));
     }
-    if wanted(&["psycopg2", "asyncpg", "pg8000", "sqlalchemy-psycopg", "sqlalchemy-asyncpg"]) {
+    if wanted(&["libpqxx"]) {
+        attempt(shell, "the suite in C++", cxx(shell, &folder));
+    }
+    if wanted(&["psycopg2", "asyncpg", "pg8000", "pygresql", "sqlalchemy-psycopg", "sqlalchemy-asyncpg"]) {
         attempt(shell, "the suites in Python", python(shell, &folder));
     }
     if wanted(&["tokio-postgres", "postgres"]) {
@@ -97,6 +102,21 @@ fn postgres(shell: &Shell, folder: &Path) -> Result<()> {
          cp -r src/test/isolation/isolationtester src/test/isolation/isolation_schedule src/test/isolation/specs $1/isolation/ && \
          cp src/test/modules/libpq_pipeline/libpq_pipeline $1/libpq-pipeline/";
     shell.run_quietly(Command::new("sh").args(["-e", "-c", lay_out, "sh"]).arg(folder).current_dir(&source))
+}
+
+/// libpqxx's two test programs, from Debian's source package.
+fn cxx(shell: &Shell, folder: &Path) -> Result<()> {
+    let to = folder.join("libpqxx");
+    if to.exists() {
+        return Ok(());
+    }
+    provision::debian(shell, &[Part::DpkgDev, Part::Make, Part::Cxx, Part::LibPqDev])?;
+    let source = debian_source(shell, folder, "libpqxx")?;
+    shell.say("building libpqxx and its test programs (two minutes)");
+    let build = "./configure --quiet --disable-documentation --disable-shared && make -s -j2 && \
+         make -s -C test runner && make -s -C test/unit runner && \
+         rm -rf $1.part && mkdir $1.part && cp test/runner $1.part/runner && cp test/unit/runner $1.part/unit && mv $1.part $1";
+    shell.run_quietly(Command::new("sh").args(["-e", "-c", build, "sh"]).arg(&to).current_dir(&source))
 }
 
 /// A source package, unpacked; apt's lists for it are our own, so that the system's stay as they are.
@@ -165,6 +185,8 @@ fn source_entries(to: &Path) -> Result<()> {
 
 /// The drivers, and the tests of their source distributions.
 fn python(shell: &Shell, folder: &Path) -> Result<()> {
+    // PyGreSQL has no wheels for Linux.
+    provision::debian(shell, &[Part::LibPqDev, Part::PythonDev])?;
     let venv = folder.join("venv");
     let stamp = venv.join("hansard-wheels");
     let wanted = WHEELS.join("\n");

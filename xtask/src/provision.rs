@@ -25,6 +25,9 @@ pub(crate) enum Part {
     Go,
     LibPq,
     Pgx,
+    Cxx,
+    LibPqDev,
+    PythonDev,
 }
 
 impl Part {
@@ -41,6 +44,9 @@ impl Part {
             Part::Go => "golang-go",
             Part::LibPq => "golang-github-lib-pq-dev",
             Part::Pgx => "golang-github-jackc-pgx-v4-dev",
+            Part::Cxx => "g++",
+            Part::LibPqDev => "libpq-dev",
+            Part::PythonDev => "python3-dev",
         }
     }
 
@@ -56,6 +62,7 @@ impl Part {
             Part::Make => "PostgreSQL's test programs are built with it",
             Part::Go => "two drivers' suites are written in it",
             Part::LibPq | Part::Pgx => "a driver's own test suite",
+            Part::Cxx | Part::LibPqDev | Part::PythonDev => "drivers on libpq are built with it",
         }
     }
 
@@ -74,6 +81,12 @@ impl Part {
             Part::Go => answers("go", &["version"]),
             Part::LibPq => exists(&"/usr/share/gocode/src/github.com/lib/pq/conn_test.go"),
             Part::Pgx => exists(&"/usr/share/gocode/src/github.com/jackc/pgx/v4/conn_test.go"),
+            Part::Cxx => answers("g++", &["--version"]),
+            Part::LibPqDev => exists(&"/usr/include/postgresql/libpq-fe.h"),
+            Part::PythonDev => answers(
+                "python3",
+                &["-c", "import os, sysconfig; open(os.path.join(sysconfig.get_path('include'), 'Python.h'))"],
+            ),
         }
     }
 }

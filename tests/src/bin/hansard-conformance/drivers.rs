@@ -1,4 +1,4 @@
-//! Suites of drivers: in Python, in Rust and in Go.
+//! Suites of drivers: in C++, in Python, in Rust and in Go.
 
 use std::path::Path;
 use std::process::Command;
@@ -91,6 +91,33 @@ pub(crate) fn suites() -> Vec<Suite> {
                 ("test_bytes_password", OWN_PASSWORD),
                 ("test_broken_pipe", "ends its own connection and looks at what the socket says just then"),
             ],
+        },
+        Suite {
+            name: "pygresql",
+            work: Work::Tests(
+                |stage, sources| {
+                    let mut pytest = pytest(stage, sources, "pygresql", &["tests"]);
+                    pytest.env("PGDATABASE", "test");
+                    Ok(pytest)
+                },
+                of_pytest,
+                &[("test", &["CREATE EXTENSION hstore"])],
+            ),
+            excluded: &[],
+        },
+        Suite {
+            name: "libpqxx",
+            work: Work::Tests(
+                |stage, sources| {
+                    let mut runners = bounded(Path::new("sh"), PATIENCE);
+                    stage.surround(&mut runners);
+                    runners.args(["-c", "./runner; ./unit"]).current_dir(sources.of("libpqxx")).env("PGDATABASE", "pqxx");
+                    Ok(runners)
+                },
+                of_libpqxx,
+                &[("pqxx", &[])],
+            ),
+            excluded: &[],
         },
         sqlalchemy("sqlalchemy-psycopg"),
         sqlalchemy("sqlalchemy-asyncpg"),
@@ -200,6 +227,29 @@ fn of_pytest(printed: &str) -> Outcomes {
             "FAILED" | "ERROR" => drop(outcomes.insert(name.to_owned(), false)),
             _ => {}
         }
+    }
+    outcomes
+}
+
+/// `Running: name`, and in the end the names of those that failed, each behind a tab. One that another follows has ended.
+fn of_libpqxx(printed: &str) -> Outcomes {
+    let mut outcomes = Outcomes::new();
+    let mut running: Option<&str> = None;
+    for line in printed.lines() {
+        let begins = line.strip_prefix("Running: ");
+        if (begins.is_some() || line.starts_with("Ran "))
+            && let Some(ended) = running.take()
+        {
+            outcomes.insert(ended.to_owned(), true);
+        }
+        if let Some(name) = begins {
+            outcomes.insert(name.to_owned(), false);
+            running = begins;
+        }
+    }
+    for list in printed.split("test(s) failed: ***\n").skip(1) {
+        let failed = list.lines().map_while(|line| line.strip_prefix('\t'));
+        outcomes.extend(failed.map(|name| (name.to_owned(), false)));
     }
     outcomes
 }
