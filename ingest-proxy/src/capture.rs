@@ -17,12 +17,17 @@ use uuid::Uuid;
 use crate::journal::Journal;
 use crate::worker::Worker;
 
+mod fields;
 mod level;
 
+use fields::{Fields, varint_len};
 use level::Filter;
 
 /// The varint fields of a block between its target and its payload's bytes, at their longest.
 const FIELDS: usize = 6 * 11;
+
+/// Fields of a run on one side of its bytes, at their longest.
+const RUN: usize = 4 * 11;
 
 /// Pending bytes from which on a block is due.
 pub(crate) const DUE: usize = 64 * 1024;
@@ -139,9 +144,7 @@ impl Capture {
         self.open();
         let event = Event { at, event_no: self.next_event, kind: Some(kind) };
         self.next_event += 1;
-        key(&mut self.block, 1, 2);
-        varint(&mut self.block, event.encoded_len() as u64);
-        event.encode(&mut self.block).expect("a vector grows as needed");
+        encode_event(&mut self.block, &event);
     }
 
     /// Appends what is pending; `None` when nothing is. On an error all of it stays pending.
@@ -217,19 +220,16 @@ impl Capture {
 
     /// Writes the header right before the payload; the block begins at the place returned.
     fn seal(&mut self) -> usize {
-        let mut fields = [0u8; FIELDS];
-        let mut len = 0;
-        let payload = (self.block.len() - self.room) as u64;
-        for (number, value) in
-            [(3, self.first_seq), (4, self.next_seq - 1), (5, self.first_event), (6, self.next_event - 1), (9, payload)]
-        {
-            fields[len] = number << 3;
-            len += 1 + put_varint(&mut fields[len + 1..], value);
-        }
-        fields[len] = (10 << 3) | 2;
-        len += 1 + put_varint(&mut fields[len + 1..], payload);
-        let middle = self.room - len;
-        self.block[middle..self.room].copy_from_slice(&fields[..len]);
+        let payload = self.block.len() - self.room;
+        let mut fields = Fields::<FIELDS>::new();
+        fields.number(3, self.first_seq);
+        fields.number(4, self.next_seq - 1);
+        fields.number(5, self.first_event);
+        fields.number(6, self.next_event - 1);
+        fields.number(9, payload as u64);
+        fields.length(10, payload);
+        let middle = self.room - fields.as_slice().len();
+        self.block[middle..self.room].copy_from_slice(fields.as_slice());
         let begin = middle - self.constant.len();
         self.block[begin..middle].copy_from_slice(&self.constant);
         begin
@@ -241,86 +241,39 @@ fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: R
         Direction::Frontend => events::Direction::Frontend,
         Direction::Backend => events::Direction::Backend,
     };
-    let (direction, part) = (direction as u8, run.part as u8);
-    let mut run_len = 2 + 1 + varint_len(first_seq) + 1 + varint_len(u64::from(run.count));
-    let bytes_len = bytes.len() as u64;
+    let mut begin = Fields::<RUN>::new();
+    begin.number(1, direction as u64);
+    begin.number(2, first_seq);
+    begin.number(3, u64::from(run.count));
     if !bytes.is_empty() {
-        run_len += 1 + varint_len(bytes_len) + bytes.len();
+        begin.length(4, bytes.len());
     }
-    if part != 0 {
-        run_len += 2;
+    let mut end = Fields::<RUN>::new();
+    if run.part != events::Part::Whole {
+        end.number(5, run.part as u64);
     }
     if let Some(tag) = run.tag {
-        run_len += 1 + varint_len(u64::from(tag));
+        end.number(6, u64::from(tag));
     }
     if !run.withheld.is_empty() {
-        run_len += 1 + varint_len(run.withheld.len() as u64) + run.withheld.len();
+        end.length(7, run.withheld.len());
     }
-    let event_len = 9 + 1 + varint_len(run_len as u64) + run_len;
-    block.reserve(11 + event_len);
-    key(block, 1, 2);
-    varint(block, event_len as u64);
-    key(block, 1, 1);
-    block.extend_from_slice(&at.to_le_bytes());
-    key(block, 3, 2);
-    varint(block, run_len as u64);
-    block.extend_from_slice(&[1 << 3, direction]);
-    key(block, 2, 0);
-    varint(block, first_seq);
-    key(block, 3, 0);
-    varint(block, u64::from(run.count));
-    if !bytes.is_empty() {
-        key(block, 4, 2);
-        varint(block, bytes_len);
-        block.extend_from_slice(bytes);
-    }
-    if part != 0 {
-        block.extend_from_slice(&[5 << 3, part]);
-    }
-    if let Some(tag) = run.tag {
-        key(block, 6, 0);
-        varint(block, u64::from(tag));
-    }
-    if !run.withheld.is_empty() {
-        key(block, 7, 2);
-        varint(block, run.withheld.len() as u64);
-        block.extend_from_slice(run.withheld.as_bytes());
+    let run_len = begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len();
+    let mut event = Fields::<RUN>::new();
+    event.length(1, 9 + 1 + varint_len(run_len as u64) + run_len);
+    event.fixed(1, at);
+    event.length(3, run_len);
+    for part in [event.as_slice(), begin.as_slice(), bytes, end.as_slice(), run.withheld.as_bytes()] {
+        block.extend_from_slice(part);
     }
 }
 
-/// A field's key; numbers up to 15 take one byte.
-#[inline]
-fn key(out: &mut Vec<u8>, number: u8, wire_type: u8) {
-    out.push((number << 3) | wire_type);
-}
-
-#[inline]
-fn varint(out: &mut Vec<u8>, value: u64) {
-    let mut buffer = [0; 10];
-    let len = put_varint(&mut buffer, value);
-    out.extend_from_slice(&buffer[..len]);
-}
-
-/// Needs up to 10 bytes; returns how many it took.
-#[inline]
-fn put_varint(out: &mut [u8], mut value: u64) -> usize {
-    let mut at = 0;
-    loop {
-        let low = value.to_le_bytes()[0] & 0x7f;
-        value >>= 7;
-        if value == 0 {
-            out[at] = low;
-            return at + 1;
-        }
-        out[at] = low | 0x80;
-        at += 1;
-    }
-}
-
-#[inline]
-fn varint_len(value: u64) -> usize {
-    let bits = u64::BITS - (value | 1).leading_zeros();
-    bits.div_ceil(7) as usize
+/// Adds an event as prost encodes it.
+fn encode_event(block: &mut Vec<u8>, event: &Event) {
+    let mut length = Fields::<11>::new();
+    length.length(1, event.encoded_len());
+    block.extend_from_slice(length.as_slice());
+    event.encode(block).expect("a vector grows as needed");
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@
 
 use bytes::Bytes;
 use hansard_pg_wire::frame::{self, Direction, HEADER, Part};
-use hansard_schemas::events::{self, Event, FrameRun, Message, Omitted, event};
+use hansard_schemas::events::{self, Event, FrameRun, Omitted, event};
 
-use super::{Capture, Run, key, varint};
+use super::{Capture, Run, encode_event};
 use crate::options::{CaptureLevel, CaptureOptions};
 
 const ROWS: &str = "result rows";
@@ -331,9 +331,7 @@ fn write(
         }
     };
     let event = Event { at: now.at, event_no: 0, kind: Some(event::Kind::Frames(now.mark.run(now.seq))) };
-    key(block, 1, 2);
-    varint(block, event.encoded_len() as u64);
-    event.encode(block).expect("a vector grows as needed");
+    encode_event(block, &event);
     *last = Some(LastMark { end: block.len(), ..now });
 }
 

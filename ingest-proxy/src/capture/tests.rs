@@ -36,12 +36,4 @@ proptest! {
         let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
         prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);
     }
-
-    #[test]
-    fn varints_are_as_long_as_said(value in any::<u64>(), shift in 0u32..64) {
-        let value = value >> shift;
-        let mut buffer = [0; 10];
-        let len = put_varint(&mut buffer, value);
-        prop_assert_eq!(len, varint_len(value));
-    }
 }

@@ -1,6 +1,7 @@
 //! What filters make of frames, however these were cut.
 
 use hansard_pg_wire::frame::{Cut, Cutter};
+use hansard_schemas::events::Message;
 use proptest::prelude::*;
 
 use super::*;
@@ -224,9 +225,7 @@ fn a_mark_grows_until_something_follows_or_it_is_appended() {
         kind: Some(event::Kind::Frames(FrameRun { first_seq: 9, ..FrameRun::default() })),
     };
     next_seq += 1;
-    key(&mut block, 1, 2);
-    varint(&mut block, frame.encoded_len() as u64);
-    frame.encode(&mut block).unwrap();
+    encode_event(&mut block, &frame);
     write(&mut block, (7, &mut next_seq), &mut last, 400, mark(b'd', 1));
     let told = |block: &[u8]| -> Vec<(u64, u64, Option<Omitted>)> {
         let events = events::Payload::decode(block).unwrap().events.into_iter();
