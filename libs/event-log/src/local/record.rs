@@ -60,7 +60,10 @@ pub(super) fn parse(position: u64, bytes: &[u8]) -> Parsed {
 }
 
 fn header_check(position: u64, header: &[u8; HEADER]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), &header[..8])
+    let mut checked = [0; 16];
+    checked[..8].copy_from_slice(&position.to_le_bytes());
+    checked[8..].copy_from_slice(&header[..8]);
+    crc32c::crc32c(&checked)
 }
 
 fn word(header: &[u8; HEADER], at: usize) -> u32 {
