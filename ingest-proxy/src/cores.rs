@@ -5,15 +5,19 @@
 //! connections are served. With one connection, its job, the thread and the database take turns, and the scheduler
 //! does best to keep them side by side: the threads are let go when the last connection ends.
 //!
+//! A connection goes to the thread on the core where its packets arrive, if that is not busier than the others.
+//!
 //! Invariants: a thread is bound only to a core that the process was given; where cores and threads are not as many
 //! (a CPU quota, a number of shards of the operator's own), none is.
 
 use std::num::NonZeroU64;
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::net::sockopt::socket_incoming_cpu;
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
 /// Connections from which on threads are bound.
@@ -61,6 +65,14 @@ impl Cores {
         if let Some(thread) = self.threads.get(own) {
             let _ = thread.set(gettid());
         }
+    }
+
+    /// The thread on the core that took in the connection's last packet: on one machine that of the peer, else the one
+    /// that serves the network card's queue. What passes between the two then wakes no other core.
+    pub(crate) fn thread_for(&self, connection: &impl AsFd) -> Option<usize> {
+        let core = socket_incoming_cpu(connection).ok()?;
+        let core = usize::try_from(core).ok()?;
+        self.cores.iter().position(|&own| own == core)
     }
 
     pub(crate) fn connection_begins(&self) {
@@ -122,6 +134,24 @@ mod tests {
         assert_eq!(allowed(), bound, "one is left");
         cores.connection_ends();
         assert_eq!(allowed(), before, "none is left");
+    }
+
+    #[test]
+    fn a_connection_belongs_to_the_core_of_its_peer() {
+        let given = sched_getaffinity(None).unwrap();
+        let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&core| given.is_set(core)).collect();
+        let cores = Cores { cores: all.clone(), ..Cores::new(0) };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for (thread, &core) in all.iter().enumerate() {
+            let mut only = CpuSet::new();
+            only.set(core);
+            sched_setaffinity(None, &only).unwrap();
+            let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert_eq!(cores.thread_for(&listener.accept().unwrap().0), Some(thread));
+        }
+        let none = Cores { cores: Vec::new(), ..cores };
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(none.thread_for(&listener.accept().unwrap().0), None);
     }
 
     #[test]

@@ -31,6 +31,9 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Connections handed over by other threads that may wait at once.
 pub(crate) const INBOX: usize = 256;
 
+/// How many connections more than the idlest a thread may have to be given another one from its own core.
+const LEAN: usize = 2;
+
 /// What the sessions of one thread share.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -153,7 +156,7 @@ impl ProcessRecord {
     }
 }
 
-/// Takes connections in and gives them to the thread with the fewest.
+/// Takes connections in and spreads them over the threads.
 struct Reception {
     worker: Arc<Worker>,
     own: usize,
@@ -179,11 +182,11 @@ impl Reception {
         }
     }
 
-    /// The kernel spreads connections by hash, so a few of them easily end on one thread.
     fn place(&self, target: usize, stream: TcpStream, peer: SocketAddr) {
-        let load = |at: usize| self.colleagues[at].load.load(Ordering::Relaxed);
-        let idlest = (0..self.colleagues.len()).min_by_key(|&at| load(at)).unwrap_or(self.own);
-        if load(idlest) + 1 >= load(self.own) + usize::from(idlest == self.own) {
+        let loads: Vec<usize> = self.colleagues.iter().map(|thread| thread.load.load(Ordering::Relaxed)).collect();
+        let home = self.worker.house.cores.thread_for(&stream);
+        let chosen = choose(&loads, self.own, home);
+        if chosen == self.own {
             return self.serve(target, stream, peer);
         }
         let stream = match stream.into_std() {
@@ -191,7 +194,7 @@ impl Reception {
             Err(error) => return tracing::warn!(%error, "a connection could not be handed over"),
         };
         let handover = Handover { target, stream, peer };
-        if let Err(refused) = self.colleagues[idlest].inbox.try_send(handover) {
+        if let Err(refused) = self.colleagues[chosen].inbox.try_send(handover) {
             let (mpsc::error::TrySendError::Full(handover) | mpsc::error::TrySendError::Closed(handover)) = refused;
             self.take_over(handover);
         }
@@ -214,6 +217,18 @@ impl Reception {
     }
 }
 
+/// The thread for a connection that came in on thread `own`, whose peer is nearest to thread `home`.
+///
+/// The kernel spreads connections by hash, so a few of them easily end on one thread; what it hands out evenly stays.
+fn choose(loads: &[usize], own: usize, home: Option<usize>) -> usize {
+    let idlest = (0..loads.len()).min_by_key(|&at| loads[at]).unwrap_or(own);
+    match home {
+        Some(home) if loads[home] <= loads[idlest] + LEAN => home,
+        _ if loads[own] <= loads[idlest] + 1 => own,
+        _ => idlest,
+    }
+}
+
 /// One connection in a thread's load.
 struct Load {
     house: Arc<House>,
@@ -233,5 +248,31 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.colleagues[self.own].load.fetch_sub(1, Ordering::Relaxed);
         self.house.cores.connection_ends();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_go_home_unless_that_is_too_far_from_even() {
+        assert_eq!(choose(&[0, 0], 1, Some(0)), 0);
+        assert_eq!(choose(&[2, 0], 1, Some(0)), 0);
+        assert_eq!(choose(&[3, 0], 0, Some(0)), 1, "not more than two more than the idlest");
+        // Eight connections of two cores, in any order, are four on each.
+        let mut loads = [0, 0];
+        for home in [0, 0, 1, 0, 1, 1, 0, 1] {
+            loads[choose(&loads, 0, Some(home))] += 1;
+        }
+        assert_eq!(loads, [4, 4]);
+    }
+
+    #[test]
+    fn without_a_home_connections_stay_where_they_came_in_or_go_to_the_idlest() {
+        assert_eq!(choose(&[1, 0], 0, None), 0);
+        assert_eq!(choose(&[2, 0], 0, None), 1);
+        assert_eq!(choose(&[4, 2, 9], 2, None), 1);
+        assert_eq!(choose(&[7], 0, None), 0);
     }
 }
