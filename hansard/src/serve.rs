@@ -4,7 +4,7 @@
 //! running. They stop in the order of the data: first no new jobs, then what was taken is shipped and recorded,
 //! last those who answer questions.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,10 +36,6 @@ pub(crate) struct Services {
 
 /// How long a stop waits for the stream; what it has not acknowledged then is shipped by the next start.
 const SHIPPING_PATIENCE: Duration = Duration::from_secs(5);
-
-const STARTING: u8 = 0;
-const READY: u8 = 1;
-const STOPPING: u8 = 2;
 
 /// Runs the services until a signal, or until one of them ends by itself.
 pub(crate) fn run(file: &std::path::Path, services: Services) -> Result<(), Failure> {
@@ -97,7 +93,6 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         output::line(&format!("open {}", web.login_link()))?;
     }
     health.watch(&opened);
-    health.phase.store(READY, Ordering::SeqCst);
     let ended = opened.run(&health).await;
     drop(left);
     stop_admin.cancel();
@@ -112,32 +107,39 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
 /// What `/readyz` goes by.
 #[derive(Default)]
 struct Health {
-    phase: AtomicU8,
-    recorder: OnceLock<Arc<Recorder>>,
-    local: OnceLock<Arc<LocalLog>>,
-    stream: OnceLock<Arc<JetStreamLog>>,
+    /// Set once all of them run.
+    parts: OnceLock<Parts>,
+    stopping: AtomicBool,
+}
+
+/// What can hinder the service.
+struct Parts {
+    recorder: Option<Arc<Recorder>>,
+    local: Option<Arc<LocalLog>>,
+    stream: Option<Arc<JetStreamLog>>,
 }
 
 impl Health {
-    /// Looks at these parts from now on.
+    /// From now on the process is ready, as far as these parts are.
     fn watch(&self, opened: &Opened) {
-        // Called once.
-        let _ = opened.recorder.clone().map(|recorder| self.recorder.set(recorder));
-        let _ = opened.local.clone().map(|local| self.local.set(local));
-        let _ = opened.stream.clone().map(|stream| self.stream.set(stream));
+        self.parts.get_or_init(|| Parts {
+            recorder: opened.recorder.clone(),
+            local: opened.local.clone(),
+            stream: opened.stream.clone(),
+        });
     }
 
     /// Why jobs are not served, or not recorded to the end.
     fn hindrance(&self) -> Option<String> {
-        match self.phase.load(Ordering::SeqCst) {
-            STARTING => return Some("starting".to_owned()),
-            STOPPING => return Some("stopping".to_owned()),
-            _ => {}
+        let Some(Parts { recorder, local, stream }) = self.parts.get() else {
+            return Some("starting".to_owned());
+        };
+        if self.stopping.load(Ordering::SeqCst) {
+            return Some("stopping".to_owned());
         }
-        let stream = self.stream.get().and_then(|stream| stream.trouble());
-        let log = stream.or_else(|| self.local.get()?.refusal());
+        let log = stream.as_ref().and_then(|stream| stream.trouble()).or_else(|| local.as_ref()?.refusal());
         log.or_else(|| {
-            let failures = self.recorder.get()?.failures();
+            let failures = recorder.as_ref()?.failures();
             failures.first().map(|(shard, reason)| format!("shard {shard} is not recorded: {reason}"))
         })
     }
@@ -269,7 +271,7 @@ impl Opened {
             Some(ended) = recorder.join_next() => failures.push(early(ended)),
             Some(ended) = web.join_next() => failures.push(early(ended)),
         }
-        health.phase.store(STOPPING, Ordering::SeqCst);
+        health.stopping.store(true, Ordering::SeqCst);
         tokio::select! {
             // Asked twice: whoever asks has no patience left. What is in the log is there.
             signal = asked_to_stop() => {

@@ -84,4 +84,18 @@ mod tests {
             end_point(&bent);
         }
     }
+
+    #[test]
+    fn with_rsa_pss_the_hash_is_in_its_parameters() {
+        // Made with `openssl req -x509 -sha… -sigopt rsa_padding_mode:pss`; SHA-1 is the default, which is left out.
+        let certificates: [(&[u8], _); 4] = [
+            (include_bytes!("certificate/rsa-pss-sha1.der"), &digest::SHA256),
+            (include_bytes!("certificate/rsa-pss-sha256.der"), &digest::SHA256),
+            (include_bytes!("certificate/rsa-pss-sha384.der"), &digest::SHA384),
+            (include_bytes!("certificate/rsa-pss-sha512.der"), &digest::SHA512),
+        ];
+        for (certificate, hash) in certificates {
+            assert_eq!(end_point(certificate).unwrap(), digest::digest(hash, certificate).as_ref());
+        }
+    }
 }
