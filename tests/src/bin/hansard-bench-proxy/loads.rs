@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hansard_tests::Postgres;
 use hansard_tests::postgres::{DATABASE, PASSWORD};
-use hansard_tests::process::succeed;
+use hansard_tests::process::{eventually, succeed};
 
 use crate::contenders::Contender;
 
@@ -102,6 +102,7 @@ impl Load {
         folder: &Path,
         seconds: u32,
     ) -> Result<Measured> {
+        settle();
         let before = contender.cpu_seconds()?;
         let (amount, mut measured) = match self.work {
             Work::Pgbench { arguments, clients } => {
@@ -121,9 +122,39 @@ impl Load {
                 (mebibytes, Measured { rate, p50_us: None, p99_us: None, cpu_us: 0.0 })
             }
         };
+        // What is shipped or recorded a little later belongs to it, too.
+        settle();
         measured.cpu_us = (contender.cpu_seconds()? - before) / amount * 1e6;
         Ok(measured)
     }
+}
+
+/// Waits until nothing is left to do or to write of what ran last: it would slow down who comes next.
+fn settle() {
+    let rested = eventually("a machine at rest", Duration::from_secs(30), || {
+        succeed(&mut Command::new("sync"))?;
+        let (busy, all) = processor_time()?;
+        std::thread::sleep(Duration::from_millis(250));
+        let (busy_later, all_later) = processor_time()?;
+        let share = (busy_later - busy) / (all_later - all);
+        ensure!(share < 0.05, "its processors are busy for {:.0} % of the time", share * 100.0);
+        Ok(())
+    });
+    if let Err(error) = rested {
+        println!("{error:#}; measured all the same");
+    }
+}
+
+/// Time in which the processors worked, and all time; see proc(5).
+fn processor_time() -> Result<(f64, f64)> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(7);
+    let times = fields.map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let [user, nice, system, idle, waiting, interrupts, soft_interrupts] = times[..] else {
+        bail!("/proc/stat begins otherwise than proc(5) says");
+    };
+    let busy = user + nice + system + interrupts + soft_interrupts;
+    Ok((busy, busy + idle + waiting))
 }
 
 fn client(postgres: &Postgres, contender: &Contender, program: &str) -> Command {
