@@ -111,7 +111,10 @@ pub(crate) fn suites() -> Vec<Suite> {
                 |stage, sources| {
                     let mut runners = bounded(Path::new("sh"), PATIENCE);
                     stage.surround(&mut runners);
-                    runners.args(["-c", "./runner; ./unit"]).current_dir(sources.of("libpqxx")).env("PGDATABASE", "pqxx");
+                    runners
+                        .args(["-c", "./runner; ./unit"])
+                        .current_dir(sources.of("libpqxx"))
+                        .env("PGDATABASE", "pqxx");
                     Ok(runners)
                 },
                 of_libpqxx,
