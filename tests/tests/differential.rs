@@ -10,7 +10,7 @@
 mod conversation;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hansard_tests::hansard::Settings;
@@ -55,6 +55,7 @@ async fn random_conversations_are_answered_alike_to_the_byte() {
 
     let conversations = from_environment("HANSARD_DIFFERENTIAL").unwrap_or(250);
     let first = from_environment("HANSARD_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let mut fallen = 0;
     for seed in first..first + conversations {
         let conversation = Conversation::of(&mut StdRng::seed_from_u64(seed));
         let cuts = |way: u64| StdRng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(way));
@@ -62,14 +63,25 @@ async fn random_conversations_are_answered_alike_to_the_byte() {
             play(&conversation, direct, "direct", PASSWORD, cuts(1), seed),
             play(&conversation, via, "via", &token, cuts(2), seed),
         );
+        let Some(direct) = direct else {
+            // PostgreSQL itself fell, and took Hansard's session along: there is nothing to compare.
+            println!("HANSARD_SEED={seed}: the database closes the direct connection in the middle");
+            fallen += 1;
+            while postgres.superuser("postgres").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            continue;
+        };
+        let via = via.unwrap_or_else(|| panic!("HANSARD_SEED={seed}: closed via Hansard only: {conversation:?}"));
         same(&conversation, &direct, &via, seed);
     }
+    assert!(fallen <= conversations.div_ceil(100), "{fallen} of {conversations} were not compared");
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
     let odd = config.sql("SELECT session_id, complete, gaps, close_reason FROM sessions WHERE NOT complete OR gaps IS NOT NULL OR close_reason <> 'terminated by job'").unwrap();
-    assert!(odd.is_empty(), "{odd:?}");
+    assert!(odd.len() as u64 <= fallen, "{odd:?}");
 }
 
-/// Sends a conversation and returns all that is answered.
+/// Sends a conversation and returns all that is answered; `None` when the other side ends it before its end.
 async fn play(
     conversation: &Conversation,
     address: SocketAddr,
@@ -77,17 +89,19 @@ async fn play(
     password: &str,
     mut cuts: StdRng,
     seed: u64,
-) -> Vec<u8> {
+) -> Option<Vec<u8>> {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (mut read, mut write) = stream.into_split();
-    let ready = AtomicUsize::new(0);
+    let (ready, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let listen = async {
         let (mut answers, mut cut) = (Vec::new(), 0);
         let mut chunk = vec![0; 16 * 1024];
         loop {
-            let length = read.read(&mut chunk).await.unwrap();
+            // A side that falls may do so with a reset.
+            let length = read.read(&mut chunk).await.unwrap_or(0);
             if length == 0 {
+                closed.store(true, Ordering::Release);
                 return answers;
             }
             answers.extend_from_slice(&chunk[..length]);
@@ -101,13 +115,16 @@ async fn play(
     };
     let speak = async {
         let opening = [("user", ROLE), ("database", database), ("application_name", "differential")];
-        write.write_all(&startup(&opening)).await.unwrap();
-        write.write_all(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await.unwrap();
+        write.write_all(&startup(&opening)).await?;
+        write.write_all(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await?;
         let mut expected = 1;
         for group in &conversation.groups {
             // Now and then the next begins before the former is answered.
             if group.waits {
                 while ready.load(Ordering::Acquire) < expected {
+                    if closed.load(Ordering::Acquire) {
+                        return Err(std::io::ErrorKind::UnexpectedEof.into());
+                    }
                     tokio::time::sleep(Duration::from_micros(300)).await;
                 }
             }
@@ -117,18 +134,22 @@ async fn play(
             while !rest.is_empty() {
                 let length =
                     if cuts.random_bool(0.5) { rest.len() } else { cuts.random_range(1..=rest.len().min(9000)) };
-                write.write_all(&rest[..length]).await.unwrap();
+                write.write_all(&rest[..length]).await?;
                 rest = &rest[length..];
                 if cuts.random_bool(0.2) {
                     tokio::time::sleep(Duration::from_micros(cuts.random_range(1..2000))).await;
                 }
             }
         }
-        write.write_all(&frame(b'X', b"")).await.unwrap();
+        write.write_all(&frame(b'X', b"")).await?;
+        Ok::<usize, std::io::Error>(expected)
     };
-    let both = async { tokio::join!(listen, speak).0 };
+    let both = async { tokio::join!(listen, speak) };
     match tokio::time::timeout(PATIENCE, both).await {
-        Ok(answers) => answers,
+        Ok((answers, spoken)) => {
+            let expected = spoken.ok()?;
+            (ready.load(Ordering::Acquire) >= expected).then_some(answers)
+        }
         Err(_) => panic!("HANSARD_SEED={seed}: {database} has not ended; the conversation: {conversation:?}"),
     }
 }
