@@ -67,9 +67,12 @@ async fn random_conversations_are_answered_alike_to_the_byte() {
             // PostgreSQL itself fell, and took Hansard's session along: there is nothing to compare.
             println!("HANSARD_SEED={seed}: the database closes the direct connection in the middle");
             fallen += 1;
-            while postgres.superuser("postgres").await.is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            let back = async {
+                while postgres.superuser("postgres").await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, back).await.expect("PostgreSQL is there again");
             continue;
         };
         let via = via.unwrap_or_else(|| panic!("HANSARD_SEED={seed}: closed via Hansard only: {conversation:?}"));
