@@ -30,6 +30,8 @@ pub(crate) struct House {
     pub(crate) sessions: Arc<Places>,
     /// Connections without one.
     pub(crate) unauthenticated: Arc<Places>,
+    /// Connections that are being told that there is no place for them, as many again.
+    pub(crate) turned_away: Arc<Places>,
     /// Connections to databases that are being made: of hundreds at once, each would get so little of processor and
     /// database that all were too late.
     pub(crate) connecting: Semaphore,

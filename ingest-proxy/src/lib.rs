@@ -88,6 +88,7 @@ impl Proxy {
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
+            turned_away: Places::new(options.max_unauthenticated),
             connecting: Semaphore::new(CONNECTING),
             cores: cores::Cores::new(workers),
             options,

@@ -105,7 +105,11 @@ pub(crate) async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, p
         let refusal = Refusal::new(Kind::TooMany, "too many connections that have not shown a token")
             .hint(format!("At most {total} may wait at once; try again in a moment."));
         metrics::refused(refusal.kind);
-        return hang_up(Some(Stream::Plain(stream)), &refusal.frame()).await;
+        // Words take a while to be heard, and a flood shall not hold that many connections open either.
+        if let Some(_place) = worker.house.turned_away.take() {
+            hang_up(Some(Stream::Plain(stream)), &refusal.frame()).await;
+        }
+        return;
     };
     let session = mint_session_id(worker.journal.shard(), worker.journal.log().shards());
     let capture = Capture::new(worker.clone(), session, &worker.house.options.targets[target].name);

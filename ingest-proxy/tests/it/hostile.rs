@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::house::{House, Plan, claims, token};
-use crate::raw::{Raw, frame, password, query, startup};
+use crate::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, frame, password, query, startup};
 use crate::record;
 
 /// The proxy still serves.
@@ -69,15 +69,10 @@ async fn lengths_that_lie() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_order_of_start_up_is_kept() {
     let house = House::start().await;
-    const SSL: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
-    const GSS: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 48];
     // Both kinds of encryption are declined and the session goes on.
     let mut raw = Raw::connect(house.address).await;
-    for request in [GSS, SSL] {
-        raw.send(request).await;
-        let mut answer = [0];
-        tokio::io::AsyncReadExt::read_exact(&mut raw.stream, &mut answer).await.unwrap();
-        assert_eq!(&answer, b"N");
+    for request in [GSSENC_REQUEST, SSL_REQUEST] {
+        assert_eq!(raw.ask(request).await, 'N');
     }
     raw.send(&startup(&[("user", "nightly")])).await;
     assert_eq!(raw.message().await.unwrap(), (b'R', vec![0, 0, 0, 3]));
@@ -86,7 +81,7 @@ async fn the_order_of_start_up_is_kept() {
     assert_eq!(raw.fatal().await.0, "08P01");
     // Bytes that came before the answer about encryption (CVE-2021-23214).
     let mut raw = Raw::connect(house.address).await;
-    raw.send(&[SSL, &startup(&[("user", "nightly")])].concat()).await;
+    raw.send(&[&SSL_REQUEST[..], &startup(&[("user", "nightly")])].concat()).await;
     assert_eq!(raw.fatal().await.1, "received data after a request for encryption");
     // A second StartupMessage.
     let mut raw = Raw::connect(house.address).await;
@@ -94,10 +89,8 @@ async fn the_order_of_start_up_is_kept() {
     assert_eq!(raw.fatal().await.0, "08P01");
     // Encryption twice, and no user.
     let mut raw = Raw::connect(house.address).await;
-    raw.send(SSL).await;
-    let mut answer = [0];
-    tokio::io::AsyncReadExt::read_exact(&mut raw.stream, &mut answer).await.unwrap();
-    raw.send(SSL).await;
+    assert_eq!(raw.ask(SSL_REQUEST).await, 'N');
+    raw.send(&SSL_REQUEST).await;
     assert_eq!(raw.fatal().await.0, "08P01");
     let mut raw = Raw::connect(house.address).await;
     raw.send(&startup(&[("database", "ranking")])).await;
@@ -150,7 +143,6 @@ async fn send_cut(raw: &mut Raw, bytes: &[u8], at: usize) {
 async fn whoever_says_nothing_is_shown_the_door() {
     let mut plan = Plan::new();
     plan.options.authentication_timeout = Duration::from_secs(2);
-    plan.options.max_unauthenticated = 3;
     let house = plan.start().await;
     let mut silent = Raw::connect(house.address).await;
     let mut half = Raw::connect(house.address).await;
@@ -158,9 +150,6 @@ async fn whoever_says_nothing_is_shown_the_door() {
     let mut shy = Raw::connect(house.address).await;
     shy.send(&startup(&[("user", "nightly")])).await;
     shy.message().await.unwrap();
-    // All places are taken.
-    let mut fourth = Raw::connect(house.address).await;
-    assert_eq!(fourth.fatal().await.0, "53300");
     for raw in [&mut silent, &mut half, &mut shy] {
         let (sqlstate, message) = raw.fatal().await;
         assert_eq!((sqlstate.as_str(), message.starts_with("no valid token came within")), ("28000", true));
@@ -175,6 +164,40 @@ async fn whoever_says_nothing_is_shown_the_door() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(slow.message().await.is_none_or(|(tag, _)| tag == b'E'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_without_a_token_run_out() {
+    let mut plan = Plan::new();
+    plan.options.max_unauthenticated = 2;
+    let house = plan.start().await;
+    // An answer shows that a connection has its place: threads let connections in in any order.
+    let mut first = Raw::connect(house.address).await;
+    assert_eq!(first.ask(SSL_REQUEST).await, 'N');
+    let mut second = Raw::connect(house.address).await;
+    assert_eq!(second.ask(SSL_REQUEST).await, 'N');
+    let mut refused = Raw::connect(house.address).await;
+    assert_eq!(refused.fatal().await.0, "53300");
+    // Those who are told so and stay cannot hold more connections either: the next are closed without a word.
+    let mut staying = vec![refused, Raw::connect(house.address).await];
+    while staying.last_mut().unwrap().message().await.is_some_and(|(tag, _)| tag == b'E') {
+        assert!(staying.len() < 1000, "every one was told");
+        staying.push(Raw::connect(house.address).await);
+    }
+    // A place that is given back is somebody's again.
+    drop(first);
+    let job = async {
+        loop {
+            let mut raw = Raw::connect(house.address).await;
+            raw.send(&startup(&[("user", "nightly"), ("database", "ranking")])).await;
+            if let Some((b'R', _)) = raw.message().await {
+                return raw;
+            }
+        }
+    };
+    let mut job = tokio::time::timeout(Duration::from_secs(60), job).await.expect("no place came free");
+    job.send(&password(&token(&claims()))).await;
+    assert_eq!(job.until(b'Z').await[0], (b'R', vec![0; 4]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

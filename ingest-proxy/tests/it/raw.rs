@@ -13,6 +13,10 @@ pub(crate) struct Raw<S = TcpStream> {
     pub(crate) inbox: Vec<u8>,
 }
 
+/// The requests for encryption that may come before a StartupMessage.
+pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
+
 /// A frame's tag and body.
 pub(crate) type Message = (u8, Vec<u8>);
 
@@ -61,6 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         let messages = self.until(b'Z').await;
         assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"answered")), "{messages:?}");
         assert!(self.message().await.is_none());
+    }
+
+    /// The one byte that answers a request for encryption.
+    pub(crate) async fn ask(&mut self, request: [u8; 8]) -> char {
+        self.send(&request).await;
+        let mut answer = [0];
+        self.stream.read_exact(&mut answer).await.unwrap();
+        char::from(answer[0])
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::certificates::Authority;
 use crate::fake;
 use crate::house::{House, Plan, claims, connect, token};
-use crate::raw::{Raw, frame, password, query, startup, startup_of};
+use crate::raw::{Raw, SSL_REQUEST, frame, password, query, startup, startup_of};
 use crate::record;
 
 const PROTOCOL_3_0: u32 = 3 << 16;
@@ -87,7 +87,7 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
     plan.options.max_unauthenticated = 2;
     let house = plan.start().await;
     let mut first = TcpStream::connect(house.address).await.unwrap();
-    first.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await.unwrap();
+    first.write_all(&SSL_REQUEST).await.unwrap();
     let mut second = TcpStream::connect(house.address).await.unwrap();
     // A 5-byte TLS record header, and then silence.
     second.write_all(&[0x16, 3, 1, 2, 0]).await.unwrap();
@@ -99,9 +99,7 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
     assert!(jobs.iter().all(|job| job.end() == Some("not authenticated")), "{jobs:?}");
     // And both places are free again.
     let mut raw = Raw::connect(house.address).await;
-    raw.send(&[0, 0, 0, 8, 4, 210, 22, 47]).await;
-    raw.stream.read_exact(&mut answers[..1]).await.unwrap();
-    assert_eq!(&answers[..1], b"S");
+    assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
 }
 
 #[tokio::test(flavor = "multi_thread")]

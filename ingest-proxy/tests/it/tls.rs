@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use hansard_ingest_proxy::{ClientCertificates, Error, OptionsError};
 use hansard_schemas::events::{Direction, event::Kind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::certificates::{Authority, client, handshake};
 use crate::house::{House, Plan, claims, dsn, token};
-use crate::raw::{Raw, frame, query, startup};
+use crate::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, frame, query, startup};
 use crate::record;
-
-const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
-const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 48];
 
 /// Runs a query by libpq with more in its connection string.
 async fn psql(house: &House, more: &str, sql: &str) -> Output {
@@ -39,10 +36,7 @@ fn complained(output: &Output) -> String {
 /// The TCP connection, up to the answer to an SSLRequest.
 async fn asked(house: &House) -> TcpStream {
     let mut raw = Raw::connect(house.address).await;
-    raw.send(SSL_REQUEST).await;
-    let mut answer = [0];
-    raw.stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"S");
+    assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
     raw.stream
 }
 
@@ -63,7 +57,7 @@ async fn psql_connects_with_sslmode_require_and_verify_full() {
     let jobs = record::until(&house.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 4).await;
     let sql = query("SELECT 42");
     let frontend = jobs[0].bytes(Direction::Frontend);
-    assert!(frontend.starts_with(SSL_REQUEST) && frontend.windows(sql.len()).any(|window| window == sql));
+    assert!(frontend.starts_with(&SSL_REQUEST) && frontend.windows(sql.len()).any(|window| window == sql));
     assert!(jobs[0].bytes(Direction::Backend).starts_with(b"SR"));
     assert_eq!(jobs[0].end(), Some("terminated by job"));
     assert_eq!(jobs[3].end(), Some("not authenticated"));
@@ -113,7 +107,7 @@ async fn direct_tls_needs_alpn() {
     // Encryption is not asked for in it.
     for request in [SSL_REQUEST, GSSENC_REQUEST] {
         let mut raw = Raw::over(connect(&["postgresql"]).await.unwrap());
-        raw.send(request).await;
+        raw.send(&request).await;
         assert_eq!(raw.fatal().await.0, "08P01");
     }
     let mut nameless = Raw::over(connect(&[]).await.unwrap());
@@ -139,7 +133,7 @@ async fn bytes_sent_before_tls_is_up_are_refused() {
     let injected = startup(&[("user", "mallory"), ("database", "ranking")]);
     // In one go with the request, as somebody in between would put them there (CVE-2021-23214).
     let mut raw = Raw::connect(house.address).await;
-    raw.send(&[SSL_REQUEST, &injected].concat()).await;
+    raw.send(&[&SSL_REQUEST[..], &injected].concat()).await;
     assert_eq!(raw.fatal().await.1, "received data after a request for encryption");
     // After the request has been read, and before the handshake: they are no handshake, and nothing comes after them.
     let mut stream = asked(&house).await;
@@ -165,20 +159,15 @@ async fn gss_encryption_is_declined_and_tls_may_follow() {
     let authority = Authority::new("jobs");
     let house = Plan::new().tls(&authority).start().await;
     let mut raw = Raw::connect(house.address).await;
-    for (request, expected) in [(GSSENC_REQUEST, b"N"), (SSL_REQUEST, b"S")] {
-        raw.send(request).await;
-        let mut answer = [0];
-        raw.stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, expected);
-    }
+    assert_eq!(raw.ask(GSSENC_REQUEST).await, 'N');
+    assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
     let mut raw = Raw::over(handshake(&client(&authority, None, &[]), raw.stream).await.unwrap());
     raw.log_in(&token(&claims())).await;
     assert_eq!(raw.value("SELECT 1").await, "1");
     // Once each, and not within TLS.
     let mut raw = Raw::connect(house.address).await;
-    raw.send(GSSENC_REQUEST).await;
-    raw.stream.read_exact(&mut [0]).await.unwrap();
-    raw.send(GSSENC_REQUEST).await;
+    assert_eq!(raw.ask(GSSENC_REQUEST).await, 'N');
+    raw.send(&GSSENC_REQUEST).await;
     assert_eq!(raw.fatal().await.1, "encryption was asked for twice");
 }
 

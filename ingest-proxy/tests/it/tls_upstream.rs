@@ -11,11 +11,10 @@ use crate::certificates::{Authority, client, handshake, self_signed};
 use crate::cluster::Cluster;
 use crate::fake;
 use crate::house::{House, Plan, claims, connect, token};
-use crate::raw::{Raw, frame, query};
+use crate::raw::{Raw, SSL_REQUEST, frame, query};
 use crate::record;
 use crate::tap::Tap;
 
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const IS_ENCRYPTED: &str = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 /// What a session's first answer is: the value of a query, or the SQLSTATE it is refused with.
