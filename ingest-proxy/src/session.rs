@@ -24,7 +24,7 @@ use crate::startup::{Answer, Arrival, NoWish, Request, Wish, minor, negotiation}
 use crate::stream::Stream;
 use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
-use crate::{clock, parameters};
+use crate::{clock, parameters, tls};
 
 /// For the last words to a job that does not read.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
@@ -270,6 +270,7 @@ impl Guest {
             hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
             capture: capture.level.as_str().to_owned(),
             max_result_bytes: capture.max_result_bytes.unwrap_or(0),
+            tls: self.arrival.stream.as_ref().and_then(Stream::agreed).map(tls::described),
         };
         self.capture.record_as(capture);
         let said = std::mem::take(&mut self.arrival.said);

@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustls::CommonState;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -31,6 +32,14 @@ pub(crate) struct Tls {
 impl Stream {
     pub(crate) fn tls(stream: impl Into<TlsStream<TcpStream>>) -> Stream {
         Stream::Tls(Box::new(Tls { stream: stream.into(), taken: 0 }))
+    }
+
+    /// What was agreed on by TLS.
+    pub(crate) fn agreed(&self) -> Option<&CommonState> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(tls) => Some(tls.stream.get_ref().1),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! TLS towards jobs: who gets it, with which certificate, and what is asked of theirs.
+//! TLS towards jobs: who gets it, with which certificate, what is asked of theirs, and what a record says of it.
 //!
 //! Invariants: one crypto provider, named here and nowhere else; certificates are taken anew without a restart; no
 //! session is resumed, so a changed certificate authority holds for the next connection. Source: the PostgreSQL manual,
@@ -7,11 +7,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use der::Decode;
+use hansard_schemas::events;
+use ring::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CommonState, ProtocolVersion, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::errors::Error;
@@ -43,6 +46,27 @@ impl Door {
     /// `None` when the target has no certificate.
     pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
         self.tls.as_ref().map(|tls| TlsAcceptor::from((*tls.get()).clone()))
+    }
+}
+
+/// What a record says of a connection's TLS, in the names of IANA's registry.
+pub(crate) fn described(agreed: &CommonState) -> events::Tls {
+    let version = match agreed.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let cipher = agreed.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+    let certificate = agreed.peer_certificates().and_then(<[_]>::first);
+    events::Tls {
+        version,
+        cipher: cipher.replacen("TLS13_", "TLS_", 1),
+        client_certificate: certificate.map(|certificate| events::ClientCertificate {
+            subject: x509_cert::Certificate::from_der(certificate)
+                .map(|certificate| certificate.tbs_certificate.subject.to_string())
+                .unwrap_or_default(),
+            sha256: digest::digest(&digest::SHA256, certificate).as_ref().to_vec(),
+        }),
     }
 }
 

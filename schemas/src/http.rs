@@ -153,6 +153,18 @@ pub struct SessionDetail {
     /// Bytes of one result's rows that are recorded; absent without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_result_bytes: Option<i64>,
+    /// Version of TLS between job and proxy; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<String>,
+    /// Its cipher suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_cipher: Option<String>,
+    /// Subject of the certificate that the job showed; absent when it showed none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_dn: Option<String>,
+    /// Hex of that certificate's SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_sha256: Option<String>,
     /// The Parquet files that hold it; empty until the first flush.
     #[serde(default)]
     pub files: Vec<LakeFile>,

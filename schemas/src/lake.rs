@@ -157,6 +157,12 @@ impl Table {
                 optional("capture", DataType::Utf8),
                 // Bytes of one result's rows that are recorded; null without a limit.
                 optional("max_result_bytes", DataType::Int64),
+                // Of the connection from the job; null without TLS.
+                optional("tls_version", DataType::Utf8),
+                optional("tls_cipher", DataType::Utf8),
+                // Subject and hex of the SHA-256 of the certificate that the job showed; null when it showed none.
+                optional("client_dn", DataType::Utf8),
+                optional("client_certificate_sha256", DataType::Utf8),
             ],
         };
         Arc::new(Schema::new(fields))

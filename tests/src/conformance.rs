@@ -44,12 +44,14 @@ pub struct Stage {
 }
 
 impl Place {
-    pub fn new() -> Result<Place> {
+    /// With TLS to the job and to the database, the direct way too, where `tls` says so.
+    pub fn new(tls: bool) -> Result<Place> {
         let work = tempfile::Builder::new().prefix("hansard-conformance-").tempdir()?;
         // The database's server reads and writes files here as somebody else.
         std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let (port, behind) = (free_port()?, free_port()?);
-        let settings = Settings { role: Some("postgres"), ..Settings::default() };
+        let settings =
+            Settings { role: Some("postgres"), tls: tls.then(|| "sslmode=require".to_owned()), ..Settings::default() };
         let config = Config::within(&work.path().join("hansard"), behind, &settings)?;
         let text = std::fs::read_to_string(config.file())?;
         let (any, this) = ("listen = \"127.0.0.1:0\"\nupstream", format!("listen = \"127.0.0.1:{port}\"\nupstream"));
@@ -81,7 +83,8 @@ impl Place {
     /// A fresh cluster, and a fresh Hansard in front of it where it goes via Hansard.
     pub async fn stage(&self, way: Way) -> Result<Stage> {
         let port = if way == Way::Direct { self.port } else { self.behind };
-        let settings = ["max_prepared_transactions=10", "wal_level=logical"];
+        let ssl = if self.config.certificate().is_some() { "ssl=on" } else { "ssl=off" };
+        let settings = ["max_prepared_transactions=10", "wal_level=logical", ssl];
         let postgres = Postgres::start_on(Some(port), &settings).await?;
         let superuser = postgres.superuser("postgres").await?;
         superuser.batch_execute(&format!("ALTER ROLE postgres PASSWORD '{}'", self.token)).await?;

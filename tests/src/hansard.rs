@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls};
 
 use crate::postgres::{DATABASE, PASSWORD, Postgres};
 use crate::process::{Ended, Running, eventually, own_program, run, succeed, tail};
+use crate::tls;
 
 /// Long enough for a loaded machine; nothing waits for it where all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Config {
     folder: PathBuf,
     program: PathBuf,
+    tls: bool,
     _temporary: Option<TempDir>,
 }
 
@@ -31,6 +34,8 @@ pub struct Settings {
     pub role: Option<&'static str>,
     /// Its password, when it should not be the right one.
     pub password: Option<&'static str>,
+    /// TLS on both sides of Hansard: jobs may, and the database as these parameters of its URL say.
+    pub tls: Option<String>,
     /// Keys of `[event_log]`, as TOML.
     pub event_log: String,
     /// Keys of `[recording]`, as TOML.
@@ -54,6 +59,15 @@ impl Config {
     pub fn within(folder: &Path, port: u16, settings: &Settings) -> Result<Config> {
         std::fs::create_dir_all(folder.join("secrets"))?;
         std::fs::write(folder.join("secrets/upstream"), settings.password.unwrap_or(PASSWORD))?;
+        let tls = if settings.tls.is_some() {
+            tls::write_certificate(&folder.join("secrets"))?;
+            let (certificate, key) = (tls::CERTIFICATE, tls::KEY);
+            format!(
+                "allow_plaintext = true\ntls = {{ cert_file = \"secrets/{certificate}\", key_file = \"secrets/{key}\" }}"
+            )
+        } else {
+            String::new()
+        };
         let lake = if settings.lake.is_empty() { "flush_interval = \"500ms\"" } else { &settings.lake };
         let text = format!(
             r#"[admin]
@@ -84,8 +98,9 @@ private_key_file = "keys/private.pem"
 [[targets]]
 name = "ranking"
 listen = "127.0.0.1:0"
-upstream = "postgres://{role}@127.0.0.1:{port}"
+upstream = "postgres://{role}@127.0.0.1:{port}{parameters}"
 upstream_password_file = "secrets/upstream"
+{tls}
 
 [web]
 listen = "127.0.0.1:0"
@@ -95,10 +110,12 @@ listen = "127.0.0.1:0"
             event_log = settings.event_log,
             recording = settings.recording,
             role = settings.role.unwrap_or("app"),
+            parameters = settings.tls.iter().map(|parameters| format!("?{parameters}")).collect::<String>(),
             more = settings.more,
         );
         std::fs::write(folder.join("hansard.toml"), text)?;
-        let config = Config { folder: folder.to_path_buf(), program: own_program("hansard")?, _temporary: None };
+        let program = own_program("hansard")?;
+        let config = Config { folder: folder.to_path_buf(), program, tls: settings.tls.is_some(), _temporary: None };
         succeed(config.command("token").arg("--new-key"))?;
         Ok(config)
     }
@@ -113,6 +130,11 @@ listen = "127.0.0.1:0"
 
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// The folder with the certificate that Hansard shows to jobs.
+    pub fn certificate(&self) -> Option<PathBuf> {
+        self.tls.then(|| self.folder.join("secrets"))
     }
 
     /// Another build of Hansard than the one beside us.
@@ -188,7 +210,7 @@ listen = "127.0.0.1:0"
         };
         let addresses = eventually("hansard serves", PATIENCE, read).with_context(|| tail(&log))?;
         match addresses {
-            Some(addresses) => Ok(Hansard { running, addresses, log }),
+            Some(addresses) => Ok(Hansard { running, addresses, log, certificate: self.certificate() }),
             None => bail!("hansard {service} ended with {ended:?}: {}", tail(&log)),
         }
     }
@@ -200,6 +222,7 @@ pub struct Hansard {
     running: Running,
     addresses: Value,
     log: PathBuf,
+    certificate: Option<PathBuf>,
 }
 
 impl Hansard {
@@ -248,19 +271,30 @@ impl Hansard {
         self.running.ended()
     }
 
-    /// A job's connection.
+    /// A job's connection, with TLS where Hansard has it.
     pub async fn connect(&self, token: &str) -> Result<Client> {
-        connect(self.proxy()?, token).await
+        let Some(certificate) = &self.certificate else { return connect(self.proxy()?, token).await };
+        let stream = tls::connect(self.proxy()?, certificate).await?;
+        let (client, connection) = job(token).connect_raw(stream, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 }
 
 /// A job's connection to a proxy, or to a tap in front of it.
 pub async fn connect(address: SocketAddr, token: &str) -> Result<Client> {
-    let mut config = tokio_postgres::Config::new();
-    config.host(address.ip().to_string()).port(address.port()).user("app").dbname(DATABASE).password(token);
+    let mut config = job(token);
+    config.host(address.ip().to_string()).port(address.port());
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+fn job(token: &str) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    // What is encrypted already does not ask for it.
+    config.user("app").dbname(DATABASE).password(token).ssl_mode(SslMode::Disable);
+    config
 }
 
 /// One HTTP request without a body, and its answer's status line and body.

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod process;
 pub mod record;
 pub mod tap;
+pub mod tls;
 pub mod usage;
 pub mod wire;
 

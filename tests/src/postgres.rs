@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 use crate::process::{Running, free_port, succeed, tail};
+use crate::tls;
 
 /// Password of all roles.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -63,6 +64,10 @@ impl Postgres {
              host all app_clear 127.0.0.1/32 password\n\
              host all all 127.0.0.1/32 scram-sha-256\n",
         )?;
+        tls::write_certificate(postgres.folder.path())?;
+        if let Some((user, group)) = owner {
+            std::os::unix::fs::chown(postgres.folder.path().join(tls::KEY), Some(user), Some(group))?;
+        }
         postgres.serve(port).await?;
         let client = postgres.superuser("postgres").await?;
         client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
@@ -95,6 +100,9 @@ impl Postgres {
                 "log_min_messages=fatal",
             ] {
                 command.args(["-c", setting]);
+            }
+            for (setting, file) in [("ssl_cert_file", tls::CERTIFICATE), ("ssl_key_file", tls::KEY)] {
+                command.arg("-c").arg(format!("{setting}={}", self.folder.path().join(file).display()));
             }
             for setting in &self.settings {
                 command.args(["-c", setting]);
@@ -153,6 +161,11 @@ impl Postgres {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
+    }
+
+    /// What it shows where it is started with `ssl=on`.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join(tls::CERTIFICATE)
     }
 
     pub fn port(&self) -> u16 {

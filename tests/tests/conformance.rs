@@ -40,7 +40,7 @@ async fn play(stage: &Stage) -> Transcript {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_prints_the_same_direct_and_via() {
-    let place = Place::new().unwrap();
+    let place = Place::new(false).unwrap();
     let first = play(&place.stage(Way::Direct).await.unwrap()).await;
     let second = play(&place.stage(Way::Direct).await.unwrap()).await;
     let mut stage = place.stage(Way::Via).await.unwrap();
@@ -57,7 +57,7 @@ async fn psql_prints_the_same_direct_and_via() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn process_ids_are_the_databases() {
-    let place = Place::new().unwrap();
+    let place = Place::new(false).unwrap();
     let stage = place.stage(Way::Via).await.unwrap();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], stage.port()));
     let mut wire = Wire::session(address, "postgres", "postgres", stage.token()).await.unwrap();
@@ -71,7 +71,7 @@ async fn process_ids_are_the_databases() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pgbench_runs_its_scripts_in_each_protocol() {
-    let place = Place::new().unwrap();
+    let place = Place::new(false).unwrap();
     let stage = place.stage(Way::Via).await.unwrap();
     let initialised = run(stage.client("pgbench").args(["-i", "-q", "-s", "1", "postgres"])).unwrap();
     assert_eq!(initialised.code, Some(0), "{initialised:?}");

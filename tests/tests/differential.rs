@@ -5,6 +5,7 @@
 //! for each way. `HANSARD_DIFFERENTIAL=10000` plays more of them, `HANSARD_SEED=n` begins with the one that failed.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+#![allow(clippy::print_stderr, reason = "what was left out is worth knowing")]
 
 #[path = "differential/conversation.rs"]
 mod conversation;
@@ -15,10 +16,10 @@ use std::time::Duration;
 
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::{DATABASE, PASSWORD};
-use hansard_tests::{Config, Postgres};
+use hansard_tests::{Config, Postgres, tls};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use conversation::{Conversation, frame, startup};
@@ -34,7 +35,17 @@ fn from_environment(name: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_conversations_are_answered_alike_to_the_byte() {
-    let postgres = Postgres::start_on(None, &["autovacuum=off"]).await.unwrap();
+    alike(false).await;
+}
+
+/// From the job to Hansard, and from Hansard to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_conversations_over_tls_are_answered_alike_to_the_byte() {
+    alike(true).await;
+}
+
+async fn alike(tls: bool) {
+    let postgres = Postgres::start_on(None, &["autovacuum=off", "ssl=on"]).await.unwrap();
     let superuser = postgres.superuser(DATABASE).await.unwrap();
     superuser.batch_execute(conversation::SCHEMA).await.unwrap();
     drop(superuser);
@@ -47,25 +58,34 @@ async fn random_conversations_are_answered_alike_to_the_byte() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    let config = Config::new(&postgres, &Settings { role: Some(ROLE), ..Settings::default() }).unwrap();
+    // A password in clear goes only to whom is known.
+    let tls = tls.then(|| format!("sslmode=verify-full&sslrootcert={}", postgres.certificate().display()));
+    let config = Config::new(&postgres, &Settings { role: Some(ROLE), tls, ..Settings::default() }).unwrap();
     let mut hansard = config.start("up").unwrap();
     let token = config.token("differential").unwrap();
     let direct = SocketAddr::from(([127, 0, 0, 1], postgres.port()));
     let via = hansard.proxy().unwrap();
 
-    let conversations = from_environment("HANSARD_DIFFERENTIAL").unwrap_or(250);
+    let conversations = from_environment("HANSARD_DIFFERENTIAL").unwrap_or(200);
     let first = from_environment("HANSARD_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let mut fallen = 0;
     for seed in first..first + conversations {
         let conversation = Conversation::of(&mut StdRng::seed_from_u64(seed));
         let cuts = |way: u64| StdRng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(way));
-        let (direct, via) = tokio::join!(
-            play(&conversation, direct, "direct", PASSWORD, cuts(1), seed),
-            play(&conversation, via, "via", &token, cuts(2), seed),
-        );
+        let (direct, via) =
+            tokio::join!(play(&conversation, plain(direct).await, "direct", PASSWORD, cuts(1), seed), async {
+                let (conversation, cuts) = (&conversation, cuts(2));
+                match config.certificate() {
+                    None => play(conversation, plain(via).await, "via", &token, cuts, seed).await,
+                    Some(folder) => {
+                        let stream = tls::connect(via, &folder).await.unwrap();
+                        play(conversation, stream, "via", &token, cuts, seed).await
+                    }
+                }
+            },);
         let Some(direct) = direct else {
             // PostgreSQL itself fell, and took Hansard's session along: there is nothing to compare.
-            println!("HANSARD_SEED={seed}: the database closes the direct connection in the middle");
+            eprintln!("HANSARD_SEED={seed}: the database closes the direct connection in the middle");
             fallen += 1;
             let back = async {
                 while postgres.superuser("postgres").await.is_err() {
@@ -84,18 +104,22 @@ async fn random_conversations_are_answered_alike_to_the_byte() {
     assert!(odd.len() as u64 <= fallen, "{odd:?}");
 }
 
+async fn plain(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// Sends a conversation and returns all that is answered; `None` when the other side ends it before its end.
 async fn play(
     conversation: &Conversation,
-    address: SocketAddr,
+    stream: impl AsyncRead + AsyncWrite,
     database: &str,
     password: &str,
     mut cuts: StdRng,
     seed: u64,
 ) -> Option<Vec<u8>> {
-    let stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (mut read, mut write) = stream.into_split();
+    let (mut read, mut write) = tokio::io::split(stream);
     let (ready, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let listen = async {
         let (mut answers, mut cut) = (Vec::new(), 0);
@@ -120,6 +144,7 @@ async fn play(
         let opening = [("user", ROLE), ("database", database), ("application_name", "differential")];
         write.write_all(&startup(&opening)).await?;
         write.write_all(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await?;
+        write.flush().await?;
         let mut expected = 1;
         for group in &conversation.groups {
             // Now and then the next begins before the former is answered.
@@ -138,6 +163,7 @@ async fn play(
                 let length =
                     if cuts.random_bool(0.5) { rest.len() } else { cuts.random_range(1..=rest.len().min(9000)) };
                 write.write_all(&rest[..length]).await?;
+                write.flush().await?;
                 rest = &rest[length..];
                 if cuts.random_bool(0.2) {
                     tokio::time::sleep(Duration::from_micros(cuts.random_range(1..2000))).await;
@@ -145,6 +171,7 @@ async fn play(
             }
         }
         write.write_all(&frame(b'X', b"")).await?;
+        write.flush().await?;
         Ok::<usize, std::io::Error>(expected)
     };
     let both = async { tokio::join!(listen, speak) };

@@ -33,9 +33,20 @@ async fn settled(hansard: &Hansard) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_session_costs_less_than_40_kib() {
+    idle_sessions(false).await;
+}
+
+/// To the job and to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_an_idle_session_costs_less_than_40_kib() {
+    idle_sessions(true).await;
+}
+
+async fn idle_sessions(tls: bool) {
     let many = std::env::var("HANSARD_IDLE").map_or(400, |text| text.parse().expect("HANSARD_IDLE: a number"));
-    let postgres = Postgres::start().await.unwrap();
-    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let postgres = Postgres::start_on(None, &["ssl=on"]).await.unwrap();
+    let encrypted = tls.then(|| "sslmode=require".to_owned());
+    let config = Config::new(&postgres, &Settings { tls: encrypted, ..Settings::default() }).unwrap();
     let mut proxy = config.start("proxy").unwrap();
     let token = config.token("idler").unwrap();
     // What is made once is not a session's.
@@ -43,7 +54,7 @@ async fn an_idle_session_costs_less_than_40_kib() {
     let before = settled(&proxy).await;
     let rest = open(&proxy, &token, many).await;
     let each = settled(&proxy).await.saturating_sub(before) / u64::try_from(many).unwrap();
-    eprintln!("{many} idle sessions: {each} bytes each");
+    eprintln!("{many} idle sessions, TLS {tls}: {each} bytes each");
     assert!(each < 40 * KIB, "{each} bytes");
     for job in first.iter().chain(&rest) {
         job.query_one("SELECT 1", &[]).await.unwrap();

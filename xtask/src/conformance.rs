@@ -47,7 +47,7 @@ const BUILD: &str = "./configure --quiet --without-readline --without-zlib --wit
      make -s -j2 -C src/backend generated-headers && make -s -j2 -C src/test/isolation all && \
      make -s -j2 -C src/test/modules/libpq_pipeline all && make -s -C src/test/regress regress.so";
 
-pub(crate) fn run(shell: &Shell, only: &[String]) -> Result<()> {
+pub(crate) fn run(shell: &Shell, only: &[String], tls: bool) -> Result<()> {
     provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::Venv])?;
     let folder = shell.cache.join("conformance");
     fs::create_dir_all(folder.join("pgbench"))?;
@@ -73,6 +73,9 @@ pub(crate) fn run(shell: &Shell, only: &[String]) -> Result<()> {
     conformance.arg("--suites").arg(&folder);
     if !only.is_empty() {
         conformance.arg("--only").arg(only.join(","));
+    }
+    if tls {
+        conformance.arg("--tls");
     }
     shell.run(&mut conformance)
 }

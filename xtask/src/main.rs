@@ -50,6 +50,9 @@ enum Chore {
         /// Run these suites only.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
+        /// With TLS, where a suite asks for it or prefers it.
+        #[arg(long)]
+        tls: bool,
     },
     /// The rules that no compiler checks.
     Tidy,
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
         Chore::Test => test::run(&shell),
         Chore::Web => web::run(&shell),
         Chore::Bench { subject } => bench::run(&shell, &subject),
-        Chore::Conformance { only } => conformance::run(&shell, &only),
+        Chore::Conformance { only, tls } => conformance::run(&shell, &only, tls),
         Chore::Tidy => tidy::run(&shell),
     });
     match done {

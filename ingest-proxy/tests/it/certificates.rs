@@ -78,6 +78,12 @@ impl Signed {
         (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
     }
 
+    /// SHA-256 of its DER form.
+    pub(crate) fn sha256(&self) -> Vec<u8> {
+        let (chain, _) = self.chain();
+        ring::digest::digest(&ring::digest::SHA256, &chain[0]).as_ref().to_vec()
+    }
+
     /// For a server that a test plays.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         let (chain, key) = self.chain();

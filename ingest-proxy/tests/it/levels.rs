@@ -41,11 +41,7 @@ fn holds(folder: &Path, needle: &[u8]) -> bool {
 }
 
 fn capture_of(recorded: &Recorded) -> (String, u64) {
-    let opened = recorded.kinds().find_map(|kind| match kind {
-        Kind::SessionOpened(opened) => Some(opened),
-        _ => None,
-    });
-    let opened = opened.unwrap();
+    let opened = recorded.opened();
     (opened.capture.clone(), opened.max_result_bytes)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hansard_event_log::{EventLog, LocalLog, Position};
-use hansard_schemas::events::{BlockExt, Direction, Event, FrameRun, event::Kind};
+use hansard_schemas::events::{BlockExt, Direction, Event, FrameRun, SessionOpened, event::Kind};
 use uuid::Uuid;
 
 /// A session as recorded.
@@ -80,6 +80,14 @@ impl Recorded {
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &Kind> {
         self.events.iter().filter_map(|event| event.kind.as_ref()).filter(|kind| !matches!(kind, Kind::Frames(_)))
+    }
+
+    /// The first event.
+    pub(crate) fn opened(&self) -> &SessionOpened {
+        match self.kinds().next() {
+            Some(Kind::SessionOpened(opened)) => opened,
+            other => panic!("a session begins with {other:?}"),
+        }
     }
 
     /// Reason of the closing event.

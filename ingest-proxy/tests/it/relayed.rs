@@ -80,8 +80,7 @@ async fn psql_works_and_is_recorded_verbatim() {
         assert!(out.starts_with(&format!("{user}\n1\n2\n3\n")), "{out}");
         let recorded = assert_verbatim(&house, &tap).await;
         assert_eq!(recorded.end(), Some("terminated by job"));
-        let mut kinds = recorded.kinds();
-        let Some(Kind::SessionOpened(opened)) = kinds.next() else { panic!("{recorded:?}") };
+        let (opened, mut kinds) = (recorded.opened(), recorded.kinds().skip(1));
         assert_eq!((opened.db_user.as_str(), opened.database.as_str()), ("nightly", "ranking"));
         assert_eq!(opened.application_name, "psql");
         let Some(Kind::Authenticated(authenticated)) = kinds.next() else { panic!("{recorded:?}") };
@@ -167,8 +166,7 @@ async fn a_running_statement_can_be_cancelled() {
     assert!(!cancels.is_empty());
     for cancel in cancels {
         assert_eq!(cancel.withheld(), ["cancel key"]);
-        let Some(Kind::SessionOpened(opened)) = cancel.kinds().next() else { panic!("{cancel:?}") };
-        assert_eq!(opened.parameters[0].name, "cancels_session");
+        assert_eq!(cancel.opened().parameters[0].name, "cancels_session");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hansard_ingest_proxy::check_target;
-use hansard_schemas::events::{Direction, event::Kind};
+use hansard_schemas::events::Direction;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -179,7 +179,7 @@ async fn an_empty_database_is_the_users_name() {
     }
     let jobs = record::until(&house.log, |jobs| jobs.len() == 2).await;
     for job in jobs {
-        let Some(Kind::SessionOpened(opened)) = job.kinds().next() else { panic!("{job:?}") };
+        let opened = job.opened();
         assert_eq!((opened.db_user.as_str(), opened.database.as_str()), ("ranking", "ranking"));
     }
 }

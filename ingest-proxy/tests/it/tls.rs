@@ -201,6 +201,40 @@ async fn client_certificates_are_optional_or_required() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_record_says_how_a_connection_was_encrypted() {
+    let authority = Authority::new("jobs");
+    let own = authority.sign("reranker, \u{1b}[1mnightly", &[]);
+    let mut plan = Plan::new().tls(&authority);
+    let ca = authority.write(plan.folder(), "clients.crt");
+    let options = plan.options.targets[0].tls.as_mut().unwrap();
+    (options.client_ca_file, options.client_certificates) = (Some(ca), ClientCertificates::Optional);
+    plan.options.targets[0].allow_plaintext = true;
+    let house = plan.start().await;
+    for own in [Some(&own), None] {
+        let stream = TcpStream::connect(house.address).await.unwrap();
+        let mut raw = Raw::over(handshake(&client(&authority, own, &["postgresql"]), stream).await.unwrap());
+        raw.log_in(&token(&claims())).await;
+    }
+    let mut plain = Raw::session(house.address, &token(&claims())).await;
+    plain.send(&frame(b'X', b"")).await;
+    let jobs = record::until(&house.log, |jobs| jobs.len() == 3 && jobs.iter().all(|job| job.end().is_some())).await;
+    let [with, without, plain] = &jobs.iter().map(|job| job.opened().tls.clone()).collect::<Vec<_>>()[..] else {
+        panic!("{jobs:?}")
+    };
+    assert_eq!(*plain, None);
+    let without = without.as_ref().unwrap();
+    assert_eq!((without.version.as_str(), without.client_certificate.as_ref()), ("TLSv1.3", None));
+    assert!(
+        ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]
+            .contains(&&*without.cipher)
+    );
+    let shown = with.as_ref().unwrap().client_certificate.as_ref().unwrap();
+    assert_eq!(shown.sha256, own.sha256());
+    // The name is the job's authority's: text of its choice stays in its place.
+    assert!(shown.subject.starts_with("CN=reranker\\, ") && !shown.subject.contains('\u{1b}'), "{:?}", shown.subject);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_taken_anew_without_a_restart() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let house = Plan::new().tls(&old).start().await;

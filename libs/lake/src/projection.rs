@@ -30,7 +30,7 @@ mod tests;
 
 pub use analyses::Analyses;
 pub use names::UNKNOWN_SCHEMA;
-pub use rows::{FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow};
+pub use rows::{ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 
 use session::{Desk, Session, Then};
 use state::Entry;

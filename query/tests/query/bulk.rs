@@ -109,6 +109,7 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         chain_head: [0; 32],
         capture: "full".to_owned(),
         max_result_bytes: None,
+        tls: None,
     });
     rows
 }

@@ -10,7 +10,8 @@ use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_query::{Answer, Engine, EngineOptions, Moment, format};
 use hansard_schemas::events::Message;
 use hansard_schemas::events::{
-    Authenticated, Block, Direction, Event, FrameRun, Omitted, Payload, SessionClosed, SessionOpened, event::Kind,
+    Authenticated, Block, ClientCertificate, Direction, Event, FrameRun, Omitted, Payload, SessionClosed,
+    SessionOpened, Tls, event::Kind,
 };
 use uuid::Uuid;
 
@@ -134,6 +135,14 @@ impl Session {
                         database: "ranking".to_owned(),
                         protocol_version: 196_608,
                         capture: capture.to_owned(),
+                        tls: Some(Tls {
+                            version: "TLSv1.3".to_owned(),
+                            cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+                            client_certificate: Some(ClientCertificate {
+                                subject: format!("CN={job}"),
+                                sha256: vec![0xc4; 32],
+                            }),
+                        }),
                         ..SessionOpened::default()
                     }),
                     Kind::Authenticated(Authenticated {

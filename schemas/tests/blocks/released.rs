@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use hansard_schemas::events::{
-    Authenticated, AuthenticationFailed, Block, BlockExt, Compression, Direction, Event, FrameRun, Gap, Message,
-    Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened,
-    event::Kind,
+    Authenticated, AuthenticationFailed, Block, BlockExt, ClientCertificate, Compression, Direction, Event, FrameRun,
+    Gap, Message, Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed,
+    SessionOpened, Tls, event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -142,8 +142,22 @@ fn omissions() -> Block {
     Block { last_seq: 3, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
 }
 
+/// A session whose connection was encrypted.
+fn encrypted() -> Block {
+    let certificate = ClientCertificate { subject: "CN=reranker".to_owned(), sha256: (0x40..0x60).collect() };
+    let tls = Tls {
+        version: "TLSv1.3".to_owned(),
+        cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+        client_certificate: Some(certificate),
+    };
+    let opened = SessionOpened { tls: Some(tls), ..SessionOpened::default() };
+    let event = Event { at: AT, event_no: 1, kind: Some(Kind::SessionOpened(opened)) };
+    let payload = Payload { events: vec![event] }.encode_to_vec();
+    Block { last_seq: 0, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
+}
+
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 4] {
+fn released() -> [(&'static str, Block); 5] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
@@ -152,6 +166,7 @@ fn released() -> [(&'static str, Block); 4] {
         ("every-kind-zstd.bin", packed),
         ("empty.bin", empty),
         ("omissions.bin", omissions()),
+        ("encrypted.bin", encrypted()),
     ]
 }
 

@@ -48,6 +48,10 @@ struct Row {
     chain_head: String,
     capture: Option<String>,
     max_result_bytes: Option<i64>,
+    tls_version: Option<String>,
+    tls_cipher: Option<String>,
+    client_dn: Option<String>,
+    client_certificate_sha256: Option<String>,
     errors: i64,
 }
 
@@ -198,6 +202,10 @@ pub(super) async fn one(
         gaps,
         capture: row.capture,
         max_result_bytes: row.max_result_bytes,
+        tls_version: row.tls_version,
+        tls_cipher: row.tls_cipher,
+        client_dn: row.client_dn,
+        client_certificate_sha256: row.client_certificate_sha256,
         files,
     }))
 }

@@ -85,6 +85,14 @@ async fn a_session_is_told_with_its_files() {
     let rerank: SessionDetail = server.get(&format!("{SESSIONS}/{}", server.night.rerank)).await.json();
     assert_eq!(rerank.summary.job, "nightly-rerank");
     assert_eq!((rerank.client_addr.as_str(), rerank.groups), ("10.0.0.7:51234", vec!["batch".to_owned()]));
+    assert_eq!(
+        (rerank.tls_version.as_deref(), rerank.tls_cipher.as_deref()),
+        (Some("TLSv1.3"), Some("TLS_AES_256_GCM_SHA384"))
+    );
+    assert_eq!(
+        (rerank.client_dn.as_deref(), rerank.client_certificate_sha256),
+        (Some("CN=nightly-rerank"), Some("c4".repeat(32)))
+    );
     assert!(rerank.frames > 200 && rerank.gaps.is_empty());
     let mut tables: Vec<&str> = rerank.files.iter().map(|file| file.table.as_str()).collect();
     tables.sort_unstable();

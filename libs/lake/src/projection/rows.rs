@@ -13,6 +13,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use hansard_schemas::events::{Direction, Omitted, Part};
 use hansard_schemas::lake::Table;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A wire frame, or a part of a long one.
@@ -173,6 +174,28 @@ pub struct SessionRow {
     pub capture: String,
     /// Bytes of one result's rows that are recorded.
     pub max_result_bytes: Option<u64>,
+    /// How the job's connection was encrypted.
+    pub tls: Option<Encryption>,
+}
+
+/// TLS between job and proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `TLSv1.3`, for instance.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The certificate that the job showed.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate that a job showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// Its subject.
+    pub subject: String,
+    /// Hex of its SHA-256.
+    pub sha256: String,
 }
 
 /// What became of a transaction.
@@ -381,6 +404,10 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         chain_heads(rows),
         texts(rows, |row| &row.capture),
         optional_counts(rows, |row| row.max_result_bytes),
+        optional_texts(rows, |row| Some(&*row.tls.as_ref()?.version)),
+        optional_texts(rows, |row| Some(&*row.tls.as_ref()?.cipher)),
+        optional_texts(rows, |row| Some(&*row.tls.as_ref()?.client.as_ref()?.subject)),
+        optional_texts(rows, |row| Some(&*row.tls.as_ref()?.client.as_ref()?.sha256)),
     ]
 }
 
@@ -404,13 +431,8 @@ fn uuids<Row>(rows: &[&Row], get: impl Fn(&Row) -> Uuid) -> ArrayRef {
 }
 
 fn chain_heads(rows: &[&SessionRow]) -> ArrayRef {
-    use std::fmt::Write;
     let mut builder = StringBuilder::new();
-    for row in rows {
-        let mut text = String::with_capacity(64);
-        row.chain_head.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a String takes all"));
-        builder.append_value(text);
-    }
+    rows.iter().for_each(|row| builder.append_value(hex::encode(row.chain_head)));
     Arc::new(builder.finish())
 }
 

@@ -7,13 +7,13 @@ use hansard_pg_wire::frame;
 use hansard_pg_wire::tracker::{Event as Told, Frame, Tracker};
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
-    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, extend_chain,
+    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, Tls, extend_chain,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::analyses::Analyses;
-use super::rows::{FrameRow, Outcome, Rows, SessionRow};
+use super::rows::{ClientCertificate, Encryption, FrameRow, Outcome, Rows, SessionRow};
 use super::statements::Statements;
 
 /// Most gaps that are told one by one; the last one stands for all further.
@@ -56,6 +56,8 @@ pub(super) struct Facts {
     capture: String,
     #[serde(default)]
     max_result_bytes: u64,
+    #[serde(default)]
+    tls: Option<Encryption>,
 }
 
 /// Something that was not recorded.
@@ -183,6 +185,7 @@ impl Session {
         self.statements.context.names.set_user(&opened.db_user);
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
         (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
+        facts.tls = opened.tls.map(encryption);
     }
 
     fn run(&mut self, run: FrameRun, at: i64, desk: &mut Desk<'_>) {
@@ -383,6 +386,14 @@ impl Session {
             chain_head: self.chain,
             capture: if facts.capture.is_empty() { "full".to_owned() } else { facts.capture.clone() },
             max_result_bytes: (facts.max_result_bytes > 0).then_some(facts.max_result_bytes),
+            tls: facts.tls.clone(),
         }
     }
+}
+
+fn encryption(tls: Tls) -> Encryption {
+    let client = tls
+        .client_certificate
+        .map(|certificate| ClientCertificate { subject: certificate.subject, sha256: hex::encode(certificate.sha256) });
+    Encryption { version: tls.version, cipher: tls.cipher, client }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use hansard_schemas::events::{
     Authenticated, CHAIN_START, Compression, Direction, FrameRun, Gap, Part, Payload, ProxyStarted, SessionClosed,
-    SessionOpened, extend_chain,
+    SessionOpened, Tls, extend_chain,
 };
+use hansard_schemas::lake::Table;
 use proptest::prelude::*;
 
 use super::*;
@@ -126,6 +127,18 @@ fn project(blocks: &[Block]) -> Rows {
     rows
 }
 
+/// Every event in a block of its own, and the state saved and restored after each.
+fn interrupted(events: &[Event]) -> Rows {
+    let mut rows = Rows::default();
+    let mut projector = Projector::restore(0, &[]).unwrap();
+    for event in events {
+        projector.apply(&block(SESSION, "ranking", vec![event.clone()]), &mut rows);
+        let saved = projector.take_changes().sessions;
+        projector = Projector::restore(0, &saved).unwrap();
+    }
+    rows
+}
+
 fn all(frames: &[(Direction, Vec<u8>)]) -> Rows {
     project(&[block(SESSION, "ranking", session(frames))])
 }
@@ -144,6 +157,31 @@ fn told(rows: &Rows) -> Vec<String> {
         told.push(line);
     }
     told
+}
+
+#[test]
+fn a_session_says_how_it_was_encrypted() {
+    let certificate =
+        hansard_schemas::events::ClientCertificate { subject: "CN=nightly".into(), sha256: vec![0xab; 32] };
+    let client = ClientCertificate { subject: "CN=nightly".into(), sha256: "ab".repeat(32) };
+    for (shown, client) in [(None, None), (Some(certificate), Some(client))] {
+        let mut events = session(&[]);
+        let Some(Kind::SessionOpened(opened)) = &mut events[0].kind else { panic!("{events:?}") };
+        let tls = Tls { version: "TLSv1.3".into(), cipher: "TLS_X".into(), client_certificate: shown };
+        opened.tls = Some(tls);
+        let rows = interrupted(&events);
+        let found = rows.sessions.last().unwrap().tls.as_ref().unwrap();
+        assert_eq!(*found, Encryption { version: "TLSv1.3".into(), cipher: "TLS_X".into(), client });
+        let batch = rows.batch(Table::Sessions);
+        for column in ["tls_version", "tls_cipher"] {
+            assert_eq!(batch.column_by_name(column).unwrap().null_count(), 0, "{column}");
+        }
+        for column in ["client_dn", "client_certificate_sha256"] {
+            let absent = if found.client.is_some() { 0 } else { batch.num_rows() };
+            assert_eq!(batch.column_by_name(column).unwrap().null_count(), absent, "{column}");
+        }
+    }
+    assert!(all(&[]).sessions.iter().all(|session| session.tls.is_none()));
 }
 
 #[test]

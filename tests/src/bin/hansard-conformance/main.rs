@@ -27,6 +27,9 @@ struct Arguments {
     /// Run these suites only.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// With TLS, both ways and on both sides of Hansard, for those suites that ask for it or prefer it.
+    #[arg(long)]
+    tls: bool,
 }
 
 /// A suite of tests.
@@ -91,7 +94,7 @@ async fn main() -> ExitCode {
 
 async fn conformance(arguments: &Arguments) -> Result<bool> {
     let sources = Sources { folder: arguments.suites.clone() };
-    let place = Place::new()?;
+    let place = Place::new(arguments.tls)?;
     let mut rows = Vec::new();
     let suites: Vec<Suite> = scripts::suites().into_iter().chain(drivers::suites()).collect();
     for only in &arguments.only {

@@ -40,18 +40,6 @@ fn leveled(capture: &str, max_result_bytes: u64, runs: Vec<FrameRun>) -> Vec<Eve
     events
 }
 
-/// Every event in a block of its own, and the state saved and restored after each.
-fn interrupted(events: &[Event]) -> Rows {
-    let mut rows = Rows::default();
-    let mut projector = Projector::restore(0, &[]).unwrap();
-    for event in events {
-        projector.apply(&block(SESSION, "ranking", vec![event.clone()]), &mut rows);
-        let saved = projector.take_changes().sessions;
-        projector = Projector::restore(0, &saved).unwrap();
-    }
-    rows
-}
-
 #[track_caller]
 fn rows_of(events: Vec<Event>) -> Rows {
     let rows = interrupted(&events);

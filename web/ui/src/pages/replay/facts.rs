@@ -54,6 +54,10 @@ fn Known(session: SessionDetail) -> impl IntoView {
         (Some("metadata"), _) => "metadata: neither texts nor values nor rows".to_owned(),
         (Some(other), _) => other.to_owned(),
     };
+    let encryption = match (session.tls_version, session.tls_cipher) {
+        (Some(version), Some(cipher)) => format!("{version}, {cipher}"),
+        (version, _) => version.unwrap_or_else(|| "none".to_owned()),
+    };
     let unflushed = session.files.is_empty();
     let files = session
         .files
@@ -76,6 +80,9 @@ fn Known(session: SessionDetail) -> impl IntoView {
             <Fact name="Groups" value=session.groups.join(", ")/>
             <Fact name="Client" value=session.client_addr/>
             <Fact name="Application" value=session.application_name/>
+            <Fact name="Encryption" value=encryption/>
+            <Fact name="Certificate" value=session.client_dn.unwrap_or_default()/>
+            <Fact name="Its SHA-256" value=session.client_certificate_sha256.unwrap_or_default() code=true/>
         </dl>
         <h2>"Where"</h2>
         <dl>
