@@ -7,8 +7,10 @@
 //! acknowledged it; bytes are passed on as they came; neither a token nor the database's password is in any record,
 //! log line or message.
 //!
-//! One thread per shard of the log, each with a runtime, listening sockets and sessions of its own: sessions never
-//! move between threads, and one thread alone appends to a shard.
+//! One [`thread`] per shard of the log, each with a runtime, listening sockets and sessions of its own: sessions never
+//! move between threads, and one thread alone appends to a shard. What its sessions share is its [`worker`].
+//!
+//! Each knows only those before it: [`worker`], [`capture`], [`relay`], [`session`], [`reception`], [`thread`].
 
 mod cancel;
 mod capture;
@@ -24,11 +26,13 @@ mod metrics;
 mod options;
 mod parameters;
 mod pool;
+mod reception;
 mod relay;
 mod search_path;
 mod session;
 mod startup;
 mod stream;
+mod thread;
 mod tls;
 mod upstream;
 mod worker;
@@ -39,11 +43,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use hansard_event_log::LocalLog;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use house::{CONNECTING, House, Places};
-use worker::{Colleague, Start, Worker};
+use reception::Colleague;
+use thread::Start;
+use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
@@ -109,7 +115,7 @@ impl Proxy {
         }
         let (colleagues, inboxes): (Vec<_>, Vec<_>) = (0..self.listeners.len())
             .map(|_| {
-                let (inbox, waiting) = mpsc::channel(worker::INBOX);
+                let (inbox, waiting) = mpsc::channel(reception::INBOX);
                 (Colleague { inbox, load: AtomicUsize::new(0) }, waiting)
             })
             .unzip();
@@ -125,7 +131,7 @@ impl Proxy {
             });
             let own = usize::from(shard);
             let start = Start { worker, own, colleagues: colleagues.clone(), inbox, listeners };
-            match spawn(start) {
+            match thread::spawn(start) {
                 Ok(end) => ends.push(end),
                 Err(error) => {
                     shutdown.cancel();
@@ -143,24 +149,6 @@ impl Proxy {
         }
         result
     }
-}
-
-/// A worker in a thread of its own; the receiver hears of its end, or of its death.
-fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(Error::Worker)?;
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(format!("proxy-{}", start.own))
-        .spawn(move || {
-            start.worker.house.cores.enter(start.own);
-            runtime.block_on(worker::run(start));
-            runtime.shutdown_timeout(Duration::from_secs(1));
-            // Nobody listens any more when the caller gave up waiting.
-            let _ = ended.send(());
-        })
-        .map_err(Error::Worker)?;
-    Ok(end)
 }
 
 /// Connects to the database of a target as Hansard would for a job and says how that went, in one line. `Err` is a

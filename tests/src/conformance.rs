@@ -38,6 +38,7 @@ pub struct Stage {
     port: u16,
     token: String,
     work: PathBuf,
+    tls: bool,
     // Dropped in this order: Hansard first.
     hansard: Option<Hansard>,
     postgres: Postgres,
@@ -83,8 +84,8 @@ impl Place {
     /// A fresh cluster, and a fresh Hansard in front of it where it goes via Hansard.
     pub async fn stage(&self, way: Way) -> Result<Stage> {
         let port = if way == Way::Direct { self.port } else { self.behind };
-        let ssl = if self.config.certificate().is_some() { "ssl=on" } else { "ssl=off" };
-        let settings = ["max_prepared_transactions=10", "wal_level=logical", ssl];
+        let tls = self.config.certificate().is_some();
+        let settings = ["max_prepared_transactions=10", "wal_level=logical", if tls { "ssl=on" } else { "ssl=off" }];
         let postgres = Postgres::start_on(Some(port), &settings).await?;
         let superuser = postgres.superuser("postgres").await?;
         superuser.batch_execute(&format!("ALTER ROLE postgres PASSWORD '{}'", self.token)).await?;
@@ -93,7 +94,8 @@ impl Place {
             std::fs::remove_dir_all(&data).with_context(|| format!("cannot empty {}", data.display()))?;
         }
         let hansard = if way == Way::Via { Some(self.config.start("up")?) } else { None };
-        Ok(Stage { port: self.port, token: self.token.clone(), work: self.work.path().to_owned(), hansard, postgres })
+        let (token, work) = (self.token.clone(), self.work.path().to_owned());
+        Ok(Stage { port: self.port, token, work, tls, hansard, postgres })
     }
 }
 
@@ -108,6 +110,11 @@ impl Stage {
 
     pub fn work(&self) -> &Path {
         &self.work
+    }
+
+    /// Whether TLS can be had.
+    pub fn tls(&self) -> bool {
+        self.tls
     }
 
     pub fn postgres(&self) -> &Postgres {

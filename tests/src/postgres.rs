@@ -168,6 +168,11 @@ impl Postgres {
         self.folder.path().join(tls::CERTIFICATE)
     }
 
+    /// Its key, which the cluster's owner alone can read.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join(tls::KEY)
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -1,6 +1,7 @@
 //! Who is measured: nobody in between, others, and Hansard as it can be set.
 //!
-//! HAProxy and PgBouncer run as they come, but for what they need to forward.
+//! HAProxy and PgBouncer run as they come, but for what they need to forward. With TLS, PgBouncer and Hansard end it, and
+//! HAProxy passes it on to the database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -79,6 +80,7 @@ impl Field {
                 event_log: "max_size = \"64GiB\"".to_owned(),
                 recording: recording.to_owned(),
                 lake: "flush_interval = \"5s\"".to_owned(),
+                tls: Some("sslmode=disable".to_owned()),
                 ..Settings::default()
             };
             let mut processes = Vec::new();
@@ -135,9 +137,12 @@ fn pgbouncer(postgres: &Postgres, folder: &Path) -> Result<(Running, u16)> {
         format!(
             "[databases]\n{DATABASE} = host=127.0.0.1 port={} dbname={DATABASE}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = session\n\
-             max_client_conn = 200\ndefault_pool_size = 100\n",
+             max_client_conn = 200\ndefault_pool_size = 100\nclient_tls_sslmode = allow\nclient_tls_cert_file = {}\n\
+             client_tls_key_file = {}\n",
             postgres.port(),
-            folder.join("users.txt").display()
+            folder.join("users.txt").display(),
+            postgres.certificate().display(),
+            postgres.key().display()
         ),
     )?;
     let mut command = Command::new(program);

@@ -15,6 +15,8 @@ use crate::contenders::Contender;
 pub(crate) struct Load {
     pub(crate) name: &'static str,
     work: Work,
+    /// Whether the client asks for TLS.
+    tls: bool,
     /// Whether Hansard's other settings are measured too, to compare it with itself.
     all_settings: bool,
 }
@@ -30,18 +32,19 @@ enum Work {
     },
 }
 
-const LOADS: [Load; 7] = [
+const LOADS: [Load; 8] = [
     pgbench("prepared, c=8", &["-S", "-M", "prepared"], 8, true),
     pgbench("simple, c=8", &["-S", "-M", "simple"], 8, false),
     pgbench("extended, c=8", &["-S", "-M", "extended"], 8, false),
     pgbench("tpcb-like, prepared, c=8", &["-M", "prepared"], 8, false),
     pgbench("prepared, c=1", &["-S", "-M", "prepared"], 1, true),
     pgbench("a connection for each transaction, c=8", &["-S", "-C"], 8, false),
-    Load { name: "COPY out, 1 GiB", work: Work::CopyOut { rows: 1024 * 1024 }, all_settings: false },
+    Load { tls: true, ..pgbench("prepared with TLS, c=8", &["-S", "-M", "prepared"], 8, false) },
+    Load { name: "COPY out, 1 GiB", work: Work::CopyOut { rows: 1024 * 1024 }, tls: false, all_settings: false },
 ];
 
 const fn pgbench(name: &'static str, arguments: &'static [&'static str], clients: u32, all_settings: bool) -> Load {
-    Load { name, work: Work::Pgbench { arguments, clients }, all_settings }
+    Load { name, work: Work::Pgbench { arguments, clients }, tls: false, all_settings }
 }
 
 /// One measurement.
@@ -106,13 +109,13 @@ impl Load {
         let before = contender.cpu_seconds()?;
         let (amount, mut measured) = match self.work {
             Work::Pgbench { arguments, clients } => {
-                let mut bench = client(postgres, contender, "pgbench");
+                let mut bench = self.client(postgres, contender, "pgbench");
                 bench.arg("-n").args(arguments).args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()]);
                 bench.args(["-T", &seconds.to_string()]);
                 run_pgbench(bench.arg(DATABASE), folder, clients == 1).with_context(|| contender.name.to_owned())?
             }
             Work::CopyOut { rows } => {
-                let mut psql = client(postgres, contender, "psql");
+                let mut psql = self.client(postgres, contender, "psql");
                 let sql = format!("COPY (SELECT repeat('x', 1023) FROM generate_series(1, {rows})) TO STDOUT");
                 psql.args(["-q", "-c", &sql, DATABASE]).stdout(Stdio::null());
                 let begun = Instant::now();
@@ -126,6 +129,13 @@ impl Load {
         settle();
         measured.cpu_us = (contender.cpu_seconds()? - before) / amount * 1e6;
         Ok(measured)
+    }
+
+    fn client(&self, postgres: &Postgres, contender: &Contender, program: &str) -> Command {
+        let mut command = postgres.client_program(program);
+        command.args(["-h", "127.0.0.1", "-p", &contender.port.to_string(), "-U", "app"]);
+        command.env("PGPASSWORD", &contender.password).env("PGSSLMODE", if self.tls { "require" } else { "disable" });
+        command
     }
 }
 
@@ -155,13 +165,6 @@ fn processor_time() -> Result<(f64, f64)> {
     };
     let busy = user + nice + system + interrupts + soft_interrupts;
     Ok((busy, busy + idle + waiting))
-}
-
-fn client(postgres: &Postgres, contender: &Contender, program: &str) -> Command {
-    let mut command = postgres.client_program(program);
-    command.args(["-h", "127.0.0.1", "-p", &contender.port.to_string(), "-U", "app"]);
-    command.env("PGPASSWORD", &contender.password);
-    command
 }
 
 /// Runs pgbench; how many transactions it did, and how fast.

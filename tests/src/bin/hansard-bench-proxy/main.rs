@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
 
 async fn bench(arguments: &Arguments) -> Result<()> {
     let loads = loads::named(arguments.load.as_deref())?;
-    let postgres = Postgres::start().await?;
+    let postgres = Postgres::start_on(None, &["ssl=on"]).await?;
     loads::prepare(&postgres)?;
     let field = Field::set_up(&postgres, &arguments.hansard)?;
     let mut results = Results::default();

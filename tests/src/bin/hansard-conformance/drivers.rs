@@ -129,7 +129,8 @@ pub(crate) fn suites() -> Vec<Suite> {
             work: Work::Tests(
                 |stage, sources| {
                     let mut go = go_test(stage, sources, "lib-pq", &["github.com/lib/pq"]);
-                    go.env("PGDATABASE", "pqgotest").env("PGSSLMODE", "disable").env("PQTEST_BINARY_PARAMETERS", "no");
+                    let ssl = if stage.tls() { "require" } else { "disable" };
+                    go.env("PGDATABASE", "pqgotest").env("PGSSLMODE", ssl).env("PQTEST_BINARY_PARAMETERS", "no");
                     Ok(go)
                 },
                 of_go,
