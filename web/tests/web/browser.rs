@@ -66,6 +66,8 @@ async fn the_replay_lands_on_the_first_error() {
             "Transaction 2",
             "committed",
             "svc:nightly-rerank",
+            "TLSv1.3, TLS_AES_256_GCM_SHA384",
+            "CN=nightly-rerank",
             "day=2026-11-22",
         ],
     );

@@ -82,7 +82,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
             <Fact name="Application" value=session.application_name/>
             <Fact name="Encryption" value=encryption/>
             <Fact name="Certificate" value=session.client_dn.unwrap_or_default()/>
-            <Fact name="Its SHA-256" value=session.client_certificate_sha256.unwrap_or_default() code=true/>
+            <Fact name="Fingerprint" value=session.client_certificate_sha256.unwrap_or_default() code=true/>
         </dl>
         <h2>"Where"</h2>
         <dl>
