@@ -66,7 +66,7 @@ impl Postgres {
         )?;
         tls::write_certificate(postgres.folder.path())?;
         if let Some((user, group)) = owner {
-            std::os::unix::fs::chown(postgres.folder.path().join(tls::KEY), Some(user), Some(group))?;
+            std::os::unix::fs::chown(postgres.key(), Some(user), Some(group))?;
         }
         postgres.serve(port).await?;
         let client = postgres.superuser("postgres").await?;
@@ -101,8 +101,8 @@ impl Postgres {
             ] {
                 command.args(["-c", setting]);
             }
-            for (setting, file) in [("ssl_cert_file", tls::CERTIFICATE), ("ssl_key_file", tls::KEY)] {
-                command.arg("-c").arg(format!("{setting}={}", self.folder.path().join(file).display()));
+            for (setting, file) in [("ssl_cert_file", self.certificate()), ("ssl_key_file", self.key())] {
+                command.arg("-c").arg(format!("{setting}={}", file.display()));
             }
             for setting in &self.settings {
                 command.args(["-c", setting]);

@@ -11,6 +11,7 @@
 mod conversation;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -66,23 +67,17 @@ async fn alike(tls: bool) {
     let direct = SocketAddr::from(([127, 0, 0, 1], postgres.port()));
     let via = hansard.proxy().unwrap();
 
-    let conversations = from_environment("HANSARD_DIFFERENTIAL").unwrap_or(200);
+    let conversations = from_environment("HANSARD_DIFFERENTIAL").unwrap_or(250);
     let first = from_environment("HANSARD_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let mut fallen = 0;
     for seed in first..first + conversations {
         let conversation = Conversation::of(&mut StdRng::seed_from_u64(seed));
         let cuts = |way: u64| StdRng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(way));
-        let (direct, via) =
-            tokio::join!(play(&conversation, plain(direct).await, "direct", PASSWORD, cuts(1), seed), async {
-                let (conversation, cuts) = (&conversation, cuts(2));
-                match config.certificate() {
-                    None => play(conversation, plain(via).await, "via", &token, cuts, seed).await,
-                    Some(folder) => {
-                        let stream = tls::connect(via, &folder).await.unwrap();
-                        play(conversation, stream, "via", &token, cuts, seed).await
-                    }
-                }
-            },);
+        let (to_database, to_hansard) = (connect(direct, None).await, connect(via, config.certificate()).await);
+        let (direct, via) = tokio::join!(
+            play(&conversation, to_database, "direct", PASSWORD, cuts(1), seed),
+            play(&conversation, to_hansard, "via", &token, cuts(2), seed),
+        );
         let Some(direct) = direct else {
             // PostgreSQL itself fell, and took Hansard's session along: there is nothing to compare.
             eprintln!("HANSARD_SEED={seed}: the database closes the direct connection in the middle");
@@ -104,16 +99,24 @@ async fn alike(tls: bool) {
     assert!(odd.len() as u64 <= fallen, "{odd:?}");
 }
 
-async fn plain(address: SocketAddr) -> TcpStream {
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// With TLS where there is a folder with the other side's certificate.
+async fn connect(address: SocketAddr, certificate: Option<PathBuf>) -> Box<dyn Stream> {
+    if let Some(folder) = certificate {
+        return Box::new(tls::connect(address, &folder).await.unwrap());
+    }
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    stream
+    Box::new(stream)
 }
 
 /// Sends a conversation and returns all that is answered; `None` when the other side ends it before its end.
 async fn play(
     conversation: &Conversation,
-    stream: impl AsyncRead + AsyncWrite,
+    stream: Box<dyn Stream>,
     database: &str,
     password: &str,
     mut cuts: StdRng,

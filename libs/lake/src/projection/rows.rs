@@ -179,7 +179,7 @@ pub struct SessionRow {
 }
 
 /// TLS between job and proxy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
     /// `TLSv1.3`, for instance.
     pub version: String,
