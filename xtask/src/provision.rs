@@ -70,12 +70,15 @@ impl Part {
         match self {
             Part::Postgres => postgres_bin().is_some(),
             Part::Libclang => libclang(),
-            Part::Chromium => {
-                ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].iter().any(exists)
-            }
+            // Asked for its version: a distribution's stand-in that only tells where to get one does not answer.
+            Part::Chromium => ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+                .iter()
+                .any(|program| answers(program, &["--version"])),
             Part::Venv => answers("python3", &["-c", "import venv, ensurepip"]),
-            Part::PgBouncer => ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].iter().any(exists),
-            Part::Haproxy => ["/usr/sbin/haproxy", "/usr/bin/haproxy"].iter().any(exists),
+            Part::PgBouncer => {
+                ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].iter().any(|program| answers(program, &["--version"]))
+            }
+            Part::Haproxy => ["/usr/sbin/haproxy", "/usr/bin/haproxy"].iter().any(|program| answers(program, &["-v"])),
             Part::DpkgDev => answers("dpkg-source", &["--version"]),
             Part::Make => answers("make", &["--version"]),
             Part::Go => answers("go", &["version"]),
@@ -95,20 +98,24 @@ fn exists(path: &&str) -> bool {
     Path::new(path).exists()
 }
 
+/// Whether the build will find libclang: asked of the crate that the build itself asks, so that a file of a similar
+/// name (`libclang-cpp.so.14`) or one that cannot be loaded is not taken for it. The headers that the compiler itself
+/// brings are a package of their own.
 fn libclang() -> bool {
-    let folder_has = |folder: &Path| {
-        std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("libclang.so") || name.starts_with("libclang-") && name.contains(".so")
-        })
-    };
-    let by_variable = std::env::var_os("LIBCLANG_PATH").is_some_and(|path| folder_has(Path::new(&path)));
-    by_variable
-        || folders("/usr/lib", "llvm-").iter().any(|llvm| folder_has(&llvm.join("lib")))
-        || ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
-            .iter()
-            .any(|folder| folder_has(Path::new(folder)))
+    if clang_sys::load().is_err() {
+        return false;
+    }
+    let library = clang_sys::get_library().map(|library| library.path().to_path_buf());
+    let real = library.as_ref().and_then(|path| path.canonicalize().ok());
+    // Loaded only to see that it can be.
+    let _ = clang_sys::unload();
+    let beside = [library, real].into_iter().flatten().filter_map(|path| Some(path.parent()?.join("clang")));
+    let packaged = folders("/usr/lib", "llvm-").into_iter().map(|llvm| llvm.join("lib/clang"));
+    let fixed = ["/usr/lib/clang", "/usr/lib64/clang"].map(PathBuf::from);
+    beside.chain(packaged).chain(fixed).any(|clang| {
+        let versions = std::fs::read_dir(clang).into_iter().flatten().flatten();
+        versions.into_iter().any(|version| version.path().join("include/stddef.h").exists())
+    })
 }
 
 /// The newest PostgreSQL server's programs.
@@ -117,7 +124,10 @@ pub(crate) fn postgres_bin() -> Option<PathBuf> {
     versions.sort_by_key(|path| {
         path.file_name().and_then(|name| name.to_string_lossy().parse::<u32>().ok()).unwrap_or_default()
     });
-    versions.into_iter().rev().map(|version| version.join("bin")).find(|bin| bin.join("initdb").exists())
+    versions.into_iter().rev().map(|version| version.join("bin")).find(|bin| {
+        // The clients' package makes the folder, too.
+        ["initdb", "postgres", "pg_ctl", "psql", "pgbench"].iter().all(|program| bin.join(program).exists())
+    })
 }
 
 fn folders(parent: &str, prefix: &str) -> Vec<PathBuf> {
@@ -196,4 +206,35 @@ pub(crate) fn cargo_has(shell: &Shell, tool: &str) -> bool {
         .stderr(std::process::Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::libclang;
+
+    /// Looks in this process' own surroundings; run by the test below with surroundings of its own.
+    #[test]
+    #[ignore = "run by another test, which says where to look"]
+    fn no_libclang_here() {
+        assert!(!libclang());
+    }
+
+    #[test]
+    fn the_library_of_clangs_own_programs_is_not_taken_for_libclang() {
+        let folder = std::env::temp_dir().join(format!("hansard-xtask-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        for name in ["libclang-cpp.so.14", "libclang.so.txt", "libclang.so"] {
+            // The last one has the right name, but is no library.
+            std::fs::write(folder.join(name), "").expect("an empty file");
+            let looked = Command::new(std::env::current_exe().expect("this test's program"))
+                .args(["--exact", "provision::tests::no_libclang_here", "--ignored"])
+                .env("LIBCLANG_PATH", &folder)
+                .output()
+                .expect("the test's program starts again");
+            assert!(looked.status.success(), "{name}: {}", String::from_utf8_lossy(&looked.stdout));
+        }
+        std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    }
 }
