@@ -8,6 +8,7 @@
 
 #![warn(missing_docs)]
 
+pub mod exchange;
 pub mod frame;
 pub mod result;
 pub mod tracker;
