@@ -118,7 +118,7 @@ enum Copy {
 }
 
 /// Follows one session's requests and answers; start-up comes before it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Exchange<R> {
     waiting: VecDeque<Waiting<R>>,
     /// The server discards everything up to Sync.
@@ -128,11 +128,20 @@ pub struct Exchange<R> {
     copy_syncs: u32,
     /// Of those, the ones that may still be answered, since the COPY failed and no request was passed since.
     maybe_answered: u32,
+    /// What COPY took for an error of its own, until it is asked for.
+    intruder: Option<Waiting<R>>,
 }
 
 impl<R> Default for Exchange<R> {
     fn default() -> Self {
-        Exchange { waiting: VecDeque::new(), skipping: false, copy: None, copy_syncs: 0, maybe_answered: 0 }
+        Exchange {
+            waiting: VecDeque::new(),
+            skipping: false,
+            copy: None,
+            copy_syncs: 0,
+            maybe_answered: 0,
+            intruder: None,
+        }
     }
 }
 
@@ -266,6 +275,11 @@ impl<R> Exchange<R> {
         }
     }
 
+    /// The request that a COPY took for an error of its own: it was never carried out.
+    pub fn take_intruder(&mut self) -> Option<Waiting<R>> {
+        self.intruder.take()
+    }
+
     /// Forgets everything that waits: what it was.
     pub fn abandon(&mut self) -> VecDeque<Waiting<R>> {
         (self.skipping, self.copy, self.copy_syncs, self.maybe_answered) = (false, None, 0, 0);
@@ -288,7 +302,7 @@ impl<R> Exchange<R> {
             self.maybe_answered = self.copy_syncs;
             // The COPY itself took the message that it does not know.
             if protocol_violation && self.waiting.get(1).is_some_and(|next| next.intruder) {
-                self.waiting.remove(1);
+                self.intruder = self.waiting.remove(1);
             }
         }
         self.end_copy();

@@ -1,13 +1,16 @@
-//! The fields of messages that a tracker reads.
+//! The fields of messages that a conversation reads.
 //!
 //! Invariant: a message that ends too early gives `None`, whatever its own counts say.
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_PARAMETERS, MAX_TEXT, Parameter};
+use super::{Body, MAX_PARAMETERS, MAX_TEXT, Parameter, Parameters, RawText};
 
-/// Longest name of a statement, a portal or a savepoint that is kept, in bytes.
-const MAX_NAME: usize = 256;
+/// What is kept of a name, in bytes: more than the server compares, in whatever encoding it came.
+pub(super) const NAME_KEPT: usize = 256;
+
+/// What is kept of a text where there is no room for all of it, in bytes: its head tells what it does.
+const TEXT_HEAD: usize = 16 * 1024;
 
 /// Most columns that a result can have, as in the server (`MaxTupleAttributeNumber`).
 const MAX_COLUMNS: usize = 1664;
@@ -51,22 +54,77 @@ impl<'a> Reader<'a> {
         string
     }
 
-    pub(crate) fn name(&mut self) -> String {
+    pub(crate) fn name(&mut self) -> Vec<u8> {
         let name = self.string();
-        String::from_utf8_lossy(&name[..name.len().min(MAX_NAME)]).into_owned()
+        name[..name.len().min(NAME_KEPT)].to_vec()
+    }
+
+    /// A short text, for display.
+    pub(super) fn shown(&mut self) -> String {
+        String::from_utf8_lossy(&self.name()).into_owned()
     }
 }
 
-/// A statement's text, and whether more of it was left out.
-pub(crate) fn text(bytes: &[u8], cut: bool) -> (String, bool) {
-    if bytes.len() <= MAX_TEXT {
-        return (String::from_utf8_lossy(bytes).into_owned(), cut);
+/// A statement's text; `cut`: the message was, so that only a zero byte shows that the text is whole.
+fn raw_text(reader: &mut Reader<'_>, cut: bool, room: usize) -> RawText {
+    let cut = cut && !reader.0.contains(&0);
+    let text = reader.string();
+    let limit = MAX_TEXT.min(if text.len() > room { TEXT_HEAD } else { room.max(TEXT_HEAD) });
+    RawText { bytes: text[..text.len().min(limit)].to_vec(), cut: cut || text.len() > limit }
+}
+
+/// A request's body. `cut`: its end is missing. `room`: bytes that may be kept.
+pub(super) fn body(tag: u8, body: &[u8], cut: bool, room: usize) -> Body {
+    let mut reader = Reader(body);
+    match tag {
+        b'Q' => Body::Query(raw_text(&mut reader, cut, room)),
+        b'P' => {
+            let name = reader.name();
+            let text = raw_text(&mut reader, cut, room);
+            Body::Parse { name, text, types: parameter_types(&mut reader) }
+        }
+        b'B' => {
+            let (portal, statement) = (reader.name(), reader.name());
+            let Bound { values, result_formats, truncated } = bound(&mut reader, cut);
+            let parameters = within(Parameters { values, types: Vec::new(), truncated }, room);
+            Body::Bind { portal, statement, parameters, formats: result_formats }
+        }
+        b'D' if reader.byte() == Some(b'S') => Body::DescribeStatement(reader.name()),
+        b'D' => Body::DescribePortal(reader.name()),
+        b'E' => Body::Execute { portal: reader.name(), rows: 0 },
+        b'C' if reader.byte() == Some(b'S') => Body::CloseStatement(reader.name()),
+        b'C' => Body::ClosePortal(reader.name()),
+        b'F' => {
+            let oid = reader.u32().unwrap_or(0);
+            let (values, truncated) = values(&mut reader, cut);
+            Body::Function { oid, parameters: within(Parameters { values, types: Vec::new(), truncated }, room) }
+        }
+        _ => Body::Sync,
     }
-    let mut end = MAX_TEXT;
-    while end > MAX_TEXT - 4 && bytes[end] & 0xc0 == 0x80 {
-        end -= 1;
+}
+
+fn within(parameters: Parameters, room: usize) -> Parameters {
+    if parameters.bytes() <= room { parameters } else { Parameters { truncated: true, ..Parameters::default() } }
+}
+
+impl Body {
+    /// Bytes that it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Body::Query(text) => text.bytes.len(),
+            Body::Parse { name, text, types } => name.len() + text.bytes.len() + 4 * types.len(),
+            Body::Bind { portal, statement, parameters, formats } => {
+                portal.len() + statement.len() + parameters.bytes() + 2 * formats.len()
+            }
+            Body::DescribeStatement(name)
+            | Body::DescribePortal(name)
+            | Body::Execute { portal: name, .. }
+            | Body::ClosePortal(name)
+            | Body::CloseStatement(name) => name.len(),
+            Body::Function { parameters, .. } => parameters.bytes(),
+            Body::Sync | Body::Omitted { .. } => 0,
+        }
     }
-    (String::from_utf8_lossy(&bytes[..end]).into_owned(), true)
 }
 
 /// Parse, behind its name and text: the types that the job gives its parameters, 0 where it leaves them open.
@@ -76,13 +134,13 @@ pub(crate) fn parameter_types(reader: &mut Reader<'_>) -> Vec<u32> {
 }
 
 /// Bind, behind its two names.
-pub(crate) struct Bound {
-    pub(crate) values: Vec<Parameter>,
-    pub(crate) result_formats: Vec<i16>,
-    pub(crate) truncated: bool,
+struct Bound {
+    values: Vec<Parameter>,
+    result_formats: Vec<i16>,
+    truncated: bool,
 }
 
-pub(crate) fn bound(reader: &mut Reader<'_>, cut: bool) -> Bound {
+fn bound(reader: &mut Reader<'_>, cut: bool) -> Bound {
     let (values, truncated) = values(reader, cut);
     let result_formats = if truncated { Vec::new() } else { formats(reader) };
     Bound { values, result_formats, truncated }
@@ -94,7 +152,7 @@ fn formats(reader: &mut Reader<'_>) -> Vec<i16> {
 }
 
 /// Format codes, and values that each has one: of Bind and FunctionCall. Whether some were left out.
-pub(crate) fn values(reader: &mut Reader<'_>, cut: bool) -> (Vec<Parameter>, bool) {
+fn values(reader: &mut Reader<'_>, cut: bool) -> (Vec<Parameter>, bool) {
     let formats = formats(reader);
     let count = reader.count().unwrap_or(0);
     let mut values = Vec::new();
@@ -148,7 +206,7 @@ pub(crate) fn row_description(body: &[u8]) -> Vec<Column> {
     let mut reader = Reader(body);
     let count = reader.count().unwrap_or(0).min(MAX_COLUMNS);
     let mut column = || {
-        let name = reader.name();
+        let name = reader.shown();
         let (table, number, type_oid) = (reader.u32()?, reader.i16()?, reader.u32()?);
         let (_size, _modifier, format) = (reader.i16()?, reader.i32()?, reader.i16()?);
         Some(Column { name, table, number, type_oid, binary: format == 1 })
@@ -157,7 +215,7 @@ pub(crate) fn row_description(body: &[u8]) -> Vec<Column> {
 }
 
 /// ErrorResponse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Five characters.
     pub sqlstate: String,
@@ -165,6 +223,8 @@ pub struct Failure {
     pub message: String,
     /// The session is over with it.
     pub fatal: bool,
+    /// The server could not read the text, or knows no such statement or portal: nothing was carried out.
+    pub not_understood: bool,
 }
 
 /// Longest error message that is kept, in bytes.
@@ -172,7 +232,8 @@ const MAX_MESSAGE: usize = 4096;
 
 pub(crate) fn failure(body: &[u8]) -> Failure {
     let mut reader = Reader(body);
-    let mut failure = Failure { sqlstate: "XX000".to_owned(), message: String::new(), fatal: false };
+    let mut failure = Failure { sqlstate: "XX000".to_owned(), ..Failure::default() };
+    let (mut position, mut inside) = (false, false);
     while let Some(field) = reader.byte() {
         if field == 0 {
             break;
@@ -183,13 +244,29 @@ pub(crate) fn failure(body: &[u8]) -> Failure {
             b'S' if matches!(value, b"FATAL" | b"PANIC") => failure.fatal = true,
             b'C' => failure.sqlstate = String::from_utf8_lossy(&value[..value.len().min(5)]).into_owned(),
             b'M' => failure.message = String::from_utf8_lossy(&value[..value.len().min(MAX_MESSAGE)]).into_owned(),
+            b'P' => position = true,
+            // A text within the text, or code that was running.
+            b'q' | b'W' => inside = true,
             _ => {}
         }
     }
+    failure.not_understood = !inside
+        && match failure.sqlstate.as_str() {
+            "42601" => position,
+            // No such portal, no such prepared statement; the transaction has failed before.
+            "34000" | "26000" | "25P02" => true,
+            _ => false,
+        };
     failure
 }
 
-/// The number at the end of a command tag.
-pub(crate) fn rows_of_tag(tag: &str) -> Option<u64> {
-    tag.rsplit(' ').next()?.parse().ok()
+/// A command tag's words, and the number at its end.
+pub(crate) fn command_tag(body: &[u8]) -> (String, Option<u64>) {
+    /// The server's own tags are shorter (`COMPLETION_TAG_BUFSIZE`).
+    const MAX_TAG: usize = 64;
+    let tag = Reader(body).string();
+    let tag = String::from_utf8_lossy(&tag[..tag.len().min(MAX_TAG)]);
+    let rows = tag.rsplit(' ').next().and_then(|number| number.parse().ok());
+    let words = tag.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == ' ');
+    (words.to_owned(), rows)
 }
