@@ -12,7 +12,7 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
 use datafusion::prelude::{col, ident, lit};
-use hansard_lake::projection::UNKNOWN_SCHEMA;
+use hansard_record::UNKNOWN_SCHEMA;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 

@@ -9,7 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use hansard_event_log::{EventLog, Position, Positioned};
 use hansard_lake::catalog::{FileFilter, OpenSession, Snapshot};
-use hansard_lake::projection::{Projector, Rows};
+use hansard_record::{Projector, Rows};
 use hansard_schemas::events::BlockExt;
 use hansard_schemas::lake::Table;
 use tokio::sync::Mutex;
@@ -161,7 +161,7 @@ impl Shard {
             number,
             watermark: begin.watermark,
             sessions: begin.sessions.clone(),
-            projector: Projector::restore(number, &begin.sessions)?,
+            projector: Projector::restore(begin.sessions.iter().map(OpenSession::saved))?,
             at: Position(begin.watermark.unwrap_or(0)),
             read: 0,
             uncounted: 0,

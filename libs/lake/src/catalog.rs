@@ -27,7 +27,7 @@ pub struct ShardHold {
     pub epoch: Epoch,
     /// Everything in the log before this place is in the lake.
     pub watermark: u64,
-    /// State of the sessions that were not finished there, as `projection` wrote it.
+    /// State of the sessions that were not finished there, as the projection wrote it.
     pub sessions: Vec<OpenSession>,
 }
 
@@ -38,8 +38,15 @@ pub struct OpenSession {
     pub shard: u16,
     /// The session.
     pub session_id: Uuid,
-    /// What projection needs to go on.
+    /// What the projection needs to go on.
     pub state: Vec<u8>,
+}
+
+impl OpenSession {
+    /// The session and its state, as the projection takes them.
+    pub fn saved(&self) -> (Uuid, &[u8]) {
+        (self.session_id, &self.state)
+    }
 }
 
 /// One Parquet file of the lake.

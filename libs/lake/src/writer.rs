@@ -23,7 +23,6 @@ use hansard_schemas::lake::Table;
 use crate::catalog::{FileEntry, FileIndex, RelationSpan};
 use crate::durable::{Durable, Staged};
 use crate::layout::{self, FlushId, Window};
-use crate::projection::Rows;
 use crate::{Error, Lake};
 
 mod properties;
@@ -31,11 +30,12 @@ mod properties;
 /// Rows handed to the encoder at a time: row groups are bounded in bytes between two such slices.
 const SLICE: usize = 1024;
 
-/// Writes the rows of one flush: one file for each table, target and hour that has any.
-pub fn write_rows(lake: &Lake, rows: &Rows, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
+/// Writes the rows of one flush: one file for each table, target and hour that has any. `rows` gives a table's rows
+/// in the columns of [`Table::schema`], sorted by [`Table::sort_columns`].
+pub fn write_rows(lake: &Lake, rows: impl Fn(Table) -> RecordBatch, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
-        for (window, batch) in by_window(table, &rows.batch(table))? {
+        for (window, batch) in by_window(table, &rows(table))? {
             let id = layout::flush_file(flush, &window);
             let mut writer = FileWriter::create(lake, window, id, 0)?;
             writer.write(&batch)?;

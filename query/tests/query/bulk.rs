@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hansard_lake::catalog::Commit;
 use hansard_lake::layout::{FlushId, HOUR};
-use hansard_lake::projection::{Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use hansard_lake::writer;
+use hansard_record::{Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use uuid::Uuid;
 
 use crate::fixture::{House, at};
@@ -21,7 +21,9 @@ pub(crate) async fn fill(house: &House, hours: i64, statements: u64) {
         let from = hold.watermark;
         let flush = FlushId { shard: 0, epoch: hold.epoch.0, flush: 0, from, watermark: from };
         let lake = Arc::clone(&house.lake);
-        let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, &rows, &flush)).await.unwrap();
+        let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, |table| rows.batch(table), &flush))
+            .await
+            .unwrap();
         let commit = Commit {
             shard: 0,
             epoch: hold.epoch,

@@ -247,12 +247,13 @@ fn format(path: &str, reason: String) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use hansard_record::Rows as Record;
+
     use super::*;
-    use crate::projection;
 
     #[test]
     fn a_file_from_before_a_column_has_nulls_there() {
-        let mut rows = projection::Rows::default();
+        let mut rows = Record::default();
         rows.frames.push(crate::writer::tests::frame(uuid::Uuid::from_u128(1), 1, 7, 3));
         let today = rows.batch(Table::Frames);
         let older = today.project(&(0..10).collect::<Vec<_>>()).unwrap();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
+use hansard_record::Rows;
 use hansard_schemas::lake::Table;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -11,16 +12,14 @@ use uuid::Uuid;
 use super::*;
 use crate::catalog::{Commit, FileIndex, Snapshot};
 use crate::layout::FlushId;
-use crate::projection::Rows;
-use crate::writer::tests::{frame, lake, rows_of, touch};
-use crate::writer::write_rows;
+use crate::writer::tests::{frame, lake, rows_of, touch, write};
 
 /// Flushes `parts`, one after the other, into an empty lake.
 async fn record(lake: &Lake, parts: Vec<Rows>) {
     let hold = lake.catalog.take_shard(0, "test").await.unwrap();
     for (number, rows) in (0..).zip(parts) {
         let id = FlushId { shard: 0, epoch: hold.epoch.0, flush: number, from: number, watermark: number + 1 };
-        let files = write_rows(lake, &rows, &id).unwrap();
+        let files = write(lake, &rows, &id).unwrap();
         let (sessions, ended) = (vec![], vec![]);
         let commit =
             Commit { shard: 0, epoch: hold.epoch, from: number, watermark: number + 1, files, sessions, ended };

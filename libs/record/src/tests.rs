@@ -118,9 +118,13 @@ fn session(frames: &[(Direction, Vec<u8>)]) -> Vec<Event> {
     events
 }
 
+fn restored(saved: &[SessionState]) -> Projector {
+    Projector::restore(saved.iter().map(|session| (session.session_id, &session.state[..]))).unwrap()
+}
+
 fn project(blocks: &[Block]) -> Rows {
     let mut rows = Rows::default();
-    let mut projector = Projector::restore(0, &[]).unwrap();
+    let mut projector = Projector::default();
     for block in blocks {
         projector.apply(block, &mut rows);
     }
@@ -130,11 +134,11 @@ fn project(blocks: &[Block]) -> Rows {
 /// Every event in a block of its own, and the state saved and restored after each.
 fn interrupted(events: &[Event]) -> Rows {
     let mut rows = Rows::default();
-    let mut projector = Projector::restore(0, &[]).unwrap();
+    let mut projector = Projector::default();
     for event in events {
         projector.apply(&block(SESSION, "ranking", vec![event.clone()]), &mut rows);
         let saved = projector.take_changes().sessions;
-        projector = Projector::restore(0, &saved).unwrap();
+        projector = restored(&saved);
     }
     rows
 }
@@ -318,7 +322,7 @@ fn what_has_not_ended_is_open() {
     events.pop();
     let (seq, frame) = (6, query("select 1 from u"));
     events.push(run(999, seq, &[frame]));
-    let mut projector = Projector::restore(0, &[]).unwrap();
+    let mut projector = Projector::default();
     let mut rows = Rows::default();
     projector.apply(&block(SESSION, "ranking", events), &mut rows);
     assert!(rows.statements.is_empty() && rows.sessions.is_empty());
@@ -329,7 +333,7 @@ fn what_has_not_ended_is_open() {
     );
     assert!(!rows.sessions[0].complete && rows.sessions[0].closed_at.is_none());
     // The same from the saved state.
-    let restored = Projector::restore(0, &projector.take_changes().sessions).unwrap();
+    let restored = restored(&projector.take_changes().sessions);
     let mut again = Rows::default();
     restored.unfinished(&mut again);
     assert_eq!(told(&again), told(&rows));
@@ -396,12 +400,12 @@ fn a_new_instance_ends_what_the_former_left_open() {
 #[test]
 fn an_ended_session_stays_ended_and_is_forgotten_in_time() {
     let whole = block(SESSION, "ranking", session(&simple("select 1", &["SELECT 1"])));
-    let mut projector = Projector::restore(0, &[]).unwrap();
+    let mut projector = Projector::default();
     let mut rows = Rows::default();
     projector.apply(&whole, &mut rows);
     let changes = projector.take_changes();
     assert_eq!((changes.sessions.len(), changes.ended.len(), projector.open_sessions()), (1, 0, 0));
-    let mut projector = Projector::restore(0, &changes.sessions).unwrap();
+    let mut projector = restored(&changes.sessions);
     let mut again = Rows::default();
     projector.apply(&whole, &mut again);
     assert!(again.is_empty());
@@ -415,9 +419,8 @@ fn an_ended_session_stays_ended_and_is_forgotten_in_time() {
 
 #[test]
 fn states_of_another_version_are_refused() {
-    let session = |state: Vec<u8>| OpenSession { shard: 0, session_id: SESSION, state };
-    for state in [vec![], vec![9, 1, 2], vec![1, 1, 2]] {
-        assert!(Projector::restore(0, &[session(state)]).is_err());
+    for state in [&[][..], &[9, 1, 2], &[1, 1, 2]] {
+        assert!(Projector::restore([(SESSION, state)]).is_err());
     }
 }
 
@@ -510,7 +513,7 @@ proptest! {
             rows
         };
 
-        let mut projector = Projector::restore(0, &[]).unwrap();
+        let mut projector = Projector::default();
         let mut rows = Rows::default();
         let mut states = std::collections::BTreeMap::new();
         // Pieces that begin anywhere before where the last one ended: of the joined runs, then of the single frames.
@@ -533,8 +536,8 @@ proptest! {
             if saves.contains(&step) {
                 let changes = projector.take_changes();
                 states.extend(changes.sessions.into_iter().map(|session| (session.session_id, session)));
-                let saved: Vec<OpenSession> = states.values().cloned().collect();
-                projector = Projector::restore(0, &saved).unwrap();
+                let saved: Vec<SessionState> = states.values().cloned().collect();
+                projector = restored(&saved);
             }
         }
         let seqs: BTreeSet<u64> = rows.frames.iter().map(|row| row.seq).collect();

@@ -1,4 +1,4 @@
-//! Events to rows: a pure function of a session's state and its next block.
+//! The record: events to rows, a pure function of a session's state and its next block.
 //!
 //! Used twice and alike: by the recorder, whose rows become files, and by the query engine, which begins with
 //! the states of a catalog snapshot and projects the log above its watermarks. So hot and cold rows can't differ.
@@ -8,14 +8,14 @@
 //! appears once, when its transaction has ended, and is 'open' in [`Projector::unfinished`] until then; nothing
 //! here reads a clock or a socket.
 
+#![warn(missing_docs)]
+
 use std::collections::{BTreeMap, HashSet, btree_map};
 
 use hansard_pg_wire::tracker::Event as Told;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{Block, BlockExt, Event, Message};
 use uuid::Uuid;
-
-use crate::catalog::OpenSession;
 
 mod analyses;
 mod command;
@@ -51,7 +51,6 @@ const PROXY_STOPPED: &str = "proxy stopped";
 /// The unfinished sessions of one shard, and how to go on with them.
 #[derive(Debug, Default)]
 pub struct Projector {
-    shard: u16,
     entries: BTreeMap<Uuid, Entry>,
     /// Ended since the changes were last taken.
     ended: Vec<Uuid>,
@@ -61,11 +60,20 @@ pub struct Projector {
     told: Vec<Told>,
 }
 
+/// A session that goes on, as it is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionState {
+    /// The session.
+    pub session_id: Uuid,
+    /// What [`Projector::restore`] reads.
+    pub state: Vec<u8>,
+}
+
 /// What changed since the last call of [`Projector::take_changes`].
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Sessions with a new state. An ended session has one too, a few bytes long, for some minutes.
-    pub sessions: Vec<OpenSession>,
+    pub sessions: Vec<SessionState>,
     /// Sessions whose states are no longer needed.
     pub ended: Vec<Uuid>,
 }
@@ -84,12 +92,11 @@ pub enum Error {
 }
 
 impl Projector {
-    /// Begins with the unfinished sessions of a catalog; none for a new shard.
-    pub fn restore(shard: u16, sessions: &[OpenSession]) -> Result<Projector, Error> {
-        let mut projector = Projector { shard, ..Projector::default() };
-        for session in sessions {
-            let session_id = session.session_id;
-            let entry = state::decode(session_id, &session.state, &mut projector.analyses)
+    /// Begins with the saved states of a shard's unfinished sessions.
+    pub fn restore<'a>(sessions: impl IntoIterator<Item = (Uuid, &'a [u8])>) -> Result<Projector, Error> {
+        let mut projector = Projector::default();
+        for (session_id, state) in sessions {
+            let entry = state::decode(session_id, state, &mut projector.analyses)
                 .map_err(|reason| Error::State { session_id, reason })?;
             projector.entries.insert(session_id, entry);
         }
@@ -194,10 +201,9 @@ impl Projector {
 
     /// The states to save with the rows that were pushed since the last call.
     pub fn take_changes(&mut self) -> Changes {
-        let shard = self.shard;
         let mut changes = Changes::default();
         let mut save = |session_id: &Uuid, entry: &Entry| {
-            changes.sessions.push(OpenSession { shard, session_id: *session_id, state: state::encode(entry) });
+            changes.sessions.push(SessionState { session_id: *session_id, state: state::encode(entry) });
         };
         for (session_id, entry) in &mut self.entries {
             if let Entry::Open(session) = entry
