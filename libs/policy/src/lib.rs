@@ -9,12 +9,15 @@
 use std::ops::Range;
 
 mod expression;
+mod functions;
 mod nesting;
 mod operation;
 mod query;
 mod search_path;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod utility;
 
 pub use operation::Operation;
@@ -66,6 +69,21 @@ pub struct Statement {
     pub functions: Vec<Name>,
     /// What it changes in the session.
     pub effect: Effect,
+    /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
+    /// and `search_path`, which `effect` tells too where it has nothing else to tell.
+    pub settings: Vec<SettingChange>,
+    /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
+    /// `set_config` with what is no constant or where it may not run. What a trigger, a rule or a view's functions do
+    /// is not counted: any statement could.
+    pub may_change_settings: bool,
+    /// What it did may stay although its transaction is rolled back later, and with it what the transaction did before:
+    /// DO and CALL, which may COMMIT inside, and what commits by itself outside a transaction block (VACUUM, CREATE
+    /// INDEX CONCURRENTLY and others, `PreventInTransactionBlock` in PostgreSQL's sources).
+    pub may_end_transaction: bool,
+    /// COPY ... FROM STDIN: the client's data follow.
+    pub copies_from_client: bool,
+    /// What its first words say that it does, and to which relation, where the whole could not be understood.
+    pub head: Option<(Operation, Name)>,
     /// libpg_query's fingerprint: equal for statements that differ in constants only.
     pub fingerprint: Option<String>,
     /// Why it, or part of it, could not be understood.
@@ -94,6 +112,17 @@ pub struct Name {
     pub name: String,
 }
 
+/// A change of a setting by a function call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingChange {
+    /// In lower case.
+    pub name: String,
+    /// As written; `None` when it goes back to the session's default.
+    pub value: Option<String>,
+    /// Until the end of the transaction only.
+    pub local: bool,
+}
+
 /// What a statement changes in the session, beside what it does to relations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -117,8 +146,12 @@ pub enum Effect {
     Release(String),
     /// What was done since a savepoint is rolled back.
     RollbackTo(String),
-    /// PREPARE TRANSACTION: the transaction leaves the session undecided.
-    PrepareTransaction,
+    /// PREPARE TRANSACTION under this global identifier: the transaction leaves the session undecided.
+    PrepareTransaction(String),
+    /// COMMIT PREPARED of the transaction with this global identifier.
+    CommitPrepared(String),
+    /// ROLLBACK PREPARED of the transaction with this global identifier.
+    RollbackPrepared(String),
     /// The schemas that unqualified names are looked up in.
     SearchPath {
         /// As written; `None` when it goes back to the session's default.
@@ -126,6 +159,18 @@ pub enum Effect {
         /// Until the end of the transaction only.
         local: bool,
     },
+    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role` or
+    /// `session_authorization`, under whichever syntax.
+    Setting {
+        /// In lower case.
+        name: String,
+        /// As written; `None` when it goes back to the session's default.
+        value: Option<String>,
+        /// Until the end of the transaction only.
+        local: bool,
+    },
+    /// RESET ALL: every setting but `role` and `session_authorization` goes back to the session's default.
+    ResetAll,
     /// DISCARD ALL, or part of it.
     Discard {
         /// Temporary tables go.
@@ -144,23 +189,46 @@ pub enum Effect {
     Execute(String),
     /// DEALLOCATE of one prepared statement, or of all.
     Deallocate(Option<String>),
+    /// DECLARE: a cursor of this name is opened. What its query does is done by FETCH.
+    Declare(String),
+    /// FETCH or MOVE: what the cursor or portal of this name runs is run, or goes on.
+    Fetch(String),
+    /// CLOSE of one cursor, or of all.
+    CloseCursor(Option<String>),
     /// A temporary relation comes into being.
     CreateTemporary(String),
     /// Relations are dropped.
     Drop(Vec<Name>),
 }
 
+impl Statement {
+    /// A statement of which nothing is known but what kind it is.
+    pub fn new(operation: Operation, range: Range<usize>) -> Statement {
+        Statement {
+            range,
+            operation,
+            relations: Vec::new(),
+            functions: Vec::new(),
+            effect: Effect::None,
+            settings: Vec::new(),
+            may_change_settings: false,
+            may_end_transaction: false,
+            copies_from_client: false,
+            head: None,
+            fingerprint: None,
+            opaque: None,
+        }
+    }
+}
+
 impl Analysis {
     fn opaque(sql: &str, reason: impl Into<String>) -> Analysis {
         Analysis {
             statements: vec![Statement {
-                range: 0..sql.len(),
-                operation: Operation::Opaque,
-                relations: Vec::new(),
-                functions: Vec::new(),
-                effect: Effect::None,
-                fingerprint: None,
                 opaque: Some(reason.into()),
+                may_change_settings: true,
+                may_end_transaction: true,
+                ..Statement::new(Operation::Opaque, 0..sql.len())
             }],
         }
     }

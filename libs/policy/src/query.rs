@@ -11,14 +11,16 @@ use pg_query::protobuf::{
     SelectStmt, UpdateStmt, WithClause,
 };
 
-use crate::{Effect, Name, Operation, Relation};
+use crate::{Name, Operation, Relation};
 
 /// What has been found so far, and what names mean where the walk is.
 #[derive(Default)]
 pub(crate) struct Walk {
     pub(crate) relations: Vec<Relation>,
     pub(crate) functions: BTreeSet<Name>,
-    pub(crate) effect: Option<Effect>,
+    /// Names a function that may change settings, `set_config` aside.
+    pub(crate) may_change_settings: bool,
+    pub(crate) set_config_calls: usize,
     pub(crate) opaque: Option<String>,
     /// Names bound by WITH, innermost last.
     bound: Vec<String>,

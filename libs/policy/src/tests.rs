@@ -157,8 +157,8 @@ fn what_would_slip_past_a_naive_reader() {
         ("SELECT * INTO u FROM t", "ddl u:ddl+ t:select(*)+"),
         ("PREPARE p AS DELETE FROM t", "prepare"),
         ("DECLARE c CURSOR FOR SELECT * FROM t", "declare t:select(*)"),
-        ("DO $$ begin delete from t; end $$", "do"),
-        ("CALL p(1)", "call p()"),
+        ("DO $$ begin delete from t; end $$", "do !"),
+        ("CALL p(1)", "call p() !"),
         ("select dblink('x', 'delete from t'), lo_export(1, '/tmp/x')", "select dblink() lo_export()"),
         (
             "select pg_read_file('/etc/passwd'), query_to_xml('delete from t', true, true, '')",
@@ -211,15 +211,16 @@ fn effects() {
         ("savepoint \"A\"", Effect::Savepoint("A".into())),
         ("release A", Effect::Release("a".into())),
         ("rollback to savepoint a", Effect::RollbackTo("a".into())),
-        ("prepare transaction 'x'", Effect::PrepareTransaction),
-        ("commit prepared 'x'", Effect::None),
+        ("prepare transaction 'X y'", Effect::PrepareTransaction("X y".into())),
+        ("commit prepared 'x'", Effect::CommitPrepared("x".into())),
+        ("rollback prepared 'x'", Effect::RollbackPrepared("x".into())),
         ("set search_path = sales, \"Mixed\", 'a, b'", path(&["sales", "Mixed", "a, b"], false)),
         ("set schema 'x'", path(&["x"], false)),
         ("set search_path = ''", path(&[], false)),
         ("set local search_path to a", path(&["a"], true)),
         ("set search_path to default", default.clone()),
-        ("reset search_path", default.clone()),
-        ("reset all", default),
+        ("reset search_path", default),
+        ("reset all", Effect::ResetAll),
         ("select set_config('search_path', 'a, \"B\"', true)", path(&["a", "B"], true)),
         ("select set_config('search_path', x, true) from t", Effect::None),
         ("discard all", Effect::Discard { temporary: true, all: true }),
@@ -230,6 +231,12 @@ fn effects() {
         ("explain execute p", Effect::None),
         ("deallocate all", Effect::Deallocate(None)),
         ("deallocate p", Effect::Deallocate(Some("p".into()))),
+        ("declare \"C\" cursor for select 1", Effect::Declare("C".into())),
+        ("fetch all from C", Effect::Fetch("c".into())),
+        ("fetch c", Effect::Fetch("c".into())),
+        ("move backward 2 in c", Effect::Fetch("c".into())),
+        ("close c", Effect::CloseCursor(Some("c".into()))),
+        ("close all", Effect::CloseCursor(None)),
         ("create temp table x (a int)", Effect::CreateTemporary("x".into())),
         ("create temporary view x as select 1", Effect::CreateTemporary("x".into())),
         ("select 1 into temp x", Effect::CreateTemporary("x".into())),
@@ -240,6 +247,37 @@ fn effects() {
     }
     let Effect::Prepare { name, statement } = effect("prepare p(int) as update t set a = $1") else { panic!() };
     assert_eq!((name.as_str(), say_statement(&statement)), ("p", "update t:update(a)+".to_owned()));
+}
+
+#[test]
+fn copies_from_the_client_are_told() {
+    for (sql, expected) in [
+        ("copy t from stdin", true),
+        ("copy t (a) from stdin with (format binary)", true),
+        ("copy t from stdout", true),
+        ("copy t from '/x'", false),
+        ("copy t from program 'cat'", false),
+        ("copy t to stdout", false),
+        ("select 1", false),
+    ] {
+        assert_eq!(analyse(sql).statements[0].copies_from_client, expected, "{sql}");
+    }
+}
+
+/// `NAMEDATALEN`: 63 bytes, on a character boundary.
+#[test]
+fn names_are_folded_and_cut_as_the_server_does() {
+    let name = |sql: &str| match analyse(sql).statements.remove(0).effect {
+        Effect::Execute(name) | Effect::Fetch(name) | Effect::Savepoint(name) => name,
+        Effect::Prepare { name, .. } | Effect::Deallocate(Some(name)) => name,
+        effect => panic!("{effect:?}"),
+    };
+    let long = "é".repeat(40);
+    for sql in ["execute NAME", "fetch NAME", "savepoint NAME", "prepare NAME as select 1", "deallocate NAME"] {
+        assert_eq!(name(&sql.replace("NAME", &"Ab".repeat(40))), "ab".repeat(40)[..63], "{sql}");
+        assert_eq!(name(&sql.replace("NAME", &format!("\"x{long}\""))), format!("x{}", "é".repeat(31)), "{sql}");
+        assert_eq!(name(&sql.replace("NAME", &format!("\"{long}\""))), "é".repeat(31), "{sql}");
+    }
 }
 
 #[test]

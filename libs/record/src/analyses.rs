@@ -105,13 +105,8 @@ fn bare(text: &str) -> Statement {
 fn opaque(text: &str, reason: &str) -> Analysis {
     Analysis {
         statements: vec![Statement {
-            range: 0..text.len(),
-            operation: Operation::Opaque,
-            relations: Vec::new(),
-            functions: Vec::new(),
-            effect: Effect::None,
-            fingerprint: None,
             opaque: Some(reason.to_owned()),
+            ..Statement::new(Operation::Opaque, 0..text.len())
         }],
     }
 }

@@ -69,6 +69,7 @@ impl Names {
                 self.now.path.clone_from(schemas);
                 self.now.local = None;
             }
+            Effect::ResetAll => (self.now.path, self.now.local) = (None, None),
             Effect::Discard { temporary, all } => {
                 if *temporary {
                     self.now.temporary.clear();

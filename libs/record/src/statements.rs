@@ -232,15 +232,8 @@ impl Context {
 }
 
 fn unknown(text: &str, operation: Operation) -> Analysed {
-    let statement = Statement {
-        range: 0..text.len(),
-        operation,
-        relations: Vec::new(),
-        functions: Vec::new(),
-        effect: Effect::None,
-        fingerprint: None,
-        opaque: Some("the text is not known".to_owned()),
-    };
+    let opaque = Some("the text is not known".to_owned());
+    let statement = Statement { opaque, ..Statement::new(operation, 0..text.len()) };
     Analysed { text: text.into(), fingerprint: None, statement: Arc::new(statement) }
 }
 
