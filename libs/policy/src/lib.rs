@@ -13,6 +13,7 @@ mod functions;
 mod nesting;
 mod operation;
 mod query;
+mod scan;
 mod search_path;
 mod settings;
 #[cfg(test)]
@@ -25,6 +26,9 @@ pub use search_path::schemas_of_setting;
 
 /// Longest text that is parsed, in bytes; a longer one is opaque.
 pub const MAX_TEXT: usize = 1024 * 1024;
+
+/// Most statements of one text that are told one by one.
+pub const MAX_STATEMENTS: usize = 10_000;
 
 /// Longest statement that gets a fingerprint, in bytes.
 pub const MAX_FINGERPRINT: usize = 64 * 1024;
@@ -252,17 +256,19 @@ pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
     if sql.contains('\0') {
         return Analysis::opaque(sql, "contains a zero byte");
     }
-    // A level takes two letters at least.
-    let depth = if sql.len() < 2 * SHALLOW { Ok(0) } else { nesting::depth(sql) };
+    let parts = match scan::split(sql, dialect, MAX_STATEMENTS) {
+        Ok(parts) => parts,
+        Err(reason) => return Analysis::opaque(sql, reason),
+    };
+    let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0);
     // The grammar's bindings assert what they expect of its output. A text that breaks such an assertion is one that
     // is not understood, and must not take the process along.
     let parsed = match depth {
-        Err(reason) => return Analysis::opaque(sql, reason),
-        Ok(depth) if depth > nesting::MAX => {
+        depth if depth > nesting::MAX => {
             return Analysis::opaque(sql, format!("nested deeper than {} levels", nesting::MAX));
         }
-        Ok(depth) if depth <= SHALLOW => std::panic::catch_unwind(|| parse(sql, dialect)),
-        Ok(_) => std::thread::scope(|scope| {
+        depth if depth <= SHALLOW => std::panic::catch_unwind(|| parse(sql, dialect)),
+        _ => std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
             match thread.spawn_scoped(scope, || parse(sql, dialect)) {
                 Ok(thread) => thread.join(),
@@ -274,11 +280,7 @@ pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
 }
 
 fn parse(sql: &str, dialect: Dialect) -> Analysis {
-    let options = if dialect.standard_conforming_strings {
-        pg_query::ParserOptions::DEFAULT
-    } else {
-        pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS
-    };
+    let options = parser_options(dialect);
     let parsed = match pg_query::parse(sql, options) {
         Ok(parsed) => parsed.protobuf,
         Err(pg_query::Error::Parse(reason)) => return Analysis::opaque(sql, reason),
@@ -308,6 +310,14 @@ fn parse(sql: &str, dialect: Dialect) -> Analysis {
         })
         .collect();
     Analysis { statements }
+}
+
+fn parser_options(dialect: Dialect) -> pg_query::ParserOptions {
+    if dialect.standard_conforming_strings {
+        pg_query::ParserOptions::DEFAULT
+    } else {
+        pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS
+    }
 }
 
 /// Where the statement stands, with the comments before it; the whole text where the parser's numbers do not fit it.
