@@ -13,7 +13,9 @@ mod functions;
 mod nesting;
 mod operation;
 mod query;
+mod relations;
 mod scan;
+mod scopes;
 mod search_path;
 mod settings;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod transactions;
 mod utility;
 
 pub use operation::Operation;
+pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
 
 /// Longest text that is parsed, in bytes; a longer one is opaque.

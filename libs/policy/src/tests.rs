@@ -66,6 +66,12 @@ fn queries() {
         ("select a from db.s.t for update", "select s.t:select(a)+"),
         ("select t.a, xmlelement(name x, t.b), coalesce(c, d) from t", "select t:select(a,b,c,d)+"),
         ("select json_object('a': (select b from u)) from t", "select t:select+ u:select"),
+        ("select a, b.c from t, (select x from s where a) b", "select t:select+ s:select(a,x)+"),
+        (
+            "select a from t where exists (select b from (select c from u) v, w)",
+            "select t:select(a)+ u:select w:select",
+        ),
+        ("select *, x.*, * from (t x join u on true) j, v", "select t:select+ u:select+ v:select(*)+"),
         ("select count(*) filter (where a > 1) over (partition by b) from t", "select t:select(a,b)+ count()"),
     ]);
 }
@@ -324,6 +330,26 @@ fn long_and_deep_texts_end_well() {
     assert_eq!(say(&rows), "insert t:insert+");
     assert!(analyse(&" ".repeat(MAX_TEXT + 1)).is_opaque());
     assert!(analyse("select '\0'").is_opaque());
+}
+
+#[test]
+fn what_is_told_of_a_statement_is_bounded() {
+    let numbered = |word: &str, count: usize| (0..count).map(|n| format!("{word}{n}")).collect::<Vec<_>>().join(",");
+    let only = |sql: &str| analyse(sql).statements.remove(0);
+    let statement = only(&format!("insert into t select 1 from {}", numbered("r", 63)));
+    assert_eq!((statement.relations.len(), statement.opaque), (64, None));
+    let statement = only(&format!("with x as (select 1 from {}) delete from t using u", numbered("r", 100)));
+    assert_eq!(say_statement(&statement)[..24], *"delete t:delete+ r0:sele");
+    assert_eq!(statement.relations.len(), MAX_RELATIONS);
+    assert_eq!(statement.opaque.as_deref(), Some("touches more than 64 relations"));
+    let statement = only(&format!("select {} from t", numbered("c", 1601)));
+    assert_eq!(statement.relations[0].columns.len(), MAX_COLUMNS);
+    assert_eq!(statement.opaque.as_deref(), Some("names more than 1600 columns"));
+    let calls = (0..65).map(|n| format!("f{n}()")).collect::<Vec<_>>().join(",");
+    let statement = only(&format!("select {calls}"));
+    assert_eq!(statement.functions.len(), 64);
+    assert_eq!(statement.opaque.as_deref(), Some("calls more than 64 functions"));
+    assert!(analyse(&"a;".repeat(MAX_STATEMENTS + 1)).is_opaque());
 }
 
 #[test]

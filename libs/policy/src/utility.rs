@@ -9,7 +9,10 @@ use pg_query::protobuf::{
 
 use crate::expression::{strings, truth};
 use crate::query::Walk;
-use crate::{Effect, Name, Operation, Relation, Statement, schemas_of_setting, settings, transactions};
+use crate::{Effect, Name, Operation, Statement, schemas_of_setting, settings, transactions};
+
+/// Most functions that are told of one statement.
+const MAX_FUNCTIONS: usize = 64;
 
 /// Why DO and CALL are opaque.
 const PROCEDURAL: &str = "runs procedural code that is not analysed";
@@ -18,20 +21,22 @@ const PROCEDURAL: &str = "runs procedural code that is not analysed";
 pub(crate) fn statement(node: &NodeEnum) -> Statement {
     let mut walk = Walk::default();
     let (operation, effect) = visit(&mut walk, node);
-    let relations = walk.merged();
+    let (relations, cut) = walk.relations.finish();
+    let many = (walk.functions.len() > MAX_FUNCTIONS).then(|| format!("calls more than {MAX_FUNCTIONS} functions"));
+    let functions = walk.functions.into_iter().take(MAX_FUNCTIONS).collect();
     let (settings, told) = settings::by_calls(node);
     let path = settings.iter().rfind(|change| change.name == "search_path");
     let path = path
         .map(|path| Effect::SearchPath { schemas: path.value.as_deref().map(schemas_of_setting), local: path.local });
     Statement {
         relations,
-        functions: walk.functions.into_iter().collect(),
+        functions,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,
         may_change_settings: walk.may_change_settings || walk.set_config_calls > told || walk.opaque.is_some(),
         may_end_transaction: transactions::may_end(node) || operation == Operation::Opaque,
         copies_from_client: copies_from_client(node),
-        opaque: walk.opaque,
+        opaque: walk.opaque.or(cut).or(many),
         ..Statement::new(operation, 0..0)
     }
 }
@@ -269,7 +274,7 @@ fn copy(walk: &mut Walk, copy: &CopyStmt) -> Operation {
     let operation = if copy.is_from { Operation::CopyIn } else { Operation::CopyOut };
     if let Some(relation) = &copy.relation {
         let place = walk.touch(relation, operation, true);
-        walk.relations[place].columns = strings(&copy.attlist).map(str::to_owned).collect();
+        walk.touch_columns(place, strings(&copy.attlist));
     }
     if let Some(query) = copy.query.as_ref().and_then(|node| node.node.as_ref()) {
         walk.query(query, true);
@@ -303,18 +308,16 @@ fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
         Effect::Declare(_) => Effect::None,
         effect => effect,
     };
-    walk.relations.iter_mut().for_each(|relation| relation.counted = false);
+    walk.relations.uncount();
     (Operation::Explain, effect)
 }
 
 /// Walks what is looked at and not run: relations are touched by `operation`, nothing takes effect.
 fn planned(walk: &mut Walk, operation: Operation, look: impl FnOnce(&mut Walk)) {
-    let (before, calls) = (walk.relations.len(), walk.set_config_calls);
+    let (around, calls) = (walk.planned, walk.set_config_calls);
+    walk.planned = around.or(Some(operation));
     look(walk);
-    walk.set_config_calls = calls;
-    for relation in &mut walk.relations[before..] {
-        *relation = Relation { name: relation.name.clone(), operation, columns: Vec::new(), counted: false };
-    }
+    (walk.planned, walk.set_config_calls) = (around, calls);
 }
 
 fn create_as(walk: &mut Walk, create: &CreateTableAsStmt) -> (Operation, Effect) {
@@ -359,8 +362,7 @@ fn dropped(walk: &mut Walk, drop: &DropStmt) -> (Operation, Effect) {
         }
     }
     for name in &relations {
-        let operation = Operation::Ddl;
-        walk.relations.push(Relation { name: name.clone(), operation, columns: Vec::new(), counted: false });
+        walk.touch_name(name.clone(), Operation::Ddl, false);
     }
     let effect = match ObjectType::try_from(drop.remove_type) {
         Ok(ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectSequence) => Effect::Drop(relations),
@@ -394,13 +396,9 @@ fn relation_of(kind: i32, parts: &[&str]) -> Option<Name> {
 fn named_object(walk: &mut Walk, kind: i32, object: Option<&Node>) {
     if let Some(Node { node: Some(NodeEnum::List(list)) }) = object {
         let parts: Vec<&str> = strings(&list.items).collect();
-        let operation = Operation::Ddl;
-        walk.relations.extend(relation_of(kind, &parts).map(|name| Relation {
-            name,
-            operation,
-            columns: Vec::new(),
-            counted: false,
-        }));
+        if let Some(name) = relation_of(kind, &parts) {
+            walk.touch_name(name, Operation::Ddl, false);
+        }
     }
 }
 
