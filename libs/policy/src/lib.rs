@@ -8,8 +8,12 @@
 
 use std::ops::Range;
 
+use pg_query::protobuf::RawStmt;
+
+mod compact;
 mod expression;
 mod functions;
+mod head;
 mod nesting;
 mod operation;
 mod query;
@@ -35,6 +39,9 @@ pub const MAX_STATEMENTS: usize = 10_000;
 
 /// Longest statement that gets a fingerprint, in bytes.
 pub const MAX_FINGERPRINT: usize = 64 * 1024;
+
+/// Why a text is opaque that the parser did not survive.
+const PARSER_FAILED: &str = "the parser failed on it";
 
 /// Nesting that any thread's stack has room for.
 const SHALLOW: usize = 64;
@@ -253,66 +260,133 @@ pub fn analyse(sql: &str) -> Analysis {
 
 /// Analyses a text as a session with these settings reads it.
 pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
-    if sql.len() > MAX_TEXT {
-        return Analysis::opaque(sql, format!("longer than {MAX_TEXT} bytes"));
-    }
     if sql.contains('\0') {
         return Analysis::opaque(sql, "contains a zero byte");
     }
-    let parts = match scan::split(sql, dialect, MAX_STATEMENTS) {
-        Ok(parts) => parts,
+    let split = match scan::split(sql, dialect, MAX_STATEMENTS) {
+        Ok(split) => split,
         Err(reason) => return Analysis::opaque(sql, reason),
     };
-    let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0);
-    // The grammar's bindings assert what they expect of its output. A text that breaks such an assertion is one that
-    // is not understood, and must not take the process along.
-    let parsed = match depth {
-        depth if depth > nesting::MAX => {
-            return Analysis::opaque(sql, format!("nested deeper than {} levels", nesting::MAX));
+    let depths = split.parts.iter().map(|part| part.depth).filter(|depth| *depth <= nesting::MAX);
+    if depths.max().unwrap_or(0) <= SHALLOW {
+        return statements(sql, dialect, split);
+    }
+    let analysed = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, || statements(sql, dialect, split)) {
+            Ok(thread) => thread.join(),
+            Err(_) => Ok(Analysis::opaque(sql, "no thread could be started to parse it")),
         }
-        depth if depth <= SHALLOW => std::panic::catch_unwind(|| parse(sql, dialect)),
-        _ => std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
-            match thread.spawn_scoped(scope, || parse(sql, dialect)) {
-                Ok(thread) => thread.join(),
-                Err(_) => Ok(Analysis::opaque(sql, "no thread could be started to parse it")),
-            }
-        }),
-    };
-    parsed.unwrap_or_else(|_| Analysis::opaque(sql, "the parser failed on it"))
+    });
+    analysed.unwrap_or_else(|_| Analysis::opaque(sql, PARSER_FAILED))
 }
 
-fn parse(sql: &str, dialect: Dialect) -> Analysis {
-    let options = parser_options(dialect);
-    let parsed = match pg_query::parse(sql, options) {
-        Ok(parsed) => parsed.protobuf,
-        Err(pg_query::Error::Parse(reason)) => return Analysis::opaque(sql, reason),
-        Err(_) => return Analysis::opaque(sql, "the parser's answer does not decode"),
+/// Analyses the statements that a text consists of.
+fn statements(sql: &str, dialect: Dialect, split: scan::Split) -> Analysis {
+    if split.atomic {
+        return whole(sql, dialect, &split.parts);
+    }
+    let statements = split.parts.into_iter().map(|part| {
+        let text = &sql[part.range.clone()];
+        let mut statement = one(text, dialect, part.depth);
+        if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
+            inner.range = part.range.clone();
+            inner.fingerprint.clone_from(&statement.fingerprint);
+        }
+        statement.range = part.range;
+        statement
+    });
+    Analysis { statements: statements.collect() }
+}
+
+/// Analyses a text that only the parser can split.
+fn whole(sql: &str, dialect: Dialect, parts: &[scan::Part]) -> Analysis {
+    if sql.len() > MAX_TEXT || parts.iter().any(|part| part.depth > nesting::MAX) {
+        return Analysis::opaque(sql, "BEGIN ATOMIC in a text that is too long to be parsed");
+    }
+    let nodes = match parse(sql, dialect) {
+        Ok(nodes) => nodes,
+        Err(reason) => return Analysis::opaque(sql, reason),
     };
     let mut before = 0;
-    let statements = parsed
-        .stmts
-        .iter()
-        .map(|raw| {
-            let range = range(sql, before, raw);
-            before = range.end;
-            let mut statement = match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
-                Some(node) => utility::statement(node),
-                None => return Analysis::opaque(sql, "the parser gave no tree").statements.remove(0),
-            };
-            let text = &sql[range.clone()];
-            if text.len() <= MAX_FINGERPRINT {
-                statement.fingerprint = pg_query::fingerprint(text, options, 0).ok().map(|fingerprint| fingerprint.hex);
-            }
-            if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
-                inner.range = range.clone();
-                inner.fingerprint.clone_from(&statement.fingerprint);
-            }
-            statement.range = range;
-            statement
-        })
-        .collect();
-    Analysis { statements }
+    let statements = nodes.iter().map(|raw| {
+        let range = range(sql, before, raw);
+        before = range.end;
+        let mut statement = understood(raw);
+        statement.range = range;
+        statement
+    });
+    Analysis { statements: statements.collect() }
+}
+
+/// Analyses one statement.
+fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
+    if depth > nesting::MAX {
+        return head::statement(text, dialect, &format!("nested deeper than {} levels", nesting::MAX));
+    }
+    let compact = (text.len() > MAX_FINGERPRINT).then(|| compact::compact(text, dialect));
+    let short = compact.as_ref().map_or(text, |compact| &compact.sql);
+    if short.len() > MAX_TEXT {
+        return head::statement(text, dialect, &format!("longer than {MAX_TEXT} bytes: only its head was read"));
+    }
+    let mut statement = match parse(short, dialect).as_deref() {
+        Ok([raw]) => understood(raw),
+        Ok(_) => return unreadable(text, dialect, "the parser takes it for several"),
+        Err(reason) => return unreadable(text, dialect, reason),
+    };
+    match compact {
+        Some(compact) if compact.constants_cut && needs_constants(&statement) => {
+            return head::statement(text, dialect, "a constant that it depends on is too long");
+        }
+        Some(_) => {}
+        None => {
+            let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
+            statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
+        }
+    }
+    statement
+}
+
+/// What it does depends on the text of a constant.
+fn needs_constants(statement: &Statement) -> bool {
+    let effect = matches!(
+        statement.effect,
+        Effect::Setting { .. }
+            | Effect::SearchPath { .. }
+            | Effect::PrepareTransaction(_)
+            | Effect::CommitPrepared(_)
+            | Effect::RollbackPrepared(_)
+    );
+    effect || !statement.settings.is_empty()
+}
+
+/// A statement that the grammar refuses; a server of another version may take it.
+fn unreadable(text: &str, dialect: Dialect, reason: &str) -> Statement {
+    Statement {
+        head: head::hint(text, dialect),
+        opaque: Some(reason.to_owned()),
+        may_change_settings: true,
+        may_end_transaction: true,
+        ..Statement::new(Operation::Opaque, 0..text.len())
+    }
+}
+
+fn understood(raw: &RawStmt) -> Statement {
+    match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
+        Some(node) => utility::statement(node),
+        None => Analysis::opaque("", "the parser gave no tree").statements.remove(0),
+    }
+}
+
+/// The trees of the text's statements, or why there are none. The grammar's bindings assert what they expect of its
+/// output: a text that breaks such an assertion is one that is not understood, and must not take the process along.
+fn parse(sql: &str, dialect: Dialect) -> Result<Vec<RawStmt>, String> {
+    match std::panic::catch_unwind(|| pg_query::parse(sql, parser_options(dialect))) {
+        Ok(Ok(parsed)) => Ok(parsed.protobuf.stmts),
+        Ok(Err(pg_query::Error::Parse(reason))) => Err(reason),
+        Ok(Err(_)) => Err("the parser's answer does not decode".to_owned()),
+        Err(_) => Err(PARSER_FAILED.to_owned()),
+    }
 }
 
 fn parser_options(dialect: Dialect) -> pg_query::ParserOptions {
@@ -324,14 +398,11 @@ fn parser_options(dialect: Dialect) -> pg_query::ParserOptions {
 }
 
 /// Where the statement stands, with the comments before it; the whole text where the parser's numbers do not fit it.
-fn range(sql: &str, before: usize, raw: &pg_query::protobuf::RawStmt) -> Range<usize> {
+fn range(sql: &str, before: usize, raw: &RawStmt) -> Range<usize> {
     let start = usize::try_from(raw.stmt_location).unwrap_or(0);
     let end = match usize::try_from(raw.stmt_len) {
         Ok(0) | Err(_) => sql.len(),
         Ok(length) => start.saturating_add(length),
     };
-    let Some(text) = sql.get(before..end) else { return 0..sql.len() };
-    let between = |c: char| c.is_ascii_whitespace() || c == '\x0b' || c == ';';
-    let start = before + (text.len() - text.trim_start_matches(between).len());
-    start..before + text.trim_end_matches(between).len().max(start - before)
+    if sql.get(before..end).is_some() { scan::trim(sql, before..end) } else { 0..sql.len() }
 }

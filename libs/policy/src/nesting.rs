@@ -107,7 +107,7 @@ mod tests {
     use crate::{Dialect, scan};
 
     fn depth(sql: &str) -> usize {
-        scan::split(sql, Dialect::default(), 10_000).unwrap().iter().map(|part| part.depth).max().unwrap_or(0)
+        scan::split(sql, Dialect::default(), 10_000).unwrap().parts.iter().map(|part| part.depth).max().unwrap_or(0)
     }
 
     #[test]

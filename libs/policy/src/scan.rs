@@ -271,8 +271,12 @@ pub(crate) struct Keyword {
 }
 
 impl Keyword {
+    pub(crate) fn none() -> Keyword {
+        Keyword { letters: [0; 16], length: 0 }
+    }
+
     pub(crate) fn of(sql: &str, token: &Token) -> Keyword {
-        let mut keyword = Keyword { letters: [0; 16], length: 0 };
+        let mut keyword = Keyword::none();
         let word = &sql.as_bytes()[token.range.clone()];
         if token.kind == Kind::Word && word.len() <= keyword.letters.len() {
             keyword.length = word.len();
@@ -296,9 +300,18 @@ pub(crate) struct Part {
     pub(crate) depth: usize,
 }
 
+/// A text's statements.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Split {
+    pub(crate) parts: Vec<Part>,
+    /// A function's body stands between BEGIN ATOMIC and END: which semicolons are inside is the grammar's to say, and
+    /// the last part is the whole rest.
+    pub(crate) atomic: bool,
+}
+
 /// Splits a text into its statements, `most` at most; or says why it cannot.
-pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
+pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Split, String> {
+    let Split { mut parts, mut atomic } = Split::default();
     let mut tokens = Tokens::new(sql, dialect);
     let mut depth = Depth::default();
     let (mut brackets, mut before, mut some, mut begin) = (0_usize, 0, false, false);
@@ -315,7 +328,7 @@ pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Vec<Part
     };
     while let Some(token) = tokens.next() {
         match token.kind {
-            Kind::Symbol(b';') if brackets == 0 => {
+            Kind::Symbol(b';') if brackets == 0 && !atomic => {
                 close(token.range.start, &mut before, &mut some, &mut depth)?;
                 begin = false;
                 continue;
@@ -325,10 +338,7 @@ pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Vec<Part
             _ => {}
         }
         let keyword = Keyword::of(sql, &token);
-        if begin && keyword.as_str() == "atomic" {
-            // Semicolons stand inside, and which END ends it depends on the grammar.
-            return Err("a function's body between BEGIN ATOMIC and END".to_owned());
-        }
+        atomic |= begin && keyword.as_str() == "atomic";
         begin = keyword.as_str() == "begin";
         depth.token(&token, keyword.as_str());
         some = true;
@@ -337,7 +347,7 @@ pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Vec<Part
         return Err(reason.to_owned());
     }
     close(sql.len(), &mut before, &mut some, &mut depth)?;
-    Ok(parts)
+    Ok(Split { parts, atomic })
 }
 
 /// Leaves out blanks and semicolons at both ends.

@@ -188,7 +188,7 @@ fn what_would_slip_past_a_naive_reader() {
         ),
         ("update t set a[(select i from u)] = 1", "update t:update(a)+ u:select"),
         ("not sql", "opaque !"),
-        ("select 1; not sql", "opaque !"),
+        ("select 1; not sql", "select; opaque !"),
     ]);
 }
 
@@ -308,8 +308,8 @@ fn long_and_deep_texts_end_well() {
     let unions = vec!["select a from t"; 500].join(" union all ");
     assert_eq!(say(&unions), "select t:select(a)+");
     for deep in [chain(200_000, "+"), chain(5000, "||"), format!("select {}1", "(".repeat(500_000))] {
-        let analysis = analyse(&deep);
-        assert!(analysis.is_opaque(), "{}", &deep[..40]);
+        let statement = analyse(&deep).statements.remove(0);
+        assert_eq!(statement.opaque.as_deref(), Some("nested deeper than 2000 levels"), "{}", &deep[..40]);
     }
     // The deepest that is let through by the estimate in each form has room on the stack.
     let limit = nesting::MAX - 10;
@@ -328,8 +328,53 @@ fn long_and_deep_texts_end_well() {
     }
     let rows = format!("insert into t values {}", vec!["(1, 'abc', -2.5)"; 20_000].join(", "));
     assert_eq!(say(&rows), "insert t:insert+");
-    assert!(analyse(&" ".repeat(MAX_TEXT + 1)).is_opaque());
+    assert_eq!(say(&" ".repeat(5 * MAX_TEXT)), "");
     assert!(analyse("select '\0'").is_opaque());
+}
+
+/// Long comments, constants and lists of constants are left out before a statement is parsed; of one that is long
+/// without them, the head is read.
+#[test]
+fn long_statements_tell_their_relations() {
+    let all = |sql: &str| {
+        let statement = analyse(sql).statements.remove(0);
+        (say_statement(&statement), statement.opaque)
+    };
+    let update = ("update t:update(a) u:select".to_owned() + "(b)", None);
+    let numbers = (0..300_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let rows = (0..100_000).map(|n| format!("({n}, 'a row''s {n}', null, -1.5)")).collect::<Vec<_>>().join(",\n");
+    for (sql, expected) in [
+        (format!("update t set a = 1 /* {} */ from u where u.b = 2", "x".repeat(1_100_000)), &update),
+        (format!("update t set a = 1 from u where u.b in ({numbers})"), &update),
+        (format!("update t set a = u.b from u, (values {rows}) v where v.x = u.b"), &update),
+        (format!("update t set a = '{}' from u where u.b = 2", "x".repeat(2_000_000)), &update),
+        (format!("insert into t (a) values {rows}"), &("insert t:insert(a)+".to_owned(), None)),
+    ] {
+        let (said, opaque) = all(&sql);
+        assert_eq!((said.replace("(a)+ u", "(a) u"), &opaque), (expected.0.clone(), &expected.1), "{}", &sql[..60]);
+    }
+    let calls = vec!["now()"; 200_000].join(",");
+    let (said, opaque) = all(&format!("update only s.t set a = 1 where b in ({calls})"));
+    assert_eq!(said, "update s.t:update+ !");
+    assert_eq!(opaque.unwrap(), format!("longer than {MAX_TEXT} bytes: only its head was read"));
+    let path = format!("select set_config('search_path', '{}', false), {numbers}", "x".repeat(100_000));
+    let statement = analyse(&path).statements.remove(0);
+    assert_eq!((statement.settings.len(), statement.may_change_settings), (0, true));
+    let long = format!("select set_config('search_path', '{}', false)", "x".repeat(100_000));
+    let statement = analyse(&long).statements.remove(0);
+    assert_eq!((statement.settings.len(), statement.effect, statement.may_change_settings), (0, Effect::None, true));
+}
+
+#[test]
+fn what_is_not_readable_alone_leaves_the_rest_readable() {
+    let analysis = analyse("update t set a = 1; update u sett b = 2; delete from v");
+    assert!(!analysis.is_opaque());
+    let said: Vec<String> = analysis.statements.iter().map(say_statement).collect();
+    assert_eq!(said, ["update t:update(a)+", "opaque !", "delete v:delete+"]);
+    let head = analysis.statements[1].head.clone().unwrap();
+    assert_eq!(head, (Operation::Update, Name { schema: None, name: "u".into() }));
+    let function = "create function f() returns int begin atomic select 1; select 2; end; select 3";
+    assert_eq!(say(function), "ddl; select");
 }
 
 #[test]

@@ -38,11 +38,13 @@ fn tokens_are_postgres_s() {
 fn statements_are_split() {
     let parts = |sql: &str| {
         split(sql, Dialect::default(), 10)
-            .map(|parts| parts.iter().map(|part| sql[part.range.clone()].to_owned()).collect::<Vec<_>>())
+            .map(|split| split.parts.iter().map(|part| sql[part.range.clone()].to_owned()).collect::<Vec<_>>())
     };
     assert_eq!(parts("; /* a; */ select ';' ;; -- ;\n b(;) ; -- c").unwrap(), ["/* a; */ select ';'", "-- ;\n b(;)"]);
     assert_eq!(parts(" -- nothing").unwrap(), [""; 0]);
-    assert!(parts("create function f() begin atomic select 1; end").is_err());
+    let atomic = "select 1; create function f() begin atomic select 1; end; select 2";
+    let split = split(atomic, Dialect::default(), 10).unwrap();
+    assert_eq!((split.parts.len(), split.atomic), (2, true));
     assert!(parts("select 'a").is_err());
     assert!(parts(&"a;".repeat(11)).is_err());
     assert!(parts(&"a;".repeat(10)).is_ok());
@@ -133,8 +135,8 @@ proptest! {
     ) {
         let sql = pieces.concat();
         if let Some(expected) = parsers(&sql, dialect(standard)) {
-            let parts = split(&sql, dialect(standard), 10_000);
-            let ranges = parts.map(|parts| parts.into_iter().map(|part| part.range).collect::<Vec<_>>());
+            let split = split(&sql, dialect(standard), 10_000);
+            let ranges = split.map(|split| split.parts.into_iter().map(|part| part.range).collect::<Vec<_>>());
             prop_assert_eq!(ranges, Ok(expected), "{:?}", sql);
         }
     }
