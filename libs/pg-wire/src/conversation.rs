@@ -25,6 +25,7 @@ pub(crate) mod message;
 mod names;
 mod omitted;
 mod requests;
+mod saved;
 mod settings;
 mod statement;
 #[cfg(test)]
@@ -89,7 +90,10 @@ pub trait Text: Clone {
     /// How many statements it holds, one at least; `None` where that is not known.
     fn statements(&self) -> Option<u32>;
 
-    /// What a statement does beside what its command tag tells; `prepared`: what it prepares, rather than itself.
+    /// Whether it is known what a statement does; `prepared`: what it prepares, rather than itself.
+    fn understood(&self, part: u32, prepared: bool) -> bool;
+
+    /// What a statement does beside what its command tag tells, likewise.
     fn notes(&self, part: u32, prepared: bool) -> &[Note];
 
     /// Its length in bytes.
@@ -142,6 +146,8 @@ pub enum Note {
     },
     /// It may have committed or rolled back inside, where it runs outside of a transaction block.
     MayEndTransaction,
+    /// It commits by itself, where it runs outside of a transaction block: VACUUM and its like.
+    CommitsByItself,
     /// It may have changed settings.
     MayChangeSettings,
 }
@@ -443,17 +449,6 @@ impl<T: Text> Conversation<T> {
     /// How often an answer contradicted the model.
     pub fn contradictions(&self) -> u64 {
         self.contradictions
-    }
-
-    /// Reads every text again that was saved, after the conversation was.
-    pub fn read_again(&mut self, mut read: impl FnMut(&mut T)) {
-        let prepared = self.prepared.values_mut().map(|prepared| &mut prepared.text);
-        let portals = self.portals.values_mut().filter_map(|portal| portal.text.as_mut());
-        let current = self.current.iter_mut().filter_map(|current| current.does.as_mut());
-        prepared.chain(portals).chain(current).for_each(|executed| read(&mut executed.text));
-        if let Some(text) = &mut self.text {
-            read(text);
-        }
     }
 
     /// The statement that a row sent by the server now belongs to.

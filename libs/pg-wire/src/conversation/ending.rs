@@ -52,9 +52,9 @@ impl<T: Text> Conversation<T> {
         if !self.is_explicit() {
             return self.exchange.waiting().iter().any(|waiting| waiting.kind.ends_ready());
         }
-        let commits = |executed: &Executed<T>| match executed.text.statements() {
-            None => true,
-            Some(_) => executed.text.notes(executed.part, executed.prepared_in_sql).iter().any(ends_transaction),
+        let commits = |executed: &Executed<T>| {
+            let (part, prepared) = (executed.part, executed.prepared_in_sql);
+            !executed.text.understood(part, prepared) || executed.text.notes(part, prepared).iter().any(ends_transaction)
         };
         let waiting: Vec<Waiting<Asked>> = self.exchange.waiting().iter().cloned().collect();
         let begun = usize::from(self.current.is_some());
@@ -62,7 +62,8 @@ impl<T: Text> Conversation<T> {
         // What is left of a text whose first statements were answered.
         let rest = self.text.as_ref().is_some_and(|text| match text.statements() {
             None => true,
-            Some(count) => (self.answered..count).any(|part| text.notes(part, false).iter().any(ends_transaction)),
+            Some(count) => (self.answered..count)
+                .any(|part| !text.understood(part, false) || text.notes(part, false).iter().any(ends_transaction)),
         });
         current
             || rest
@@ -200,6 +201,7 @@ impl<T: Text> Conversation<T> {
                     request,
                     parameters: parameters.clone(),
                     truncated,
+                    assumed: !attempts,
                 });
             }
         }

@@ -54,7 +54,7 @@ pub enum Event<T> {
 }
 
 /// A statement as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started<T> {
     /// Counts the session's statements, from 1.
     pub statement: u64,
@@ -70,10 +70,12 @@ pub struct Started<T> {
     pub parameters: Option<Parameters>,
     /// The text is not whole.
     pub truncated: bool,
+    /// The server had not come to it: what it is supposes that everything before it succeeded.
+    pub assumed: bool,
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request<T> {
     /// A statement of a text, and what it executes that was prepared or bound before.
     Text {

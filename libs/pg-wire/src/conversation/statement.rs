@@ -152,7 +152,7 @@ impl<T: Text> Conversation<T> {
             }
             None => (self.at, self.seq, self.seq, false),
         };
-        Started { statement: self.statements, at, first_seq: seq, last_seq, request, parameters: None, truncated }
+        Started { statement: self.statements, at, first_seq: seq, last_seq, request, parameters: None, truncated, assumed: false }
     }
 
     pub(super) fn tell(
@@ -163,15 +163,16 @@ impl<T: Text> Conversation<T> {
         out: &mut Vec<Event<T>>,
     ) {
         let ending = match &started.request {
-            Request::Text { own, .. } if own.text.statements().is_none() => Ending::Unknown,
+            Request::Text { own, .. } if !own.text.understood(own.part, own.prepared_in_sql) => Ending::Unknown,
             Request::Text { own, .. } => {
-                let ends = own.text.notes(own.part, own.prepared_in_sql).contains(&Note::MayEndTransaction);
+                let notes = own.text.notes(own.part, own.prepared_in_sql);
+                let ends = notes.iter().any(|note| matches!(note, Note::MayEndTransaction | Note::CommitsByItself));
                 if ends { Ending::Possible } else { Ending::Never }
             }
             Request::Again(_) | Request::Function(_) => Ending::Never,
             Request::Unforeseen(_) | Request::Name(_) | Request::Omitted => Ending::Unknown,
         };
-        let does = does.filter(|does| does.text.statements().is_some());
+        let does = does.filter(|does| does.text.understood(does.part, does.prepared_in_sql));
         self.current = Some(Current { statement: started.statement, does, portal, columns: Vec::new(), ending });
         out.push(Event::Started(started));
     }

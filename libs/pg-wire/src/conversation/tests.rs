@@ -45,6 +45,10 @@ impl Text for Read {
         self.notes.as_ref().map(|notes| u32::try_from(notes.len()).unwrap())
     }
 
+    fn understood(&self, _part: u32, _prepared: bool) -> bool {
+        self.notes.is_some()
+    }
+
     fn notes(&self, part: u32, prepared: bool) -> &[Note] {
         match &self.notes {
             Some(notes) if !prepared => notes.get(part as usize).map(Vec::as_slice).unwrap_or_default(),
@@ -174,8 +178,8 @@ fn feed(
             conversation.feed(&frame, &mut Words, &mut events);
             if save {
                 let saved = serde_json::to_string(&conversation).unwrap();
-                conversation = serde_json::from_str(&saved).unwrap();
-                conversation.read_again(|text| *text = Words.read(&text.text, text.reading));
+                let restored: Conversation<Read> = serde_json::from_str(&saved).unwrap();
+                conversation = restored.map(&mut |text| Words.read(&text.text, text.reading));
             }
         };
         match cut(number) {

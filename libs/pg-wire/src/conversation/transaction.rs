@@ -177,6 +177,10 @@ impl<T: Text> Conversation<T> {
                 }
             }
             _ => {
+                if !self.is_explicit() && note(|note| *note == Note::CommitsByItself).is_some() {
+                    self.transaction_of(statement, out);
+                    return self.commit_transaction(out);
+                }
                 let ends = match notes {
                     Some(notes) => notes.contains(&Note::MayEndTransaction),
                     None => matches!(words, "CALL" | "DO"),
@@ -266,9 +270,8 @@ impl<T: Text> Conversation<T> {
         self.end_portals(out);
         if let Some(Transaction { id, first, .. }) = self.transaction.take() {
             let (at, seq) = (self.at, self.seq);
-            if matches!(outcome, Outcome::RolledBack(_)) {
-                self.settings.undo();
-            }
+            // What was set until its end, or in it, may be undone.
+            self.settings.undo();
             out.push(Event::TransactionEnded(TransactionEnded { transaction: id, first, outcome, at, seq }));
         }
     }
