@@ -82,9 +82,10 @@ pub struct FileWriter {
     path: String,
     level: u8,
     rows: u64,
+    unsettled: u64,
     span: Option<(i64, i64)>,
     sessions: BTreeSet<Uuid>,
-    /// Operations and times of each relation.
+    /// Operations and times of each relation, or kinds and times of each gid.
     relations: HashMap<String, HashMap<String, (i64, i64)>>,
 }
 
@@ -109,7 +110,19 @@ impl FileWriter {
         let parquet = ArrowWriter::try_new(target, window.table.schema(), Some(properties))
             .map_err(|error| failure(&refused, &durable, &path, &error))?;
         let (sessions, relations) = (BTreeSet::new(), HashMap::new());
-        Ok(FileWriter { durable, parquet, refused, window, path, level, rows: 0, span: None, sessions, relations })
+        Ok(FileWriter {
+            durable,
+            parquet,
+            refused,
+            window,
+            path,
+            level,
+            rows: 0,
+            unsettled: 0,
+            span: None,
+            sessions,
+            relations,
+        })
     }
 
     /// Adds rows that follow those before in the table's order.
@@ -147,6 +160,7 @@ impl FileWriter {
             hour: self.window.hour,
             level: self.level,
             rows: self.rows,
+            unsettled: self.unsettled,
             bytes,
             sha256,
             min_at,
@@ -172,13 +186,21 @@ impl FileWriter {
                 last = session;
             }
         }
-        if self.window.table == Table::Touches {
-            let relations = texts(&self.path, batch, "relation")?;
-            let operations = texts(&self.path, batch, "operation")?;
-            for ((relation, operation), at) in
-                relations.iter().flatten().zip(operations.iter().flatten()).zip(times.values())
-            {
-                // Rows are sorted by relation and operation: the look-ups hit, the copies are rare.
+        if let Some(column) = self.window.table.outcome_column() {
+            let outcomes = texts(&self.path, batch, column)?;
+            self.unsettled += outcomes.iter().filter(|outcome| self.window.table.is_unsettled(*outcome)).count() as u64;
+        }
+        let indexed = match self.window.table {
+            Table::Touches => Some(("relation", "operation")),
+            Table::Transactions => Some(("gid", "kind")),
+            Table::Frames | Table::Statements | Table::Sessions => None,
+        };
+        if let Some((relation, operation)) = indexed {
+            let relations = texts(&self.path, batch, relation)?;
+            let operations = texts(&self.path, batch, operation)?;
+            for ((relation, operation), at) in relations.iter().zip(operations.iter().flatten()).zip(times.values()) {
+                let Some(relation) = relation else { continue };
+                // Touches are sorted by relation and operation: the look-ups hit, the copies are rare.
                 if !self.relations.contains_key(relation) {
                     self.relations.insert(relation.to_owned(), HashMap::new());
                 }

@@ -30,7 +30,10 @@ mod tests;
 
 pub use analyses::Analyses;
 pub use names::UNKNOWN_SCHEMA;
-pub use rows::{ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow};
+pub use rows::{
+    Certainty, ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow,
+    TransactionKind, TransactionRow,
+};
 
 use session::{Desk, Session, Then};
 use state::Entry;

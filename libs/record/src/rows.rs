@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use hansard_schemas::events::{Direction, Omitted, Part};
-use hansard_schemas::lake::Table;
+use hansard_schemas::lake::{PREPARED, Table};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -80,10 +80,14 @@ pub struct StatementRow {
     pub verdict: &'static str,
     /// Place among the session's transactions, from 1.
     pub transaction_id: u64,
-    /// What became of the transaction.
-    pub transaction_outcome: Outcome,
+    /// What became of the transaction; `None` when it has not ended yet: a [`TransactionRow`] tells later.
+    pub transaction_outcome: Option<Outcome>,
     /// UTC nanoseconds.
     pub committed_at: Option<i64>,
+    /// Why the outcome is [`Outcome::Unknown`].
+    pub outcome_reason: Option<Arc<str>>,
+    /// Why the text, or part of it, was not understood.
+    pub opaque: Option<Arc<str>>,
     /// The frame that began it.
     pub first_seq: u64,
     /// The last frame that belongs to it so far.
@@ -117,10 +121,88 @@ pub struct TouchRow {
     pub target: Arc<str>,
     /// Rows of the statement, where they are this relation's.
     pub rows: Option<i64>,
-    /// What became of the transaction.
-    pub transaction_outcome: Outcome,
+    /// Place among the session's transactions, from 1.
+    pub transaction_id: u64,
+    /// What became of the transaction; `None` when it has not ended yet.
+    pub transaction_outcome: Option<Outcome>,
+    /// Why the outcome is [`Outcome::Unknown`].
+    pub outcome_reason: Option<Arc<str>>,
     /// Columns that the text names.
     pub columns: Vec<Arc<str>>,
+    /// Whether the statement touched the relation, or may have.
+    pub certainty: Certainty,
+    /// Why it is only [`Certainty::Possible`].
+    pub reason: Option<Arc<str>>,
+}
+
+/// Whether a touch is known or feared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Certainty {
+    /// The statement names the relation.
+    Certain,
+    /// It may have touched it.
+    Possible,
+}
+
+impl Certainty {
+    /// As it stands in column `certainty`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Certainty::Certain => "certain",
+            Certainty::Possible => "possible",
+        }
+    }
+}
+
+/// The end of a transaction, or of a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionRow {
+    /// The session.
+    pub session_id: Uuid,
+    /// Place among the session's transactions, from 1.
+    pub transaction_id: u64,
+    /// The target.
+    pub target: Arc<str>,
+    /// The database.
+    pub database: Arc<str>,
+    /// What ended.
+    pub kind: TransactionKind,
+    /// Its first statement; of a savepoint the first that was undone, of a resolution the statement that said it.
+    pub first_statement: u64,
+    /// Its last statement, likewise.
+    pub last_statement: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why the outcome is [`Outcome::Unknown`].
+    pub reason: Option<Arc<str>>,
+    /// When the server's answer said so, UTC nanoseconds.
+    pub ended_at: i64,
+    /// UTC nanoseconds.
+    pub committed_at: Option<i64>,
+    /// The name that a prepared transaction has, in its own row and in that of its resolution.
+    pub gid: Option<Arc<str>>,
+}
+
+/// What a [`TransactionRow`] tells the end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransactionKind {
+    /// The transaction.
+    Transaction,
+    /// Statements that ROLLBACK TO SAVEPOINT undid: always [`Outcome::RolledBack`].
+    Savepoint,
+    /// A prepared transaction, of whichever session: COMMIT PREPARED or ROLLBACK PREPARED.
+    Resolution,
+}
+
+impl TransactionKind {
+    /// As it stands in column `kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TransactionKind::Transaction => "transaction",
+            TransactionKind::Savepoint => "savepoint",
+            TransactionKind::Resolution => "resolution",
+        }
+    }
 }
 
 /// A session.
@@ -176,6 +258,8 @@ pub struct SessionRow {
     pub max_result_bytes: Option<u64>,
     /// How the job's connection was encrypted.
     pub tls: Option<Encryption>,
+    /// How often the server's answers contradicted what the session was taken for.
+    pub contradictions: u64,
 }
 
 /// TLS between job and proxy.
@@ -205,20 +289,20 @@ pub enum Outcome {
     Committed,
     /// It never was in force.
     RolledBack,
-    /// It has not ended.
-    Open,
     /// It cannot be known: the answer to its COMMIT never came, or it is missing in the record.
     Unknown,
+    /// PREPARE TRANSACTION ended it: in table `transactions` only, where a resolution tells the rest.
+    Prepared,
 }
 
 impl Outcome {
-    /// As it stands in column `transaction_outcome`.
+    /// As it stands in the columns `transaction_outcome` and `outcome`.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Committed => "committed",
             Outcome::RolledBack => "rolled back",
-            Outcome::Open => "open",
             Outcome::Unknown => "unknown",
+            Outcome::Prepared => PREPARED,
         }
     }
 }
@@ -232,6 +316,8 @@ pub struct Rows {
     pub statements: Vec<StatementRow>,
     /// Of table `touches`.
     pub touches: Vec<TouchRow>,
+    /// Of table `transactions`.
+    pub transactions: Vec<TransactionRow>,
     /// Of table `sessions`.
     pub sessions: Vec<SessionRow>,
 }
@@ -242,6 +328,7 @@ pub struct Lengths {
     frames: usize,
     statements: usize,
     touches: usize,
+    transactions: usize,
     sessions: usize,
 }
 
@@ -261,6 +348,7 @@ impl Rows {
             frames: self.frames.len(),
             statements: self.statements.len(),
             touches: self.touches.len(),
+            transactions: self.transactions.len(),
             sessions: self.sessions.len(),
         }
     }
@@ -276,12 +364,24 @@ impl Rows {
             .iter()
             .map(|row| row.relation.len() + row.columns.len() * 16 + ROW_OVERHEAD)
             .sum();
-        frames + statements + touches + self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD
+        let transactions = self.transactions[from.transactions..].len() * ROW_OVERHEAD;
+        frames + statements + touches + transactions + self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD
     }
 
     /// No rows at all.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.statements.is_empty() && self.touches.is_empty() && self.sessions.is_empty()
+        Table::ALL.into_iter().all(|table| self.len(table) == 0)
+    }
+
+    /// How many rows of one table there are.
+    fn len(&self, table: Table) -> usize {
+        match table {
+            Table::Frames => self.frames.len(),
+            Table::Statements => self.statements.len(),
+            Table::Touches => self.touches.len(),
+            Table::Transactions => self.transactions.len(),
+            Table::Sessions => self.sessions.len(),
+        }
     }
 
     /// One table's rows in Arrow, sorted by [`Table::sort_columns`].
@@ -293,6 +393,9 @@ impl Rows {
             }
             Table::Touches => touches(&sorted(&self.touches, |row| {
                 (row.relation.clone(), row.operation, row.at, row.session_id, row.statement_no)
+            })),
+            Table::Transactions => transactions(&sorted(&self.transactions, |row| {
+                (row.session_id, row.transaction_id, row.first_statement)
             })),
             Table::Sessions => sessions(&sorted(&self.sessions, |row| (row.opened_at, row.session_id))),
         };
@@ -332,6 +435,11 @@ fn frames(rows: &[&FrameRow]) -> Vec<ArrayRef> {
     ]
 }
 
+/// An outcome that a statement's row can tell by itself.
+fn settled(outcome: Option<Outcome>) -> Option<&'static str> {
+    outcome.filter(|outcome| *outcome != Outcome::Prepared).map(Outcome::as_str)
+}
+
 fn statements(rows: &[&StatementRow]) -> Vec<ArrayRef> {
     vec![
         uuids(rows, |row| row.session_id),
@@ -351,13 +459,15 @@ fn statements(rows: &[&StatementRow]) -> Vec<ArrayRef> {
         optional_texts(rows, |row| row.error.as_deref()),
         texts(rows, |row| row.verdict),
         numbers(rows, |row| row.transaction_id),
-        texts(rows, |row| row.transaction_outcome.as_str()),
+        optional_texts(rows, |row| settled(row.transaction_outcome)),
         times(rows, |row| row.committed_at),
         numbers(rows, |row| row.first_seq),
         numbers(rows, |row| row.last_seq),
         booleans(rows, |row| row.truncated),
         optional_counts(rows, |row| row.omitted.map(|omitted| omitted.frames)),
         optional_counts(rows, |row| row.omitted.map(|omitted| omitted.bytes)),
+        optional_texts(rows, |row| row.outcome_reason.as_deref()),
+        optional_texts(rows, |row| row.opaque.as_deref()),
     ]
 }
 
@@ -373,8 +483,29 @@ fn touches(rows: &[&TouchRow]) -> Vec<ArrayRef> {
         numbers(rows, |row| row.statement_no),
         texts(rows, |row| &row.target),
         optional_numbers(rows, |row| row.rows),
-        texts(rows, |row| row.transaction_outcome.as_str()),
+        optional_texts(rows, |row| settled(row.transaction_outcome)),
         lists(rows, |row| row.columns.iter().map(|column| &**column).collect()),
+        numbers(rows, |row| row.transaction_id),
+        texts(rows, |row| row.certainty.as_str()),
+        optional_texts(rows, |row| row.reason.as_deref()),
+        optional_texts(rows, |row| row.outcome_reason.as_deref()),
+    ]
+}
+
+fn transactions(rows: &[&TransactionRow]) -> Vec<ArrayRef> {
+    vec![
+        uuids(rows, |row| row.session_id),
+        numbers(rows, |row| row.transaction_id),
+        texts(rows, |row| &row.target),
+        texts(rows, |row| &row.database),
+        texts(rows, |row| row.kind.as_str()),
+        numbers(rows, |row| row.first_statement),
+        numbers(rows, |row| row.last_statement),
+        texts(rows, |row| row.outcome.as_str()),
+        optional_texts(rows, |row| row.reason.as_deref()),
+        times(rows, |row| Some(row.ended_at)),
+        times(rows, |row| row.committed_at),
+        optional_texts(rows, |row| row.gid.as_deref()),
     ]
 }
 
@@ -408,6 +539,7 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         optional_texts(rows, |row| Some(&*row.tls.as_ref()?.cipher)),
         optional_texts(rows, |row| Some(&*row.tls.as_ref()?.client.as_ref()?.subject)),
         optional_texts(rows, |row| Some(&*row.tls.as_ref()?.client.as_ref()?.sha256)),
+        numbers(rows, |row| row.contradictions),
     ]
 }
 

@@ -387,6 +387,7 @@ impl Session {
             capture: if facts.capture.is_empty() { "full".to_owned() } else { facts.capture.clone() },
             max_result_bytes: (facts.max_result_bytes > 0).then_some(facts.max_result_bytes),
             tls: facts.tls.clone(),
+            contradictions: 0,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::analyses::{Analysed, Analyses, Reading};
 use super::command;
 use super::names::Names;
 use super::parameters;
-use super::rows::{Outcome, Rows, StatementRow, TouchRow};
+use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
 /// Most statements of an open transaction that are kept.
@@ -284,6 +284,23 @@ impl Statements {
                         Ended::RolledBack => (Outcome::RolledBack, None),
                         Ended::Unknown => (Outcome::Unknown, None),
                     };
+                    let within = |pending: &&Pending| pending.kept.transaction == Some(transaction);
+                    let mut numbers = self.pending.iter().filter(|(_, pending)| within(pending)).map(|(no, _)| *no);
+                    let first_statement = numbers.next().unwrap_or(0);
+                    rows.transactions.push(TransactionRow {
+                        session_id: identity.session_id,
+                        transaction_id: transaction,
+                        target: identity.target.clone(),
+                        database: Arc::from(""),
+                        kind: TransactionKind::Transaction,
+                        first_statement,
+                        last_statement: numbers.next_back().unwrap_or(first_statement),
+                        outcome,
+                        reason: None,
+                        ended_at: at,
+                        committed_at,
+                        gid: None,
+                    });
                     self.end(Some(transaction), outcome, committed_at, identity, rows);
                 }
                 Event::Setting { name, value } => self.context.setting(&name, &value),
@@ -381,7 +398,7 @@ impl Statements {
         while let Some(first) = self.pending.first_entry().filter(|first| belongs(first.get())) {
             let (number, pending) = first.remove_entry();
             self.bytes -= pending.size();
-            pending.rows(number, outcome, committed_at, identity, rows);
+            pending.rows(number, Some(outcome), committed_at, identity, rows);
         }
         if self.pending.first_key_value().is_some_and(|(_, first)| first.kept.transaction.is_none()) {
             let rest: Vec<u64> =
@@ -389,7 +406,7 @@ impl Statements {
             for number in rest {
                 if let Some(pending) = self.pending.remove(&number) {
                     self.bytes -= pending.size();
-                    pending.rows(number, outcome, committed_at, identity, rows);
+                    pending.rows(number, Some(outcome), committed_at, identity, rows);
                 }
             }
         }
@@ -406,7 +423,7 @@ impl Statements {
         for number in answered {
             if let Some(pending) = self.pending.remove(&number) {
                 self.bytes -= pending.size();
-                pending.rows(number, Outcome::Unknown, None, identity, rows);
+                pending.rows(number, Some(Outcome::Unknown), None, identity, rows);
             }
         }
     }
@@ -419,7 +436,7 @@ impl Statements {
             if let Some(asked) = pending.asked.take() {
                 pending.touched = self.context.touched(&asked);
             }
-            pending.rows(*number, Outcome::Open, None, identity, rows);
+            pending.rows(*number, None, None, identity, rows);
         }
     }
 }
@@ -432,15 +449,16 @@ impl Pending {
     fn rows(
         self,
         statement_no: u64,
-        outcome: Outcome,
+        outcome: Option<Outcome>,
         committed_at: Option<i64>,
         identity: &Identity,
         rows: &mut Rows,
     ) {
         let kept = self.kept;
         let failed = kept.sqlstate.is_some();
-        let outcome = if failed || kept.rolled_back { Outcome::RolledBack } else { outcome };
-        let committed_at = committed_at.filter(|_| outcome == Outcome::Committed);
+        let outcome = if failed || kept.rolled_back { Some(Outcome::RolledBack) } else { outcome };
+        let committed_at = committed_at.filter(|_| outcome == Some(Outcome::Committed));
+        let transaction_id = kept.transaction.unwrap_or(0);
         let session_id = identity.session_id;
         for touched in self.touched.iter() {
             rows.touches.push(TouchRow {
@@ -456,6 +474,10 @@ impl Pending {
                 rows: kept.rows.filter(|_| touched.counted && !failed),
                 transaction_outcome: outcome,
                 columns: touched.columns.clone(),
+                transaction_id,
+                outcome_reason: None,
+                certainty: Certainty::Certain,
+                reason: None,
             });
         }
         rows.statements.push(StatementRow {
@@ -475,9 +497,11 @@ impl Pending {
             sqlstate: kept.sqlstate.map(Arc::from),
             error: kept.error.map(Arc::from),
             verdict: "allow",
-            transaction_id: kept.transaction.unwrap_or(0),
+            transaction_id,
             transaction_outcome: outcome,
             committed_at,
+            outcome_reason: None,
+            opaque: None,
             first_seq: kept.first_seq,
             last_seq: kept.last_seq,
             truncated: kept.truncated,

@@ -153,7 +153,12 @@ fn told(rows: &Rows) -> Vec<String> {
     let mut statements: Vec<&StatementRow> = rows.statements.iter().collect();
     statements.sort_by_key(|row| row.statement_no);
     for row in statements {
-        let mut line = format!("{} {} {}", row.statement_no, row.operation, row.transaction_outcome.as_str());
+        let mut line = format!(
+            "{} {} {}",
+            row.statement_no,
+            row.operation,
+            row.transaction_outcome.map_or("open", Outcome::as_str)
+        );
         for touch in rows.touches.iter().filter(|touch| touch.statement_no == row.statement_no) {
             let rows = touch.rows.map_or("-".to_owned(), |rows| rows.to_string());
             line += &format!(", {} {} {rows}", touch.relation, touch.operation);

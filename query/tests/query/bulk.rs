@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hansard_lake::catalog::Commit;
 use hansard_lake::layout::{FlushId, HOUR};
 use hansard_lake::writer;
-use hansard_record::{Outcome, Rows, SessionRow, StatementRow, TouchRow};
+use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use uuid::Uuid;
 
 use crate::fixture::{House, at};
@@ -64,8 +64,10 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             error: None,
             verdict: "allow",
             transaction_id: no,
-            transaction_outcome: Outcome::Committed,
+            transaction_outcome: Some(Outcome::Committed),
             committed_at: Some(at + 500_000),
+            outcome_reason: None,
+            opaque: None,
             first_seq: no * 4,
             last_seq: no * 4 + 3,
             truncated: false,
@@ -82,8 +84,12 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             statement_no: no,
             target: target.clone(),
             rows: Some(1),
-            transaction_outcome: Outcome::Committed,
+            transaction_id: no,
+            transaction_outcome: Some(Outcome::Committed),
+            outcome_reason: None,
             columns: vec!["id".into(), "score".into()],
+            certainty: Certainty::Certain,
+            reason: None,
         });
     }
     rows.sessions.push(SessionRow {
@@ -112,6 +118,7 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         capture: "full".to_owned(),
         max_result_bytes: None,
         tls: None,
+        contradictions: 0,
     });
     rows
 }

@@ -32,6 +32,7 @@ fn file(path: &str) -> FileEntry {
         hour: 0,
         level: 0,
         rows: 3,
+        unsettled: 1,
         bytes: 1000,
         sha256: "ab".repeat(32),
         min_at: 10,

@@ -260,5 +260,10 @@ mod tests {
         let order = Order::of(Table::Frames).unwrap();
         assert_eq!(order.widened(older).unwrap(), today);
         assert_eq!(order.widened(today.clone()).unwrap(), today);
+        // A touch of then has its outcome, and no number of its transaction.
+        rows.touches.push(crate::writer::tests::touch(uuid::Uuid::from_u128(1), 1, "public.t", "update", 7));
+        let older = rows.batch(Table::Touches).project(&(0..12).collect::<Vec<_>>()).unwrap();
+        let widened = Order::of(Table::Touches).unwrap().widened(older).unwrap();
+        assert!(widened.schema() == Table::Touches.schema() && widened["transaction_id"].is_null(0));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::compute::concat_batches;
 use bytes::Bytes;
-use hansard_record::{FrameRow, Outcome, Rows, TouchRow};
+use hansard_record::{Certainty, FrameRow, Outcome, Rows, TouchRow, TransactionKind, TransactionRow};
 use hansard_schemas::events::{Direction, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding};
@@ -63,8 +63,30 @@ pub(crate) fn touch(session_id: Uuid, statement_no: u64, relation: &str, operati
         statement_no,
         target: "ranking".into(),
         rows: Some(1),
-        transaction_outcome: Outcome::Committed,
+        transaction_id: statement_no,
+        transaction_outcome: Some(Outcome::Committed),
+        outcome_reason: None,
         columns: vec!["score".into()],
+        certainty: Certainty::Certain,
+        reason: None,
+    }
+}
+
+/// A transaction of one statement.
+pub(crate) fn transaction(session_id: Uuid, transaction_id: u64, ended_at: i64) -> TransactionRow {
+    TransactionRow {
+        session_id,
+        transaction_id,
+        target: "ranking".into(),
+        database: "ranking".into(),
+        kind: TransactionKind::Transaction,
+        first_statement: transaction_id,
+        last_statement: transaction_id,
+        outcome: Outcome::Committed,
+        reason: None,
+        ended_at,
+        committed_at: Some(ended_at),
+        gid: None,
     }
 }
 
@@ -144,6 +166,47 @@ fn relations_are_indexed_with_their_own_times() {
     ];
     assert_eq!(spans, expected);
     assert_eq!((files[0].min_at, files[0].max_at, &files[0].index.sessions[..]), (10, 90, &[session][..]));
+}
+
+#[test]
+fn a_file_says_how_many_outcomes_are_elsewhere_and_which_gids_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path());
+    let session = Uuid::from_u128(7);
+    let early = |number| TouchRow {
+        transaction_outcome: None,
+        committed_at: None,
+        ..touch(session, number, "public.t", "update", 10)
+    };
+    let gid = |number, kind, outcome, at| TransactionRow {
+        kind,
+        outcome,
+        gid: Some("g1".into()),
+        ..transaction(session, number, at)
+    };
+    let rows = Rows {
+        touches: vec![touch(session, 1, "public.t", "update", 10), early(2), early(3)],
+        transactions: vec![
+            gid(3, TransactionKind::Resolution, Outcome::Committed, 90),
+            gid(2, TransactionKind::Transaction, Outcome::Prepared, 50),
+            transaction(session, 1, 20),
+        ],
+        ..Rows::default()
+    };
+    let files = write(&lake, &rows, &flush(0)).unwrap();
+    let found: Vec<_> = files.iter().map(|file| (file.table, file.rows, file.unsettled)).collect();
+    assert_eq!(found, [(Table::Touches, 3, 2), (Table::Transactions, 3, 1)]);
+    let spans: Vec<_> = files[1]
+        .index
+        .relations
+        .iter()
+        .map(|span| (span.relation.as_str(), span.operation.as_str(), span.min_at, span.max_at))
+        .collect();
+    assert_eq!(spans, [("g1", "resolution", 90, 90), ("g1", "transaction", 50, 50)]);
+    assert_eq!((files[1].min_at, files[1].max_at, &files[1].index.sessions[..]), (20, 90, &[session][..]));
+    let batch = rows_of(folder.path(), &files[1].path);
+    let numbers = batch.column_by_name("transaction_id").unwrap().as_primitive::<arrow::datatypes::Int64Type>();
+    assert_eq!(numbers.values().to_vec(), [1, 2, 3]);
 }
 
 #[test]

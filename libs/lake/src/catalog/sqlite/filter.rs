@@ -7,7 +7,7 @@ use hansard_schemas::lake::Table;
 
 /// Columns of a file, in the order that `file_entry` reads.
 pub(super) const COLUMNS: &str =
-    "f.path, f.table_name, f.target, f.hour, f.level, f.rows, f.bytes, f.sha256, f.min_at, f.max_at";
+    "f.path, f.table_name, f.target, f.hour, f.level, f.rows, f.bytes, f.sha256, f.min_at, f.max_at, f.unsettled";
 
 /// The query for the files that pass, and its parameters.
 pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
@@ -42,10 +42,10 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
         spans.extend(from.iter().map(|from| format!("r.max_at >= {from}")));
         spans.extend(to.iter().map(|to| format!("r.min_at <= {to}")));
         let touched = format!("f.id IN (SELECT r.file FROM file_relations r WHERE {})", spans.join(" AND "));
-        // The index knows only files of `touches`; it says nothing about the others.
+        // It says nothing about files of other tables.
         conditions.push(match filter.table {
-            Some(Table::Touches) => touched,
-            _ => format!("(f.table_name <> 'touches' OR {touched})"),
+            Some(Table::Touches | Table::Transactions) => touched,
+            _ => format!("(f.table_name NOT IN ('touches', 'transactions') OR {touched})"),
         });
     }
     let mut sql = format!("SELECT {COLUMNS} FROM files f");
