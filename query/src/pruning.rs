@@ -12,20 +12,35 @@ use hansard_lake::catalog::FileFilter;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
+use crate::outcomes;
 use crate::table::LakeTable;
 
-/// The tables of the lake that a plan reads, each with what all its scans agree on.
-pub(crate) fn scans(plan: &LogicalPlan) -> Vec<FileFilter> {
-    let mut found: Vec<FileFilter> = Vec::new();
+/// What a plan reads of one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Scan {
+    pub(crate) table: Table,
+    /// What all its scans of the table agree on.
+    pub(crate) filter: FileFilter,
+    /// It shows outcomes.
+    pub(crate) outcomes: bool,
+}
+
+/// The tables of the lake that a plan reads.
+pub(crate) fn scans(plan: &LogicalPlan) -> Vec<Scan> {
+    let mut found: Vec<Scan> = Vec::new();
     let walk = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<LakeTable>()
         {
             let filter = filter(table.table(), &scan.filters);
-            match found.iter_mut().find(|other| other.table == filter.table) {
-                Some(other) => *other = union(other, &filter),
-                None => found.push(filter),
+            let (table, outcomes) = (table.table(), outcomes::shown(table.table(), scan.projection.as_deref()));
+            match found.iter_mut().find(|other| other.table == table) {
+                Some(other) => {
+                    other.filter = union(&other.filter, &filter);
+                    other.outcomes |= outcomes;
+                }
+                None => found.push(Scan { table, filter, outcomes }),
             }
         }
         Ok(TreeNodeRecursion::Continue)

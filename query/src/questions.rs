@@ -111,6 +111,7 @@ impl Engine {
             Table::Frames => "seq",
             Table::Statements => "statement_no",
             Table::Touches => "statement_no, relation, operation",
+            Table::Transactions => "transaction_id, first_statement, kind",
             Table::Sessions => "session_id",
         };
         self.ask(
