@@ -169,7 +169,7 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
         ..FileFilter::default()
     };
     // A prepared transaction may be resolved in any session.
-    let resolutions = FileFilter { operation: Some("resolution".to_owned()), ..facts.clone() };
+    let resolutions = FileFilter { operations: Some(vec!["resolution".to_owned()]), ..facts.clone() };
     Ok(match (scan.table, session_id) {
         (Table::Transactions, _) => vec![resolutions],
         (_, Some(_)) => vec![resolutions, FileFilter { session_id, ..facts }],

@@ -141,8 +141,8 @@ pub struct FileFilter {
     pub at_to: Option<i64>,
     /// `touches`: one of these relations. `transactions`: one of these `gid`s.
     pub relations: Option<Vec<String>>,
-    /// `touches`: the operation. `transactions`: the kind of a row with a `gid`.
-    pub operation: Option<String>,
+    /// `touches`: one of these operations. `transactions`: one of these kinds, of a row with a `gid`.
+    pub operations: Option<Vec<String>>,
     /// The session.
     pub session_id: Option<Uuid>,
     /// The target.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use hansard_lake::catalog::Commit;
-use hansard_lake::layout::{FlushId, HOUR};
-use hansard_lake::writer;
+use hansard_lake::layout::HOUR;
 use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use uuid::Uuid;
 
@@ -16,24 +14,7 @@ pub(crate) const RELATIONS: [&str; 3] = ["public.candidates", "public.rankings",
 /// `hours` files of each table but `frames`, from midnight on, `statements` statements each, all of one session an hour.
 pub(crate) async fn fill(house: &House, hours: i64, statements: u64) {
     for hour in 0..hours {
-        let rows = hour_of_work(hour, statements);
-        let hold = house.lake.catalog.take_shard(0, "bulk").await.unwrap();
-        let from = hold.watermark;
-        let flush = FlushId { shard: 0, epoch: hold.epoch.0, flush: 0, from, watermark: from };
-        let lake = Arc::clone(&house.lake);
-        let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, |table| rows.batch(table), &flush))
-            .await
-            .unwrap();
-        let commit = Commit {
-            shard: 0,
-            epoch: hold.epoch,
-            from,
-            watermark: from,
-            files: files.unwrap(),
-            sessions: Vec::new(),
-            ended: Vec::new(),
-        };
-        house.lake.catalog.commit(commit).await.unwrap();
+        house.put(hour_of_work(hour, statements)).await;
     }
 }
 

@@ -100,13 +100,16 @@ async fn a_merge_keeps_every_row_and_sorts_them() {
     // The index speaks of the new file as it did of the old ones.
     let relation = FileFilter {
         relations: Some(vec!["public.t0".to_owned()]),
-        operation: Some("update".to_owned()),
+        operations: Some(vec!["update".to_owned()]),
         table: Some(Table::Touches),
         at_to: Some(0),
         ..FileFilter::default()
     };
     assert_eq!(snapshot(&lake, relation.clone()).await.files.len(), 1);
-    assert_eq!(snapshot(&lake, FileFilter { operation: Some("delete".to_owned()), ..relation }).await.files.len(), 0);
+    assert_eq!(
+        snapshot(&lake, FileFilter { operations: Some(vec!["delete".to_owned()]), ..relation }).await.files.len(),
+        0
+    );
     let session = FileFilter { session_id: Some(Uuid::from_u128(8)), ..FileFilter::default() };
     assert_eq!(snapshot(&lake, session).await.files.len(), 3);
     // The former files are gone from the store too, after their linger.

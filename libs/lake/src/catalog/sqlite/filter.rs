@@ -32,12 +32,12 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
         conditions.push(format!("f.id IN (SELECT s.file FROM file_sessions s WHERE s.session_id = {session})"));
     }
     let mut spans = Vec::new();
-    spans.extend(filter.relations.as_ref().map(|relations| {
-        let relations: Vec<String> = relations.iter().map(|relation| bind(relation.clone().into())).collect();
-        format!("r.relation IN ({})", relations.join(", "))
-    }));
-    spans
-        .extend(filter.operation.as_ref().map(|operation| format!("r.operation = {}", bind(operation.clone().into()))));
+    for (column, texts) in [("relation", &filter.relations), ("operation", &filter.operations)] {
+        if let Some(texts) = texts {
+            let texts: Vec<String> = texts.iter().map(|text| bind(text.clone().into())).collect();
+            spans.push(format!("r.{column} IN ({})", texts.join(", ")));
+        }
+    }
     if !spans.is_empty() {
         spans.extend(from.iter().map(|from| format!("r.max_at >= {from}")));
         spans.extend(to.iter().map(|to| format!("r.min_at <= {to}")));
