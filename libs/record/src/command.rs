@@ -4,12 +4,12 @@
 //! (`src/include/tcop/cmdtaglist.h`). A tag says less than a text: CREATE TABLE AS and SELECT INTO answer SELECT, EXECUTE
 //! answers what it executed, EXPLAIN ANALYZE answers EXPLAIN.
 
-use hansard_pg_wire::tracker::Command;
+use hansard_pg_wire::conversation::CommandTag;
 use hansard_policy::Operation;
 
 /// The operation behind an answer.
-pub(super) fn operation(command: &Command) -> Operation {
-    let mut words = command.tag.split(' ');
+pub(super) fn operation(command: &CommandTag) -> Operation {
+    let mut words = command.words.split(' ');
     let first = words.next().unwrap_or("");
     let second = words.next().unwrap_or("");
     match (first, second) {
@@ -22,7 +22,8 @@ pub(super) fn operation(command: &Command) -> Operation {
         ("TRUNCATE", _) => Operation::Truncate,
         ("COPY", _) if command.copied_in => Operation::CopyIn,
         ("COPY", _) => Operation::CopyOut,
-        ("PREPARE", "TRANSACTION") | ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE", _) => {
+        ("PREPARE", "TRANSACTION")
+        | ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE", _) => {
             Operation::Transaction
         }
         ("PREPARE", _) => Operation::Prepare,
@@ -44,6 +45,40 @@ pub(super) fn operation(command: &Command) -> Operation {
         ("CREATE" | "ALTER" | "DROP" | "COMMENT" | "SECURITY" | "IMPORT", _) => Operation::Ddl,
         _ => Operation::Opaque,
     }
+}
+
+/// Whether the server's answer is one to such a statement.
+pub(super) fn fits(asked: Operation, command: &CommandTag) -> bool {
+    let answered = operation(command);
+    asked == answered
+        || match asked {
+            // SELECT INTO, CREATE TABLE AS and CREATE MATERIALIZED VIEW answer SELECT; a tag does not tell GRANT's
+            // relatives, nor objects that are created as parts of others, apart.
+            Operation::Ddl | Operation::Grant => {
+                matches!(answered, Operation::Ddl | Operation::Grant | Operation::Select | Operation::Maintenance)
+            }
+            Operation::Maintenance => matches!(answered, Operation::Ddl | Operation::Maintenance),
+            // What it explains, where that is run: CREATE TABLE AS.
+            Operation::Explain => matches!(answered, Operation::Explain | Operation::Select),
+            Operation::Select => matches!(answered, Operation::Select | Operation::Ddl),
+            Operation::CopyIn | Operation::CopyOut => matches!(answered, Operation::CopyIn | Operation::CopyOut),
+            _ => false,
+        }
+}
+
+/// Whether such a statement can do something to a relation that nobody named.
+pub(super) fn touches_relations(operation: Operation) -> bool {
+    !matches!(
+        operation,
+        Operation::Transaction
+            | Operation::Set
+            | Operation::Show
+            | Operation::Prepare
+            | Operation::Deallocate
+            | Operation::Close
+            | Operation::Listen
+            | Operation::Empty
+    )
 }
 
 #[cfg(test)]
@@ -70,7 +105,8 @@ mod tests {
             ("", false, "empty"),
             ("A TAG OF TOMORROW", false, "opaque"),
         ] {
-            let command = Command { tag: tag.to_owned(), copied_in };
+            let words = tag.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == ' ').to_owned();
+            let command = CommandTag { words, copied_in };
             assert_eq!(operation(&command).as_str(), expected, "{tag}");
         }
     }

@@ -5,14 +5,14 @@
 //!
 //! Invariants: applying a block again changes nothing (frames at or below the last `seq`, and events at or
 //! below the last `event_no`, are dropped); what is missing in between becomes an explicit gap; a statement's row
-//! appears once, when its transaction has ended, and is 'open' in [`Projector::unfinished`] until then; nothing
-//! here reads a clock or a socket.
+//! appears once, when it is answered, and in [`Projector::in_flight`] until then; nothing here reads a clock or a
+//! socket.
 
 #![warn(missing_docs)]
 
 use std::collections::{BTreeMap, HashSet, btree_map};
 
-use hansard_pg_wire::tracker::Event as Told;
+use hansard_pg_wire::conversation::Event as Told;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{Block, BlockExt, Event, Message};
 use uuid::Uuid;
@@ -28,14 +28,14 @@ mod statements;
 #[cfg(test)]
 mod tests;
 
-pub use analyses::Analyses;
-pub use names::UNKNOWN_SCHEMA;
+pub use analyses::{Analyses, SqlText};
+pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
     Certainty, ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow,
     TransactionKind, TransactionRow,
 };
 
-use session::{Desk, Session, Then};
+use session::{Lifecycle, Output, Session};
 use state::Entry;
 
 /// How long it is remembered that a session ended, in nanoseconds of the events' time: a block of it that the log
@@ -60,7 +60,7 @@ pub struct Projector {
     /// Time of the latest event.
     latest: i64,
     analyses: Analyses,
-    told: Vec<Told>,
+    told: Vec<Told<SqlText>>,
 }
 
 /// A session that goes on, as it is saved.
@@ -118,13 +118,13 @@ impl Projector {
         if let Some(Entry::Ended(_)) = self.entries.get(&session_id) {
             return;
         }
-        let mut desk = Desk { analyses: &mut self.analyses, told: &mut self.told, rows };
+        let mut output = Output { analyses: &mut self.analyses, told: &mut self.told, rows };
         let payload = match opened {
             Ok(payload) => payload,
             Err(error) => {
                 let entry = self.entries.entry(session_id);
                 if let Some(session) = open(entry, || Session::new(session_id, &block.target, self.latest)) {
-                    session.unreadable(block.last_seq, block.last_event, &error.to_string(), &mut desk);
+                    session.unreadable(block.last_seq, block.last_event, &error.to_string(), &mut output);
                 }
                 return;
             }
@@ -133,7 +133,7 @@ impl Projector {
             let event = encoded.and_then(|encoded| Event::decode(encoded).ok().map(|event| (event, encoded)));
             let Some((event, encoded)) = event else {
                 if let Some(Entry::Open(session)) = self.entries.get_mut(&session_id) {
-                    session.unreadable(block.last_seq, block.last_event, "an event does not decode", &mut desk);
+                    session.unreadable(block.last_seq, block.last_event, "an event does not decode", &mut output);
                 }
                 return;
             };
@@ -141,7 +141,7 @@ impl Projector {
             self.latest = self.latest.max(at);
             let entry = self.entries.entry(session_id);
             let Some(session) = open(entry, || Session::new(session_id, &block.target, at)) else { return };
-            if session.event(event, encoded, &mut desk) == Then::HasEnded {
+            if session.event(event, encoded, &mut output) == Lifecycle::Ended {
                 self.entries.insert(session_id, Entry::Ended(at));
                 self.ended.push(session_id);
                 return;
@@ -169,11 +169,11 @@ impl Projector {
         }
     }
 
-    /// Pushes the rows of what has not ended: open sessions, statements in flight or in an open transaction.
-    pub fn unfinished(&self, rows: &mut Rows) {
+    /// Pushes the rows of what has not ended: open sessions, and statements that are not answered.
+    pub fn in_flight(&mut self, rows: &mut Rows) {
         for entry in self.entries.values() {
             if let Entry::Open(session) = entry {
-                session.unfinished(rows);
+                session.in_flight(&mut self.analyses, rows);
             }
         }
     }
@@ -190,29 +190,31 @@ impl Projector {
     }
 
     fn end_where(&mut self, at: i64, reason: &str, rows: &mut Rows, gone: impl Fn(&Session) -> bool) {
-        let mut desk = Desk { analyses: &mut self.analyses, told: &mut self.told, rows };
+        let mut output = Output { analyses: &mut self.analyses, told: &mut self.told, rows };
         for (session_id, entry) in &mut self.entries {
             if let Entry::Open(session) = entry
                 && gone(session)
             {
-                session.end(at, reason, false, &mut desk);
+                session.end(at, reason, false, &mut output);
                 *entry = Entry::Ended(at);
                 self.ended.push(*session_id);
             }
         }
     }
 
-    /// The states to save with the rows that were pushed since the last call.
+    /// The states to save with the rows that were pushed since the last call. These rows are taken for gone: what becomes
+    /// of their transactions is told by rows of its own.
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
         let mut save = |session_id: &Uuid, entry: &Entry| {
             changes.sessions.push(SessionState { session_id: *session_id, state: state::encode(entry) });
         };
         for (session_id, entry) in &mut self.entries {
-            if let Entry::Open(session) = entry
-                && std::mem::take(&mut session.changed)
-            {
-                save(session_id, entry);
+            if let Entry::Open(session) = entry {
+                session.statements.rows_left();
+                if std::mem::take(&mut session.changed) {
+                    save(session_id, entry);
+                }
             }
         }
         for session_id in std::mem::take(&mut self.ended) {

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// Stands for the schema of a relation that was named without one while the search path was not known.
 pub const UNKNOWN_SCHEMA: &str = "?";
 
+/// Stands for a relation that may have been touched and is not known.
+pub const UNKNOWN_RELATION: &str = "?";
+
 /// Most temporary relations that are remembered.
 const MAX_TEMPORARY: usize = 10_000;
 
@@ -31,7 +34,7 @@ struct Resolution {
 }
 
 /// How a session's names resolve, and did before its transaction.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Names {
     now: Resolution,
     /// Before the statement of that number, within the open transaction.

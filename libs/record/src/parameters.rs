@@ -1,6 +1,6 @@
 //! Bound values as a JSON array.
 
-use hansard_pg_wire::tracker::{Parameter, Parameters};
+use hansard_pg_wire::conversation::{Parameter, Parameters};
 use hansard_pg_wire::value::text_of_binary;
 use serde_json::{Value, json};
 

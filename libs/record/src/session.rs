@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hansard_pg_wire::frame;
-use hansard_pg_wire::tracker::{Event as Told, Frame, Tracker};
+use hansard_pg_wire::conversation::{Closed, Conversation, Event as Told, Frame};
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
     CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, Tls, extend_chain,
@@ -12,8 +12,8 @@ use hansard_schemas::events::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::analyses::Analyses;
-use super::rows::{ClientCertificate, Encryption, FrameRow, Outcome, Rows, SessionRow};
+use super::analyses::{Analyses, SqlText};
+use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, SessionRow};
 use super::statements::Statements;
 
 /// Most gaps that are told one by one; the last one stands for all further.
@@ -30,6 +30,7 @@ pub(super) struct Identity {
     pub(super) job: Arc<str>,
     pub(super) subject: Arc<str>,
     pub(super) issuer: Arc<str>,
+    pub(super) database: Arc<str>,
 }
 
 /// What is known of a session beside its statements.
@@ -82,24 +83,24 @@ pub(super) struct Session {
     pub(super) identity: Identity,
     pub(super) facts: Facts,
     pub(super) chain: ChainHead,
-    pub(super) tracker: Tracker,
+    pub(super) conversation: Conversation<SqlText>,
     pub(super) statements: Statements,
     /// Since the state was last saved.
     pub(super) changed: bool,
 }
 
 /// What all sessions of a shard share, and where rows go.
-pub(super) struct Desk<'a> {
+pub(super) struct Output<'a> {
     pub(super) analyses: &'a mut Analyses,
-    pub(super) told: &'a mut Vec<Told>,
+    pub(super) told: &'a mut Vec<Told<SqlText>>,
     pub(super) rows: &'a mut Rows,
 }
 
-/// Whether the session goes on after an event.
+/// What an event leaves a session in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    GoesOn,
-    HasEnded,
+pub(super) enum Lifecycle {
+    Open,
+    Ended,
 }
 
 fn nanoseconds(at: u64) -> i64 {
@@ -115,36 +116,37 @@ impl Session {
                 target: target.into(),
                 job: nobody.clone(),
                 subject: nobody.clone(),
-                issuer: nobody,
+                issuer: nobody.clone(),
+                database: nobody,
             },
             facts: Facts { opened_at: at, ..Facts::default() },
             chain: CHAIN_START,
-            tracker: Tracker::new(),
+            conversation: Conversation::new(),
             statements: Statements::default(),
             changed: true,
         }
     }
 
     /// Takes an event, unless it is known; `encoded` are its bytes.
-    pub(super) fn event(&mut self, event: Event, encoded: &[u8], desk: &mut Desk<'_>) -> Then {
+    pub(super) fn event(&mut self, event: Event, encoded: &[u8], output: &mut Output<'_>) -> Lifecycle {
         let at = nanoseconds(event.at);
-        let Some(kind) = event.kind else { return Then::GoesOn };
+        let Some(kind) = event.kind else { return Lifecycle::Open };
         if let Kind::Frames(run) = kind {
             let last = run.first_seq.saturating_add(u64::from(run.count)).saturating_sub(1);
             if run.count > 0 && last > self.facts.last_seq && last - self.facts.last_seq < MAX_LEAP {
                 self.chain = extend_chain(&self.chain, encoded);
                 self.changed = true;
-                self.run(run, at, desk);
+                self.run(run, at, output);
             }
-            return Then::GoesOn;
+            return Lifecycle::Open;
         }
         let number = event.event_no;
         if number <= self.facts.last_event || number - self.facts.last_event >= MAX_LEAP {
-            return Then::GoesOn;
+            return Lifecycle::Open;
         }
         if number > self.facts.last_event + 1 {
             let missing = number - self.facts.last_event - 1;
-            self.gap(0, &format!("{missing} events are missing"), desk);
+            self.gap(0, &format!("{missing} events are missing"), output);
         }
         self.facts.last_event = number;
         self.chain = extend_chain(&self.chain, encoded);
@@ -165,16 +167,16 @@ impl Session {
             }
             Kind::Gap(gap) => {
                 let reason = if gap.reason.is_empty() { "not recorded" } else { &gap.reason };
-                self.gap(gap.frames, reason, desk);
+                self.gap(gap.frames, reason, output);
             }
             Kind::SessionClosed(closed) => {
-                self.closed(&closed, at, desk);
-                return Then::HasEnded;
+                self.closed(&closed, at, output);
+                return Lifecycle::Ended;
             }
             // Of processes, not of sessions; frames were taken above.
             Kind::ProxyStarted(_) | Kind::ProxyAlive(_) | Kind::ProxyStopped(_) | Kind::Frames(_) => {}
         }
-        Then::GoesOn
+        Lifecycle::Open
     }
 
     fn opened(&mut self, opened: SessionOpened, at: i64) {
@@ -183,14 +185,15 @@ impl Session {
         (facts.node, facts.instance) = (opened.node, opened.instance);
         (facts.client_addr, facts.application_name) = (opened.client_addr, opened.application_name);
         self.statements.context.names.set_user(&opened.db_user);
+        self.identity.database = opened.database.as_str().into();
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
         (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
         facts.tls = opened.tls.map(encryption);
     }
 
-    fn run(&mut self, run: FrameRun, at: i64, desk: &mut Desk<'_>) {
+    fn run(&mut self, run: FrameRun, at: i64, output: &mut Output<'_>) {
         if run.first_seq > self.facts.last_seq + 1 {
-            self.gap(run.first_seq - self.facts.last_seq - 1, "frames are missing", desk);
+            self.gap(run.first_seq - self.facts.last_seq - 1, "frames are missing", output);
         }
         let (direction, part) = (run.direction(), run.part());
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
@@ -202,13 +205,13 @@ impl Session {
         if let Some(absent) = absent {
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
                 let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
-                self.frame(seq, at, direction, stated.unwrap_or(0), part, kept, Some(absent.clone()), desk);
+                self.frame(seq, at, direction, stated.unwrap_or(0), part, kept, Some(absent.clone()), output);
             }
             return;
         }
         if part != Part::Whole || stated.is_some() {
             let tag = stated.or_else(|| bytes.first().copied()).unwrap_or(0);
-            self.frame(end - 1, at, direction, tag, part, bytes, None, desk);
+            self.frame(end - 1, at, direction, tag, part, bytes, None, output);
             return;
         }
         let mut place = 0;
@@ -217,7 +220,7 @@ impl Session {
             if next < end {
                 if next > self.facts.last_seq {
                     let whole = bytes.slice(place..place + length);
-                    self.frame(next, at, direction, frame.tag, Part::Whole, whole, None, desk);
+                    self.frame(next, at, direction, frame.tag, Part::Whole, whole, None, output);
                 }
                 next += 1;
                 place += length;
@@ -225,7 +228,7 @@ impl Session {
         }
         if next < end {
             // Fewer frames than the run says: its counter stands, what they were does not.
-            self.gap(end - next, "a run of frames does not decode", desk);
+            self.gap(end - next, "a run of frames does not decode", output);
             self.facts.last_seq = self.facts.last_seq.max(end - 1);
         }
     }
@@ -240,7 +243,7 @@ impl Session {
         part: Part,
         bytes: Bytes,
         absent: Option<Absent>,
-        desk: &mut Desk<'_>,
+        output: &mut Output<'_>,
     ) {
         let facts = &mut self.facts;
         (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
@@ -265,19 +268,19 @@ impl Session {
                 Part::Last => Some(frame::Part::Last),
             };
             let frame = Frame { seq, at, direction: side, tag, part, bytes: &bytes };
+            self.statements.passed(length);
             if let Some(omitted) = omitted {
-                self.tracker.feed_omitted(&frame, omitted.frames, desk.told);
-                self.take_told(desk);
                 if side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V') {
-                    self.statements.omitted(self.tracker.answering(), omitted);
+                    let answering = self.conversation.answering().map(|answering| answering.statement);
+                    self.statements.omitted(answering, omitted);
                 }
+                self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.told);
             } else {
-                desk.analyses.read_as(self.statements.context.reading());
-                self.tracker.feed(&frame, desk.analyses, desk.told);
-                self.take_told(desk);
+                self.conversation.feed(&frame, output.analyses, output.told);
             }
+            self.take_told(output);
         }
-        desk.rows.frames.push(FrameRow {
+        output.rows.frames.push(FrameRow {
             session_id: self.identity.session_id,
             seq,
             at,
@@ -292,14 +295,14 @@ impl Session {
         });
     }
 
-    fn take_told(&mut self, desk: &mut Desk<'_>) {
-        if !desk.told.is_empty() {
-            self.statements.take(desk.told, &self.tracker, &self.identity, desk.analyses, desk.rows);
+    fn take_told(&mut self, output: &mut Output<'_>) {
+        if !output.told.is_empty() {
+            self.statements.take(output.told, &self.identity, output.rows);
         }
     }
 
     /// Something is missing after the last frame.
-    pub(super) fn gap(&mut self, frames: u64, reason: &str, desk: &mut Desk<'_>) {
+    pub(super) fn gap(&mut self, frames: u64, reason: &str, output: &mut Output<'_>) {
         self.changed = true;
         let after_seq = self.facts.last_seq;
         let full = self.facts.gaps.len() >= MAX_GAPS;
@@ -314,47 +317,47 @@ impl Session {
             }
             _ => self.facts.gaps.push(Gap { after_seq, frames, reason: reason.to_owned() }),
         }
-        self.tracker.gap(desk.told);
-        self.take_told(desk);
+        self.conversation.gap(output.analyses, output.told);
+        self.take_told(output);
     }
 
     /// A block of the session could not be opened: it held frames up to `last_seq` and events up to `last_event`.
-    pub(super) fn unreadable(&mut self, last_seq: u64, last_event: u64, reason: &str, desk: &mut Desk<'_>) {
+    pub(super) fn unreadable(&mut self, last_seq: u64, last_event: u64, reason: &str, output: &mut Output<'_>) {
         let frames = last_seq.saturating_sub(self.facts.last_seq);
         let known = last_seq <= self.facts.last_seq && last_event <= self.facts.last_event;
         if known || frames >= MAX_LEAP || last_event.saturating_sub(self.facts.last_event) >= MAX_LEAP {
             return;
         }
-        self.gap(frames, reason, desk);
+        self.gap(frames, reason, output);
         self.facts.last_seq = self.facts.last_seq.max(last_seq);
         self.facts.last_event = self.facts.last_event.max(last_event);
     }
 
-    fn closed(&mut self, closed: &SessionClosed, at: i64, desk: &mut Desk<'_>) {
+    fn closed(&mut self, closed: &SessionClosed, at: i64, output: &mut Output<'_>) {
         if closed.frames > self.facts.last_seq {
-            self.gap(closed.frames - self.facts.last_seq, "frames are missing", desk);
+            self.gap(closed.frames - self.facts.last_seq, "frames are missing", output);
         }
         let facts = &mut self.facts;
         facts.bytes_frontend = facts.bytes_frontend.max(closed.bytes_frontend);
         facts.bytes_backend = facts.bytes_backend.max(closed.bytes_backend);
-        self.end(at, &closed.reason, true, desk);
+        self.end(at, &closed.reason, true, output);
     }
 
     /// The session is over: all its rows leave.
-    pub(super) fn end(&mut self, at: i64, reason: &str, closed: bool, desk: &mut Desk<'_>) {
-        self.tracker.close(at, desk.told);
-        self.take_told(desk);
-        self.statements.end(None, Outcome::Unknown, None, &self.identity, desk.rows);
+    pub(super) fn end(&mut self, at: i64, reason: &str, closed: bool, output: &mut Output<'_>) {
+        let recorded = if closed { Closed::Recorded } else { Closed::Lost };
+        self.conversation.close(at, recorded, output.analyses, output.told);
+        self.take_told(output);
         let mut row = self.row();
         row.closed_at = Some(at);
         row.close_reason = Some(reason.to_owned());
         row.complete = closed && self.facts.opened && self.facts.gaps.is_empty();
-        desk.rows.sessions.push(row);
+        output.rows.sessions.push(row);
     }
 
     /// Rows of what has not ended.
-    pub(super) fn unfinished(&self, rows: &mut Rows) {
-        self.statements.open(self.tracker.transaction(), &self.identity, rows);
+    pub(super) fn in_flight(&self, analyses: &mut Analyses, rows: &mut Rows) {
+        self.statements.in_flight(self.conversation.in_flight(analyses), &self.identity, rows);
         rows.sessions.push(self.row());
     }
 
@@ -376,7 +379,7 @@ impl Session {
             closed_at: None,
             close_reason: None,
             complete: false,
-            statements: self.tracker.statements(),
+            statements: self.conversation.statements(),
             frames: facts.frames,
             bytes_frontend: facts.bytes_frontend,
             bytes_backend: facts.bytes_backend,
@@ -387,7 +390,7 @@ impl Session {
             capture: if facts.capture.is_empty() { "full".to_owned() } else { facts.capture.clone() },
             max_result_bytes: (facts.max_result_bytes > 0).then_some(facts.max_result_bytes),
             tls: facts.tls.clone(),
-            contradictions: 0,
+            contradictions: self.conversation.contradictions() + self.statements.context.contradictions,
         }
     }
 }

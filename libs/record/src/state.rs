@@ -1,31 +1,31 @@
 //! Saved sessions.
 //!
-//! A version byte, then zstd over JSON. Texts are held once, however many statements share them. Of a session that has
-//! ended, another byte and the time: there are thousands of them, and every reader of the log's end reads them all.
+//! A version byte, then zstd over JSON. Texts are held once, however many statements share them, and read again when
+//! the session goes on. Of a session that has ended, another byte and the time: there are thousands of them, and every
+//! reader of the log's end reads them all.
 //!
 //! Invariant: what [`decode`] gives back goes on exactly as what [`encode`] was given; what this version does not
 //! read is an error, never a guess.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use hansard_pg_wire::tracker::Tracker;
-use hansard_policy::Operation;
+use hansard_pg_wire::conversation::{Analyser, Conversation, Reading, Started};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::analyses::Analyses;
+use super::analyses::{Analyses, SqlText};
 use super::session::{Facts, Identity, Session};
-use super::statements::{Asking, Context, Kept, Pending, Statements, Touched};
+use super::statements::{Context, Pending, Statements};
 
 /// Written before the rest.
-const VERSION: u8 = 1;
+const VERSION: u8 = 3;
 
 /// Written before the time at which a session ended, UTC nanoseconds, little-endian.
 const ENDED: u8 = 2;
 
-/// Longest state in JSON that is read, in bytes: what the bounds of tracker and statements can add up to.
+/// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;
 
 /// Fast: states are written again at every flush.
@@ -42,83 +42,49 @@ pub(super) enum Entry {
 
 /// As it is written.
 #[derive(Serialize)]
-enum Saving<'a> {
-    Open(SavingSession<'a>),
-}
-
-#[derive(Serialize)]
-struct SavingSession<'a> {
-    target: &'a str,
-    job: &'a str,
-    subject: &'a str,
-    issuer: &'a str,
+struct Saving<'a> {
+    identity: [&'a str; 5],
     facts: &'a Facts,
     chain: String,
-    tracker: &'a Tracker,
     context: &'a Context,
-    texts: Vec<&'a str>,
-    touched: Vec<Vec<SavedTouched>>,
-    pending: BTreeMap<u64, SavedPending>,
+    texts: Vec<(&'a str, Reading)>,
+    conversation: Conversation<usize>,
+    pending: Vec<SavedPending>,
 }
 
-/// As it is read. An end was written here, too, before it had a byte of its own.
+/// As it is read.
 #[derive(Deserialize)]
-enum Saved {
-    Ended(i64),
-    Open(Box<SavedSession>),
-}
-
-#[derive(Deserialize)]
-struct SavedSession {
-    target: String,
-    job: String,
-    subject: String,
-    issuer: String,
+struct Saved {
+    identity: [String; 5],
     facts: Facts,
     chain: String,
-    tracker: Tracker,
     context: Context,
-    texts: Vec<String>,
-    touched: Vec<Vec<SavedTouched>>,
-    pending: BTreeMap<u64, SavedPending>,
+    texts: Vec<(String, Reading)>,
+    conversation: Conversation<usize>,
+    pending: Vec<SavedPending>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedPending {
-    kept: Kept,
-    sql: usize,
-    parameters: Option<String>,
-    fingerprint: Option<usize>,
-    asked: Option<(usize, u32, Asking)>,
-    touched: usize,
+    started: Started<usize>,
+    omitted: Option<(u64, u64)>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SavedTouched {
-    relation: String,
-    operation: Operation,
-    columns: Vec<String>,
-    counted: bool,
+/// Numbers equal texts by the order in which they first come.
+#[derive(Default)]
+struct Table {
+    places: HashMap<SqlText, usize>,
+    texts: Vec<SqlText>,
 }
 
-/// Numbers equal things by the order in which they first come.
-struct Table<T> {
-    places: HashMap<T, usize>,
-    things: Vec<T>,
-}
-
-impl<T: Clone + Eq + std::hash::Hash> Table<T> {
-    fn new() -> Table<T> {
-        Table { places: HashMap::new(), things: Vec::new() }
-    }
-
-    fn place(&mut self, thing: &T) -> usize {
-        if let Some(place) = self.places.get(thing) {
+impl Table {
+    fn place(&mut self, text: &SqlText) -> usize {
+        if let Some(place) = self.places.get(text) {
             return *place;
         }
-        self.things.push(thing.clone());
-        self.places.insert(thing.clone(), self.things.len() - 1);
-        self.things.len() - 1
+        self.texts.push(text.clone());
+        self.places.insert(text.clone(), self.texts.len() - 1);
+        self.texts.len() - 1
     }
 }
 
@@ -134,55 +100,24 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
 }
 
 fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
-    let mut texts: Table<Arc<str>> = Table::new();
-    let mut touches: Table<Arc<[Touched]>> = Table::new();
-    let mut pending = BTreeMap::new();
-    for (number, statement) in &session.statements.pending {
-        let asked = statement.asked.as_ref();
-        let saved = SavedPending {
-            kept: statement.kept.clone(),
-            sql: texts.place(&statement.sql),
-            parameters: statement.parameters.as_deref().map(str::to_owned),
-            fingerprint: statement.fingerprint.as_ref().map(|fingerprint| texts.place(fingerprint)),
-            asked: asked.map(|asked| (texts.place(&asked.text), asked.part, asked.request.clone())),
-            touched: touches.place(&statement.touched),
-        };
-        pending.insert(*number, saved);
-    }
-    let touched = touches.things.iter().map(|all| all.iter().map(SavedTouched::of).collect()).collect();
-    serde_json::to_vec(&Saving::Open(SavingSession {
-        target: &session.identity.target,
-        job: &session.identity.job,
-        subject: &session.identity.subject,
-        issuer: &session.identity.issuer,
+    let mut table = Table::default();
+    let conversation = session.conversation.map(&mut |text| table.place(text));
+    let pending = session.statements.pending.values();
+    let pending = pending.map(|pending| SavedPending {
+        started: pending.started.map(&mut |text| table.place(text)),
+        omitted: pending.omitted,
+    });
+    let pending = pending.collect();
+    let Identity { session_id: _, target, job, subject, issuer, database } = &session.identity;
+    serde_json::to_vec(&Saving {
+        identity: [target, job, subject, issuer, database],
         facts: &session.facts,
         chain: hex::encode(session.chain),
-        tracker: &session.tracker,
         context: &session.statements.context,
-        texts: texts.things.iter().map(|text| &**text).collect(),
-        touched,
+        texts: table.texts.iter().map(|text| (&**text.sql(), text.reading())).collect(),
+        conversation,
         pending,
-    }))
-}
-
-impl SavedTouched {
-    fn of(touched: &Touched) -> SavedTouched {
-        SavedTouched {
-            relation: touched.relation.as_ref().to_owned(),
-            operation: touched.operation,
-            columns: touched.columns.iter().map(|column| column.as_ref().to_owned()).collect(),
-            counted: touched.counted,
-        }
-    }
-
-    fn restore(self) -> Touched {
-        Touched {
-            relation: self.relation.into(),
-            operation: self.operation,
-            columns: self.columns.into_iter().map(Arc::from).collect(),
-            counted: self.counted,
-        }
-    }
+    })
 }
 
 /// What [`encode`] was given; or what is wrong with the state.
@@ -199,47 +134,34 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
     zstd::stream::read::Decoder::new(packed)
         .and_then(|decoder| decoder.take(MAX_STATE).read_to_end(&mut json))
         .map_err(|error| format!("it does not pass zstd: {error}"))?;
-    let saved = match serde_json::from_slice(&json).map_err(|error| error.to_string())? {
-        Saved::Ended(at) => return Ok(Entry::Ended(at)),
-        Saved::Open(saved) => saved,
+    let saved: Saved = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    let texts: Vec<SqlText> = saved.texts.iter().map(|(text, reading)| analyses.read(text, *reading)).collect();
+    let highest = std::cell::Cell::new(0);
+    let mut text = |place: &usize| {
+        highest.set(highest.get().max(place + 1));
+        texts.get(*place).or(texts.first()).cloned()
     };
-    let texts: Vec<Arc<str>> = saved.texts.iter().map(|text| Arc::from(text.as_str())).collect();
-    let touches: Vec<Arc<[Touched]>> =
-        saved.touched.into_iter().map(|touched| touched.into_iter().map(SavedTouched::restore).collect()).collect();
-    let text = |place: usize| texts.get(place).cloned().ok_or_else(|| format!("it has no text {place}"));
-    let mut statements = Statements { context: saved.context, ..Statements::default() };
-    analyses.read_as(statements.context.reading());
-    for (number, pending) in saved.pending {
-        let asked = match pending.asked {
-            Some((place, part, request)) => {
-                let asked = statements.context.understand(&text(place)?, part, &request, &saved.tracker, analyses).0;
-                Some(asked)
-            }
-            None => None,
-        };
-        let pending = Pending {
-            kept: pending.kept,
-            sql: text(pending.sql)?,
-            parameters: pending.parameters.map(Arc::from),
-            fingerprint: pending.fingerprint.map(text).transpose()?,
-            asked,
-            touched: touches.get(pending.touched).cloned().ok_or("it has no such touches")?,
-        };
-        statements.bytes += pending.size();
-        statements.pending.insert(number, pending);
+    let conversation = saved.conversation.map(&mut text);
+    let pending: Vec<_> =
+        saved.pending.iter().map(|pending| (pending.started.map(&mut text), pending.omitted)).collect();
+    if highest.get() > texts.len() {
+        return Err(format!("it has no text {}", highest.get() - 1));
+    }
+    // Each place was looked at above.
+    let conversation = conversation.map(&mut |text| text.clone().expect("the text is there"));
+    let mut statements = Statements::default();
+    statements.context = saved.context;
+    for (started, omitted) in pending {
+        let started = started.map(&mut |text| text.clone().expect("the text is there"));
+        statements.pending.insert(started.statement, Pending { started, omitted });
     }
     let chain = hex::decode(&saved.chain).ok().and_then(|chain| chain.try_into().ok());
+    let [target, job, subject, issuer, database] = saved.identity.map(Arc::from);
     Ok(Entry::Open(Box::new(Session {
-        identity: Identity {
-            session_id,
-            target: saved.target.into(),
-            job: saved.job.into(),
-            subject: saved.subject.into(),
-            issuer: saved.issuer.into(),
-        },
+        identity: Identity { session_id, target, job, subject, issuer, database },
         facts: saved.facts,
         chain: chain.ok_or("its chain head is not 32 bytes")?,
-        tracker: saved.tracker,
+        conversation,
         statements,
         changed: false,
     })))
@@ -250,12 +172,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_read_as_it_is_written_and_as_it_was() {
+    fn an_end_is_read_as_it_is_written() {
         let at = 1_795_317_120_123_456_789;
         let read = |state: &[u8]| decode(Uuid::nil(), state, &mut Analyses::default());
         assert!(matches!(read(&encode(&Entry::Ended(at))), Ok(Entry::Ended(found)) if found == at));
-        let former = zstd::bulk::compress(format!("{{\"Ended\":{at}}}").as_bytes(), LEVEL).unwrap();
-        assert!(matches!(read(&[&[VERSION][..], &former].concat()), Ok(Entry::Ended(found)) if found == at));
-        assert!(read(&[ENDED, 1]).is_err() && read(&[3]).is_err() && read(&[]).is_err());
+        assert!(read(&[ENDED, 1]).is_err() && read(&[1]).is_err() && read(&[]).is_err());
     }
 }

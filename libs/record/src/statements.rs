@@ -1,511 +1,524 @@
-//! A session's statements, from when they are asked for until their transaction has ended.
+//! A session's statements: what each of them did, by its text and by the server's answer.
 //!
-//! Invariant: a statement becomes rows once. What is kept is bounded: beyond [`MAX_PENDING`] statements or
-//! [`MAX_PENDING_BYTES`] of text, those that are answered become rows with the outcome 'unknown'.
+//! A statement's rows leave when it is answered. What becomes of its transaction is written into them as long as they
+//! are at hand, and told by a row of its own in any case.
+//!
+//! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
+//! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hansard_pg_wire::tracker::{Event, Finished, Outcome as Ended, Request, Started, Tracker};
-use hansard_policy::{Effect, Operation, Statement};
+use hansard_pg_wire::conversation::{
+    Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
+};
+use hansard_policy::{Effect, Operation, Relation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
 
-use super::analyses::{Analysed, Analyses, Reading};
+use super::analyses::SqlText;
 use super::command;
-use super::names::Names;
+use super::names::{Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
-/// Most statements of an open transaction that are kept.
-pub(super) const MAX_PENDING: usize = 200_000;
+/// Bytes of text and touches that rows may take for each byte on the wire.
+const ALLOWANCE: u64 = 32;
 
-/// Most bytes of text and parameters that are kept of an open transaction's statements, counted for each of them.
-pub(super) const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
+/// What a session may take before it has sent as much, in bytes.
+const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
 
-/// Most statements prepared in SQL that are remembered, and most bytes of their texts.
-const MAX_PREPARED: usize = 1000;
-const MAX_PREPARED_BYTES: usize = 4 * 1024 * 1024;
+/// Of a text that takes too much room, in bytes.
+const SHORTENED: usize = 1024;
 
-/// The statements of a session that are not rows yet, and what their texts mean there.
+/// Bytes that a touch is counted with.
+const TOUCH: u64 = 128;
+
+/// The statements of a session that are not answered, and what their texts mean there.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
+    /// Begun and not answered, by number: the one under way, and portals that are fetched from in portions.
     pub(super) pending: BTreeMap<u64, Pending>,
-    pub(super) bytes: usize,
     pub(super) context: Context,
+    /// Rows at hand whose transaction has not ended.
+    open: Vec<OpenRow>,
 }
 
-/// What a text needs to be understood, beside itself.
+/// What a text needs to be understood, beside itself, and what is counted.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Context {
     pub(super) names: Names,
-    /// Prepared in SQL: the text that held PREPARE, and which of its statements it is.
-    prepared: BTreeMap<String, (String, u32)>,
-    standard_conforming_strings: bool,
-    ascii_only: bool,
+    /// Answers that do not fit what was asked for.
+    pub(super) contradictions: u64,
+    /// Bytes that rows may still take.
+    allowance: u64,
+    /// The highest number of a statement that was answered.
+    last: u64,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Context {
-            names: Names::default(),
-            prepared: BTreeMap::new(),
-            standard_conforming_strings: true,
-            ascii_only: false,
-        }
+        Context { names: Names::default(), contradictions: 0, allowance: ALLOWANCE_AT_FIRST, last: 0 }
     }
 }
 
 /// A statement that is not a row yet.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    pub(super) kept: Kept,
-    pub(super) sql: Arc<str>,
-    pub(super) parameters: Option<Arc<str>>,
-    pub(super) fingerprint: Option<Arc<str>>,
-    /// The text it was part of, and what it does; until it is answered.
-    pub(super) asked: Option<Asked>,
-    /// What it touched; once it is answered.
-    pub(super) touched: Arc<[Touched]>,
-}
-
-/// What of a pending statement is kept as it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Kept {
-    pub(super) operation: Operation,
-    pub(super) started_at: i64,
-    pub(super) first_seq: u64,
-    pub(super) last_seq: u64,
-    pub(super) truncated: bool,
-    pub(super) transaction: Option<u64>,
-    pub(super) finished_at: Option<i64>,
-    pub(super) rows: Option<i64>,
-    pub(super) sqlstate: Option<String>,
-    pub(super) error: Option<String>,
-    pub(super) rolled_back: bool,
+    pub(super) started: Started<SqlText>,
     /// Rows and bytes of its result that are not in the record.
-    #[serde(default)]
     pub(super) omitted: Option<(u64, u64)>,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) text: Arc<str>,
-    pub(super) part: u32,
-    pub(super) request: Asking,
-    does: Arc<Statement>,
+/// Where the rows of a statement are.
+#[derive(Debug)]
+struct OpenRow {
+    statement: u64,
+    transaction: u64,
+    row: usize,
+    touches: std::ops::Range<usize>,
+}
+
+/// What a statement does, as far as its text tells.
+struct Does {
+    operation: Operation,
+    /// As it stands in column `sql`.
+    sql: Arc<str>,
+    fingerprint: Option<Arc<str>>,
+    relations: Vec<Relation>,
+    /// The relations are certainly those.
+    certain: bool,
+    /// Why it is not, or not wholly, understood.
+    opaque: Option<String>,
     /// What it changes in the session: its own, not that of what it executes.
     effect: Effect,
+    created: Option<String>,
 }
 
-/// [`Request`], in a form that is saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Asking {
-    Text,
-    Name(String),
-    Function(u32),
-    Omitted,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Touched {
-    pub(super) relation: Arc<str>,
-    pub(super) operation: Operation,
-    pub(super) columns: Vec<Arc<str>>,
-    pub(super) counted: bool,
-}
-
-impl Context {
-    pub(super) fn reading(&self) -> Reading {
-        Reading { standard_conforming_strings: self.standard_conforming_strings, ascii_only: self.ascii_only }
+impl Does {
+    fn unknown(operation: Operation, sql: Arc<str>, reason: &str) -> Does {
+        Does {
+            operation,
+            sql,
+            fingerprint: None,
+            relations: Vec::new(),
+            certain: false,
+            opaque: Some(reason.to_owned()),
+            effect: Effect::None,
+            created: None,
+        }
     }
 
-    fn setting(&mut self, name: &str, value: &str) {
-        match name {
-            "standard_conforming_strings" => self.standard_conforming_strings = value != "off",
-            "client_encoding" => {
-                let unsafe_encodings = ["BIG5", "GBK", "UHC", "SJIS", "JOHAB", "GB18030", "SHIFT_JIS_2004"];
-                self.ascii_only = unsafe_encodings.contains(&value.to_ascii_uppercase().as_str());
+    fn of(request: &Request<SqlText>) -> Does {
+        match request {
+            Request::Text { own, executes } => Does::of_text(own, executes.as_ref()),
+            Request::Again(own) => {
+                let does = Does::of_text(own, None);
+                Does { relations: Vec::new(), opaque: None, effect: Effect::None, ..does }
             }
-            "search_path" => self.names.told(value),
+            Request::Unforeseen(text) => {
+                let first = text.statement(0);
+                let reason = match &first.statement.opaque {
+                    Some(reason) => reason.as_str(),
+                    None => "the server answered more statements than its text holds",
+                };
+                let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
+                does.hint(&first.statement);
+                does
+            }
+            Request::Name(name) => {
+                let reason = format!("what stands behind the name \"{name}\" is not known");
+                Does::unknown(Operation::Execute, "".into(), &reason)
+            }
+            Request::Function(oid) => {
+                let sql = format!("function call {oid}").into();
+                Does::unknown(Operation::Call, sql, "a function was called by its OID")
+            }
+            Request::Omitted => Does::unknown(Operation::Opaque, "".into(), "its text is not recorded"),
+        }
+    }
+
+    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>) -> Does {
+        let analysed = own.text.statement(own.part);
+        let statement = meant(own);
+        let mut does = Does {
+            operation: statement.operation,
+            sql: analysed.sql.clone(),
+            fingerprint: analysed.fingerprint.clone(),
+            relations: statement.relations.clone(),
+            certain: true,
+            opaque: statement.opaque.clone(),
+            effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
+            created: None,
+        };
+        if statement.operation == Operation::Opaque {
+            does.hint(&statement);
+        }
+        match (&does.effect, executes) {
+            (Effect::Execute(_), Some(inner)) => {
+                let inner = meant(inner);
+                let mut relations = inner.relations.clone();
+                if does.operation == Operation::Execute {
+                    does.operation = inner.operation;
+                } else {
+                    // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE.
+                    relations.iter_mut().for_each(|relation| relation.counted = false);
+                    relations.append(&mut does.relations);
+                }
+                does.relations = relations;
+                does.opaque.clone_from(&inner.opaque);
+            }
+            (Effect::Execute(name), None) => {
+                does.opaque = Some(format!("what was prepared as \"{name}\" is not known"));
+            }
+            (Effect::Fetch(_), Some(inner)) => {
+                let inner = meant(inner);
+                does.relations = inner.relations.clone();
+                does.relations.iter_mut().for_each(|relation| relation.counted = false);
+                does.opaque.clone_from(&inner.opaque);
+            }
+            (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
             _ => {}
         }
+        does
     }
 
-    /// What a text, or a name, asks for.
-    pub(super) fn understand(
-        &self,
-        text: &Arc<str>,
-        part: u32,
-        request: &Asking,
-        tracker: &Tracker,
-        analyses: &mut Analyses,
-    ) -> (Asked, Analysed) {
-        let mut analysed = match request {
-            Asking::Text => {
-                let all = analyses.of(text);
-                all.get(part as usize).unwrap_or(&all[0]).clone()
-            }
-            Asking::Name(name) => self.prepared(name, analyses).unwrap_or_else(|| unknown("", Operation::Execute)),
-            Asking::Function(oid) => unknown(&format!("function call {oid}"), Operation::Call),
-            Asking::Omitted => unknown("", Operation::Opaque),
-        };
-        let effect = if *request == Asking::Text { analysed.statement.effect.clone() } else { Effect::None };
-        if let Effect::Execute(name) = &effect {
-            let inner = self.prepared(name, analyses).or_else(|| {
-                let text = tracker.prepared_text(name)?;
-                analyses.of(&text).first().cloned()
-            });
-            if let Some(inner) = inner {
-                let outer = analysed.statement.operation;
-                let mut does = (*inner.statement).clone();
-                match outer {
-                    Operation::Execute => {}
-                    // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE
-                    _ => {
-                        does.operation = outer;
-                        does.relations.iter_mut().for_each(|relation| relation.counted = false);
-                        does.relations.extend(analysed.statement.relations.iter().cloned());
-                    }
-                }
-                analysed.statement = Arc::new(does);
-            }
-        }
-        let does = analysed.statement.clone();
-        (Asked { text: text.clone(), part, request: request.clone(), does, effect }, analysed)
-    }
-
-    /// The statement prepared in SQL under that name.
-    fn prepared(&self, name: &str, analyses: &mut Analyses) -> Option<Analysed> {
-        let (text, part) = self.prepared.get(name)?;
-        let all = analyses.of(&text.as_str().into());
-        let outer = all.get(*part as usize)?;
-        match &outer.statement.effect {
-            Effect::Prepare { statement, .. } => {
-                Some(Analysed { statement: Arc::new((**statement).clone()), ..outer.clone() })
-            }
-            _ => None,
+    /// What its first words say of a statement that is not understood.
+    fn hint(&mut self, statement: &Statement) {
+        self.certain = false;
+        if let Some((operation, name)) = &statement.head {
+            let (name, operation) = (name.clone(), *operation);
+            self.relations = vec![Relation { name, operation, columns: Vec::new(), counted: false }];
         }
     }
 
-    fn apply(&mut self, statement: u64, asked: &Asked) {
-        match &asked.effect {
-            Effect::Prepare { name, .. } => {
-                let bytes: usize = self.prepared.values().map(|(text, _)| text.len()).sum();
-                if self.prepared.len() < MAX_PREPARED && bytes + asked.text.len() <= MAX_PREPARED_BYTES {
-                    self.prepared.insert(name.clone(), (asked.text.as_ref().to_owned(), asked.part));
-                }
-            }
-            Effect::Deallocate(Some(name)) => _ = self.prepared.remove(name),
-            Effect::Deallocate(None) => self.prepared.clear(),
-            effect => {
-                if let Effect::Discard { all: true, .. } = effect {
-                    self.prepared.clear();
-                }
-                self.names.apply(statement, effect);
-            }
-        }
+    /// The server answered something else than what the text asks for.
+    fn contradicted(&mut self, words: &str) {
+        let reason = format!("the server answered {words}, which does not fit the text");
+        (self.certain, self.opaque) = (false, Some(reason));
     }
 
-    /// What the statement touches, by full names.
-    fn touched(&self, asked: &Asked) -> Arc<[Touched]> {
-        let created = match &asked.effect {
-            Effect::CreateTemporary(name) => Some(name),
-            _ => None,
-        };
-        let touched = asked.does.relations.iter().map(|relation| {
-            let new = relation.operation == Operation::Ddl && created == Some(&relation.name.name);
-            Touched {
-                relation: if new {
-                    format!("pg_temp.{}", relation.name.name).into()
-                } else {
-                    self.names.resolve(&relation.name)
-                },
-                operation: relation.operation,
-                columns: relation.columns.iter().map(|column| column.as_str().into()).collect(),
-                counted: relation.counted,
-            }
-        });
-        touched.collect()
+    /// It may have done something to a relation that its text does not tell.
+    fn may_touch(&self) -> bool {
+        self.opaque.is_some() && command::touches_relations(self.operation)
     }
 }
 
-fn unknown(text: &str, operation: Operation) -> Analysed {
-    let opaque = Some("the text is not known".to_owned());
-    let statement = Statement { opaque, ..Statement::new(operation, 0..text.len()) };
-    Analysed { text: text.into(), fingerprint: None, statement: Arc::new(statement) }
+/// The statement itself, or what it prepares.
+fn meant(executed: &Executed<SqlText>) -> Arc<Statement> {
+    let analysed = executed.text.statement(executed.part);
+    match &analysed.prepares {
+        Some(inner) if executed.prepared_in_sql => inner.clone(),
+        _ => analysed.statement.clone(),
+    }
 }
 
 impl Statements {
-    /// Takes what the tracker told.
-    pub(super) fn take(
-        &mut self,
-        events: &mut Vec<Event>,
-        tracker: &Tracker,
-        identity: &Identity,
-        analyses: &mut Analyses,
-        rows: &mut Rows,
-    ) {
+    /// The session has sent, or was sent, so much.
+    pub(super) fn passed(&mut self, bytes: u64) {
+        let context = &mut self.context;
+        context.allowance = context.allowance.saturating_add(bytes.saturating_mul(ALLOWANCE)).min(1 << 40);
+    }
+
+    /// Rows that were at hand are not any more.
+    pub(super) fn rows_left(&mut self) {
+        self.open.clear();
+    }
+
+    /// Takes what the conversation told.
+    pub(super) fn take(&mut self, events: &mut Vec<Event<SqlText>>, identity: &Identity, rows: &mut Rows) {
         for event in events.drain(..) {
             match event {
                 Event::Started(started) => {
-                    self.start(started, tracker, analyses);
-                    if self.pending.len() > MAX_PENDING || self.bytes > MAX_PENDING_BYTES {
-                        self.overflow(identity, rows);
-                    }
+                    let number = started.statement;
+                    self.pending.insert(number, Pending { started, omitted: None });
                 }
-                Event::Began { statement, at } => {
-                    if let Some(pending) = self.pending.get_mut(&statement) {
-                        pending.kept.started_at = at;
-                    }
-                }
-                Event::Finished(finished) => self.finish(finished, tracker, analyses),
-                Event::Unanswered { statement, transaction } => {
-                    if let Some(pending) = self.pending.get_mut(&statement) {
-                        pending.kept.transaction = Some(transaction);
-                        if let Some(asked) = pending.asked.take() {
-                            pending.touched = self.context.touched(&asked);
-                        }
-                    }
-                }
-                Event::RolledBack { transaction, first, last } => {
-                    if first <= last {
-                        for pending in self.pending.range_mut(first..=last).map(|(_, pending)| pending) {
-                            pending.kept.rolled_back |= pending.kept.transaction == Some(transaction);
-                        }
-                    }
+                Event::Finished(finished) => self.finish(finished, identity, rows),
+                Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
+                Event::RolledBack { transaction, first, last, at } => {
                     self.context.names.roll_back_from(first);
-                }
-                Event::TransactionEnded { transaction, outcome, at, .. } => {
-                    self.context.names.end_transaction(outcome == Ended::RolledBack);
-                    let (outcome, committed_at) = match outcome {
-                        Ended::Committed => (Outcome::Committed, Some(at)),
-                        Ended::RolledBack => (Outcome::RolledBack, None),
-                        Ended::Unknown => (Outcome::Unknown, None),
-                    };
-                    let within = |pending: &&Pending| pending.kept.transaction == Some(transaction);
-                    let mut numbers = self.pending.iter().filter(|(_, pending)| within(pending)).map(|(no, _)| *no);
-                    let first_statement = numbers.next().unwrap_or(0);
+                    self.settle(rows, |open| open.transaction == transaction && (first..=last).contains(&open.statement), &Outcome::RolledBack, None, None);
                     rows.transactions.push(TransactionRow {
-                        session_id: identity.session_id,
-                        transaction_id: transaction,
-                        target: identity.target.clone(),
-                        database: Arc::from(""),
-                        kind: TransactionKind::Transaction,
-                        first_statement,
-                        last_statement: numbers.next_back().unwrap_or(first_statement),
-                        outcome,
-                        reason: None,
-                        ended_at: at,
-                        committed_at,
-                        gid: None,
+                        first_statement: first,
+                        last_statement: last,
+                        ..transaction_row(identity, transaction, TransactionKind::Savepoint, Outcome::RolledBack, at)
                     });
-                    self.end(Some(transaction), outcome, committed_at, identity, rows);
                 }
-                Event::Setting { name, value } => self.context.setting(&name, &value),
+                Event::TransactionEnded(ended) => self.end_transaction(ended, identity, rows),
+                Event::Resolved { gid, committed, statement, transaction, at } => {
+                    let outcome = if committed { Outcome::Committed } else { Outcome::RolledBack };
+                    rows.transactions.push(TransactionRow {
+                        first_statement: statement,
+                        last_statement: statement,
+                        committed_at: committed.then_some(at),
+                        gid: Some(gid.into()),
+                        ..transaction_row(identity, transaction, TransactionKind::Resolution, outcome, at)
+                    });
+                }
+                Event::Setting { name, value } => {
+                    if name == "search_path" {
+                        self.context.names.told(&value);
+                    }
+                }
             }
         }
     }
 
-    fn start(&mut self, started: Started, tracker: &Tracker, analyses: &mut Analyses) {
-        analyses.read_as(self.context.reading());
-        let request = match started.request {
-            Request::Text => Asking::Text,
-            Request::Name(name) => Asking::Name(name),
-            Request::Function(oid) => Asking::Function(oid),
-            Request::Omitted => Asking::Omitted,
+    fn end_transaction(&mut self, ended: TransactionEnded, identity: &Identity, rows: &mut Rows) {
+        let TransactionEnded { transaction, first, outcome, at, .. } = ended;
+        self.context.names.end_transaction(matches!(outcome, Ended::RolledBack(_)));
+        let (outcome, committed_at, reason, gid) = match outcome {
+            Ended::Committed => (Outcome::Committed, Some(at), None, None),
+            Ended::RolledBack(reason) => (Outcome::RolledBack, None, reason, None),
+            Ended::Prepared(gid) => (Outcome::Prepared, None, None, Some(Arc::from(gid))),
+            Ended::Unknown(reason) => (Outcome::Unknown, None, Some(reason), None),
         };
-        let (asked, analysed) = self.context.understand(&started.text, started.part, &request, tracker, analyses);
+        let reason: Option<Arc<str>> = reason.map(Arc::from);
+        // Whatever became of a prepared transaction is said by another row, perhaps of another session.
+        if outcome != Outcome::Prepared {
+            self.settle(rows, |open| open.transaction == transaction, &outcome, committed_at, reason.clone());
+        }
+        self.open.retain(|open| open.transaction != transaction);
+        if let Some(first) = first {
+            rows.transactions.push(TransactionRow {
+                first_statement: first,
+                last_statement: self.context.last.max(first),
+                reason,
+                committed_at,
+                gid,
+                ..transaction_row(identity, transaction, TransactionKind::Transaction, outcome, at)
+            });
+        }
+    }
+
+    /// Writes an outcome into rows that are at hand and have none.
+    fn settle(
+        &mut self,
+        rows: &mut Rows,
+        belongs: impl Fn(&OpenRow) -> bool,
+        outcome: &Outcome,
+        committed_at: Option<i64>,
+        reason: Option<Arc<str>>,
+    ) {
+        for open in self.open.iter().filter(|open| belongs(open)) {
+            if let Some(row) = rows.statements.get_mut(open.row)
+                && row.statement_no == open.statement
+                && row.transaction_outcome.is_none()
+            {
+                row.transaction_outcome = Some(*outcome);
+                (row.committed_at, row.outcome_reason) = (committed_at, reason.clone());
+            }
+            for touch in rows.touches.get_mut(open.touches.clone()).unwrap_or_default() {
+                if touch.statement_no == open.statement && touch.transaction_outcome.is_none() {
+                    touch.transaction_outcome = Some(*outcome);
+                    (touch.committed_at, touch.outcome_reason) = (committed_at, reason.clone());
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, finished: Finished, identity: &Identity, rows: &mut Rows) {
+        let Some(pending) = self.pending.remove(&finished.statement) else { return };
+        let mut does = Does::of(&pending.started.request);
+        if let Some(tag) = &finished.tag {
+            let answered = command::operation(tag);
+            if matches!(does.operation, Operation::Opaque | Operation::Execute) {
+                does.operation = answered;
+            } else if !command::fits(does.operation, tag) {
+                self.context.contradictions += 1;
+                does.contradicted(&tag.words);
+                does.operation = answered;
+            }
+        }
+        // A result that was not fetched to its end says nothing of what the statement did.
+        let told = finished.tag.is_some() || does.operation == Operation::Select;
+        let count = finished.rows.filter(|_| told).and_then(|rows| i64::try_from(rows).ok());
+        let number = finished.statement;
+        let succeeded = finished.failure.is_none();
+        let failure = finished.failure;
+        let outcome = finished.undone.then_some(Outcome::RolledBack);
+        let row = Answered {
+            transaction: finished.transaction,
+            at: Some(finished.at),
+            seq: finished.seq,
+            count,
+            sqlstate: failure.as_ref().map(|failure| failure.sqlstate.as_str().into()),
+            error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
+            outcome,
+        };
+        let effect = does.effect.clone();
+        self.push(pending, does, row, identity, rows);
+        if succeeded {
+            self.context.names.apply(number, &effect);
+        }
+    }
+
+    fn unanswered(&mut self, statement: u64, transaction: u64, identity: &Identity, rows: &mut Rows) {
+        let Some(pending) = self.pending.remove(&statement) else { return };
+        let does = Does::of(&pending.started.request);
+        let row = Answered { transaction, ..Answered::default() };
+        self.push(pending, does, row, identity, rows);
+    }
+
+    /// Makes the statement's rows.
+    fn push(&mut self, pending: Pending, mut does: Does, answered: Answered, identity: &Identity, rows: &mut Rows) {
+        let Pending { started, omitted } = pending;
+        let number = started.statement;
+        self.context.last = self.context.last.max(number);
+        if started.assumed && does.opaque.is_none() {
+            let reason = "it was sent ahead and not answered: what its names mean depends on what came before it";
+            (does.certain, does.opaque) = (false, Some(reason.to_owned()));
+        }
+        let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
+        let undone = answered.outcome == Some(Outcome::RolledBack);
+        let begin = rows.touches.len();
+        let touch = |relation: Arc<str>, operation: Operation, certain: bool, count, columns| TouchRow {
+            relation,
+            operation: operation.as_str(),
+            at: started.at,
+            committed_at: None,
+            job: identity.job.clone(),
+            subject: identity.subject.clone(),
+            session_id: identity.session_id,
+            statement_no: number,
+            target: identity.target.clone(),
+            rows: count,
+            transaction_id: answered.transaction,
+            transaction_outcome: answered.outcome,
+            outcome_reason: None,
+            columns,
+            certainty: if certain { Certainty::Certain } else { Certainty::Possible },
+            reason: if certain { None } else { opaque.clone() },
+        };
+        let mut dropped = false;
+        for relation in &does.relations {
+            if self.context.allowance < TOUCH {
+                dropped = true;
+                break;
+            }
+            self.context.allowance -= TOUCH;
+            let new = relation.operation == Operation::Ddl && does.created.as_ref() == Some(&relation.name.name);
+            let name = match new {
+                true => format!("pg_temp.{}", relation.name.name).into(),
+                false => self.context.names.resolve(&relation.name),
+            };
+            let columns = relation.columns.iter().map(|column| column.as_str().into()).collect();
+            let count = answered.count.filter(|_| relation.counted && !undone);
+            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
+        }
+        if (does.may_touch() || dropped) && !undone {
+            let mut row = touch(UNKNOWN_RELATION.into(), does.operation, false, None, Vec::new());
+            if dropped {
+                row.reason = Some("it touches more relations than are told for so little that was sent".into());
+            }
+            rows.touches.push(row);
+        }
+        let touches = begin..rows.touches.len();
+        let (sql, shortened) = self.within_allowance(does.sql);
+        if answered.outcome.is_none() {
+            let open = OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
+            self.open.push(open);
+        }
         let parameters = started.parameters.as_ref();
         let truncated = started.truncated || parameters.is_some_and(|parameters| parameters.truncated);
-        // What the frames do not hold either is not there in part.
-        let truncated = truncated && request != Asking::Omitted;
-        let pending = Pending {
-            kept: Kept {
-                operation: asked.does.operation,
-                started_at: started.at,
-                first_seq: started.first_seq,
-                last_seq: started.last_seq,
-                truncated,
-                transaction: None,
-                finished_at: None,
-                rows: None,
-                sqlstate: None,
-                error: None,
-                rolled_back: false,
-                omitted: None,
-            },
-            sql: analysed.text,
+        rows.statements.push(StatementRow {
+            session_id: identity.session_id,
+            statement_no: number,
+            target: identity.target.clone(),
+            job: identity.job.clone(),
+            subject: identity.subject.clone(),
+            issuer: identity.issuer.clone(),
+            operation: does.operation.as_str(),
+            sql,
             parameters: parameters.and_then(parameters::to_json).map(Arc::from),
-            fingerprint: analysed.fingerprint,
-            asked: Some(asked),
-            touched: Arc::from([]),
-        };
-        self.bytes += pending.size();
-        self.pending.insert(started.statement, pending);
+            fingerprint: does.fingerprint,
+            started_at: started.at,
+            finished_at: answered.at,
+            rows: answered.count,
+            sqlstate: answered.sqlstate,
+            error: answered.error,
+            verdict: "allow",
+            transaction_id: answered.transaction,
+            transaction_outcome: answered.outcome,
+            committed_at: None,
+            outcome_reason: None,
+            opaque,
+            first_seq: started.first_seq,
+            last_seq: started.last_seq.max(answered.seq),
+            // What the frames do not hold either is not there in part.
+            truncated: (truncated || shortened) && started.request != Request::Omitted,
+            omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
+        });
     }
 
-    fn finish(&mut self, finished: Finished, tracker: &Tracker, analyses: &mut Analyses) {
-        let Some(pending) = self.pending.get_mut(&finished.statement) else { return };
-        let kept = &mut pending.kept;
-        kept.transaction = Some(finished.transaction);
-        kept.finished_at = Some(finished.at);
-        kept.last_seq = kept.last_seq.max(finished.seq);
-        kept.rows = finished.rows.and_then(|rows| i64::try_from(rows).ok());
-        let failed = finished.failure.is_some();
-        if let Some(failure) = finished.failure {
-            let message = Some(failure.message).filter(|message| !message.is_empty());
-            (kept.sqlstate, kept.error) = (Some(failure.sqlstate), message);
+    /// The text, or its beginning where it came too often for what was sent.
+    fn within_allowance(&mut self, sql: Arc<str>) -> (Arc<str>, bool) {
+        let length = sql.len() as u64;
+        if sql.len() <= SHORTENED || length <= self.context.allowance {
+            self.context.allowance = self.context.allowance.saturating_sub(length);
+            return (sql, false);
         }
-        if let Some(carried_out) = finished.command {
-            kept.operation = command::operation(&carried_out);
+        let mut end = SHORTENED;
+        while !sql.is_char_boundary(end) {
+            end -= 1;
         }
-        if let Some(mut asked) = pending.asked.take() {
-            if matches!(asked.effect, Effect::Execute(_)) {
-                // What it executes may have been prepared since it was asked for.
-                analyses.read_as(self.context.reading());
-                asked = self.context.understand(&asked.text, asked.part, &asked.request, tracker, analyses).0;
-                pending.kept.operation = asked.does.operation;
-            }
-            pending.touched = self.context.touched(&asked);
-            if !failed {
-                self.context.apply(finished.statement, &asked);
-            }
-        }
+        (sql[..end].into(), true)
     }
 
     /// Rows of a statement's result are not in the record.
     pub(super) fn omitted(&mut self, statement: Option<u64>, omitted: Omitted) {
         if let Some(pending) = statement.and_then(|statement| self.pending.get_mut(&statement)) {
-            let (rows, bytes) = pending.kept.omitted.unwrap_or_default();
+            let (rows, bytes) = pending.omitted.unwrap_or_default();
             let all = (rows.saturating_add(omitted.frames), bytes.saturating_add(omitted.bytes));
-            pending.kept.omitted = Some(all);
+            pending.omitted = Some(all);
         }
     }
 
-    /// Makes rows of what belongs to the transaction; of all when `None`.
-    pub(super) fn end(
-        &mut self,
-        transaction: Option<u64>,
-        outcome: Outcome,
-        committed_at: Option<i64>,
-        identity: &Identity,
-        rows: &mut Rows,
-    ) {
-        let belongs = |pending: &Pending| transaction.is_none() || pending.kept.transaction == transaction;
-        // Nearly always the oldest; then no other has to be looked at.
-        while let Some(first) = self.pending.first_entry().filter(|first| belongs(first.get())) {
-            let (number, pending) = first.remove_entry();
-            self.bytes -= pending.size();
-            pending.rows(number, Some(outcome), committed_at, identity, rows);
-        }
-        if self.pending.first_key_value().is_some_and(|(_, first)| first.kept.transaction.is_none()) {
-            let rest: Vec<u64> =
-                self.pending.iter().filter(|(_, pending)| belongs(pending)).map(|(number, _)| *number).collect();
-            for number in rest {
-                if let Some(pending) = self.pending.remove(&number) {
-                    self.bytes -= pending.size();
-                    pending.rows(number, Some(outcome), committed_at, identity, rows);
-                }
-            }
-        }
-    }
-
-    /// Too much is open: what is answered leaves without its outcome.
-    fn overflow(&mut self, identity: &Identity, rows: &mut Rows) {
-        let answered: Vec<u64> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.kept.transaction.is_some() || self.pending.len() > 2 * MAX_PENDING)
-            .map(|(number, _)| *number)
-            .collect();
-        for number in answered {
-            if let Some(pending) = self.pending.remove(&number) {
-                self.bytes -= pending.size();
-                pending.rows(number, Some(Outcome::Unknown), None, identity, rows);
-            }
-        }
-    }
-
-    /// Rows of what has no outcome yet.
-    pub(super) fn open(&self, current: u64, identity: &Identity, rows: &mut Rows) {
-        for (number, pending) in &self.pending {
-            let mut pending = pending.clone();
-            pending.kept.transaction.get_or_insert(current);
-            if let Some(asked) = pending.asked.take() {
-                pending.touched = self.context.touched(&asked);
-            }
-            pending.rows(*number, None, None, identity, rows);
+    /// Rows of what is not answered; `ahead` was sent behind it.
+    pub(super) fn in_flight(&self, ahead: Vec<Started<SqlText>>, identity: &Identity, rows: &mut Rows) {
+        let context = Context { names: self.context.names.clone(), ..Context::default() };
+        let mut looking = Statements { context, ..Statements::default() };
+        let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
+        for pending in self.pending.values().cloned().chain(ahead) {
+            let does = Does::of(&pending.started.request);
+            looking.push(pending, does, Answered::default(), identity, rows);
         }
     }
 }
 
-impl Pending {
-    pub(super) fn size(&self) -> usize {
-        self.sql.len() + self.parameters.as_ref().map_or(0, |parameters| parameters.len())
-    }
+/// What the server's answer says of a statement.
+#[derive(Default)]
+struct Answered {
+    transaction: u64,
+    at: Option<i64>,
+    seq: u64,
+    count: Option<i64>,
+    sqlstate: Option<Arc<str>>,
+    error: Option<Arc<str>>,
+    /// Where it is known without its transaction's.
+    outcome: Option<Outcome>,
+}
 
-    fn rows(
-        self,
-        statement_no: u64,
-        outcome: Option<Outcome>,
-        committed_at: Option<i64>,
-        identity: &Identity,
-        rows: &mut Rows,
-    ) {
-        let kept = self.kept;
-        let failed = kept.sqlstate.is_some();
-        let outcome = if failed || kept.rolled_back { Some(Outcome::RolledBack) } else { outcome };
-        let committed_at = committed_at.filter(|_| outcome == Some(Outcome::Committed));
-        let transaction_id = kept.transaction.unwrap_or(0);
-        let session_id = identity.session_id;
-        for touched in self.touched.iter() {
-            rows.touches.push(TouchRow {
-                relation: touched.relation.clone(),
-                operation: touched.operation.as_str(),
-                at: kept.started_at,
-                committed_at,
-                job: identity.job.clone(),
-                subject: identity.subject.clone(),
-                session_id,
-                statement_no,
-                target: identity.target.clone(),
-                rows: kept.rows.filter(|_| touched.counted && !failed),
-                transaction_outcome: outcome,
-                columns: touched.columns.clone(),
-                transaction_id,
-                outcome_reason: None,
-                certainty: Certainty::Certain,
-                reason: None,
-            });
-        }
-        rows.statements.push(StatementRow {
-            session_id,
-            statement_no,
-            target: identity.target.clone(),
-            job: identity.job.clone(),
-            subject: identity.subject.clone(),
-            issuer: identity.issuer.clone(),
-            operation: kept.operation.as_str(),
-            sql: self.sql,
-            parameters: self.parameters,
-            fingerprint: self.fingerprint,
-            started_at: kept.started_at,
-            finished_at: kept.finished_at,
-            rows: kept.rows,
-            sqlstate: kept.sqlstate.map(Arc::from),
-            error: kept.error.map(Arc::from),
-            verdict: "allow",
-            transaction_id,
-            transaction_outcome: outcome,
-            committed_at,
-            outcome_reason: None,
-            opaque: None,
-            first_seq: kept.first_seq,
-            last_seq: kept.last_seq,
-            truncated: kept.truncated,
-            omitted: kept.omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
-        });
+fn transaction_row(
+    identity: &Identity,
+    transaction_id: u64,
+    kind: TransactionKind,
+    outcome: Outcome,
+    ended_at: i64,
+) -> TransactionRow {
+    TransactionRow {
+        session_id: identity.session_id,
+        transaction_id,
+        target: identity.target.clone(),
+        database: identity.database.clone(),
+        kind,
+        first_statement: 0,
+        last_statement: 0,
+        outcome,
+        reason: None,
+        ended_at,
+        committed_at: None,
+        gid: None,
     }
 }

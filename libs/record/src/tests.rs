@@ -29,7 +29,9 @@ fn done(tag: &str) -> (Direction, Vec<u8>) {
 }
 
 fn failed(sqlstate: &str) -> (Direction, Vec<u8>) {
-    let body = format!("SERROR\0VERROR\0C{sqlstate}\0Mno such thing\0\0");
+    // Where the text could not be read, the server says at which place.
+    let position = if sqlstate == "42601" { "P1\0" } else { "" };
+    let body = format!("SERROR\0VERROR\0C{sqlstate}\0Mno such thing\0{position}\0");
     (Direction::Backend, frame(b'E', body.as_bytes()))
 }
 
@@ -147,8 +149,42 @@ fn all(frames: &[(Direction, Vec<u8>)]) -> Rows {
     project(&[block(SESSION, "ranking", session(frames))])
 }
 
-/// `no operation outcome`, and `relation operation rows outcome` of what it touched.
+/// Outcomes as the rows of transactions tell them, where statements left without.
+fn resolved(mut rows: Rows) -> Rows {
+    let within = |row: &TransactionRow, kind, transaction, statement| {
+        row.kind == kind
+            && row.transaction_id == transaction
+            && (kind == TransactionKind::Transaction
+                || (row.first_statement..=row.last_statement).contains(&statement))
+    };
+    let find = |kind, transaction, statement| {
+        rows.transactions.iter().find(|row| within(row, kind, transaction, statement))
+    };
+    let outcome = |own: Option<Outcome>, transaction, statement| match own {
+        Some(own) => Some((own, None)),
+        None if find(TransactionKind::Savepoint, transaction, statement).is_some() => Some((Outcome::RolledBack, None)),
+        None => find(TransactionKind::Transaction, transaction, statement)
+            .map(|row| (row.outcome, row.committed_at)),
+    };
+    for row in &mut rows.statements {
+        if let Some((found, at)) = outcome(row.transaction_outcome, row.transaction_id, row.statement_no) {
+            row.committed_at = row.committed_at.or(at);
+            row.transaction_outcome = Some(found);
+        }
+    }
+    for row in &mut rows.touches {
+        if let Some((found, at)) = outcome(row.transaction_outcome, row.transaction_id, row.statement_no) {
+            row.committed_at = row.committed_at.or(at);
+            row.transaction_outcome = Some(found);
+        }
+    }
+    rows
+}
+
+/// `no operation outcome`, and `relation operation rows` of what it touched, with a question mark where that is only
+/// possible.
 fn told(rows: &Rows) -> Vec<String> {
+    let rows = resolved(rows.clone());
     let mut told = Vec::new();
     let mut statements: Vec<&StatementRow> = rows.statements.iter().collect();
     statements.sort_by_key(|row| row.statement_no);
@@ -161,7 +197,10 @@ fn told(rows: &Rows) -> Vec<String> {
         );
         for touch in rows.touches.iter().filter(|touch| touch.statement_no == row.statement_no) {
             let rows = touch.rows.map_or("-".to_owned(), |rows| rows.to_string());
-            line += &format!(", {} {} {rows}", touch.relation, touch.operation);
+            let certainty = if touch.certainty == Certainty::Certain { "" } else { " possibly" };
+            line += &format!(", {} {} {rows}{certainty}", touch.relation, touch.operation);
+            assert_eq!(touch.transaction_outcome, row.transaction_outcome, "{line}");
+            assert_eq!(touch.reason.is_some(), touch.certainty == Certainty::Possible, "{line}");
         }
         told.push(line);
     }
@@ -295,7 +334,7 @@ fn prepared_in_sql_is_what_it_executes() {
             "4 delete committed, public.u delete 2",
             "5 explain committed, public.u delete -",
             "6 deallocate committed",
-            "7 execute committed",
+            "7 opaque committed, ? opaque - possibly",
         ]
     );
 }
@@ -330,23 +369,23 @@ fn what_has_not_ended_is_open() {
     let mut projector = Projector::default();
     let mut rows = Rows::default();
     projector.apply(&block(SESSION, "ranking", events), &mut rows);
-    assert!(rows.statements.is_empty() && rows.sessions.is_empty());
-    projector.unfinished(&mut rows);
+    assert!(rows.sessions.is_empty());
+    assert_eq!(told(&rows), ["1 transaction open", "2 update open, public.t update 2"]);
+    let mut flying = Rows::default();
+    projector.in_flight(&mut flying);
+    assert_eq!(told(&flying), ["3 select open, public.u select -"]);
+    assert!(!flying.sessions[0].complete && flying.sessions[0].closed_at.is_none());
+    // The same from the saved state.
+    let mut restored = restored(&projector.take_changes().sessions);
+    let mut again = Rows::default();
+    restored.in_flight(&mut again);
+    assert_eq!((again.statements, again.sessions), (flying.statements, flying.sessions));
+    // Gone without a word.
+    projector.abandon(5000, "gone", &mut rows);
     assert_eq!(
         told(&rows),
-        ["1 transaction open", "2 update open, public.t update 2", "3 select open, public.u select -"]
+        ["1 transaction unknown", "2 update unknown, public.t update 2", "3 select unknown, public.u select -"]
     );
-    assert!(!rows.sessions[0].complete && rows.sessions[0].closed_at.is_none());
-    // The same from the saved state.
-    let restored = restored(&projector.take_changes().sessions);
-    let mut again = Rows::default();
-    restored.unfinished(&mut again);
-    assert_eq!(told(&again), told(&rows));
-    assert_eq!((again.statements, again.sessions), (rows.statements, rows.sessions));
-    // Gone without a word.
-    let mut rows = Rows::default();
-    projector.abandon(5000, "gone", &mut rows);
-    assert_eq!(told(&rows)[1], "2 update rolled back, public.t update 2");
     assert_eq!((rows.sessions[0].close_reason.as_deref(), rows.sessions[0].complete), (Some("gone"), false));
 }
 
@@ -467,7 +506,9 @@ fn secrets_and_parts_are_frames_too() {
 
 /// Rows in order, without what depends on how events were cut.
 fn comparable(mut rows: Rows) -> Rows {
+    rows = resolved(rows);
     rows.frames.sort_by_key(|row| row.seq);
+    rows.transactions.sort_by_key(|row| (row.transaction_id, row.kind.as_str(), row.first_statement));
     rows.statements.sort_by_key(|row| row.statement_no);
     rows.touches.sort_by_key(|row| (row.statement_no, row.relation.clone(), row.operation));
     rows.sessions.iter_mut().for_each(|row| row.chain_head = CHAIN_START);
@@ -515,6 +556,7 @@ proptest! {
                 row.committed_at = row.committed_at.map(|_| 0);
             });
             rows.touches.iter_mut().for_each(|row| (row.at, row.committed_at) = (0, row.committed_at.map(|_| 0)));
+            rows.transactions.iter_mut().for_each(|row| (row.ended_at, row.committed_at) = (0, row.committed_at.map(|_| 0)));
             rows
         };
 
@@ -552,6 +594,7 @@ proptest! {
         prop_assert_eq!(found.frames, expected.frames);
         prop_assert_eq!(found.statements, expected.statements);
         prop_assert_eq!(found.touches, expected.touches);
+        prop_assert_eq!(found.transactions, expected.transactions);
         prop_assert_eq!(found.sessions, expected.sessions);
     }
 }

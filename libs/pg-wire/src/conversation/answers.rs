@@ -87,7 +87,7 @@ impl<T: Text> Conversation<T> {
 
     fn goes_on(&mut self, tag: u8, body: &[u8], frames: u64, out: &mut Vec<Event<T>>) {
         match tag {
-            b'C' | b'I' => self.carried_out(body, out),
+            b'C' | b'I' => self.carried_out(body, true, out),
             b'G' | b'W' => self.copied_in = true,
             b'T' if self.columns => {
                 if let Some(current) = &mut self.current {
@@ -178,15 +178,18 @@ impl<T: Text> Conversation<T> {
                     self.transaction_of(current.statement, out);
                 }
             }
-            (_, Body::Execute { .. } | Body::Omitted { .. }) => self.carried_out(body, out),
+            (_, Body::Execute { .. } | Body::Omitted { .. }) => self.carried_out(body, false, out),
             _ => {}
         }
     }
 
-    /// The statement under way was carried out, and this is what the server calls it.
-    fn carried_out(&mut self, body: &[u8], out: &mut Vec<Event<T>>) {
+    /// The statement under way was carried out, and this is what the server calls it. `of_query`: it is one of a simple
+    /// query, which goes on.
+    fn carried_out(&mut self, body: &[u8], of_query: bool, out: &mut Vec<Event<T>>) {
         let Some(current) = self.current.take() else { return };
-        self.answered = self.answered.saturating_add(1);
+        if of_query {
+            self.answered = self.answered.saturating_add(1);
+        }
         let (words, rows) = message::command_tag(body);
         let copied_in = std::mem::take(&mut self.copied_in);
         let mut fetched =
@@ -202,8 +205,7 @@ impl<T: Text> Conversation<T> {
         let statement = current.statement;
         self.finish(statement, rows, None, Some(CommandTag { words: words.clone(), copied_in }), out);
         self.take_effect(statement, &words, current.does.as_ref(), out);
-        let last = self.exchange.front().is_some_and(|front| front.kind == Kind::Query)
-            && self.text.as_ref().and_then(Text::statements) == Some(self.answered);
+        let last = of_query && self.text.as_ref().and_then(Text::statements) == Some(self.answered);
         if last && !self.is_explicit() {
             // The server commits before it answers the last statement of a simple query.
             self.commit_implicit(out);

@@ -26,6 +26,8 @@ impl<T: Text> Conversation<T> {
                 started.parameters = Some(parameters);
                 self.tell(started, None, None, out);
             }
+            // Further statements of the same query begin with their answers.
+            (Kind::Query, Body::Omitted { .. }) if self.answered > 0 => {}
             (Kind::Query | Kind::Execute | Kind::FunctionCall, Body::Omitted { .. }) => self.begin_omitted(out),
             _ => {}
         }

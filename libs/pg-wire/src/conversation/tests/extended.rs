@@ -447,3 +447,19 @@ fn texts_are_read_by_the_settings_of_their_moment() {
         ],
     );
 }
+
+#[test]
+fn a_simple_query_behind_executes_begins_with_its_first_statement() {
+    check(
+        "> X UPDATE a
+         > Q UPDATE b; UPDATE c
+         < X UPDATE 1
+         < C UPDATE 2
+         < C UPDATE 3
+         < Z I",
+        &[
+            "1 started UPDATE a", "1 UPDATE 1", "2 started UPDATE b", "2 UPDATE 2", "3 started UPDATE c", "3 UPDATE 3",
+            "transaction 1 committed",
+        ],
+    );
+}
