@@ -1,8 +1,12 @@
 //! SQL analysis: what each statement of a text does, to which relations.
 //!
-//! Invariants: the text is read by PostgreSQL's own grammar (libpg_query) and by nothing else; what cannot be read is
-//! [`Operation::Opaque`] with the reason, never a guess; no text makes [`analyse`] panic, overflow the stack or run
-//! without bound. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+//! A text is split into statements by a scanner, which follows PostgreSQL's lexer, and each statement is parsed by
+//! PostgreSQL's own grammar (libpg_query). Of a statement that cannot be parsed, or is too long to be, only what its
+//! first words make certain is told.
+//!
+//! Invariants: what is not understood has a reason in [`Statement::opaque`], and is never a guess; no text makes
+//! [`analyse`] panic or overflow the stack; time grows with the text's length alone, and so does memory, up to a bound
+//! for the parser's tree. Nothing here has a socket, a clock or a catalog: names come out as they are written.
 
 #![warn(missing_docs)]
 
@@ -11,6 +15,7 @@ use std::ops::Range;
 use pg_query::protobuf::RawStmt;
 
 mod compact;
+mod deep;
 mod expression;
 mod functions;
 mod head;
@@ -31,24 +36,22 @@ pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
 
-/// Longest text that is parsed, in bytes; a longer one is opaque.
-pub const MAX_TEXT: usize = 1024 * 1024;
+/// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
+/// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
+/// (`select f(a), f(a), ...`, optimised build; `examples/cost.rs` measures it): 50 MiB and 100 ms for the worst text.
+pub const MAX_TEXT: usize = 64 * 1024;
 
 /// Most statements of one text that are told one by one.
 pub const MAX_STATEMENTS: usize = 10_000;
 
-/// Longest statement that gets a fingerprint, in bytes.
-pub const MAX_FINGERPRINT: usize = 64 * 1024;
+/// Longest statement that gets a fingerprint, in bytes: it is parsed once more for that.
+pub const MAX_FINGERPRINT: usize = 16 * 1024;
 
 /// Why a text is opaque that the parser did not survive.
 const PARSER_FAILED: &str = "the parser failed on it";
 
 /// Nesting that any thread's stack has room for.
 const SHALLOW: usize = 64;
-
-/// Stack of the thread that takes what nests deeper, in bytes: several times what [`nesting::MAX`] levels take in an
-/// unoptimised build.
-const STACK: usize = 64 * 1024 * 1024;
 
 /// Settings of a session that change how a text reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,14 +274,7 @@ pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
     if depths.max().unwrap_or(0) <= SHALLOW {
         return statements(sql, dialect, split);
     }
-    let analysed = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || statements(sql, dialect, split)) {
-            Ok(thread) => thread.join(),
-            Err(_) => Ok(Analysis::opaque(sql, "no thread could be started to parse it")),
-        }
-    });
-    analysed.unwrap_or_else(|_| Analysis::opaque(sql, PARSER_FAILED))
+    deep::analyse(sql, dialect, split).unwrap_or_else(|| Analysis::opaque(sql, PARSER_FAILED))
 }
 
 /// Analyses the statements that a text consists of.
