@@ -70,6 +70,6 @@ impl Relations {
 }
 
 /// The relation stays as it is.
-fn reads(operation: Operation) -> bool {
+pub(crate) fn reads(operation: Operation) -> bool {
     matches!(operation, Operation::Select | Operation::CopyOut | Operation::Explain | Operation::Lock)
 }

@@ -326,7 +326,7 @@ pub(crate) fn split(sql: &str, dialect: Dialect, most: usize) -> Result<Split, S
         }
         Ok(())
     };
-    while let Some(token) = tokens.next() {
+    for token in tokens.by_ref() {
         match token.kind {
             Kind::Symbol(b';') if brackets == 0 && !atomic => {
                 close(token.range.start, &mut before, &mut some, &mut depth)?;
