@@ -38,8 +38,8 @@ pub use search_path::schemas_of_setting;
 
 /// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
 /// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
-/// (`select f(a), f(a), ...`, optimised build; `examples/cost.rs` measures it): 50 MiB and 100 ms for the worst text.
-pub const MAX_TEXT: usize = 64 * 1024;
+/// (`select f(a), f(a), ...`, optimised build; `examples/cost.rs` measures it): 25 MiB and 50 ms for the worst text.
+pub const MAX_TEXT: usize = 32 * 1024;
 
 /// Most statements of one text that are told one by one.
 pub const MAX_STATEMENTS: usize = 10_000;
