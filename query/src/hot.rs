@@ -98,7 +98,7 @@ impl HotEnd {
                 shard.keep(&rows);
             }
             let mut open = Rows::default();
-            shard.projector.unfinished(&mut open);
+            shard.projector.in_flight(&mut open);
             for table in &tables {
                 let batches = hot.entry(*table).or_default();
                 batches.extend(shard.batches.get(table).into_iter().flatten().cloned());
@@ -146,7 +146,7 @@ async fn with_frames(
                 keep_wanted(&mut rows, scans);
             }
         }
-        shard.projector.unfinished(&mut rows);
+        shard.projector.in_flight(&mut rows);
     }
     Ok(tables.iter().map(|table| (*table, vec![rows.batch(*table)])).collect())
 }

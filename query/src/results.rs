@@ -1,6 +1,6 @@
 //! What a statement gave back, read from its frames.
 //!
-//! Invariant: rows are attributed to statements by the tracker that numbered the statements, fed with the same frames;
+//! Invariant: rows are attributed to statements by the conversation that numbered the statements, fed with the same frames;
 //! nothing is executed again. Bounded in rows and bytes; what is left out is said.
 
 use std::ops::ControlFlow;
@@ -10,8 +10,8 @@ use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use hansard_pg_wire::frame::{Direction, HEADER, Part};
-use hansard_pg_wire::tracker::{Column, Current, Frame, Tracker};
-use hansard_record::Analyses;
+use hansard_pg_wire::conversation::{Answering, Column, Conversation, Frame};
+use hansard_record::{Analyses, SqlText};
 use hansard_schemas::http::{Cell, ResultGrid, ResultSet};
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ impl Sink for Reader {
 
 /// Frames in, rows of one statement out.
 struct Reader {
-    tracker: Tracker,
+    conversation: Conversation<SqlText>,
     analyser: Analyses,
     statement: u64,
     max_rows: usize,
@@ -100,7 +100,7 @@ struct Reader {
 impl Reader {
     fn new(statement: u64, max_rows: usize) -> Reader {
         Reader {
-            tracker: Tracker::with_columns(),
+            conversation: Conversation::with_columns(),
             analyser: Analyses::default(),
             statement,
             max_rows,
@@ -151,8 +151,8 @@ impl Reader {
             let seq = u64::try_from(seqs.value(row)).unwrap_or(0);
             let frame = Frame { seq, at: times.value(row), direction, tag, part, bytes };
             match omitted {
-                Some(frames) => self.tracker.feed_omitted(&frame, frames, &mut events),
-                None => self.tracker.feed(&frame, &mut self.analyser, &mut events),
+                Some(frames) => self.conversation.feed_omitted(&frame, frames, &mut self.analyser, &mut events),
+                None => self.conversation.feed(&frame, &mut self.analyser, &mut events),
             }
             events.clear();
         }
@@ -160,8 +160,8 @@ impl Reader {
     }
 
     /// What the server answers now, if it is the statement asked for.
-    fn current(&self) -> Option<Current> {
-        self.tracker.current().filter(|current| current.statement == self.statement)
+    fn current(&self) -> Option<Answering> {
+        self.conversation.answering().filter(|current| current.statement == self.statement)
     }
 
     /// A row, or a part of one.
