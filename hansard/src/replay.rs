@@ -84,7 +84,7 @@ async fn play(record: &Record, session: &Row, asked: &Replay, style: &Style) -> 
     loop {
         let sql = format!(
             "SELECT statement_no, operation, sql, parameters, rows, sqlstate, error, transaction_id, transaction_outcome, \
-             truncated, omitted_rows, omitted_bytes, CAST(started_at AS BIGINT) AS started, CAST(finished_at AS BIGINT) AS finished \
+             outcome_reason, opaque, truncated, omitted_rows, omitted_bytes, CAST(started_at AS BIGINT) AS started, CAST(finished_at AS BIGINT) AS finished \
              FROM statements WHERE session_id = {id} AND statement_no >= {next} ORDER BY statement_no LIMIT {PAGE}"
         );
         let steps = record.sql(&sql).await?.objects();
@@ -142,6 +142,11 @@ fn describe(step: &Row, capture: &str, style: &Style) -> String {
     match text("sql").unwrap_or("") {
         "" if capture == "metadata" => lines.push("     (text not recorded: capture level metadata)".to_owned()),
         sql => lines.extend(safe(sql, true).lines().map(|line| format!("     {line}"))),
+    }
+    for (column, says) in
+        [("opaque", "not all of it was understood"), ("outcome_reason", "what became of it is not known")]
+    {
+        lines.extend(text(column).map(|reason| format!("     ({says}: {})", safe(reason, false))));
     }
     if let Some(parameters) = text("parameters") {
         lines.extend(parameters_of(parameters));
@@ -232,9 +237,12 @@ mod tests {
         let mut step = serde_json::json!({
             "statement_no": 1, "operation": "select", "sql": "SELECT title FROM films", "rows": 1234, "transaction_id": 1,
             "transaction_outcome": "committed", "started": 0, "finished": 1, "omitted_rows": 1234, "omitted_bytes": 5_600_000,
+            "outcome_reason": "its answer never came", "opaque": "too long",
         });
         let shown = |step: &Value, capture| describe(step.as_object().unwrap(), capture, &Style { on: false });
         let line = shown(&step, "statements");
+        assert!(line.contains("(not all of it was understood: too long)"), "{line}");
+        assert!(line.contains("(what became of it is not known: its answer never came)"), "{line}");
         assert!(line.contains("FROM films"), "{line}");
         assert!(line.ends_with("     rows not recorded (capture level statements): 1,234 rows, 5.6 MB"), "{line}");
         let line = shown(&step, "full");

@@ -131,6 +131,7 @@ pub fn step_outcome(step: &Step) -> String {
         _ if step.transaction_outcome == "rolled back" => "rolled back".into(),
         _ if step.duration_ns.is_none() => "running".into(),
         _ if step.transaction_outcome == "open" => "not committed yet".into(),
+        _ if step.transaction_outcome == "unknown" => "outcome not known".into(),
         _ => "done".into(),
     }
 }
@@ -203,6 +204,8 @@ mod tests {
     fn outcomes_tell_rolled_back_from_done() {
         let mut step = Step { duration_ns: Some(1), transaction_outcome: "committed".into(), ..Step::default() };
         assert_eq!(step_outcome(&step), "done");
+        step.transaction_outcome = "unknown".into();
+        assert_eq!(step_outcome(&step), "outcome not known");
         step.transaction_outcome = "rolled back".into();
         assert_eq!(step_outcome(&step), "rolled back");
         step.sqlstate = Some("23505".into());

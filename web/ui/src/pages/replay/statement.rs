@@ -179,6 +179,12 @@ fn Text(step: Arc<Step>) -> impl IntoView {
         {step.truncated.then(|| view! {
             <p class="notice calm">"The text or a parameter is longer than what the statement's row keeps; the recorded frames hold all of it."</p>
         })}
+        {step.opaque.clone().map(|reason| view! {
+            <p class="notice calm">{format!("Not all of it was understood: {reason}.")}</p>
+        })}
+        {step.outcome_reason.clone().map(|reason| view! {
+            <p class="notice calm">{format!("What became of it is not known: {reason}.")}</p>
+        })}
         {parameters}
         {touches}
         <h3>"Result"</h3>
