@@ -29,8 +29,13 @@ impl Wire {
 
     /// Through start-up, with the password asked for in clear, up to ReadyForQuery.
     pub async fn session(address: SocketAddr, user: &str, database: &str, password: &str) -> Result<Wire> {
+        Wire::session_with(address, &[("user", user), ("database", database)], password).await
+    }
+
+    /// Likewise, with these start-up parameters.
+    pub async fn session_with(address: SocketAddr, parameters: &[(&str, &str)], password: &str) -> Result<Wire> {
         let mut wire = Wire::connect(address).await?;
-        wire.send(&startup(&[("user", user), ("database", database)])).await?;
+        wire.send(&startup(parameters)).await?;
         wire.send(&frame(b'p', &[password.as_bytes(), b"\0"].concat())).await?;
         let messages = wire.until(b'Z').await?;
         if let Some((_, key)) = messages.iter().find(|(tag, body)| *tag == b'K' && body.len() >= 4) {
@@ -124,8 +129,84 @@ pub fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &length.to_be_bytes(), body].concat()
 }
 
-pub fn query(sql: &str) -> Vec<u8> {
-    frame(b'Q', &[sql.as_bytes(), b"\0"].concat())
+/// A simple query; names and texts are bytes, for encodings other than UTF-8.
+pub fn query(sql: impl AsRef<[u8]>) -> Vec<u8> {
+    frame(b'Q', &[sql.as_ref(), b"\0"].concat())
+}
+
+/// Parse, with the parameters' types left to the server where none are given.
+pub fn parse(name: impl AsRef<[u8]>, sql: impl AsRef<[u8]>, types: &[u32]) -> Vec<u8> {
+    let mut body = [name.as_ref(), b"\0", sql.as_ref(), b"\0", &short(types.len())].concat();
+    body.extend(types.iter().flat_map(|oid| oid.to_be_bytes()));
+    frame(b'P', &body)
+}
+
+/// A bound value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    Text(Vec<u8>),
+    Binary(Vec<u8>),
+}
+
+/// Bind, with results as text.
+pub fn bind(portal: impl AsRef<[u8]>, statement: impl AsRef<[u8]>, values: &[Bound]) -> Vec<u8> {
+    let mut body = [portal.as_ref(), b"\0", statement.as_ref(), b"\0", &short(values.len())].concat();
+    body.extend(values.iter().flat_map(|value| short(usize::from(matches!(value, Bound::Binary(_))))));
+    body.extend(short(values.len()));
+    for Bound::Text(bytes) | Bound::Binary(bytes) in values {
+        body.extend(u32::try_from(bytes.len()).expect("tests' messages are short").to_be_bytes());
+        body.extend(bytes);
+    }
+    body.extend(short(0));
+    frame(b'B', &body)
+}
+
+/// Describe of a statement (`S`) or portal (`P`).
+pub fn describe(kind: u8, name: impl AsRef<[u8]>) -> Vec<u8> {
+    frame(b'D', &[&[kind][..], name.as_ref(), b"\0"].concat())
+}
+
+/// Close of a statement (`S`) or portal (`P`).
+pub fn close(kind: u8, name: impl AsRef<[u8]>) -> Vec<u8> {
+    frame(b'C', &[&[kind][..], name.as_ref(), b"\0"].concat())
+}
+
+/// Execute; 0 rows are all of them.
+pub fn execute(portal: impl AsRef<[u8]>, rows: u32) -> Vec<u8> {
+    frame(b'E', &[portal.as_ref(), b"\0", &rows.to_be_bytes()].concat())
+}
+
+/// Parse, Bind and Execute of the unnamed statement.
+pub fn extended(sql: impl AsRef<[u8]>) -> Vec<u8> {
+    [parse("", sql, &[]), bind("", "", &[]), execute("", 0)].concat()
+}
+
+pub fn sync() -> Vec<u8> {
+    frame(b'S', b"")
+}
+
+pub fn flush() -> Vec<u8> {
+    frame(b'H', b"")
+}
+
+pub fn copy_data(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    frame(b'd', bytes.as_ref())
+}
+
+pub fn copy_done() -> Vec<u8> {
+    frame(b'c', b"")
+}
+
+pub fn copy_fail() -> Vec<u8> {
+    frame(b'f', b"enough\0")
+}
+
+pub fn terminate() -> Vec<u8> {
+    frame(b'X', b"")
+}
+
+fn short(number: usize) -> [u8; 2] {
+    u16::try_from(number).expect("tests' messages are short").to_be_bytes()
 }
 
 /// A StartupMessage of protocol 3.0.
