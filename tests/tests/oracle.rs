@@ -22,8 +22,10 @@ mod play;
 mod reading;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use futures::StreamExt;
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
@@ -41,6 +43,9 @@ const AT_ONCE: usize = 8;
 
 /// For sessions to be closed in the record, on a machine that is also building.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Conversations that a signal to Hansard cuts.
+const INTERRUPTED: u64 = 100;
 
 /// Failing conversations that are made short.
 const SHORTENED: usize = 3;
@@ -78,8 +83,8 @@ impl Oracle {
         FIRST + (self.conversations - 1) * NUMBERS
     }
 
-    /// Plays conversations as one job, and reads what they did.
-    async fn play(&mut self, conversations: &[Conversation]) -> Played {
+    /// Makes what conversations find, and a token for them.
+    async fn prepare(&mut self, conversations: &[Conversation]) -> (String, String) {
         self.jobs += 1;
         let job = format!("oracle-{}", self.jobs);
         let token = self.config.token(&job).unwrap();
@@ -92,6 +97,12 @@ impl Oracle {
              INSERT INTO public.victims VALUES {victims} ON CONFLICT DO NOTHING"
         );
         self.superuser.batch_execute(&rows).await.unwrap();
+        (job, token)
+    }
+
+    /// Plays conversations as one job, and reads what they did.
+    async fn play(&mut self, conversations: &[Conversation]) -> Played {
+        let (job, token) = self.prepare(conversations).await;
         let proxy = self.hansard.proxy().unwrap();
         let play = |conversation| {
             let token = &token;
@@ -104,6 +115,33 @@ impl Oracle {
         futures::stream::iter(conversations).for_each_concurrent(AT_ONCE, play).await;
         let held = self.held(conversations).await;
         Played::new(job, conversations, held)
+    }
+
+    /// Plays conversations, and has Hansard ended by a signal in the middle of them, and started again.
+    async fn interrupt(&mut self, conversations: &[Conversation], signal: &str) -> Played {
+        let (job, token) = self.prepare(conversations).await;
+        let proxy = self.hansard.proxy().unwrap();
+        let begun = AtomicUsize::new(0);
+        let play = |conversation| {
+            let (token, begun) = (&token, &begun);
+            async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                // It is cut wherever it stands, or not let in any more.
+                let _ = play::play(conversation, proxy, token).await;
+            }
+        };
+        let all = futures::stream::iter(conversations).for_each_concurrent(AT_ONCE, play);
+        let end = async {
+            while begun.load(Ordering::Relaxed) < conversations.len() / 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            self.hansard.signal(signal).unwrap();
+        };
+        tokio::join!(all, end);
+        eventually("Hansard ends", PATIENCE, || self.hansard.ended().context("it runs")).unwrap();
+        let held = self.held(conversations).await;
+        self.hansard = self.config.start("up").unwrap();
+        Played::interrupted(job, conversations, held)
     }
 
     /// The numbers that are committed once no session is left, and nobody will resolve what is still prepared.
@@ -175,6 +213,15 @@ async fn every_committed_change_is_told_truly_or_as_possible() {
     for failure in hot.failures.iter().filter(|failure| kinds.insert(failure.kind)).take(SHORTENED) {
         let (conversation, failure) = oracle.shorten(failure.seed, failure).await;
         eprintln!("{}\n{conversation:?}", failure.text);
+    }
+    for signal in ["KILL", "TERM"] {
+        let seeds = first..first + conversations.min(INTERRUPTED);
+        let made: Vec<Conversation> = seeds.map(|seed| Conversation::of(seed, oracle.base())).collect();
+        let played = oracle.interrupt(&made, signal).await;
+        let verdict = oracle.judge(&played);
+        tell(signal, first, made.len() as u64, &verdict);
+        hot.add(verdict);
+        all.push(played);
     }
     assert!(oracle.hansard.stop().unwrap().success(), "{}", oracle.hansard.logged());
     oracle.hansard = oracle.config.start("up").unwrap();

@@ -16,9 +16,10 @@ pub(crate) type Held = HashMap<i64, BTreeMap<(String, String), i64>>;
 
 /// What is known of the conversations that one job played.
 pub(crate) struct Played {
-    pub(crate) job: String,
-    pub(crate) sessions: usize,
-    pub(crate) held: Held,
+    job: String,
+    /// So many are recorded, and whole; `None` where Hansard was ended in the middle.
+    sessions: Option<usize>,
+    held: Held,
     planned: HashMap<i64, (Planned, String, u64)>,
 }
 
@@ -31,8 +32,13 @@ impl Played {
                 planned.insert(number, (*plan, name, conversation.seed));
             }
         }
-        let sessions = conversations.iter().map(|conversation| conversation.sessions().len()).sum();
+        let sessions = Some(conversations.iter().map(|conversation| conversation.sessions().len()).sum());
         Played { job, sessions, held, planned }
+    }
+
+    /// Likewise, where Hansard was ended in the middle.
+    pub(crate) fn interrupted(job: String, conversations: &[Conversation], held: Held) -> Played {
+        Played { sessions: None, ..Played::new(job, conversations, held) }
     }
 }
 
@@ -159,14 +165,16 @@ fn numbers(text: &str) -> Vec<i64> {
 }
 
 /// The job's statements as recorded, once all its sessions are closed, and how often its sessions contradict.
-fn record(config: &Config, job: &str, sessions: usize) -> Result<(Vec<Statement>, i64)> {
+fn record(config: &Config, job: &str, sessions: Option<usize>) -> Result<(Vec<Statement>, i64)> {
     let rows = config.sql(&format!("SELECT * FROM sessions WHERE job = '{job}'"))?;
-    ensure!(rows.len() == sessions, "{} sessions of {sessions} are recorded", rows.len());
+    if let Some(sessions) = sessions {
+        ensure!(rows.len() == sessions, "{} sessions of {sessions} are recorded", rows.len());
+    }
     let mut applications = HashMap::new();
     let mut contradictions = 0;
     for row in &rows {
         ensure!(!row["closed_at"].is_null(), "open: {row}");
-        ensure!(row["complete"] == true && row["gaps"].is_null(), "not whole: {row}");
+        ensure!(sessions.is_none() || row["complete"] == true && row["gaps"].is_null(), "not whole: {row}");
         contradictions += row["contradictions"].as_i64().unwrap_or_default();
         applications.insert(text(row, "session_id"), text(row, "application_name"));
     }
