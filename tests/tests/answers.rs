@@ -1,0 +1,21 @@
+//! Small inputs that once had a false answer, each by name and with its neighbours: what the record says of them is what
+//! the database did.
+//!
+//! `tests/oracle.rs` looks for more of them.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+#[path = "answers/bounds.rs"]
+mod bounds;
+#[path = "answers/copying.rs"]
+mod copying;
+#[path = "answers/endings.rs"]
+mod endings;
+#[path = "answers/names.rs"]
+mod names;
+#[path = "answers/outcomes.rs"]
+mod outcomes;
+#[path = "answers/reading.rs"]
+mod reading;
+#[path = "answers/scene.rs"]
+mod scene;
