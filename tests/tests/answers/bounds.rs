@@ -6,7 +6,7 @@ use hansard_tests::wire::{bind, execute, extended, parse, query, sync, terminate
 use crate::scene::{PATIENCE, Scene, Turn, turn, update};
 
 /// More than what an unoptimised build needs for any traffic, far less than what unbounded state took.
-const MORE: u64 = 192 * 1024 * 1024;
+const MORE: u64 = 128 * 1024 * 1024;
 
 /// Plays turns, and says how much more memory Hansard has used at its most.
 async fn cost(scene: &Scene, turns: &[Turn]) -> (String, u64) {

@@ -28,7 +28,7 @@ async fn an_invalid_frame_behind_a_statement_does_not_undo_it() {
             tokio::time::sleep(Duration::from_millis(200)).await;
             wire.send(&bytes).await.unwrap();
             let heard = wire.rest().await.unwrap();
-            let told = scene.told(&name, Vec::new()).await;
+            let told = scene.told(&name).await;
             let row = told.statement("slow");
             match told.updates {
                 1 => assert!(row.says("committed") || row.may_have_updated(), "{row:?}"),
@@ -42,11 +42,6 @@ async fn an_invalid_frame_behind_a_statement_does_not_undo_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_before_an_invalid_one_in_the_same_write_runs_as_it_does_direct() {
     let scene = Scene::start().await;
-    scene
-        .superuser
-        .batch_execute("ALTER ROLE app_clear IN DATABASE ranking SET application_name = 'direct'")
-        .await
-        .unwrap();
     let direct = SocketAddr::from(([127, 0, 0, 1], scene.postgres.port()));
     for request in [query(update("good")), [extended(update("good")), sync()].concat(), extended(update("good"))] {
         for invalid in [INVALID.to_vec(), b"Q\0\0\0\x03".to_vec(), frame(b'y', b"what")] {
@@ -65,7 +60,7 @@ async fn a_frame_before_an_invalid_one_in_the_same_write_runs_as_it_does_direct(
             let mut wire = scene.session(&name).await;
             wire.send(&bytes).await.unwrap();
             wire.rest().await.unwrap();
-            let told = scene.told(&name, Vec::new()).await;
+            let told = scene.told(&name).await;
             let what = bytes.escape_ascii();
             assert_eq!(told.updates, expected, "{what}");
             let said = told.rows.iter().any(|row| row.says("committed"));
@@ -107,7 +102,7 @@ async fn sigterm_gives_a_statement_and_a_transaction_their_grace() {
         eventually("Hansard ends", PATIENCE, || scene.hansard.ended().ok_or_else(|| anyhow::anyhow!("it runs")))
             .unwrap();
         scene.hansard = scene.config.start("up").unwrap();
-        let told = scene.told(&name, heard).await;
+        let told = scene.told(&name).await;
         assert_eq!(told.updates, if way == "a pipeline" { 2 } else { 1 }, "{way}");
         assert!(told.statement("slow").says("committed"), "{way}: {:#?}", told.rows);
     }
@@ -122,7 +117,7 @@ async fn a_reply_survives(settings: Settings) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     scene.hansard.kill().unwrap();
     scene.hansard = scene.config.start("up").unwrap();
-    let told = scene.told(&name, Vec::new()).await;
+    let told = scene.told(&name).await;
     told.updated_by(&["answered"]);
 }
 

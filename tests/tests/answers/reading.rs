@@ -82,7 +82,10 @@ async fn the_target_of_a_text_of_more_than_a_megabyte_is_known() {
             let told = scene.run(&[turn]).await;
             assert_eq!((told.updates, told.rows.len()), (1, 1), "{}", &sql[..60]);
             let row = &told.rows[0];
-            assert_eq!((row.operation.as_str(), row.rows), ("update", Some(ROWS)), "{}", &sql[..60]);
+            assert_eq!(row.rows, Some(ROWS), "{}", &sql[..60]);
+            // A text that begins with more than is looked at may be anything.
+            let any = row.opaque && sql.starts_with("/*");
+            assert!(row.operation == "update" || any, "{}: {}", &sql[..60], row.operation);
             assert!(row.says("committed") || row.may_have_updated(), "{}: {:?}", &sql[..60], row.touches);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
-use hansard_tests::wire::{Message, Wire, terminate};
+use hansard_tests::wire::{Wire, terminate};
 use hansard_tests::{Config, Hansard, Postgres, eventually};
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -94,8 +94,6 @@ impl Row {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) rows: Vec<Row>,
-    /// What the job heard, ReadyForQuery messages included.
-    pub(crate) heard: Vec<Message>,
     /// How often rankings have been updated since the session before, as the database says.
     pub(crate) updates: i64,
 }
@@ -158,25 +156,22 @@ impl Scene {
     pub(crate) async fn run(&self, turns: &[Turn]) -> Told {
         let name = self.name();
         let mut wire = self.session(&name).await;
-        let mut heard = Vec::new();
         for (bytes, ready) in turns {
             wire.send(bytes).await.unwrap();
             for _ in 0..*ready {
-                heard.extend(wire.until(b'Z').await.unwrap());
+                wire.until(b'Z').await.unwrap();
             }
         }
         wire.send(&terminate()).await.unwrap();
-        while let Some(message) = wire.message().await.unwrap() {
-            heard.push(message);
-        }
-        self.told(&name, heard).await
+        wire.rest().await.unwrap();
+        self.told(&name).await
     }
 
     /// What is recorded of a session once it is closed.
-    pub(crate) async fn told(&self, name: &str, heard: Vec<Message>) -> Told {
+    pub(crate) async fn told(&self, name: &str) -> Told {
         let rows = self.recorded(name);
         self.nobody_is_left().await;
-        Told { rows, heard, updates: self.updates().await }
+        Told { rows, updates: self.updates().await }
     }
 
     pub(crate) fn recorded(&self, name: &str) -> Vec<Row> {

@@ -99,7 +99,7 @@ pub(crate) fn large(of: &mut Generator, session: usize) {
             let portal = "p".repeat(400_000);
             let sql = "INSERT INTO public.ledger_2 (change) VALUES ($1)";
             let value = Bound::Text(number.to_string().into_bytes());
-            vec![parse("", sql, &[20]), bind(&portal, "", &[value]), execute(&portal, 0), sync()]
+            vec![parse("", sql, &[20]), bind(&portal, "", &[value]), execute(&portal[..63], 0), sync()]
         }
         _ => {
             let sql = format!("/* {number} */ INSERT INTO public.ledger_3 (word, change) VALUES ($1, {number})");
