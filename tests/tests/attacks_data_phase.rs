@@ -155,7 +155,7 @@ async fn every_answer_cut_at_every_byte_boundary_gives_the_same_outcome() {
     let house = House::before(address);
     for at in 0..=length {
         let mut wire = house.session().await;
-        wire.send(&query(&at.to_string())).await.unwrap();
+        wire.send(&query(at.to_string())).await.unwrap();
         let heard = wire.rest().await.unwrap();
         assert!(
             heard.starts_with(&answer().concat()) && heard.ends_with(b"Mbye\0\0"),

@@ -333,6 +333,7 @@ async fn cancel_keys_of_the_database_may_be_long_and_its_protocol_old() {
     versions.lock().clear();
     // What has been learned of it is kept.
     let (_second, ..) = session(&house, PROTOCOL_3_0).await;
+    assert!(!versions.lock().is_empty());
     assert!(versions.lock().iter().all(|version| *version == PROTOCOL_3_0.to_be_bytes()));
     cancel(&house, &process_id, &ours).await;
     for _ in 0..200 {

@@ -125,6 +125,7 @@ async fn steps_come_in_order_with_parameters_touches_and_outcomes() {
     assert_eq!(&one, select);
 
     let undone: Page<Step> = server.get(&format!("{SESSIONS}/{}/steps", server.night.contractor)).await.json();
+    assert!(!undone.items.is_empty());
     assert!(undone.items.iter().all(|step| step.transaction_outcome == "rolled back" && step.committed_at.is_none()));
     let live: Page<Step> = server.get(&format!("{SESSIONS}/{}/steps", server.night.live)).await.json();
     assert_eq!(live.items[1].transaction_outcome, "open");
