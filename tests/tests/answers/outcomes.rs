@@ -112,3 +112,36 @@ async fn savepoints_and_chains_end_as_the_server_says() {
     let told = scene.run(&["BEGIN", &update("failed"), "SELECT 1/0", "COMMIT"].map(simple)).await;
     assert_eq!((told.updates, told.statement("failed").says("rolled back")), (0, true), "{:#?}", told.rows);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_updated_shows_what_may_have_been() {
+    let scene = Scene::start().await;
+    let texts = [
+        format!("DO $$ BEGIN {UPDATE}; COMMIT; RAISE EXCEPTION 'x'; END $$"),
+        format!("DO $$ BEGIN EXECUTE '{UPDATE}'; END $$"),
+        "CALL public.commit_and_fail()".to_owned(),
+        // A word that is reserved since version 16 only.
+        "UPDATE public.rankings AS system_user SET score = score + 1".to_owned(),
+        update("plain"),
+    ];
+    for text in &texts {
+        assert_eq!(scene.run(&[turn(&[query(text)], 1)]).await.updates, 1, "{text}");
+    }
+    let now = jiff::Timestamp::now().to_string();
+    let answer = scene.config.rows("who-updated", &["public.rankings", "--at", &now, "--window", "10m"]).unwrap();
+    for text in &texts {
+        let row = answer.iter().find(|row| row["sql"] == text.as_str());
+        let row = row.unwrap_or_else(|| panic!("{text} is not in the answer: {answer:#?}"));
+        assert_ne!(row["transaction_outcome"], "rolled back", "{row}");
+        if !text.contains("plain") {
+            let sure = row["transaction_outcome"] == "committed" && row["certainty"] == "certain";
+            assert!(sure || row["reason"].is_string() || row["outcome_reason"].is_string(), "{row}");
+        }
+    }
+    // And with its own word where nothing is unsure.
+    let plain: Vec<_> = answer.iter().filter(|row| row["sql"] == texts[4].as_str()).collect();
+    assert_eq!(
+        (plain.len(), &plain[0]["transaction_outcome"], &plain[0]["relation"]),
+        (1, &"committed".into(), &"public.rankings".into())
+    );
+}

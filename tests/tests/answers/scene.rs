@@ -84,7 +84,7 @@ impl Row {
     pub(crate) fn may_have_updated(&self) -> bool {
         self.opaque && self.outcome != "rolled back"
             || self.touches.iter().any(|touch| {
-                let here = touch.relation == "public.rankings" || touch.relation.starts_with('?');
+                let here = ["public.rankings", "?.rankings", "?"].contains(&touch.relation.as_str());
                 here && (touch.outcome == "unknown" || touch.outcome == "committed" && !touch.certain)
             })
     }

@@ -137,7 +137,10 @@ impl Statement {
     fn may_have_touched(&self, relation: &str) -> bool {
         self.may_have()
             || self.touches.iter().any(|touch| {
-                let here = touch.relation == relation || touch.relation.starts_with('?');
+                // Of any relation, or of one of this name in whatever schema.
+                let named =
+                    touch.relation.strip_prefix("?.").is_some_and(|name| relation.ends_with(&format!(".{name}")));
+                let here = touch.relation == relation || touch.relation == "?" || named;
                 let sure = touch.certain && touch.relation == relation;
                 here && match touch.outcome.as_str() {
                     "unknown" | "open" => true,
