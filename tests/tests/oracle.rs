@@ -16,6 +16,8 @@ mod copying;
 mod judge;
 #[path = "oracle/kinds.rs"]
 mod kinds;
+#[path = "oracle/naming.rs"]
+mod naming;
 #[path = "oracle/play.rs"]
 mod play;
 #[path = "oracle/reading.rs"]

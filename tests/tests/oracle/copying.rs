@@ -35,6 +35,19 @@ fn text(of: &mut Generator, number: i64) -> String {
     format!("COPY {target} FROM STDIN{options} /* {number} */")
 }
 
+/// One COPY of a binary format, in which nothing ends a line.
+fn binary(of: &mut Generator, session: usize, messages: &mut Vec<Vec<u8>>) {
+    let number = of.number(session);
+    messages.push(query(format!("COPY public.loads FROM STDIN (FORMAT binary) /* {number} */")));
+    let head =
+        [&b"PGCOPY\n\xff\r\n\0"[..], &[0; 8], &[0, 1, 0, 0, 0, 8], &number.to_be_bytes(), &[0xff, 0xff]].concat();
+    let at = of.below(head.len());
+    messages.push(copy_data(&head[..at]));
+    messages.push(if of.chance(0.5) { sync() } else { flush() });
+    messages.push(copy_data(&head[at..]));
+    messages.push(copy_done());
+}
+
 /// One COPY with its data; how many ReadyForQuery messages answer what it is followed by.
 fn one(of: &mut Generator, session: usize, messages: &mut Vec<Vec<u8>>) -> usize {
     let number = of.number(session);
@@ -68,7 +81,13 @@ pub(crate) fn copy(of: &mut Generator, session: usize) {
 pub(crate) fn among_others(of: &mut Generator, session: usize) {
     let mut messages = Vec::new();
     let mut ready = 0;
-    match of.below(5) {
+    match of.below(6) {
+        5 => {
+            binary(of, session, &mut messages);
+            let sql = of.statement(session);
+            messages.push(query(sql));
+            ready += 2;
+        }
         0 => {
             let failure = of.failure(session);
             messages.push(extended(failure));

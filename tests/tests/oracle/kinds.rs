@@ -1,11 +1,12 @@
 //! The kinds of steps: each makes one or a few steps of a session (of both, where a transaction is resolved by the other).
 
-use hansard_tests::wire::{Bound, bind, close, describe, execute, extended, flush, frame, parse, query, sync};
+use hansard_tests::wire::{Bound, bind, describe, execute, flush, frame, parse, query, sync};
 
 use crate::conversation::{FIRST, Generator};
-use crate::{copying, reading};
+use crate::{copying, naming, reading};
 
-const INT8: u32 = 20;
+/// The type `bigint`.
+pub(crate) const INT8: u32 = 20;
 
 type Kind = (&'static str, u32, fn(&mut Generator, usize));
 
@@ -20,9 +21,10 @@ const KINDS: &[Kind] = &[
     ("transaction in a pipeline", 6, transaction_in_a_pipeline),
     ("copy", 12, copying::copy),
     ("copy among others", 6, copying::among_others),
-    ("names", 12, names),
-    ("portals", 8, portals),
-    ("cursor of a portal", 4, cursor),
+    ("names", 12, naming::names),
+    ("unnamed", 5, naming::unnamed),
+    ("portals", 8, naming::portals),
+    ("cursor of a portal", 4, naming::cursor),
     ("encodings", 8, reading::encodings),
     ("strings", 8, reading::strings),
     ("commit inside", 8, commit_inside),
@@ -53,8 +55,17 @@ pub(crate) fn any(generator: &mut Generator, session: usize) {
     }
 }
 
+/// int4abs, of -7.
+fn function_call() -> Vec<u8> {
+    let argument = [&[0, 1, 0, 1, 0, 1, 0, 0, 0, 4][..], &(-7_i32).to_be_bytes(), &[0, 1]].concat();
+    frame(b'F', &[&1397_u32.to_be_bytes()[..], &argument].concat())
+}
+
 fn simple(of: &mut Generator, session: usize) {
     for _ in 0..=of.below(3) {
+        if of.chance(0.1) {
+            of.step(session, vec![function_call()], 1);
+        }
         let sql = of.statement(session);
         of.step(session, vec![query(sql)], 1);
     }
@@ -90,7 +101,13 @@ impl Generator {
 fn several(of: &mut Generator, session: usize) {
     for _ in 0..=of.below(2) {
         let text = of.text_of_several(session);
-        of.step(session, vec![query(text)], 1);
+        if of.chance(0.1) {
+            // Parse takes one statement only.
+            let messages = [of.unnamed(text), vec![sync()]].concat();
+            of.step(session, messages, 1);
+        } else {
+            of.step(session, vec![query(text)], 1);
+        }
     }
 }
 
@@ -118,7 +135,7 @@ fn pipeline(of: &mut Generator, session: usize) {
 }
 
 /// The number as text or binary, its type told or not.
-fn bound(of: &mut Generator, number: i64) -> Bound {
+pub(crate) fn bound(of: &mut Generator, number: i64) -> Bound {
     if of.chance(0.7) {
         Bound::Text(number.to_string().into_bytes())
     } else {
@@ -207,129 +224,6 @@ fn transaction_in_a_pipeline(of: &mut Generator, session: usize) {
     }
     messages.push(sync());
     of.step(session, messages, 1);
-}
-
-/// As protocol and as SQL write them; in pairs that are equal once they are cut.
-const LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-
-fn names(of: &mut Generator, session: usize) {
-    let (long_1, long_2) = (format!("{LONG}1"), format!("{LONG}2"));
-    let pool: [&[u8]; 7] = [b"p", b"q", b"P", long_1.as_bytes(), long_2.as_bytes(), b"\xe9", b"\xe8"];
-    // Most conversations use few names often.
-    let few: Vec<&[u8]> = (0..2).map(|_| of.one(&pool)).collect();
-    if few.iter().any(|name| !name.is_ascii()) {
-        of.step(session, vec![query("SET client_encoding = 'LATIN1'")], 1);
-    }
-    let (mut messages, mut ready) = (Vec::new(), 0);
-    for turn in 0..4 + of.below(8) {
-        let name = of.one(&few);
-        let quoted = [b"\"", name, b"\""].concat();
-        // A name that means nothing teaches little.
-        match if turn == 0 { of.below(4) } else { of.below(13) } {
-            0..3 => {
-                // The number of a text that is only prepared is written by nobody.
-                let number = of.failing(session);
-                let change = of.change_of(session, number);
-                let sql = if of.chance(0.2) { "SELECT $1::bigint".to_owned() } else { change.prepared() };
-                messages.push(parse(name, sql, &[INT8]));
-            }
-            3 => {
-                let number = of.failing(session);
-                let sql = of.change_of(session, number).prepared();
-                messages.push(query([b"PREPARE ", &quoted[..], b" (bigint) AS ", sql.as_bytes()].concat()));
-                ready += 1;
-            }
-            4..7 => {
-                let number = of.number(session);
-                of.victim(number);
-                let value = bound(of, number);
-                messages.extend([bind("", name, &[value]), execute("", 0)]);
-            }
-            7 | 8 => {
-                let number = of.number(session);
-                of.victim(number);
-                let explain: &[u8] = if of.chance(0.2) { b"EXPLAIN ANALYZE " } else { b"" };
-                let sql = [explain, b"EXECUTE ", &quoted, format!("({number})").as_bytes()].concat();
-                if of.chance(0.7) {
-                    messages.push(query(sql));
-                    ready += 1;
-                } else {
-                    messages.push(extended(sql));
-                }
-            }
-            9 => messages.push(close(b'S', name)),
-            10 => {
-                messages.push(query([b"DEALLOCATE ", &quoted[..]].concat()));
-                ready += 1;
-            }
-            11 => {
-                messages.push(query(of.one(&["DEALLOCATE ALL", "DISCARD ALL", "DISCARD PLANS"])));
-                ready += 1;
-            }
-            _ => messages.push(describe(b'S', name)),
-        }
-        if of.chance(0.5) {
-            messages.push(sync());
-            let sent = std::mem::take(&mut messages);
-            of.step(session, sent, std::mem::take(&mut ready) + 1);
-        }
-    }
-    messages.push(sync());
-    of.step(session, messages, ready + 1);
-}
-
-fn portals(of: &mut Generator, session: usize) {
-    let whole = of.chance(0.7);
-    let mut messages = Vec::new();
-    if whole {
-        messages.push(extended("BEGIN"));
-    }
-    let name = of.one(&["", "c", "d"]);
-    let number = of.number(session);
-    let sql =
-        format!("INSERT INTO public.ledger_2 (change) SELECT {number} FROM generate_series(1, 3) RETURNING change");
-    messages.extend([parse("", sql, &[]), bind(name, "", &[])]);
-    let mut ready = 0;
-    for _ in 0..1 + of.below(5) {
-        match of.below(7) {
-            0 => {
-                messages.push(sync());
-                ready += 1;
-            }
-            1 => {
-                let sql = of.statement(session);
-                messages.extend([parse("other", sql, &[]), bind("other", "other", &[]), execute("other", 0)]);
-                messages.push(close(b'S', "other"));
-                messages.push(close(b'P', "other"));
-            }
-            2 => messages.push(close(b'P', name)),
-            _ => {
-                let rows = u32::try_from(of.below(4)).unwrap();
-                messages.push(execute(name, rows));
-            }
-        }
-    }
-    if whole {
-        let end = of.one(&["COMMIT", "COMMIT", "ROLLBACK"]);
-        messages.push(extended(end));
-    }
-    messages.push(sync());
-    of.step(session, messages, ready + 1);
-}
-
-/// A portal that the protocol binds and SQL reads from.
-fn cursor(of: &mut Generator, session: usize) {
-    let number = of.number(session);
-    let sql = format!("UPDATE public.rankings SET mark = {number} WHERE slot = {} RETURNING mark", of.slot(session));
-    let mut messages = vec![query("BEGIN"), parse("", sql, &[]), bind("c", "", &[])];
-    messages.push(if of.chance(0.5) { sync() } else { flush() });
-    of.step(session, messages, 2);
-    for _ in 0..=of.below(2) {
-        let read = of.one(&["FETCH ALL FROM c", "FETCH c", "MOVE ALL IN c", "FETCH 0 FROM c", "CLOSE c"]);
-        of.step(session, vec![sync(), query(format!("{read} /* {number} */"))], 2);
-    }
-    let end = of.one(&["COMMIT", "COMMIT", "ROLLBACK"]);
-    of.step(session, vec![query(end)], 1);
 }
 
 fn commit_inside(of: &mut Generator, session: usize) {

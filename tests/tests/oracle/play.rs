@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hansard_tests::postgres::DATABASE;
 use hansard_tests::wire::{Wire, copy_fail, sync, terminate};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::JoinHandle;
@@ -105,6 +107,7 @@ impl Session {
 /// Plays it to its end; an error where something never comes.
 pub(crate) async fn play(conversation: &Conversation, proxy: SocketAddr, token: &str) -> Result<()> {
     let all = async {
+        let mut cuts = StdRng::seed_from_u64(conversation.seed);
         let mut sessions = [None, None];
         for session in conversation.sessions() {
             sessions[session] = Some(Session::open(proxy, token, &conversation.application_name(session)).await?);
@@ -112,7 +115,16 @@ pub(crate) async fn play(conversation: &Conversation, proxy: SocketAddr, token: 
         for step in &conversation.steps {
             let session = sessions[step.session].as_mut().context("whoever has a step has a session")?;
             session.expected += step.ready;
-            session.send(&step.messages.concat()).await;
+            let bytes = step.messages.concat();
+            let mut rest = &bytes[..];
+            // Now and then cut where a message need not end.
+            while !rest.is_empty() && cuts.random_bool(0.3) {
+                let length = cuts.random_range(1..=rest.len());
+                session.send(&rest[..length]).await;
+                rest = &rest[length..];
+                tokio::time::sleep(Duration::from_micros(cuts.random_range(1..2000))).await;
+            }
+            session.send(rest).await;
             if step.waits {
                 session.answered().await;
                 // Fewer or more answers than were expected say nothing about the next step.
