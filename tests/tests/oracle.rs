@@ -25,7 +25,7 @@ mod reading;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::StreamExt;
@@ -57,8 +57,7 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 struct Oracle {
-    _postgres: Postgres,
-    superuser: Client,
+    postgres: Postgres,
     config: Config,
     hansard: Hansard,
     /// Batches played so far, each as a job of its own.
@@ -77,7 +76,7 @@ impl Oracle {
         let lake = "flush_interval = \"2s\"".to_owned();
         let config = Config::new(&postgres, &Settings { lake, ..Settings::default() }).unwrap();
         let hansard = config.start("up").unwrap();
-        Oracle { _postgres: postgres, superuser, config, hansard, jobs: 0, conversations: 0 }
+        Oracle { postgres, config, hansard, jobs: 0, conversations: 0 }
     }
 
     fn base(&mut self) -> i64 {
@@ -98,7 +97,7 @@ impl Oracle {
             "INSERT INTO public.rankings (slot) VALUES {slots}; \
              INSERT INTO public.victims VALUES {victims} ON CONFLICT DO NOTHING"
         );
-        self.superuser.batch_execute(&rows).await.unwrap();
+        self.superuser().await.batch_execute(&rows).await.unwrap();
         (job, token)
     }
 
@@ -109,7 +108,7 @@ impl Oracle {
         let play = |conversation| {
             let token = &token;
             async move {
-                if let Err(error) = play::play(conversation, proxy, token).await {
+                if let Err(error) = play::play(conversation, proxy, token, true).await {
                     panic!("{error:#}: {conversation:?}");
                 }
             }
@@ -129,7 +128,7 @@ impl Oracle {
             async move {
                 begun.fetch_add(1, Ordering::Relaxed);
                 // It is cut wherever it stands, or not let in any more.
-                let _ = play::play(conversation, proxy, token).await;
+                let _ = play::play(conversation, proxy, token, false).await;
             }
         };
         let all = futures::stream::iter(conversations).for_each_concurrent(AT_ONCE, play);
@@ -146,27 +145,30 @@ impl Oracle {
         Played::interrupted(job, conversations, held)
     }
 
+    /// Past all passwords; the server may be on its way back from a fall.
+    async fn superuser(&self) -> Client {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.postgres.superuser(DATABASE).await {
+                Ok(client) => return client,
+                Err(error) => assert!(Instant::now() < until, "{error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The numbers that are committed once no session is left, and nobody will resolve what is still prepared.
     async fn held(&self, conversations: &[Conversation]) -> Held {
-        let busy = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
-        let until = std::time::Instant::now() + PATIENCE;
-        while self.superuser.query_one(busy, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            assert!(std::time::Instant::now() < until, "sessions of the database do not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        for row in self.superuser.query("SELECT gid FROM pg_prepared_xacts", &[]).await.unwrap() {
-            let name: String = row.get(0);
-            self.superuser.batch_execute(&format!("ROLLBACK PREPARED '{name}'")).await.unwrap();
-        }
         let first = conversations.iter().map(|one| one.base).min().unwrap_or_default();
         let last = conversations.iter().map(|one| one.base + NUMBERS).max().unwrap_or_default();
-        let committed = "SELECT number, relation, operation, count(*) FROM audit.log WHERE number >= $1 AND number < $2 \
-                         GROUP BY 1, 2, 3";
-        let mut held = Held::new();
-        for row in self.superuser.query(committed, &[&first, &last]).await.unwrap() {
-            held.entry(row.get(0)).or_default().insert((row.get(1), row.get(2)), row.get(3));
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match committed(&self.superuser().await, first, last).await {
+                Ok(Some(held)) => return held,
+                other => assert!(Instant::now() < until, "sessions of the database do not end: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        held
     }
 
     fn judge(&self, played: &Played) -> Verdict {
@@ -194,6 +196,24 @@ impl Oracle {
         }
         best
     }
+}
+
+/// The committed numbers in a range; none yet while there are sessions.
+async fn committed(superuser: &Client, first: i64, last: i64) -> Result<Option<Held>, tokio_postgres::Error> {
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    if superuser.query_one(busy, &[]).await?.get::<_, i64>(0) > 0 {
+        return Ok(None);
+    }
+    for row in superuser.query("SELECT gid FROM pg_prepared_xacts", &[]).await? {
+        superuser.batch_execute(&format!("ROLLBACK PREPARED '{}'", row.get::<_, &str>(0))).await?;
+    }
+    let numbers = "SELECT number, relation, operation, count(*) FROM audit.log WHERE number >= $1 AND number < $2 \
+                   GROUP BY 1, 2, 3";
+    let mut held = Held::new();
+    for row in superuser.query(numbers, &[&first, &last]).await? {
+        held.entry(row.get(0)).or_default().insert((row.get(1), row.get(2)), row.get(3));
+    }
+    Ok(Some(held))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,13 +104,20 @@ impl Session {
     }
 }
 
-/// Plays it to its end; an error where something never comes.
-pub(crate) async fn play(conversation: &Conversation, proxy: SocketAddr, token: &str) -> Result<()> {
+/// Plays it to its end; an error where something never comes. Who is patient waits for a session that is refused.
+pub(crate) async fn play(conversation: &Conversation, proxy: SocketAddr, token: &str, patient: bool) -> Result<()> {
     let all = async {
         let mut cuts = StdRng::seed_from_u64(conversation.seed);
         let mut sessions = [None, None];
         for session in conversation.sessions() {
-            sessions[session] = Some(Session::open(proxy, token, &conversation.application_name(session)).await?);
+            let name = conversation.application_name(session);
+            let mut opened = Session::open(proxy, token, &name).await;
+            // PostgreSQL itself may have fallen over another conversation, and be on its way back.
+            while opened.is_err() && patient {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                opened = Session::open(proxy, token, &name).await;
+            }
+            sessions[session] = Some(opened?);
         }
         for step in &conversation.steps {
             let session = sessions[step.session].as_mut().context("whoever has a step has a session")?;
