@@ -33,6 +33,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 use hansard_schemas::lake::{PREPARED, Table};
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use facts::{Facts, Key, numbers, texts, uuid};
 
@@ -69,6 +70,11 @@ pub(crate) fn unsettled(table: Table, batch: &RecordBatch) -> Result<usize> {
         Some(column) => Ok(texts(batch, column)?.null_count()),
         None => Ok(0),
     }
+}
+
+/// The sessions of a batch.
+pub(crate) fn sessions(batch: &RecordBatch) -> Result<HashSet<Uuid>> {
+    texts(batch, "session_id")?.iter().flatten().map(uuid).collect()
 }
 
 /// What to read of `transactions`.

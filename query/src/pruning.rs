@@ -169,6 +169,7 @@ fn union(a: &FileFilter, b: &FileFilter) -> FileFilter {
         relations: same(&a.relations, &b.relations),
         operations: same(&a.operations, &b.operations),
         session_id: same(&a.session_id, &b.session_id),
+        sessions: same(&a.sessions, &b.sessions),
         target: same(&a.target, &b.target),
     }
 }

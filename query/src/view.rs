@@ -12,7 +12,7 @@ use arrow::datatypes::TimestampNanosecondType;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use hansard_event_log::EventLog;
-use hansard_lake::catalog::{Catalog, FileEntry, FileFilter, Snapshot};
+use hansard_lake::catalog::{Catalog, FileEntry, FileFilter, Sessions, Snapshot};
 use hansard_lake::layout::HOUR;
 use hansard_schemas::lake::Table;
 
@@ -151,12 +151,17 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
     let broken = |error: DataFusionError| Error::Internal(error.to_string());
     let mut first: Option<i64> = None;
     let mut earliest = |at: i64| first = Some(first.map_or(at, |first| first.min(at)));
-    part.files.iter().filter(|file| file.unsettled > 0).for_each(|file| earliest(file.min_at));
+    let mut sessions = Sessions::default();
+    for file in part.files.iter().filter(|file| file.unsettled > 0) {
+        earliest(file.min_at);
+        sessions.of_files.push(file.path.clone());
+    }
     for batch in &part.hot {
         if outcomes::unsettled(scan.table, batch).map_err(broken)? > 0 {
             let times = batch.column_by_name(scan.table.time_column());
             let times = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
             earliest(times.and_then(arrow::compute::min).unwrap_or(i64::MIN));
+            sessions.others.extend(outcomes::sessions(batch).map_err(broken)?);
         }
     }
     let Some(first) = first else { return Ok(Vec::new()) };
@@ -173,6 +178,6 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
     Ok(match (scan.table, session_id) {
         (Table::Transactions, _) => vec![resolutions],
         (_, Some(_)) => vec![resolutions, FileFilter { session_id, ..facts }],
-        (_, None) => vec![facts],
+        (_, None) => vec![resolutions, FileFilter { sessions: Some(sessions), ..facts }],
     })
 }

@@ -145,8 +145,19 @@ pub struct FileFilter {
     pub operations: Option<Vec<String>>,
     /// The session.
     pub session_id: Option<Uuid>,
+    /// One of many sessions.
+    pub sessions: Option<Sessions>,
     /// The target.
     pub target: Option<String>,
+}
+
+/// Sessions: those of some files, and others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// Paths of files of the lake.
+    pub of_files: Vec<String>,
+    /// Sessions.
+    pub others: Vec<Uuid>,
 }
 
 /// The lake at one moment. Cold is `files`; hot is the log from each watermark on, begun with `sessions`.

@@ -161,6 +161,10 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
     let any = FileFilter::default;
     let relation =
         |name: &str| FileFilter { table: Some(Table::Touches), relations: Some(vec![name.to_owned()]), ..any() };
+    let sessions = |files: &[&str], others: &[Uuid]| {
+        let of_files = files.iter().map(|path| (*path).to_owned()).collect();
+        FileFilter { sessions: Some(Sessions { of_files, others: others.to_vec() }), ..any() }
+    };
     let operations = |name: &str| Some(vec![name.to_owned()]);
     let cases: Vec<(FileFilter, Vec<&str>)> = vec![
         (any(), vec!["frames/1", "touches/early", "touches/late"]),
@@ -171,6 +175,12 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
         (FileFilter { at_to: Some(9), ..any() }, vec![]),
         (FileFilter { session_id: Some(mine), ..any() }, vec!["touches/early", "touches/late"]),
         (FileFilter { session_id: Some(Uuid::nil()), ..any() }, vec![]),
+        (sessions(&["touches/early"], &[]), vec!["touches/early", "touches/late"]),
+        (sessions(&["frames/1", "gone"], &[]), vec!["frames/1", "touches/late"]),
+        (sessions(&[], &[other]), vec!["frames/1", "touches/late"]),
+        (sessions(&["touches/early"], &[other]), vec!["frames/1", "touches/early", "touches/late"]),
+        (FileFilter { table: Some(Table::Frames), ..sessions(&["touches/early"], &[]) }, vec![]),
+        (sessions(&[], &[]), vec![]),
         (relation("public.a"), vec!["touches/early", "touches/late"]),
         (FileFilter { operations: operations("update"), ..relation("public.a") }, vec!["touches/early"]),
         // The file reaches to 20, the relation in it only to 12.

@@ -31,6 +31,17 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
         let session = bind(session_id.as_bytes().to_vec().into());
         conditions.push(format!("f.id IN (SELECT s.file FROM file_sessions s WHERE s.session_id = {session})"));
     }
+    if let Some(sessions) = &filter.sessions {
+        // As arrays, since SQLite bounds how many values are bound.
+        let others = sessions.others.iter().map(|session| session.simple().to_string());
+        let [paths, others] = [sessions.of_files.iter().cloned().collect(), others.collect::<serde_json::Value>()]
+            .map(|array| bind(array.to_string().into()));
+        conditions.push(format!(
+            "f.id IN (SELECT s.file FROM file_sessions s WHERE s.session_id IN (
+               SELECT o.session_id FROM json_each({paths}) p JOIN files g ON g.path = p.value
+               JOIN file_sessions o ON o.file = g.id UNION SELECT unhex(value) FROM json_each({others})))"
+        ));
+    }
     let mut spans = Vec::new();
     for (column, texts) in [("relation", &filter.relations), ("operation", &filter.operations)] {
         if let Some(texts) = texts {
