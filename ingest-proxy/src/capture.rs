@@ -14,10 +14,11 @@ use hansard_pg_wire::frame::{Direction, Part};
 use hansard_schemas::events::{self, Event, Message, event};
 use uuid::Uuid;
 
-use crate::journal::Journal;
+use crate::capture::journal::Journal;
 use crate::worker::Worker;
 
 mod fields;
+pub(crate) mod journal;
 mod level;
 
 use fields::{Fields, varint_len};
@@ -71,7 +72,7 @@ impl Capture {
         }
         .encode_to_vec();
         let room = constant.len() + FIELDS;
-        let frames = worker.house.options.durability != crate::Durability::Off;
+        let frames = worker.shared.options.durability != crate::Durability::Off;
         Capture {
             worker,
             session,

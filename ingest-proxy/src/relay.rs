@@ -8,6 +8,8 @@
 //! its block is acknowledged, with `before-reply` no byte of the database; while the log refuses, nothing is read.
 
 mod flow;
+pub(crate) mod pool;
+pub(crate) mod stream;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,13 +26,13 @@ use crate::capture::{Capture, DUE};
 use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::options::Durability;
-use crate::stream::Stream;
+use crate::relay::stream::Stream;
 use crate::worker::Worker;
 
 use flow::{Flow, Step};
 
 /// From capture to append, where nothing asks for it sooner. With the timer's own grain of 1 ms and a thread's
-/// [`TIMER_SLACK`](crate::cores::TIMER_SLACK) nothing captured stays out of the log for longer than 5 ms.
+/// [`TIMER_SLACK`](crate::admission::cores::TIMER_SLACK) nothing captured stays out of the log for longer than 5 ms.
 const DUE_AFTER: Duration = Duration::from_millis(2);
 
 /// Between two attempts while the log refuses.
@@ -99,7 +101,7 @@ impl Relay {
         (from_job, from_database): (&[u8], &[u8]),
         expires_at: u64,
     ) -> Relay {
-        let gated = match worker.house.options.durability {
+        let gated = match worker.shared.options.durability {
             Durability::WriteAhead => Some(Direction::Frontend),
             Durability::BeforeReply => Some(Direction::Backend),
             Durability::Async | Durability::Off => None,
@@ -317,7 +319,7 @@ impl Relay {
                 if self.awaited_since.is_none() {
                     let now = Instant::now();
                     self.awaited_since = Some(now);
-                    self.wake_at(now + self.worker.house.options.log_patience);
+                    self.wake_at(now + self.worker.shared.options.log_patience);
                 }
                 Poll::Pending
             }
@@ -339,7 +341,7 @@ impl Relay {
         *resumed |= rang;
         // A busy session looks after the stop when its alarm rings, an idle one when it is woken for nothing else.
         if self.stop_by.is_none() && (rang || !moved) && self.stopping.as_mut().poll(cx).is_ready() {
-            let by = Instant::now() + self.worker.house.options.shutdown_grace;
+            let by = Instant::now() + self.worker.shared.options.shutdown_grace;
             self.stop_by = Some(by);
             self.wake_at(by);
             *resumed = true;
@@ -360,7 +362,7 @@ impl Relay {
             if self.stop_by.is_some_and(|by| now >= by) {
                 return Err(End::Refused(Refusal::stopping()));
             }
-            let patience = self.worker.house.options.log_patience;
+            let patience = self.worker.shared.options.log_patience;
             if self.give_up_at(patience).is_some_and(|at| now >= at) {
                 let reason = "the event log took nothing for as long as log_patience allows";
                 return Err(End::Refused(Refusal::unrecordable(&reason)));

@@ -10,8 +10,8 @@ use hansard_pg_wire::frame::{Cut, Cutter, Direction, FrameError, Part};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::capture::Capture;
-use crate::pool::{BUFFER, Pool};
-use crate::stream::Stream;
+use crate::relay::pool::{BUFFER, Pool};
+use crate::relay::stream::Stream;
 
 /// See the module.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 mod certificates;
 mod cluster;
 mod fake;
-mod house;
+mod proxy;
 mod raw;
 mod record;
 mod tap;
