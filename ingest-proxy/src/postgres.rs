@@ -3,6 +3,7 @@
 //! Everything that only this protocol has is in here; what serves any protocol is outside.
 
 pub(crate) mod cancel;
+mod conversation;
 mod parameters;
 pub(crate) mod refusal;
 pub(crate) mod search_path;

@@ -14,6 +14,7 @@ use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::conversation::PostgresConversation;
 use super::{parameters, refusal as message};
 use crate::admission::{LINGER, tls};
 use crate::capture::Capture;
@@ -159,7 +160,7 @@ struct AuthenticatedConnection {
 
 /// A session in its data phase.
 struct Session {
-    relay: Relay,
+    relay: Relay<PostgresConversation>,
     key: Key,
     _open: OpenSession,
     _place: crate::admission::places::Place,
@@ -256,10 +257,10 @@ impl UnauthenticatedConnection {
     async fn identify(&mut self, request: &SessionRequest) -> Result<Principal, StartupFailure> {
         let mut ask = Vec::new();
         if let Some(frame) = negotiation(request) {
-            self.capture.frames(Direction::Backend, clock::now(), &frame, 1);
+            self.capture.own(clock::now(), &frame);
             ask = frame;
         }
-        self.capture.frames(Direction::Backend, clock::now(), ASK_PASSWORD, 1);
+        self.capture.own(clock::now(), ASK_PASSWORD);
         ask.extend_from_slice(ASK_PASSWORD);
         self.startup.send(&ask).await?;
         let token = self.startup.password().await?;
@@ -329,7 +330,7 @@ impl UnauthenticatedConnection {
             }),
         );
         match format {
-            RefusalFormat::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
+            RefusalFormat::Postgres => self.capture.own(now, &bytes),
             RefusalFormat::Http | RefusalFormat::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
             RefusalFormat::Nothing => {}
         }
@@ -411,7 +412,7 @@ impl AuthenticatedConnection {
         let meant = CancelTarget { session: capture.session(), target: self.connection.target, upstream: upstream.key };
         let key = shared.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
-        capture.frames(Direction::Backend, now, AUTHENTICATED, 1);
+        capture.own(now, AUTHENTICATED);
         if upstream.greetings > 0 {
             capture.frames(Direction::Backend, now, &upstream.greeting, upstream.greetings);
         }
@@ -429,7 +430,10 @@ impl AuthenticatedConnection {
             return None;
         };
         let already = (&startup.inbox[..], &upstream.rest[..]);
-        let relay = Relay::new(worker, job, upstream.stream, capture, already, self.principal.ends_at);
+        let replication = self.request.parameters.iter().any(|(name, _)| name == "replication");
+        let conversation = PostgresConversation::new(format!("hansard:{:032x}", rand::random::<u128>()), replication);
+        let streams = (job, upstream.stream);
+        let relay = Relay::new(worker, streams, capture, conversation, already, self.principal.ends_at);
         Some(Session { relay, key, _open: self.open, _place: self.place })
     }
 
@@ -450,7 +454,7 @@ impl AuthenticatedConnection {
     async fn refuse(mut self, refusal: Refusal) {
         metrics::refused(refusal.kind);
         let frame = message::frame(&refusal);
-        self.connection.capture.frames(Direction::Backend, clock::now(), &frame, 1);
+        self.connection.capture.own(clock::now(), &frame);
         tokio::join!(
             linger_close(self.connection.startup.stream, &frame),
             close(self.connection.capture, Reason::of(refusal.kind))
@@ -478,7 +482,7 @@ impl Session {
             End::Refused(refusal) => (Reason::of(refusal.kind), Some(refusal)),
         };
         let may_speak = self.relay.may_speak();
-        let mut final_bytes = self.relay.unsent().to_vec();
+        let mut final_bytes = self.relay.unsent();
         let Relay { job, database, mut capture, .. } = self.relay;
         // The server ends its side when the connection closes, as it does with any client.
         drop(database);
@@ -489,7 +493,7 @@ impl Session {
             // In the middle of a message another one would be taken for a part of it.
             if may_speak {
                 let frame = message::frame(&refusal);
-                capture.frames(Direction::Backend, clock::now(), &frame, 1);
+                capture.own(clock::now(), &frame);
                 final_bytes.extend(frame);
             }
         }

@@ -12,8 +12,10 @@ mod raw;
 mod record;
 mod tap;
 
+mod copies;
 mod denied;
 mod ended;
+mod ended_by_clock;
 mod hostile;
 mod large;
 mod levels;
