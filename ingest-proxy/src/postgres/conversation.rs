@@ -24,6 +24,9 @@ use copies::{Copies, Effect, NAME, Search};
 const FLUSH: &[u8] = b"H\0\0\0\x04";
 const SYNC: &[u8] = b"S\0\0\0\x04";
 
+/// Requests that an idle session keeps room for.
+const KEPT: usize = 256;
+
 /// Of a long message, bytes of the body that names are looked for in.
 const HEAD: usize = 3 * (NAME + 1);
 
@@ -303,6 +306,7 @@ impl PostgresConversation {
                 self.status = first.unwrap_or(self.status);
                 self.synced |= self.exchange.waiting().is_empty();
                 self.copies_out = false;
+                self.release();
             }
             b'H' => self.copies_out = true,
             b'C' | b'E' => self.copies_out = false,
@@ -312,6 +316,14 @@ impl PostgresConversation {
         if self.barrier.answer(tag, extended, &self.exchange, self.replication) {
             let close = self.marker_message(extended);
             self.message = Some(Cow::Owned(close));
+        }
+    }
+
+    /// An idle session does not hold the room that many requests at once took.
+    fn release(&mut self) {
+        let exchange = &self.exchange;
+        if exchange.waiting().capacity() > KEPT && exchange.is_idle() && exchange.undecided_syncs() == 0 {
+            self.exchange = Exchange::default();
         }
     }
 
