@@ -129,3 +129,61 @@ impl Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::relay::pool::Pool;
+
+    /// A stream, and what comes out of it.
+    async fn stream() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (written, read) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (Stream::Plain(written.unwrap()), read.unwrap().0)
+    }
+
+    async fn write(sink: &mut Sink, source: &Source, stream: &mut Stream) -> Write {
+        std::future::poll_fn(|cx| Poll::Ready(sink.poll_write(cx, source, stream))).await
+    }
+
+    #[tokio::test]
+    async fn ranges_that_follow_each_other_are_one_write() {
+        let source = Source::new(&Pool::default(), b"0123456789");
+        let (mut stream, mut out) = stream().await;
+        let mut sink = Sink::default();
+        sink.borrow(0..3, false);
+        sink.borrow(3..6, false);
+        assert_eq!(write(&mut sink, &source, &mut stream).await, Write::Some);
+        assert!(sink.is_empty(), "one write took both");
+        let mut bytes = [0; 6];
+        out.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"012345");
+    }
+
+    #[tokio::test]
+    async fn spans_go_in_order_and_wait_for_what_waits() {
+        let source = Source::new(&Pool::default(), b"0123456789");
+        let (mut stream, mut out) = stream().await;
+        let mut sink = Sink::default();
+        sink.borrow(0..2, false);
+        sink.borrow(2..4, true);
+        sink.own(Cow::Borrowed(b"own"), false);
+        sink.borrow(4..6, false);
+        assert_eq!(sink.unwritten(&source), b"01");
+        assert_eq!(write(&mut sink, &source, &mut stream).await, Write::Some);
+        assert_eq!(write(&mut sink, &source, &mut stream).await, Write::Wait);
+        assert!(sink.waits());
+        sink.release();
+        assert_eq!(sink.unwritten(&source), b"23own45");
+        for _ in 0..3 {
+            assert_eq!(write(&mut sink, &source, &mut stream).await, Write::Some);
+        }
+        assert!(sink.is_empty());
+        let mut bytes = [0; 9];
+        out.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"0123own45");
+    }
+}

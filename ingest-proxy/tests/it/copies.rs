@@ -313,3 +313,33 @@ async fn an_invalid_length_behind_a_change_does_not_hide_that_it_was_made() {
     assert_eq!(tags, ['C', 'Z', 'E'], "the change's own answer comes first");
     assert_eq!(field(&messages[2].1, b'C'), "08P01");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_goes_while_its_messages_wait_is_noticed() {
+    let proxy = Plan::new().upstream_user("app_trust").start().await;
+    for dies in [true, false] {
+        let mut raw = Raw::session(proxy.address, &token(&claims())).await;
+        // The second waits for the answer to the first, which takes its time.
+        let waits = if dies { 30 } else { 1 };
+        raw.send(&[query(&format!("SELECT 'copy stdin', pg_sleep({waits})")), query("SELECT 2")].concat()).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if dies {
+            raw.stream.set_zero_linger().unwrap();
+            drop(raw);
+        } else {
+            // Half close: both are answered.
+            tokio::io::AsyncWriteExt::shutdown(&mut raw.stream).await.unwrap();
+            let answered = raw.until(b'Z').await.len() + raw.until(b'Z').await.len();
+            assert_eq!(answered, 8);
+            assert!(raw.message().await.is_none());
+        }
+    }
+    let began = std::time::Instant::now();
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 2 && jobs.iter().all(|job| job.end().is_some())).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "noticed after {:?}", began.elapsed());
+    let ends: Vec<_> = jobs.iter().map(|job| job.end()).collect();
+    assert_eq!(ends, [Some("connection to job lost"), Some("closed by job")]);
+    let second = query("SELECT 2");
+    let recorded: Vec<_> = jobs.iter().map(|job| contains(&job.bytes(Direction::Frontend), &second)).collect();
+    assert_eq!(recorded, [false, true], "what has not left is not recorded");
+}
