@@ -301,6 +301,11 @@ impl PostgresConversation {
             }
             _ => {}
         }
+        if tag == b'E'
+            && let Some(intruder) = self.exchange.take_intruder()
+        {
+            self.copies.settle(intruder.request, false);
+        }
         match tag {
             b'Z' => {
                 self.status = first.unwrap_or(self.status);
