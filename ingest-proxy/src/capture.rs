@@ -14,10 +14,11 @@ use hansard_pg_wire::frame::{Direction, Part};
 use hansard_schemas::events::{self, Event, Message, event};
 use uuid::Uuid;
 
-use crate::journal::Journal;
+use crate::capture::journal::Journal;
 use crate::worker::Worker;
 
 mod fields;
+pub(crate) mod journal;
 mod level;
 
 use fields::{Fields, varint_len};
@@ -60,6 +61,20 @@ struct Run<'a> {
     part: events::Part,
     tag: Option<u8>,
     withheld: &'a str,
+    origin: events::Origin,
+}
+
+impl Default for Run<'_> {
+    fn default() -> Self {
+        Run {
+            direction: Direction::Frontend,
+            count: 1,
+            part: events::Part::Whole,
+            tag: None,
+            withheld: "",
+            origin: events::Origin::Peer,
+        }
+    }
 }
 
 impl Capture {
@@ -71,7 +86,7 @@ impl Capture {
         }
         .encode_to_vec();
         let room = constant.len() + FIELDS;
-        let frames = worker.house.options.durability != crate::Durability::Off;
+        let frames = worker.shared.options.durability != crate::Durability::Off;
         Capture {
             worker,
             session,
@@ -113,7 +128,13 @@ impl Capture {
         if let Some(filter) = self.filter.take() {
             return self.filter_frames(filter, direction, at, bytes);
         }
-        self.run(at, bytes, Run { direction, count, part: events::Part::Whole, tag: None, withheld: "" });
+        self.run(at, bytes, Run { direction, count, ..Run::default() });
+    }
+
+    /// A whole frame to the job that is Hansard's own. It is recorded whatever the session's level leaves out.
+    pub(crate) fn own(&mut self, at: u64, bytes: &[u8]) {
+        let origin = events::Origin::Hansard;
+        self.run(at, bytes, Run { direction: Direction::Backend, origin, ..Run::default() });
     }
 
     /// Part of a frame that is too long to be recorded whole.
@@ -126,17 +147,17 @@ impl Capture {
             Part::Middle => events::Part::Middle,
             Part::Last => events::Part::Last,
         };
-        self.run(at, bytes, Run { direction, count: 1, part, tag: Some(tag), withheld: "" });
+        self.run(at, bytes, Run { direction, part, tag: Some(tag), ..Run::default() });
     }
 
     /// A packet without a tag: what opens a connection.
     pub(crate) fn untagged(&mut self, direction: Direction, at: u64, bytes: &[u8]) {
-        self.run(at, bytes, Run { direction, count: 1, part: events::Part::Whole, tag: Some(0), withheld: "" });
+        self.run(at, bytes, Run { direction, tag: Some(0), ..Run::default() });
     }
 
     /// A frame whose bytes are not recorded.
     pub(crate) fn withheld(&mut self, direction: Direction, at: u64, tag: u8, what: &str) {
-        self.run(at, &[], Run { direction, count: 1, part: events::Part::Whole, tag: Some(tag), withheld: what });
+        self.run(at, &[], Run { direction, tag: Some(tag), withheld: what, ..Run::default() });
     }
 
     /// Anything but frames.
@@ -258,12 +279,18 @@ fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: R
     if !run.withheld.is_empty() {
         end.length(7, run.withheld.len());
     }
-    let run_len = begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len();
+    let mut origin = Fields::<2>::new();
+    if run.origin != events::Origin::Peer {
+        origin.number(12, run.origin as u64);
+    }
+    let run_len =
+        begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len() + origin.as_slice().len();
     let mut event = Fields::<RUN>::new();
     event.length(1, 9 + 1 + varint_len(run_len as u64) + run_len);
     event.fixed(1, at);
     event.length(3, run_len);
-    for part in [event.as_slice(), begin.as_slice(), bytes, end.as_slice(), run.withheld.as_bytes()] {
+    for part in [event.as_slice(), begin.as_slice(), bytes, end.as_slice(), run.withheld.as_bytes(), origin.as_slice()]
+    {
         block.extend_from_slice(part);
     }
 }

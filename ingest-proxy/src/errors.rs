@@ -89,23 +89,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// SQLSTATE; the PostgreSQL manual, appendix A.
-    pub(crate) fn sqlstate(self) -> &'static str {
-        match self {
-            Kind::Protocol => "08P01",
-            Kind::Unsupported | Kind::Parameter => "0A000",
-            Kind::Database => "3D000",
-            Kind::Token => "28P01",
-            Kind::Tls | Kind::Identity | Kind::Expired | Kind::Timeout => "28000",
-            Kind::TooMany => "53300",
-            Kind::Unrecordable => "58030",
-            Kind::Unreachable => "08001",
-            Kind::Upstream => "08004",
-            Kind::Lost => "08006",
-            Kind::Stopping => "57P01",
-        }
-    }
-
     /// Metric label.
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -180,34 +163,4 @@ impl Refusal {
     pub(crate) fn stopping() -> Refusal {
         Refusal::new(Kind::Stopping, "terminating connection: Hansard is stopping").hint("Connect again in a moment.")
     }
-
-    /// An ErrorResponse of severity FATAL.
-    pub(crate) fn frame(&self) -> Vec<u8> {
-        let mut frame = vec![b'E', 0, 0, 0, 0];
-        let mut field = |code: u8, text: &str| {
-            frame.push(code);
-            // A zero byte would end the field.
-            frame.extend(text.bytes().filter(|&byte| byte != 0));
-            frame.push(0);
-        };
-        field(b'S', "FATAL");
-        field(b'V', "FATAL");
-        field(b'C', self.kind.sqlstate());
-        field(b'M', &self.message);
-        if let Some(detail) = &self.detail {
-            field(b'D', detail);
-        }
-        if let Some(hint) = &self.hint {
-            field(b'H', hint);
-        }
-        frame.push(0);
-        set_length(&mut frame);
-        frame
-    }
-}
-
-/// Writes the length of a frame that has been built behind its five header bytes.
-pub(crate) fn set_length(frame: &mut [u8]) {
-    let length = u32::try_from(frame.len() - 1).expect("frames built here are short");
-    frame[1..5].copy_from_slice(&length.to_be_bytes());
 }

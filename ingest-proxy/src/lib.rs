@@ -1,40 +1,28 @@
 //! The proxy: accepts jobs, authenticates them, relays every byte and records it first.
 //!
-//! A connection is [`startup`] (what does it want), [`identity`] (who is it), [`upstream`] (a connection to the
-//! database of its own), [`relay`] (both streams, through [`capture`]), and an end with a reason.
+//! A connection is taken in by [`admission`], asks for a session and shows its token in the protocol of its target
+//! ([`postgres`], with [`identity`]), and then both its streams go through [`relay`] and [`capture`] until they end with
+//! a reason.
 //!
 //! Invariants: with durability `write-ahead` no byte of a job reaches the database before the event log has
 //! acknowledged it; bytes are passed on as they came; neither a token nor the database's password is in any record,
 //! log line or message.
 //!
-//! One [`thread`] per shard of the log, each with a runtime, listening sockets and sessions of its own: sessions never
-//! move between threads, and one thread alone appends to a shard. What its sessions share is its [`worker`].
-//!
-//! Each knows only those before it: [`worker`], [`capture`], [`relay`], [`session`], [`reception`], [`thread`].
+//! One thread ([`admission::thread`]) per shard of the log, each with a runtime, listening sockets and sessions of its
+//! own: sessions never move between threads, and one thread alone appends to a shard. What its sessions share is its
+//! [`worker`]; what all threads share is in [`shared`].
 
-mod cancel;
+mod admission;
 mod capture;
 mod clock;
-mod cores;
 mod errors;
 mod files;
-mod house;
 mod identity;
-mod journal;
-mod listener;
 mod metrics;
 mod options;
-mod parameters;
-mod pool;
-mod reception;
+mod postgres;
 mod relay;
-mod search_path;
-mod session;
-mod startup;
-mod stream;
-mod thread;
-mod tls;
-mod upstream;
+mod shared;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -46,9 +34,13 @@ use hansard_event_log::LocalLog;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use house::{CONNECTING, House, Places};
-use reception::Colleague;
-use thread::Start;
+use admission::places::Places;
+use admission::thread::{self, Start};
+use admission::{cores, dispatcher, dispatcher::ThreadHandle, listener, tls};
+use capture::journal;
+use postgres::{cancel, search_path, upstream};
+use relay::pool;
+use shared::{CONNECTING, Shared};
 use worker::Worker;
 
 pub use errors::Error;
@@ -61,7 +53,7 @@ pub use options::{
 /// The proxy, listening.
 #[derive(Debug)]
 pub struct Proxy {
-    house: Arc<House>,
+    shared: Arc<Shared>,
     log: Arc<LocalLog>,
     addresses: Vec<(String, SocketAddr)>,
     /// For each worker, a socket for each target.
@@ -75,7 +67,11 @@ impl Proxy {
         options.validate()?;
         let workers = usize::from(log.shards());
         let identity = identity::Identity::open(&options.identity)?;
-        let doors = options.targets.iter().map(tls::Door::open).collect::<Result<_, _>>()?;
+        let listener_tls = options
+            .targets
+            .iter()
+            .map(|target| tls::ListenerTls::open(target, postgres::ALPN))
+            .collect::<Result<_, _>>()?;
         let routes = options.targets.iter().map(upstream::Route::open).collect::<Result<_, _>>()?;
         let mut listeners: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -86,20 +82,20 @@ impl Proxy {
             }
             addresses.push((target.name.clone(), address));
         }
-        let house = House {
-            doors,
+        let shared = Shared {
+            listener_tls,
             routes,
             identity,
             cancel_keys: cancel::CancelKeys::new(),
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
-            turned_away: Places::new(options.max_unauthenticated),
+            being_refused: Places::new(options.max_unauthenticated),
             connecting: Semaphore::new(CONNECTING),
             cores: cores::Cores::new(workers),
             options,
         };
-        Ok(Proxy { house: Arc::new(house), log, addresses, listeners })
+        Ok(Proxy { shared: Arc::new(shared), log, addresses, listeners })
     }
 
     /// Name and listening address of each target, in the order of the options; port 0 has become a real one.
@@ -110,27 +106,28 @@ impl Proxy {
     /// Serves until `shutdown` is cancelled and the sessions have ended, or were cut off after the grace period.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
         metrics::describe();
-        if self.house.options.durability == Durability::Off {
+        if self.shared.options.durability == Durability::Off {
             tracing::warn!("RECORDING IS OFF: statements reach the database without a record; for measurements only");
         }
-        let (colleagues, inboxes): (Vec<_>, Vec<_>) = (0..self.listeners.len())
+        let (threads, inboxes): (Vec<_>, Vec<_>) = (0..self.listeners.len())
             .map(|_| {
-                let (inbox, waiting) = mpsc::channel(reception::INBOX);
-                (Colleague { inbox, load: AtomicUsize::new(0) }, waiting)
+                let (inbox, waiting) = mpsc::channel(dispatcher::INBOX);
+                (ThreadHandle { inbox, load: AtomicUsize::new(0) }, waiting)
             })
             .unzip();
-        let colleagues: Arc<[Colleague]> = colleagues.into();
+        let threads: Arc<[ThreadHandle]> = threads.into();
         let mut ends = Vec::new();
         for ((shard, listeners), inbox) in (0..).zip(self.listeners).zip(inboxes) {
             let worker = Arc::new(Worker {
-                house: self.house.clone(),
+                shared: self.shared.clone(),
                 journal: journal::Journal::new(self.log.clone(), shard),
                 pool: pool::Pool::default(),
                 traffic: metrics::Traffic::default(),
                 stopping: shutdown.child_token(),
             });
             let own = usize::from(shard);
-            let start = Start { worker, own, colleagues: colleagues.clone(), inbox, listeners };
+            let start =
+                Start { worker, own, threads: threads.clone(), inbox, listeners, serve: postgres::session::serve };
             match thread::spawn(start) {
                 Ok(end) => ends.push(end),
                 Err(error) => {
@@ -160,5 +157,5 @@ pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
 
 /// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.
 pub fn check_tls(target: &TargetOptions) -> Result<(), String> {
-    tls::Door::open(target).map(drop).map_err(|error| error.to_string())
+    tls::ListenerTls::open(target, postgres::ALPN).map(drop).map_err(|error| error.to_string())
 }

@@ -1,13 +1,18 @@
 //! Both byte streams of a session, in one task: read, record, pass on.
 //!
-//! Each direction has one buffer: bytes are read into it, cut into frames ([`Cutter`]), captured, and written to the
-//! other side once the log has what the durability asks for. A direction reads again when its buffer has been
-//! written out; the other direction goes on meanwhile, so two full sockets never wait for each other.
+//! Each direction has a [`Source`], which gives bytes, and a [`Sink`], which takes them; in between the protocol's
+//! [`Conversation`] says what becomes of each piece, and [`Capture`] records what leaves it. More is taken from a source
+//! when its sink is empty; the other direction goes on meanwhile, so two full sockets never wait for each other.
 //!
-//! Invariants: bytes are written exactly as read; with durability `write-ahead` no byte of the job is written before
-//! its block is acknowledged, with `before-reply` no byte of the database; while the log refuses, nothing is read.
+//! Invariants: with durability `write-ahead` no byte of the job is written before its block is acknowledged, with
+//! `before-reply` no byte to the job; while the log refuses, nothing is taken; nothing here depends on the protocol.
 
-mod flow;
+mod alarm;
+pub(crate) mod conversation;
+pub(crate) mod pool;
+mod sink;
+mod source;
+pub(crate) mod stream;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,21 +21,24 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hansard_event_log::{Error, Position};
-use hansard_pg_wire::frame::{Direction, FrameError};
+use hansard_pg_wire::frame::Direction;
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::capture::{Capture, DUE};
 use crate::clock;
-use crate::errors::{Kind, Refusal};
+use crate::errors::Refusal;
 use crate::options::Durability;
-use crate::stream::Stream;
+use crate::relay::alarm::{Ending, EndingReason, expiry_check};
+use crate::relay::conversation::{Conversation, Piece, Record, Step};
+use crate::relay::sink::{Sink, Write};
+use crate::relay::source::{Read, Source};
+use crate::relay::stream::Stream;
 use crate::worker::Worker;
 
-use flow::{Flow, Step};
-
 /// From capture to append, where nothing asks for it sooner. With the timer's own grain of 1 ms and a thread's
-/// [`TIMER_SLACK`](crate::cores::TIMER_SLACK) nothing captured stays out of the log for longer than 5 ms.
+/// [`TIMER_SLACK`](crate::admission::cores::TIMER_SLACK) nothing captured stays out of the log for longer than 5 ms.
 const DUE_AFTER: Duration = Duration::from_millis(2);
 
 /// Between two attempts while the log refuses.
@@ -39,7 +47,7 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How a session's data phase ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The job said Terminate and the database closed.
+    /// The job said that it ends the session, and the database closed.
     Terminated,
     /// The job closed its side without a word.
     ClosedByJob,
@@ -52,13 +60,14 @@ pub(crate) enum End {
 }
 
 /// A session's data phase.
-pub(crate) struct Relay {
+pub(crate) struct Relay<C> {
     worker: Arc<Worker>,
     pub(crate) job: Stream,
     pub(crate) database: Stream,
     pub(crate) capture: Capture,
-    frontend: Flow,
-    backend: Flow,
+    conversation: C,
+    frontend: Lane,
+    backend: Lane,
     /// The direction whose bytes wait for the log.
     gated: Option<Direction>,
     gate: Gate,
@@ -71,10 +80,23 @@ pub(crate) struct Relay {
     expires_at: u64,
     alarm: Pin<Box<Sleep>>,
     alarm_at: Option<Instant>,
+    /// The alarm rings in time for what is captured and not appended.
+    due_is_set: bool,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
-    stop_by: Option<Instant>,
-    /// The last thing that happened is that the database said ReadyForQuery.
-    idle: bool,
+    ending: Option<Ending>,
+    /// What may be written to the job ends where a message ends.
+    job_at_boundary: bool,
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Lane {
+    source: Source,
+    sink: Sink,
+    /// The conversation has not been asked since bytes came, or since the other direction went on.
+    due: bool,
+    /// The conversation holds back what comes next.
+    held: bool,
 }
 
 type Acknowledgement = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -89,29 +111,43 @@ enum Gate {
     Acknowledgement(Position),
 }
 
-impl Relay {
+impl Lane {
+    fn new(worker: &Worker, already: &[u8]) -> Lane {
+        let source = Source::new(&worker.pool, already);
+        Lane { source, sink: Sink::default(), due: !already.is_empty(), held: false }
+    }
+
+    /// Everything that was read has been written.
+    fn is_empty(&self) -> bool {
+        self.sink.is_empty() && self.source.waiting().is_empty()
+    }
+}
+
+impl<C: Conversation> Relay<C> {
     /// `from_job` and `from_database` are bytes that were read already; neither is longer than a buffer.
     pub(crate) fn new(
         worker: Arc<Worker>,
-        job: Stream,
-        database: Stream,
+        (job, database): (Stream, Stream),
         capture: Capture,
+        conversation: C,
         (from_job, from_database): (&[u8], &[u8]),
         expires_at: u64,
-    ) -> Relay {
-        let gated = match worker.house.options.durability {
+    ) -> Relay<C> {
+        let gated = match worker.shared.options.durability {
             Durability::WriteAhead => Some(Direction::Frontend),
             Durability::BeforeReply => Some(Direction::Backend),
             Durability::Async | Durability::Off => None,
         };
         let stopping = Box::pin(worker.stopping.clone().cancelled_owned());
+        let alarm_at = expiry_check(expires_at);
         Relay {
-            frontend: Flow::new(Direction::Frontend, &worker.pool, from_job),
-            backend: Flow::new(Direction::Backend, &worker.pool, from_database),
+            frontend: Lane::new(&worker, from_job),
+            backend: Lane::new(&worker, from_database),
             worker,
             job,
             database,
             capture,
+            conversation,
             gated,
             gate: Gate::Open,
             acknowledgement: None,
@@ -119,11 +155,12 @@ impl Relay {
             awaited_since: None,
             retry_at: None,
             expires_at,
-            alarm: Box::pin(tokio::time::sleep(DUE_AFTER)),
-            alarm_at: None,
+            alarm: Box::pin(tokio::time::sleep_until(alarm_at)),
+            alarm_at: Some(alarm_at),
+            due_is_set: false,
             stopping,
-            stop_by: None,
-            idle: true,
+            ending: None,
+            job_at_boundary: true,
         }
     }
 
@@ -132,14 +169,14 @@ impl Relay {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// True when the job has been sent whole frames only, so that one of Hansard's own may follow.
+    /// True when the job has been sent whole messages only, so that one of Hansard's own may follow.
     pub(crate) fn may_speak(&self) -> bool {
-        self.backend.is_at_boundary()
+        self.job_at_boundary
     }
 
     /// Bytes for the job that may still be written.
-    pub(crate) fn unsent(&self) -> &[u8] {
-        self.backend.cleared_bytes()
+    pub(crate) fn unsent(&self) -> Vec<u8> {
+        self.backend.sink.unwritten(&self.backend.source)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -154,16 +191,19 @@ impl Relay {
             if let Poll::Ready(end) = self.poll_backend(cx, &mut moved) {
                 return Poll::Ready(end);
             }
-            if self.capture.pending() > 0 && self.alarm_at.is_none() {
+            if self.capture.pending() > 0 && !self.due_is_set {
+                self.due_is_set = true;
                 self.wake_at(Instant::now() + DUE_AFTER);
             }
             if let Poll::Ready(end) = self.poll_clock(cx, moved, &mut resumed) {
                 return Poll::Ready(end);
             }
-            // Each direction has gone as far as it could: only the log can have changed what it may do.
+            // Each direction has gone as far as it could: only the log, or the other direction, can have changed what
+            // it may do.
             let due = self.capture.pending() >= DUE && self.refused_since.is_none();
             let unwatched = self.gate != Gate::Open && self.refused_since.is_none() && self.acknowledgement.is_none();
-            if !due && !resumed && !unwatched {
+            let released = self.frontend.due && self.may_take(Direction::Frontend);
+            if !due && !resumed && !unwatched && !released {
                 return Poll::Pending;
             }
         }
@@ -172,19 +212,47 @@ impl Relay {
     /// From the job to the database.
     fn poll_frontend(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> Poll<End> {
         loop {
-            let may_read = self.may_read(Direction::Frontend);
-            match self.frontend.poll(cx, &self.worker.pool, &mut self.job, &mut self.database, may_read) {
-                Step::Wait => return Poll::Pending,
-                // What the database still has to say tells why it does not listen.
-                Step::WriteFailed => self.frontend.stop(&self.worker.pool),
-                Step::ReadFailed => return Poll::Ready(End::JobLost),
-                Step::Wrote => {}
-                Step::Read => {
-                    if let Poll::Ready(end) = self.take_requests() {
-                        return Poll::Ready(end);
+            let lane = &mut self.frontend;
+            if !lane.sink.is_empty() {
+                match lane.sink.poll_write(cx, &lane.source, &mut self.database) {
+                    Write::Some => {
+                        *moved = true;
+                        continue;
+                    }
+                    Write::Wait => {}
+                    // What the database still has to say tells why it does not listen.
+                    Write::Failed => {
+                        lane.sink.clear();
+                        lane.source.stop(&self.worker.pool);
+                        (lane.due, lane.held) = (false, false);
                     }
                 }
             }
+            if self.frontend.due && self.may_take(Direction::Frontend) {
+                if let Some(end) = self.take(Direction::Frontend) {
+                    return Poll::Ready(end);
+                }
+                *moved = true;
+                continue;
+            }
+            let lane = &mut self.frontend;
+            let unused = lane.sink.is_empty();
+            match lane.source.poll_read(cx, &self.worker.pool, &mut self.job, unused) {
+                Read::Some => {
+                    (lane.due, *moved) = (true, true);
+                    continue;
+                }
+                Read::Failed => return Poll::Ready(End::JobLost),
+                Read::Wait => {}
+            }
+            if !lane.source.has_end_to_tell() || lane.due || lane.held || !lane.sink.is_empty() {
+                return Poll::Pending;
+            }
+            // A side that is gone needs no telling.
+            if Pin::new(&mut self.database).poll_shutdown(cx).is_pending() {
+                return Poll::Pending;
+            }
+            lane.source.close(&self.worker.pool);
             *moved = true;
         }
     }
@@ -192,75 +260,121 @@ impl Relay {
     /// From the database to the job.
     fn poll_backend(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> Poll<End> {
         loop {
-            let may_read = self.may_read(Direction::Backend);
-            match self.backend.poll(cx, &self.worker.pool, &mut self.database, &mut self.job, may_read) {
-                Step::Wait if self.backend.has_ended() => return Poll::Ready(self.database_closed()),
-                Step::Wait => return Poll::Pending,
-                Step::WriteFailed => return Poll::Ready(End::JobLost),
-                Step::Wrote => {}
-                step @ (Step::Read | Step::ReadFailed) => {
-                    if step == Step::ReadFailed {
-                        self.backend.end();
+            let lane = &mut self.backend;
+            if !lane.sink.is_empty() {
+                match lane.sink.poll_write(cx, &lane.source, &mut self.job) {
+                    Write::Some => {
+                        *moved = true;
+                        continue;
                     }
-                    if let Poll::Ready(end) = self.take_replies() {
-                        return Poll::Ready(end);
-                    }
+                    Write::Wait => {}
+                    Write::Failed => return Poll::Ready(End::JobLost),
                 }
             }
-            *moved = true;
+            if self.backend.due && self.may_take(Direction::Backend) {
+                if let Some(end) = self.take(Direction::Backend) {
+                    return Poll::Ready(end);
+                }
+                *moved = true;
+                continue;
+            }
+            let lane = &mut self.backend;
+            let unused = lane.sink.is_empty();
+            match lane.source.poll_read(cx, &self.worker.pool, &mut self.database, unused) {
+                Read::Some => {
+                    (lane.due, *moved) = (true, true);
+                    continue;
+                }
+                Read::Failed => {
+                    lane.source.end();
+                    (lane.due, *moved) = (true, true);
+                    continue;
+                }
+                Read::Wait => {}
+            }
+            if lane.source.has_end_to_tell() && !lane.due && lane.sink.is_empty() {
+                return Poll::Ready(self.database_closed());
+            }
+            return Poll::Pending;
         }
     }
 
     /// While the log refuses, or a block waits for it, nothing is added.
-    fn may_read(&self, direction: Direction) -> bool {
+    #[inline]
+    fn may_take(&self, direction: Direction) -> bool {
+        let lane = if direction == Direction::Frontend { &self.frontend } else { &self.backend };
+        let asks_on = || self.ending.is_none_or(|ending| ending.why == EndingReason::Stopping);
         self.refused_since.is_none()
             && self.capture.pending() < DUE
+            && lane.sink.is_empty()
             && (self.gated != Some(direction) || self.gate == Gate::Open)
+            && (direction == Direction::Backend || asks_on())
     }
 
-    fn take_requests(&mut self) -> Poll<End> {
+    /// Gives the conversation what has been read, and does what it says.
+    fn take(&mut self, direction: Direction) -> Option<End> {
         let now = clock::now();
-        let expired = now >= self.expires_at;
-        let statement = match self.frontend.capture(&mut self.capture, now, expired) {
-            Ok(statement) => statement,
-            Err(error) => return Poll::Ready(End::Refused(invalid(error))),
+        if direction == Direction::Frontend && now >= self.expires_at {
+            self.expire();
+            return None;
+        }
+        let mut waiting = false;
+        let (lane, other) = match direction {
+            Direction::Frontend => (&mut self.frontend, &mut self.backend),
+            Direction::Backend => (&mut self.backend, &mut self.frontend),
         };
-        if expired && statement {
-            return Poll::Ready(End::Refused(Refusal::expired(self.expires_at)));
+        (lane.due, lane.held) = (false, false);
+        loop {
+            let bytes = lane.source.waiting();
+            let gated = self.gated == Some(direction);
+            match self.conversation.next(direction, bytes, lane.source.has_ended()) {
+                Step::Wait => break,
+                Step::Hold => {
+                    lane.held = true;
+                    break;
+                }
+                Step::Pass(piece) => {
+                    record(&mut self.capture, direction, now, bytes, piece);
+                    lane.sink.borrow(lane.source.take(piece.len), gated);
+                    waiting |= gated;
+                }
+                Step::Replace(piece, message) => {
+                    self.capture.frames(direction, now, &message, 1);
+                    lane.source.take(piece.len);
+                    lane.sink.own(message.into(), gated);
+                    waiting |= gated;
+                }
+                Step::Drop(piece) => {
+                    record(&mut self.capture, direction, now, bytes, piece);
+                    lane.source.take(piece.len);
+                }
+                Step::Insert(message) => lane.sink.own(message, false),
+                Step::Answer(piece, message) => {
+                    record(&mut self.capture, direction, now, bytes, piece);
+                    lane.source.take(piece.len);
+                    let answer = match direction {
+                        Direction::Frontend => Direction::Backend,
+                        Direction::Backend => Direction::Frontend,
+                    };
+                    self.capture.frames(answer, now, &message, 1);
+                    let gated = self.gated == Some(answer);
+                    other.sink.own(message.into(), gated);
+                    waiting |= gated;
+                }
+                Step::End(refusal) => return Some(End::Refused(refusal)),
+            }
         }
-        self.idle = false;
-        self.clear(Direction::Frontend);
-        Poll::Pending
-    }
-
-    fn take_replies(&mut self) -> Poll<End> {
-        if let Err(error) = self.backend.capture(&mut self.capture, clock::now(), false) {
-            tracing::error!(session = %self.capture.session(), %error, "the database sent what is no message");
-            return Poll::Ready(End::Refused(Refusal::lost()));
+        if direction == Direction::Backend && (other.held || self.conversation.has_message()) {
+            other.due = true;
         }
-        if self.backend.last_tag() == Some(b'Z') {
-            self.idle = true;
-        }
-        self.clear(Direction::Backend);
-        Poll::Pending
-    }
-
-    /// Lets captured bytes go on, at once or when the log has them.
-    fn clear(&mut self, direction: Direction) {
-        if self.gated != Some(direction) {
-            let flow = if direction == Direction::Frontend { &mut self.frontend } else { &mut self.backend };
-            flow.clear();
-        } else if self.gated_flow().is_some_and(|flow| flow.has_uncleared()) {
-            self.gate = Gate::Append;
+        if waiting {
+            (self.gate, self.acknowledgement) = (Gate::Append, None);
             self.append();
         }
-    }
-
-    fn gated_flow(&mut self) -> Option<&mut Flow> {
-        match self.gated? {
-            Direction::Frontend => Some(&mut self.frontend),
-            Direction::Backend => Some(&mut self.backend),
+        if !self.backend.sink.waits() {
+            self.job_at_boundary = self.conversation.is_at_boundary(Direction::Backend);
         }
+        None
     }
 
     /// Appends what is pending. A refusal begins, or goes on with, a hold.
@@ -291,8 +405,13 @@ impl Relay {
         self.gate = Gate::Open;
         self.acknowledgement = None;
         self.awaited_since = None;
-        if let Some(flow) = self.gated_flow() {
-            flow.clear();
+        match self.gated {
+            Some(Direction::Frontend) => self.frontend.sink.release(),
+            Some(Direction::Backend) => {
+                self.backend.sink.release();
+                self.job_at_boundary = self.conversation.is_at_boundary(Direction::Backend);
+            }
+            None => {}
         }
     }
 
@@ -317,7 +436,7 @@ impl Relay {
                 if self.awaited_since.is_none() {
                     let now = Instant::now();
                     self.awaited_since = Some(now);
-                    self.wake_at(now + self.worker.house.options.log_patience);
+                    self.wake_at(now + self.worker.shared.options.log_patience);
                 }
                 Poll::Pending
             }
@@ -330,71 +449,12 @@ impl Relay {
         }
     }
 
-    /// Everything that depends on time, and the proxy's own end.
-    fn poll_clock(&mut self, cx: &mut Context<'_>, moved: bool, resumed: &mut bool) -> Poll<End> {
-        let rang = match self.poll_alarm(cx) {
-            Ok(rang) => rang,
-            Err(end) => return Poll::Ready(end),
-        };
-        *resumed |= rang;
-        // A busy session looks after the stop when its alarm rings, an idle one when it is woken for nothing else.
-        if self.stop_by.is_none() && (rang || !moved) && self.stopping.as_mut().poll(cx).is_ready() {
-            let by = Instant::now() + self.worker.house.options.shutdown_grace;
-            self.stop_by = Some(by);
-            self.wake_at(by);
-            *resumed = true;
-        }
-        if self.stop_by.is_some() && self.idle && !self.frontend.holds_bytes() && !self.backend.holds_bytes() {
-            return Poll::Ready(End::Refused(Refusal::stopping()));
-        }
-        Poll::Pending
-    }
-
-    /// Does what is due by the clock; true when something was.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let mut rang = false;
-        while self.alarm_at.is_some() && self.alarm.as_mut().poll(cx).is_ready() {
-            self.alarm_at = None;
-            rang = true;
-            let now = Instant::now();
-            if self.stop_by.is_some_and(|by| now >= by) {
-                return Err(End::Refused(Refusal::stopping()));
-            }
-            let patience = self.worker.house.options.log_patience;
-            if self.give_up_at(patience).is_some_and(|at| now >= at) {
-                let reason = "the event log took nothing for as long as log_patience allows";
-                return Err(End::Refused(Refusal::unrecordable(&reason)));
-            }
-            if self.retry_at.is_none_or(|at| now >= at) && self.capture.pending() > 0 {
-                self.append();
-            }
-            let next = [self.stop_by, self.retry_at, self.give_up_at(patience)];
-            if let Some(next) = next.into_iter().flatten().min() {
-                self.wake_at(next);
-            }
-        }
-        Ok(rang)
-    }
-
-    /// When the log will have taken nothing for too long.
-    fn give_up_at(&self, patience: Duration) -> Option<Instant> {
-        self.refused_since.or(self.awaited_since).map(|since| since + patience)
-    }
-
-    /// Makes the alarm ring at `at` or before.
-    fn wake_at(&mut self, at: Instant) {
-        if self.alarm_at.is_none_or(|set| at < set) {
-            self.alarm.as_mut().reset(at);
-            self.alarm_at = Some(at);
-        }
-    }
-
     fn database_closed(&self) -> End {
-        if self.frontend.last_tag() == Some(b'X') {
+        if self.conversation.job_has_terminated() {
             End::Terminated
-        } else if self.frontend.has_ended() {
+        } else if self.frontend.source.has_ended() {
             End::ClosedByJob
-        } else if self.backend.last_tag() == Some(b'E') {
+        } else if self.conversation.database_has_explained() {
             End::ClosedByDatabase
         } else {
             End::Refused(Refusal::lost())
@@ -402,6 +462,12 @@ impl Relay {
     }
 }
 
-fn invalid(error: FrameError) -> Refusal {
-    Refusal::new(Kind::Protocol, format!("invalid message: {error}")).hint("The client's driver is at fault.")
+#[inline]
+fn record(capture: &mut Capture, direction: Direction, now: u64, bytes: &[u8], piece: Piece) {
+    let bytes = &bytes[..piece.len];
+    match piece.record {
+        Record::Whole(count) => capture.frames(direction, now, bytes, count),
+        Record::Part { tag, part } => capture.part(direction, now, bytes, tag, part),
+        Record::Nothing => {}
+    }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::house::House;
-use crate::journal::Journal;
+use crate::capture::journal::Journal;
 use crate::metrics::Traffic;
-use crate::pool::Pool;
+use crate::relay::pool::Pool;
+use crate::shared::Shared;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) house: Arc<House>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) journal: Journal,
     pub(crate) pool: Pool,
     pub(crate) traffic: Traffic,

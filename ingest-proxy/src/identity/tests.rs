@@ -1,4 +1,4 @@
-//! Tokens: which are believed, and what is said of the others.
+//! Tokens: which are believed, and what the others are answered.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,7 +85,7 @@ fn told(claim: &str, value: Value) -> (String, &'static str) {
         claims[claim] = value;
     }
     let refusal = check(&standard().identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap_err();
-    (refusal.message, refusal.kind.sqlstate())
+    (refusal.message, crate::postgres::refusal::sqlstate(refusal.kind))
 }
 
 #[test]

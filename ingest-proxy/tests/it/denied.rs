@@ -5,7 +5,7 @@ use hansard_schemas::events::event::Kind;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
-use crate::house::{House, Plan, claims, connect, now, signed, token};
+use crate::proxy::{Plan, RunningProxy, claims, connect, now, signed, token};
 use crate::record;
 
 fn told(error: &tokio_postgres::Error) -> (String, String, String) {
@@ -15,7 +15,7 @@ fn told(error: &tokio_postgres::Error) -> (String, String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_tokens_are_refused_with_the_reason_and_recorded() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     let with = |claim: &str, value: serde_json::Value| {
         let mut claims = claims();
         claims[claim] = value;
@@ -31,12 +31,12 @@ async fn bad_tokens_are_refused_with_the_reason_and_recorded() {
     ];
     let count = cases.len();
     for (token, sqlstate, message) in cases {
-        let error = connect(&house.dsn(&token)).await.expect_err("refused");
+        let error = connect(&proxy.dsn(&token)).await.expect_err("refused");
         let (code, told, hint) = told(&error);
         assert_eq!(code, sqlstate);
         assert!(told.contains(message) && !hint.contains(&token), "{told}");
     }
-    let jobs = record::until(&house.log, |jobs| {
+    let jobs = record::until(&proxy.log, |jobs| {
         jobs.len() == count && jobs.iter().all(|job| job.end() == Some("not authenticated"))
     })
     .await;
@@ -50,16 +50,16 @@ async fn bad_tokens_are_refused_with_the_reason_and_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_key_is_taken_without_a_restart() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     let new = signed(&claims(), Algorithm::ES256, "new", "stranger");
-    assert!(connect(&house.dsn(&new)).await.is_err());
-    let mut keys = crate::house::key_set();
-    let mut key = jsonwebtoken::jwk::Jwk::from_encoding_key(&crate::house::key("stranger"), Algorithm::ES256).unwrap();
+    assert!(connect(&proxy.dsn(&new)).await.is_err());
+    let mut keys = crate::proxy::key_set();
+    let mut key = jsonwebtoken::jwk::Jwk::from_encoding_key(&crate::proxy::key("stranger"), Algorithm::ES256).unwrap();
     key.common.key_id = Some("new".to_owned());
     keys.keys.push(key);
-    std::fs::write(house.jwks_file(), serde_json::to_vec(&keys).unwrap()).unwrap();
+    std::fs::write(proxy.jwks_file(), serde_json::to_vec(&keys).unwrap()).unwrap();
     for _ in 0..100 {
-        if connect(&house.dsn(&new)).await.is_ok() {
+        if connect(&proxy.dsn(&new)).await.is_ok() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -88,13 +88,13 @@ async fn a_database_that_is_down_or_refuses_is_told_apart() {
         (unknown, "nowhere", "3D000", "database \"nowhere\" does not exist", "closed by database"),
     ] {
         let check = check_target(&plan.options.targets[0]).await;
-        let house = plan.start().await;
-        let dsn = house.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
+        let proxy = plan.start().await;
+        let dsn = proxy.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
         let error = connect(&dsn).await.expect_err("refused");
         let (code, text, hint) = told(&error);
         assert_eq!((code.as_str(), text.as_str()), (sqlstate, message));
         assert!(!hint.contains("app_scram") && !text.contains("not-the-password"));
-        assert_eq!(record::closed(&house.log).await.end(), Some(reason));
+        assert_eq!(record::closed(&proxy.log).await.end(), Some(reason));
         if sqlstate == "3D000" {
             // It looks at a database that is there.
             assert!(check.unwrap().contains("connected to database \"postgres\""));
@@ -108,8 +108,8 @@ async fn a_database_that_is_down_or_refuses_is_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_serves_its_own_database_only() {
-    let house = House::start().await;
-    let asked = |database: &str| house.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
+    let proxy = RunningProxy::start().await;
+    let asked = |database: &str| proxy.dsn(&token(&claims())).replace("dbname=ranking", &format!("dbname={database}"));
     let error = connect(&asked("postgres")).await.expect_err("refused");
     let (code, message, hint) = told(&error);
     assert_eq!(
@@ -126,13 +126,13 @@ async fn a_target_serves_its_own_database_only() {
 async fn sessions_are_limited() {
     let mut plan = Plan::new();
     plan.options.max_sessions = 2;
-    let house = plan.start().await;
-    let (first, _second) = (house.client().await, house.client().await);
-    let error = connect(&house.dsn(&token(&claims()))).await.expect_err("refused");
+    let proxy = plan.start().await;
+    let (first, _second) = (proxy.client().await, proxy.client().await);
+    let error = connect(&proxy.dsn(&token(&claims()))).await.expect_err("refused");
     assert_eq!(told(&error).0, "53300");
     drop(first);
     for _ in 0..100 {
-        if connect(&house.dsn(&token(&claims()))).await.is_ok() {
+        if connect(&proxy.dsn(&token(&claims()))).await.is_ok() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -142,12 +142,12 @@ async fn sessions_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_an_error_with_the_way_out() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     let mut plan = Plan::new();
-    plan.options.targets[0].listen = house.address;
+    plan.options.targets[0].listen = proxy.address;
     let error = plan.bind().unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("target \"ranking\" cannot listen on {}: Address already in use", house.address))
+        error.starts_with(&format!("target \"ranking\" cannot listen on {}: Address already in use", proxy.address))
     );
     let mut plan = Plan::new();
     plan.options.identity.issuers[0].jwks_file = "/nowhere/jwks.json".into();

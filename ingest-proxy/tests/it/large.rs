@@ -3,7 +3,7 @@
 use hansard_schemas::events::{Direction, Part};
 
 use crate::cluster::Cluster;
-use crate::house::{House, Plan, claims, token};
+use crate::proxy::{Plan, RunningProxy, claims, token};
 use crate::raw::{Raw, frame, query};
 use crate::record;
 
@@ -15,11 +15,11 @@ fn resident() -> u64 {
 }
 
 /// Streams a value of `size` bytes each way, without holding it in the test.
-async fn pass(house: &House, size: usize) -> u64 {
+async fn pass(proxy: &RunningProxy, size: usize) -> u64 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let before = resident();
     let mut peak = before;
-    let mut raw = Raw::session(house.address, &token(&claims())).await;
+    let mut raw = Raw::session(proxy.address, &token(&claims())).await;
     raw.send(&query("SET client_min_messages = error")).await;
     raw.until(b'Z').await;
     // To the database: one Bind with the value as its parameter. (A literal of this size is beyond the server's own
@@ -60,7 +60,7 @@ async fn pass(house: &House, size: usize) -> u64 {
     peak - before
 }
 
-async fn house() -> House {
+async fn proxy() -> RunningProxy {
     let mut plan = Plan::new();
     plan.options.targets[0].upstream.user = "app_trust".to_owned();
     plan.options.targets[0].upstream.port = Cluster::get().port;
@@ -70,11 +70,11 @@ async fn house() -> House {
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_megabytes_each_way() {
     const SIZE: usize = 64 * 1024 * 1024;
-    let house = house().await;
-    let grown = pass(&house, SIZE).await;
+    let proxy = proxy().await;
+    let grown = pass(&proxy, SIZE).await;
     // Other tests may run in this process at the same time.
     assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
-    let (log, _folder) = house.stop().await;
+    let (log, _folder) = proxy.stop().await;
     let jobs = record::jobs(&log).await;
     assert_eq!(jobs[0].end(), Some("terminated by job"));
     for direction in [Direction::Frontend, Direction::Backend] {
@@ -91,6 +91,6 @@ async fn sixty_four_megabytes_each_way() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes more than 2 GB of log; to be run alone, for it looks at the process's memory"]
 async fn a_gigabyte_each_way() {
-    let grown = pass(&house().await, 1_000_000_000).await;
+    let grown = pass(&proxy().await, 1_000_000_000).await;
     assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
 }

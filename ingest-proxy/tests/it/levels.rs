@@ -6,7 +6,7 @@ use futures::{SinkExt, StreamExt};
 use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, RoleOptions};
 use hansard_schemas::events::{Direction, FrameRun, Part, event::Kind};
 
-use crate::house::{House, Plan};
+use crate::proxy::{Plan, RunningProxy};
 use crate::record::{self, Recorded};
 
 /// Bytes that are searched for: they come from the job, from the database, and in errors.
@@ -17,16 +17,16 @@ fn options(level: CaptureLevel, max_result_bytes: Option<u64>) -> CaptureOptions
 }
 
 /// A proxy that records all of its sessions like that.
-async fn house(capture: CaptureOptions) -> House {
+async fn proxy(capture: CaptureOptions) -> RunningProxy {
     let mut plan = Plan::new();
     plan.options.targets[0].capture = capture;
     plan.start().await
 }
 
 /// The session's record, once it is closed; and whether the log's files hold the marker.
-async fn stopped(house: House) -> (Recorded, bool) {
-    let recorded = record::closed(&house.log).await;
-    let (_log, folder) = house.stop().await;
+async fn stopped(proxy: RunningProxy) -> (Recorded, bool) {
+    let recorded = record::closed(&proxy.log).await;
+    let (_log, folder) = proxy.stop().await;
     (recorded, holds(&folder.path().join("log"), MARKER.as_bytes()))
 }
 
@@ -57,8 +57,8 @@ fn left_out(recorded: &Recorded, withheld: &str) -> (u64, u64) {
 }
 
 /// A job whose results, errors and messages carry the marker; `sends_it` says whether its own words do.
-async fn marked_job(house: &House, sends_it: bool) {
-    let job = house.client().await;
+async fn marked_job(proxy: &RunningProxy, sends_it: bool) {
+    let job = proxy.client().await;
     let split = format!("'{}' || '{}'", &MARKER[..5], &MARKER[5..]);
     job.batch_execute("CREATE TEMP TABLE seen (n int UNIQUE, word text)").await.unwrap();
     job.batch_execute(&format!("INSERT INTO seen SELECT n, {split} FROM generate_series(1, 300) n")).await.unwrap();
@@ -98,9 +98,9 @@ async fn marked_job(house: &House, sends_it: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_are_recorded_without_the_rows_of_their_results() {
-    let house = house(options(CaptureLevel::Statements, None)).await;
-    marked_job(&house, false).await;
-    let (recorded, found) = stopped(house).await;
+    let proxy = proxy(options(CaptureLevel::Statements, None)).await;
+    marked_job(&proxy, false).await;
+    let (recorded, found) = stopped(proxy).await;
     assert!(!found, "a row is in the log");
     assert_eq!(capture_of(&recorded), ("statements".to_owned(), 0));
     // 302 rows of the simple queries, 200 of the prepared one, 300 lines, 50 fetched.
@@ -116,9 +116,9 @@ async fn statements_are_recorded_without_the_rows_of_their_results() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_job_writes_is_a_part_of_its_statements() {
-    let house = house(options(CaptureLevel::Statements, None)).await;
-    marked_job(&house, true).await;
-    let (recorded, found) = stopped(house).await;
+    let proxy = proxy(options(CaptureLevel::Statements, None)).await;
+    marked_job(&proxy, true).await;
+    let (recorded, found) = stopped(proxy).await;
     assert!(found);
     let frontend = recorded.bytes(Direction::Frontend);
     assert!(frontend.windows(15).any(|window| window == b"1000\txq7-marker"), "COPY data from the job");
@@ -130,9 +130,9 @@ async fn what_the_job_writes_is_a_part_of_its_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_holds_no_text_no_value_and_no_row() {
-    let house = house(options(CaptureLevel::Metadata, None)).await;
-    marked_job(&house, true).await;
-    let (recorded, found) = stopped(house).await;
+    let proxy = proxy(options(CaptureLevel::Metadata, None)).await;
+    marked_job(&proxy, true).await;
+    let (recorded, found) = stopped(proxy).await;
     assert!(!found, "content is in the log");
     assert_eq!(capture_of(&recorded).0, "metadata");
     let kept = [recorded.bytes(Direction::Frontend), recorded.bytes(Direction::Backend)].concat();
@@ -153,12 +153,12 @@ async fn metadata_holds_no_text_no_value_and_no_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_result_costs_next_to_nothing() {
-    let house = house(options(CaptureLevel::Statements, None)).await;
-    let job = house.client().await;
+    let proxy = proxy(options(CaptureLevel::Statements, None)).await;
+    let job = proxy.client().await;
     let rows = job.simple_query("SELECT repeat('x', 90) FROM generate_series(1, 200000)").await.unwrap();
     assert_eq!(rows.len(), 200_002);
     drop(job);
-    let (recorded, _) = stopped(house).await;
+    let (recorded, _) = stopped(proxy).await;
     let (rows, bytes) = left_out(&recorded, "result rows");
     assert_eq!((rows, bytes), (200_000, 200_000 * 101));
     // At most one for each read.
@@ -168,8 +168,8 @@ async fn a_large_result_costs_next_to_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_is_cut_at_the_limit_and_the_next_one_is_not() {
-    let house = house(options(CaptureLevel::Full, Some(10_000))).await;
-    let job = house.client().await;
+    let proxy = proxy(options(CaptureLevel::Full, Some(10_000))).await;
+    let job = proxy.client().await;
     // 41 bytes a row: 243 fit.
     let sql = "SELECT repeat('x', 30) FROM generate_series(1, 1000)";
     assert_eq!(job.simple_query(sql).await.unwrap().len(), 1002);
@@ -182,7 +182,7 @@ async fn a_result_is_cut_at_the_limit_and_the_next_one_is_not() {
     assert_eq!(back, long);
     assert_eq!(job.simple_query("SELECT 'short-result'").await.unwrap().len(), 3);
     drop(job);
-    let (recorded, _) = stopped(house).await;
+    let (recorded, _) = stopped(proxy).await;
     assert_eq!(capture_of(&recorded), ("full".to_owned(), 10_000));
     let backend = recorded.bytes(Direction::Backend);
     // Lines of COPY are 5 + 31 bytes long: 277 fit.
@@ -199,13 +199,13 @@ async fn a_result_is_cut_at_the_limit_and_the_next_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_longer_than_any_buffer_is_recorded_whole_or_not_at_all() {
-    let house = house(options(CaptureLevel::Full, Some(1 << 20))).await;
-    let job = house.client().await;
+    let proxy = proxy(options(CaptureLevel::Full, Some(1 << 20))).await;
+    let job = proxy.client().await;
     // Of 300,000 bytes each: three are within the limit.
     let rows = job.query("SELECT repeat('v', 300000) FROM generate_series(1, 5)", &[]).await.unwrap();
     assert_eq!(rows.len(), 5);
     drop(job);
-    let (recorded, _) = stopped(house).await;
+    let (recorded, _) = stopped(proxy).await;
     assert_eq!(left_out(&recorded, "result over limit"), (2, 2 * 300_011));
     let parts: Vec<&FrameRun> =
         recorded.runs().filter(|run| run.part() != Part::Whole && run.withheld.is_empty()).collect();
@@ -224,11 +224,11 @@ async fn a_role_has_a_level_of_its_own() {
         RoleOptions { role: "night*".to_owned(), capture: options(CaptureLevel::Full, Some(1 << 20)) },
         RoleOptions { role: "nightly".to_owned(), capture: options(CaptureLevel::Statements, None) },
     ];
-    let house = plan.start().await;
-    let job = house.client().await;
+    let proxy = plan.start().await;
+    let job = proxy.client().await;
     job.simple_query(&format!("SELECT '{MARKER}'")).await.unwrap();
     drop(job);
-    let (recorded, found) = stopped(house).await;
+    let (recorded, found) = stopped(proxy).await;
     assert_eq!((capture_of(&recorded), found), (("full".to_owned(), 1 << 20), true));
     assert_eq!(recorded.withheld(), ["password", "cancel key"]);
 }

@@ -7,13 +7,15 @@
 mod certificates;
 mod cluster;
 mod fake;
-mod house;
+mod proxy;
 mod raw;
 mod record;
 mod tap;
 
+mod copies;
 mod denied;
 mod ended;
+mod ended_by_clock;
 mod hostile;
 mod large;
 mod levels;

@@ -7,7 +7,7 @@ use hansard_event_log::Fsync;
 use hansard_ingest_proxy::Durability;
 use hansard_schemas::events::{Direction, event::Kind};
 
-use crate::house::{House, Plan, claims, dsn, token};
+use crate::proxy::{Plan, RunningProxy, claims, dsn, token};
 use crate::record;
 use crate::tap::{Streams, Tap};
 
@@ -52,8 +52,8 @@ fn start_up_length(frontend: &[u8]) -> usize {
 }
 
 /// The record of the only session equals what the tap saw.
-async fn assert_verbatim(house: &House, tap: &Tap) -> record::Recorded {
-    let recorded = record::closed(&house.log).await;
+async fn assert_verbatim(proxy: &RunningProxy, tap: &Tap) -> record::Recorded {
+    let recorded = record::closed(&proxy.log).await;
     let seen = without_secrets(tap.seen.lock()[0].clone());
     assert_eq!(recorded.bytes(Direction::Frontend), seen.frontend);
     assert_eq!(recorded.bytes(Direction::Backend), seen.backend);
@@ -74,11 +74,11 @@ async fn psql_works_and_is_recorded_verbatim() {
     ] {
         let mut plan = Plan::new().upstream_user(user).durability(durability);
         plan.fsync = fsync;
-        let house = plan.start().await;
-        let tap = Tap::start(house.address).await;
+        let proxy = plan.start().await;
+        let tap = Tap::start(proxy.address).await;
         let out = psql(tap.address, "SELECT current_user; SELECT 1; SELECT 2\\; SELECT 3;\n\\conninfo\n").await;
         assert!(out.starts_with(&format!("{user}\n1\n2\n3\n")), "{out}");
-        let recorded = assert_verbatim(&house, &tap).await;
+        let recorded = assert_verbatim(&proxy, &tap).await;
         assert_eq!(recorded.end(), Some("terminated by job"));
         let (opened, mut kinds) = (recorded.opened(), recorded.kinds().skip(1));
         assert_eq!((opened.db_user.as_str(), opened.database.as_str()), ("nightly", "ranking"));
@@ -91,16 +91,16 @@ async fn psql_works_and_is_recorded_verbatim() {
         let Some(Kind::SessionClosed(closed)) = kinds.next() else { panic!("{recorded:?}") };
         let runs: u64 = recorded.runs().map(|run| u64::from(run.count)).sum();
         assert_eq!(closed.frames, runs);
-        house.stop().await;
+        proxy.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn extended_protocol_pipelining_and_copy() {
     use futures::{SinkExt, StreamExt, TryStreamExt};
-    let house = House::start().await;
-    let tap = Tap::start(house.address).await;
-    let client = crate::house::connect(&dsn(tap.address, &token(&claims()))).await.unwrap();
+    let proxy = RunningProxy::start().await;
+    let tap = Tap::start(proxy.address).await;
+    let client = crate::proxy::connect(&dsn(tap.address, &token(&claims()))).await.unwrap();
 
     let statement = client.prepare("SELECT score FROM rankings WHERE id = $1").await.unwrap();
     // All in flight at once, on one connection.
@@ -125,22 +125,22 @@ async fn extended_protocol_pipelining_and_copy() {
         Box::pin(client.query_raw("SELECT * FROM copied", Vec::<i32>::new()).await.unwrap()).collect().await;
     assert_eq!(portal.len(), 1000);
     drop(client);
-    let recorded = assert_verbatim(&house, &tap).await;
+    let recorded = assert_verbatim(&proxy, &tap).await;
     assert_eq!(recorded.end(), Some("terminated by job"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn notifications_come_between_messages() {
-    let house = House::start().await;
-    let mut listener = crate::raw::Raw::session(house.address, &token(&claims())).await;
+    let proxy = RunningProxy::start().await;
+    let mut listener = crate::raw::Raw::session(proxy.address, &token(&claims())).await;
     listener.send(&crate::raw::query("LISTEN ranks")).await;
     listener.until(b'Z').await;
-    house.client().await.batch_execute("NOTIFY ranks, 'changed'").await.unwrap();
+    proxy.client().await.batch_execute("NOTIFY ranks, 'changed'").await.unwrap();
     let (tag, body) = listener.message().await.unwrap();
     assert_eq!(tag, b'A');
     assert!(body.ends_with(b"ranks\0changed\0"));
     // Nothing follows from the job: the record has it all the same, within the time that backend bytes may wait.
-    record::until(&house.log, |jobs| {
+    record::until(&proxy.log, |jobs| {
         jobs.iter().any(|job| job.bytes(Direction::Backend).windows(7).any(|window| window == b"changed"))
     })
     .await;
@@ -148,8 +148,8 @@ async fn notifications_come_between_messages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_statement_can_be_cancelled() {
-    let house = House::start().await;
-    let client = house.client().await;
+    let proxy = RunningProxy::start().await;
+    let client = proxy.client().await;
     let cancel = client.cancel_token();
     let sleeping = tokio::spawn(async move { client.batch_execute("SELECT pg_sleep(600)").await });
     // A cancel that comes before the statement does nothing, here as at the server itself.
@@ -161,7 +161,7 @@ async fn a_running_statement_can_be_cancelled() {
         }
     };
     assert_eq!(error.code().unwrap().code(), "57014");
-    let jobs = record::until(&house.log, |jobs| jobs.len() >= 2 && jobs.iter().all(|job| job.end().is_some())).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() >= 2 && jobs.iter().all(|job| job.end().is_some())).await;
     let cancels: Vec<_> = jobs.iter().filter(|job| job.end() == Some("cancel request forwarded")).collect();
     assert!(!cancels.is_empty());
     for cancel in cancels {
@@ -172,17 +172,17 @@ async fn a_running_statement_can_be_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_sessions_at_once_spread_over_the_shards() {
-    let house = House::start().await;
-    let clients = futures::future::join_all((0..40).map(|_| house.client())).await;
+    let proxy = RunningProxy::start().await;
+    let clients = futures::future::join_all((0..40).map(|_| proxy.client())).await;
     for (number, client) in (0i32..).zip(&clients) {
         let row = client.query_one("SELECT $1::int", &[&number]).await.unwrap();
         assert_eq!(row.get::<_, i32>(0), number);
     }
     drop(clients);
-    let jobs = record::until(&house.log, |jobs| jobs.len() == 40 && jobs.iter().all(|job| job.end().is_some())).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 40 && jobs.iter().all(|job| job.end().is_some())).await;
     let first = jobs.iter().filter(|job| job.shards == [0]).count();
     assert!((10..=30).contains(&first), "{first} of 40 sessions in shard 0");
-    let (log, _folder) = house.stop().await;
+    let (log, _folder) = proxy.stop().await;
     // The proxy's own record frames them all.
     let own: Vec<_> = record::read(&log).await.into_values().filter(|session| session.target.is_empty()).collect();
     assert_eq!(own.len(), 2);
@@ -194,12 +194,12 @@ async fn many_sessions_at_once_spread_over_the_shards() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_reach_the_database() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     let dsn = format!(
         "{} application_name=rerank options='-c search_path=pg_catalog,public -c statement_timeout=7s'",
-        house.dsn(&token(&claims()))
+        proxy.dsn(&token(&claims()))
     );
-    let client = crate::house::connect(&dsn).await.unwrap();
+    let client = crate::proxy::connect(&dsn).await.unwrap();
     for (setting, value) in
         [("application_name", "rerank"), ("search_path", "pg_catalog,public"), ("statement_timeout", "7s")]
     {
@@ -207,14 +207,14 @@ async fn parameters_reach_the_database() {
         assert_eq!(row.get::<_, &str>(0), value);
     }
     drop(client);
-    let recorded = record::closed(&house.log).await;
+    let recorded = record::closed(&proxy.log).await;
     let search_path = recorded.kinds().find_map(|kind| match kind {
         Kind::Authenticated(authenticated) => Some(authenticated.search_path.clone()),
         _ => None,
     });
     assert_eq!(search_path.unwrap(), ["pg_catalog", "public"]);
     // A parameter that would change who the session is.
-    let error = crate::house::connect(&format!("{} options='-c role=postgres'", house.dsn(&token(&claims()))))
+    let error = crate::proxy::connect(&format!("{} options='-c role=postgres'", proxy.dsn(&token(&claims()))))
         .await
         .err()
         .unwrap();

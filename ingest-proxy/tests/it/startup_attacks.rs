@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::certificates::Authority;
 use crate::fake;
-use crate::house::{House, Plan, claims, connect, token};
+use crate::proxy::{Plan, RunningProxy, claims, connect, token};
 use crate::raw::{Raw, SSL_REQUEST, frame, password, query, startup, startup_of};
 use crate::record;
 
@@ -22,15 +22,15 @@ fn cancel_request(process_id: &[u8], secret: &[u8]) -> Vec<u8> {
 }
 
 /// Sends a CancelRequest and waits until the other side has done with it.
-async fn cancel(house: &House, process_id: &[u8], secret: &[u8]) {
-    let mut raw = Raw::connect(house.address).await;
+async fn cancel(proxy: &RunningProxy, process_id: &[u8], secret: &[u8]) {
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&cancel_request(process_id, secret)).await;
     assert_eq!(raw.rest().await, b"");
 }
 
 /// A session that speaks this version; with its BackendKeyData, process id and secret.
-async fn session(house: &House, version: u32) -> (Raw, Vec<u8>, Vec<u8>) {
-    let mut raw = Raw::connect(house.address).await;
+async fn session(proxy: &RunningProxy, version: u32) -> (Raw, Vec<u8>, Vec<u8>) {
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&startup_of(version, &[("user", "nightly"), ("database", "ranking")])).await;
     assert_eq!(raw.message().await.unwrap().0, b'R');
     raw.send(&password(&token(&claims()))).await;
@@ -40,19 +40,19 @@ async fn session(house: &House, version: u32) -> (Raw, Vec<u8>, Vec<u8>) {
     (raw, process_id, secret)
 }
 
-async fn assert_alive(house: &House) {
-    let row = house.client().await.query_one("SELECT 1", &[]).await.unwrap();
+async fn assert_alive(proxy: &RunningProxy) {
+    let row = proxy.client().await.query_one("SELECT 1", &[]).await.unwrap();
     assert_eq!(row.get::<_, i32>(0), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_message_during_authentication_is_refused() {
     let (database, heard) = fake::saying(b"").await;
-    let house = Plan::new().upstream_at(database.port(), "app", "").start().await;
+    let proxy = Plan::new().upstream_at(database.port(), "app", "").start().await;
     let second = startup(&[("user", "mallory"), ("database", "ranking")]);
     let tags = b"QPBEDCHSFXdcfKRZ\0\x16".iter().map(|&tag| frame(tag, b"SELECT 1\0"));
     for message in tags.chain([second]) {
-        let mut raw = Raw::connect(house.address).await;
+        let mut raw = Raw::connect(proxy.address).await;
         raw.send(&startup(&[("user", "nightly"), ("database", "ranking")])).await;
         assert_eq!(raw.message().await.unwrap(), (b'R', vec![0, 0, 0, 3]));
         raw.send(&message).await;
@@ -66,15 +66,15 @@ async fn any_message_during_authentication_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_up_packet_has_at_most_ten_thousand_bytes() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     let padded = |length: usize| {
         let bare = startup(&[("user", "nightly"), ("database", "ranking"), ("application_name", "")]).len();
         startup(&[("user", "nightly"), ("database", "ranking"), ("application_name", &"x".repeat(length - bare))])
     };
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&padded(10_000)).await;
     assert_eq!(raw.message().await.unwrap().0, b'R');
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&padded(10_001)).await;
     assert_eq!(raw.fatal().await.0, "08P01");
 }
@@ -85,26 +85,26 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
     let mut plan = Plan::new().tls(&authority);
     plan.options.authentication_timeout = Duration::from_millis(500);
     plan.options.max_unauthenticated = 2;
-    let house = plan.start().await;
-    let mut first = TcpStream::connect(house.address).await.unwrap();
+    let proxy = plan.start().await;
+    let mut first = TcpStream::connect(proxy.address).await.unwrap();
     first.write_all(&SSL_REQUEST).await.unwrap();
-    let mut second = TcpStream::connect(house.address).await.unwrap();
+    let mut second = TcpStream::connect(proxy.address).await.unwrap();
     // A 5-byte TLS record header, and then silence.
     second.write_all(&[0x16, 3, 1, 2, 0]).await.unwrap();
     let mut answers = Vec::new();
     first.read_to_end(&mut answers).await.unwrap();
     assert_eq!(answers, b"S");
     let _ = second.read_to_end(&mut answers).await;
-    let jobs = record::until(&house.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 2).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 2).await;
     assert!(jobs.iter().all(|job| job.end() == Some("not authenticated")), "{jobs:?}");
     // And both places are free again.
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn protocol_versions_are_negotiated() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     for (version, option, negotiated, secret) in [
         (PROTOCOL_3_0, None, None, 4),
         (3 << 16 | 1, None, None, 4),
@@ -114,7 +114,7 @@ async fn protocol_versions_are_negotiated() {
         (PROTOCOL_3_0, Some("_pq_.magic"), Some(PROTOCOL_3_0), 4),
         (3 << 16 | 9999, Some("_pq_.magic"), Some(PROTOCOL_3_2), 32),
     ] {
-        let mut raw = Raw::connect(house.address).await;
+        let mut raw = Raw::connect(proxy.address).await;
         let mut parameters = vec![("user", "nightly"), ("database", "ranking")];
         parameters.extend(option.map(|option| (option, "1")));
         raw.send(&startup_of(version, &parameters)).await;
@@ -131,7 +131,7 @@ async fn protocol_versions_are_negotiated() {
         assert_eq!(key.1.len(), 4 + secret, "{version:#x}");
     }
     for version in [2 << 16, 4 << 16, 0, 1234 << 16 | 5681] {
-        let mut raw = Raw::connect(house.address).await;
+        let mut raw = Raw::connect(proxy.address).await;
         raw.send(&startup_of(version, &[("user", "nightly")])).await;
         let (sqlstate, message) = raw.fatal().await;
         assert_eq!(sqlstate, "08P01");
@@ -142,7 +142,7 @@ async fn protocol_versions_are_negotiated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn start_up_parameters_pass_by_allow_list() {
     let (database, heard) = fake::saying(b"").await;
-    let house = Plan::new().upstream_at(database.port(), "app", "").start().await;
+    let proxy = Plan::new().upstream_at(database.port(), "app", "").start().await;
     for (name, value) in [
         ("role", "postgres"),
         ("session_authorization", "postgres"),
@@ -156,7 +156,7 @@ async fn start_up_parameters_pass_by_allow_list() {
         ("session_preload_libraries", "evil"),
         ("local_preload_libraries", "evil"),
     ] {
-        let mut raw = Raw::connect(house.address).await;
+        let mut raw = Raw::connect(proxy.address).await;
         raw.send(&startup(&[("user", "nightly"), ("database", "ranking"), (name, value)])).await;
         let (sqlstate, message) = raw.fatal().await;
         assert_eq!(sqlstate, "0A000", "{name}={value}: {message}");
@@ -168,16 +168,16 @@ async fn start_up_parameters_pass_by_allow_list() {
 async fn an_empty_database_is_the_users_name() {
     let mut plan = Plan::new();
     plan.options.targets[0].upstream.database = None;
-    let house = plan.start().await;
+    let proxy = plan.start().await;
     for parameters in [&[("user", "ranking")][..], &[("user", "ranking"), ("database", "")]] {
-        let mut raw = Raw::connect(house.address).await;
+        let mut raw = Raw::connect(proxy.address).await;
         raw.send(&startup(parameters)).await;
         raw.message().await.unwrap();
         raw.send(&password(&token(&claims()))).await;
         raw.until(b'Z').await;
         assert_eq!(raw.value("SELECT current_database()").await, "ranking");
     }
-    let jobs = record::until(&house.log, |jobs| jobs.len() == 2).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 2).await;
     for job in jobs {
         let opened = job.opened();
         assert_eq!((opened.db_user.as_str(), opened.database.as_str()), ("ranking", "ranking"));
@@ -188,8 +188,8 @@ async fn an_empty_database_is_the_users_name() {
 async fn replication_passes_where_it_is_permitted_and_is_recorded() {
     let mut plan = Plan::new().upstream("app_replication", "");
     plan.options.targets[0].replication = true;
-    let house = plan.start().await;
-    let mut raw = Raw::connect(house.address).await;
+    let proxy = plan.start().await;
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&startup(&[("user", "nightly"), ("database", "ranking"), ("replication", "true")])).await;
     raw.message().await.unwrap();
     raw.send(&password(&token(&claims()))).await;
@@ -208,27 +208,27 @@ async fn replication_passes_where_it_is_permitted_and_is_recorded() {
     assert!(messages.iter().any(|(tag, _)| *tag == b'c') && messages.last().unwrap().0 == b'Z');
     raw.send(&frame(b'X', b"")).await;
     assert!(raw.message().await.is_none());
-    let recorded = record::closed(&house.log).await;
+    let recorded = record::closed(&proxy.log).await;
     assert_eq!(recorded.end(), Some("terminated by job"));
     let sql = query("START_REPLICATION PHYSICAL 0/1000000");
     assert!(recorded.bytes(Direction::Frontend).windows(sql.len()).any(|window| window == sql));
     let copied = frame(b'd', &body);
     assert!(recorded.bytes(Direction::Backend).windows(copied.len()).any(|window| window == copied));
     // A database connection is not one.
-    assert_alive(&house).await;
+    assert_alive(&proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_keys_of_both_lengths_are_mapped() {
-    let house = House::start().await;
+    let proxy = RunningProxy::start().await;
     for version in [PROTOCOL_3_0, PROTOCOL_3_2] {
-        let (mut raw, process_id, secret) = session(&house, version).await;
+        let (mut raw, process_id, secret) = session(&proxy, version).await;
         // The process id is the database's, as a job can ask for it; the secret is not.
         assert_eq!(raw.value("SELECT pg_backend_pid()").await.parse::<u32>().unwrap().to_be_bytes()[..], process_id);
         raw.send(&query("SELECT pg_sleep(600)")).await;
         // Until it has begun, a request does nothing, as at the server itself.
         let ended = loop {
-            cancel(&house, &process_id, &secret).await;
+            cancel(&proxy, &process_id, &secret).await;
             let until = tokio::time::timeout(Duration::from_millis(100), raw.message()).await;
             match until {
                 Ok(Some((b'E', body))) => break body,
@@ -246,11 +246,11 @@ async fn a_cancel_request_with_another_key_or_too_late_hits_nothing() {
     let mut second = plan.options.targets[0].clone();
     second.name = "other".to_owned();
     plan.options.targets.push(second);
-    let house = plan.start().await;
-    let (mut raw, process_id, secret) = session(&house, PROTOCOL_3_2).await;
-    let (_other, others_process_id, others_secret) = session(&house, PROTOCOL_3_2).await;
+    let proxy = plan.start().await;
+    let (mut raw, process_id, secret) = session(&proxy, PROTOCOL_3_2).await;
+    let (_other, others_process_id, others_secret) = session(&proxy, PROTOCOL_3_2).await;
     raw.send(&query("SELECT pg_sleep(1.5)")).await;
-    record::until(&house.log, |jobs| {
+    record::until(&proxy.log, |jobs| {
         jobs.iter().any(|job| job.bytes(Direction::Frontend).windows(8).any(|window| window == b"pg_sleep"))
     })
     .await;
@@ -264,42 +264,42 @@ async fn a_cancel_request_with_another_key_or_too_late_hits_nothing() {
         (&process_id, &[&secret[..], &[0]].concat()),
         (&process_id, &[0; 256]),
     ] {
-        cancel(&house, process_id, secret).await;
+        cancel(&proxy, process_id, secret).await;
     }
     // Through another target's door.
-    let mut stranger = Raw::connect(house.addresses[1]).await;
+    let mut stranger = Raw::connect(proxy.addresses[1]).await;
     stranger.send(&cancel_request(&process_id, &secret)).await;
     assert_eq!(stranger.rest().await, b"");
     let messages = raw.until(b'Z').await;
     assert!(messages.iter().any(|(tag, _)| *tag == b'D') && !messages.iter().any(|(tag, _)| *tag == b'E'));
     // Late: the statement is over, and the one that begins after the request was taken is not hit.
     for number in 0..20 {
-        cancel(&house, &process_id, &secret).await;
+        cancel(&proxy, &process_id, &secret).await;
         assert_eq!(raw.value(&format!("SELECT {number}")).await, number.to_string());
     }
     // A session's key dies with it.
     raw.send(&frame(b'X', b"")).await;
     assert!(raw.message().await.is_none());
-    cancel(&house, &process_id, &secret).await;
+    cancel(&proxy, &process_id, &secret).await;
     let unknown = Some("cancel request with an unknown key");
-    let jobs = record::until(&house.log, |jobs| jobs.iter().filter(|job| job.end() == unknown).count() == 8).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.iter().filter(|job| job.end() == unknown).count() == 8).await;
     assert_eq!(jobs.iter().filter(|job| job.end() == Some("cancel request forwarded")).count(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_guesses_cancel_keys_is_not_listened_to_and_does_not_fill_the_log() {
-    let house = House::start().await;
-    let (mut raw, process_id, secret) = session(&house, PROTOCOL_3_0).await;
+    let proxy = RunningProxy::start().await;
+    let (mut raw, process_id, secret) = session(&proxy, PROTOCOL_3_0).await;
     for guess in 0..130u32 {
-        cancel(&house, &process_id, &[&guess.to_be_bytes()[..], &secret].concat()).await;
+        cancel(&proxy, &process_id, &[&guess.to_be_bytes()[..], &secret].concat()).await;
     }
     assert_eq!(raw.value("SELECT 1").await, "1");
     let guesses = |jobs: &[record::Recorded]| {
         jobs.iter().filter(|job| job.end() == Some("cancel request with an unknown key")).count()
     };
-    let jobs = record::until(&house.log, |jobs| guesses(jobs) >= 100).await;
+    let jobs = record::until(&proxy.log, |jobs| guesses(jobs) >= 100).await;
     assert_eq!(guesses(&jobs), 100);
-    assert_alive(&house).await;
+    assert_alive(&proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,15 +327,15 @@ async fn cancel_keys_of_the_database_may_be_long_and_its_protocol_old() {
         }
     })
     .await;
-    let house = Plan::new().upstream_at(database.port(), "app", "").start().await;
-    let (_first, process_id, ours) = session(&house, PROTOCOL_3_2).await;
+    let proxy = Plan::new().upstream_at(database.port(), "app", "").start().await;
+    let (_first, process_id, ours) = session(&proxy, PROTOCOL_3_2).await;
     assert!(versions.lock().contains(&PROTOCOL_3_2.to_be_bytes().to_vec()));
     versions.lock().clear();
     // What has been learned of it is kept.
-    let (_second, ..) = session(&house, PROTOCOL_3_0).await;
+    let (_second, ..) = session(&proxy, PROTOCOL_3_0).await;
     assert!(!versions.lock().is_empty());
     assert!(versions.lock().iter().all(|version| *version == PROTOCOL_3_0.to_be_bytes()));
-    cancel(&house, &process_id, &ours).await;
+    cancel(&proxy, &process_id, &ours).await;
     for _ in 0..200 {
         if let Some(request) = cancels.lock().first() {
             assert_eq!(request[4..], [&[0, 0, 0, 7], &secret[..]].concat());
@@ -373,10 +373,10 @@ async fn a_hostile_database_cannot_begin_a_session() {
         let mut plan = Plan::new().upstream_at(address.port(), "app", "");
         plan.options.connect_timeout = Duration::from_secs(20);
         assert!(check_target(&plan.options.targets[0]).await.is_err(), "{name}");
-        let house = plan.start().await;
-        let error = connect(&house.dsn(&token(&claims()))).await.err().unwrap();
+        let proxy = plan.start().await;
+        let error = connect(&proxy.dsn(&token(&claims()))).await.err().unwrap();
         let sqlstate = error.code().unwrap_or_else(|| panic!("{name}: {error}")).code();
         assert!(["08001", "08004"].contains(&sqlstate), "{name}: {sqlstate}");
-        assert_eq!(record::closed(&house.log).await.end(), Some("database unavailable"), "{name}");
+        assert_eq!(record::closed(&proxy.log).await.end(), Some("database unavailable"), "{name}");
     }
 }

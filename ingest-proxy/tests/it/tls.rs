@@ -10,14 +10,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::certificates::{Authority, client, handshake};
-use crate::house::{House, Plan, claims, dsn, token};
+use crate::proxy::{Plan, RunningProxy, claims, dsn, token};
 use crate::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, frame, query, startup};
 use crate::record;
 
 /// Runs a query by libpq with more in its connection string.
-async fn psql(house: &House, more: &str, sql: &str) -> Output {
+async fn psql(proxy: &RunningProxy, more: &str, sql: &str) -> Output {
     tokio::process::Command::new("psql")
-        .args(["-X", "-q", "-A", "-t", "-d", &format!("{} {more}", dsn(house.address, &token(&claims()))), "-c", sql])
+        .args(["-X", "-q", "-A", "-t", "-d", &format!("{} {more}", dsn(proxy.address, &token(&claims()))), "-c", sql])
         .output()
         .await
         .expect("psql is needed: install the package postgresql-client")
@@ -34,8 +34,8 @@ fn complained(output: &Output) -> String {
 }
 
 /// The TCP connection, up to the answer to an SSLRequest.
-async fn asked(house: &House) -> TcpStream {
-    let mut raw = Raw::connect(house.address).await;
+async fn asked(proxy: &RunningProxy) -> TcpStream {
+    let mut raw = Raw::connect(proxy.address).await;
     assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
     raw.stream
 }
@@ -46,15 +46,15 @@ async fn psql_connects_with_sslmode_require_and_verify_full() {
     let plan = Plan::new().tls(&authority);
     let ca = authority.write(plan.folder(), "ca.crt");
     let stranger = Authority::new("stranger").write(plan.folder(), "stranger.crt");
-    let house = plan.start().await;
+    let proxy = plan.start().await;
     let verify = |mode: &str, ca: &Path| format!("sslmode={mode} sslrootcert={}", ca.display());
     for more in ["sslmode=require".to_owned(), verify("verify-ca", &ca), verify("verify-full", &ca)] {
-        assert_eq!(printed(&psql(&house, &more, "SELECT 42").await), "42", "{more}");
+        assert_eq!(printed(&psql(&proxy, &more, "SELECT 42").await), "42", "{more}");
     }
-    let refused = complained(&psql(&house, &verify("verify-full", &stranger), "SELECT 42").await);
+    let refused = complained(&psql(&proxy, &verify("verify-full", &stranger), "SELECT 42").await);
     assert!(refused.contains("certificate verify failed"), "{refused}");
     // A record tells that TLS was asked for and given, and holds what was said in it.
-    let jobs = record::until(&house.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 4).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.iter().filter(|job| job.end().is_some()).count() == 4).await;
     let sql = query("SELECT 42");
     let frontend = jobs[0].bytes(Direction::Frontend);
     assert!(frontend.starts_with(&SSL_REQUEST) && frontend.windows(sql.len()).any(|window| window == sql));
@@ -66,19 +66,19 @@ async fn psql_connects_with_sslmode_require_and_verify_full() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_text_is_taken_only_where_it_is_allowed() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
-    let refused = complained(&psql(&house, "sslmode=disable", "SELECT 1").await);
+    let proxy = Plan::new().tls(&authority).start().await;
+    let refused = complained(&psql(&proxy, "sslmode=disable", "SELECT 1").await);
     assert!(refused.contains("sessions without TLS are not taken here"), "{refused}");
     assert!(refused.contains("sslmode=verify-full"), "{refused}");
     // Before a token was asked for.
-    let recorded = record::closed(&house.log).await;
+    let recorded = record::closed(&proxy.log).await;
     assert_eq!((recorded.end(), recorded.withheld().len()), (Some("not authenticated"), 0));
 
     let mut plan = Plan::new().tls(&authority);
     plan.options.targets[0].allow_plaintext = true;
-    let house = plan.start().await;
+    let proxy = plan.start().await;
     for more in ["sslmode=disable", "sslmode=require"] {
-        assert_eq!(printed(&psql(&house, more, "SELECT 1").await), "1", "{more}");
+        assert_eq!(printed(&psql(&proxy, more, "SELECT 1").await), "1", "{more}");
     }
 
     // Off the machine it needs TLS or the word.
@@ -93,9 +93,9 @@ async fn plain_text_is_taken_only_where_it_is_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn direct_tls_needs_alpn() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
+    let proxy = Plan::new().tls(&authority).start().await;
     let connect = async |protocols: &[&str]| {
-        let stream = TcpStream::connect(house.address).await.unwrap();
+        let stream = TcpStream::connect(proxy.address).await.unwrap();
         handshake(&client(&authority, None, protocols), stream).await
     };
     let mut raw = Raw::over(connect(&["postgresql"]).await.unwrap());
@@ -103,7 +103,7 @@ async fn direct_tls_needs_alpn() {
     assert_eq!(raw.value("SELECT 6 * 7").await, "42");
     raw.send(&frame(b'X', b"")).await;
     assert!(raw.message().await.is_none());
-    assert_eq!(record::closed(&house.log).await.end(), Some("terminated by job"));
+    assert_eq!(record::closed(&proxy.log).await.end(), Some("terminated by job"));
     // Encryption is not asked for in it.
     for request in [SSL_REQUEST, GSSENC_REQUEST] {
         let mut raw = Raw::over(connect(&["postgresql"]).await.unwrap());
@@ -116,11 +116,11 @@ async fn direct_tls_needs_alpn() {
     let error = connect(&["http/1.1"]).await.unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     // With a request before it, a name is not needed, but it must not be another's.
-    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&proxy).await).await.unwrap());
     raw.log_in(&token(&claims())).await;
-    assert!(handshake(&client(&authority, None, &["http/1.1"]), asked(&house).await).await.is_err());
+    assert!(handshake(&client(&authority, None, &["http/1.1"]), asked(&proxy).await).await.is_err());
     // A target without a certificate answers with an alert.
-    let plain = House::start().await;
+    let plain = RunningProxy::start().await;
     let stream = TcpStream::connect(plain.address).await.unwrap();
     let error = handshake(&client(&authority, None, &["postgresql"]), stream).await.unwrap_err();
     assert!(error.to_string().contains("HandshakeFailure"), "{error}");
@@ -129,27 +129,27 @@ async fn direct_tls_needs_alpn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_sent_before_tls_is_up_are_refused() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
+    let proxy = Plan::new().tls(&authority).start().await;
     let injected = startup(&[("user", "mallory"), ("database", "ranking")]);
     // In one go with the request, as somebody in between would put them there (CVE-2021-23214).
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&[&SSL_REQUEST[..], &injected].concat()).await;
     assert_eq!(raw.fatal().await.1, "received data after a request for encryption");
     // After the request has been read, and before the handshake: they are no handshake, and nothing comes after them.
-    let mut stream = asked(&house).await;
+    let mut stream = asked(&proxy).await;
     stream.write_all(&injected).await.unwrap();
     let error = handshake(&client(&authority, None, &[]), stream).await.unwrap_err();
     assert_ne!(error.kind(), std::io::ErrorKind::NotConnected);
     // In front of direct TLS: a first byte decides, and then it is a start-up packet, in plain text.
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     raw.send(&injected).await;
     assert_eq!(raw.fatal().await.1, "sessions without TLS are not taken here");
     // A session that follows is nobody else's.
-    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&proxy).await).await.unwrap());
     raw.log_in(&token(&claims())).await;
     assert_eq!(raw.value("SELECT 1").await, "1");
     drop(raw);
-    let jobs = record::until(&house.log, |jobs| jobs.len() == 4 && jobs.iter().all(|job| job.end().is_some())).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 4 && jobs.iter().all(|job| job.end().is_some())).await;
     let authenticated = |kind: &Kind| matches!(kind, Kind::Authenticated(_));
     assert_eq!(jobs.iter().filter(|job| job.kinds().any(authenticated)).count(), 1);
 }
@@ -157,15 +157,15 @@ async fn bytes_sent_before_tls_is_up_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn gss_encryption_is_declined_and_tls_may_follow() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
-    let mut raw = Raw::connect(house.address).await;
+    let proxy = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::connect(proxy.address).await;
     assert_eq!(raw.ask(GSSENC_REQUEST).await, 'N');
     assert_eq!(raw.ask(SSL_REQUEST).await, 'S');
     let mut raw = Raw::over(handshake(&client(&authority, None, &[]), raw.stream).await.unwrap());
     raw.log_in(&token(&claims())).await;
     assert_eq!(raw.value("SELECT 1").await, "1");
     // Once each, and not within TLS.
-    let mut raw = Raw::connect(house.address).await;
+    let mut raw = Raw::connect(proxy.address).await;
     assert_eq!(raw.ask(GSSENC_REQUEST).await, 'N');
     raw.send(&GSSENC_REQUEST).await;
     assert_eq!(raw.fatal().await.1, "encryption was asked for twice");
@@ -181,11 +181,11 @@ async fn client_certificates_are_optional_or_required() {
         let ca = authority.write(plan.folder(), "clients.crt");
         let tls = plan.options.targets[0].tls.as_mut().unwrap();
         (tls.client_ca_file, tls.client_certificates) = (Some(ca), wanted);
-        let house = plan.start().await;
+        let proxy = plan.start().await;
         for (own, welcome) in [(Some(&good), true), (Some(&bad), false), (None, wanted == ClientCertificates::Optional)]
         {
             let connector = client(&authority, own, &["postgresql"]);
-            let stream = TcpStream::connect(house.address).await.unwrap();
+            let stream = TcpStream::connect(proxy.address).await.unwrap();
             // With TLS 1.3 the client is done before the server has looked at its certificate.
             let answer = match handshake(&connector, stream).await {
                 Ok(stream) => {
@@ -209,15 +209,15 @@ async fn the_record_says_how_a_connection_was_encrypted() {
     let options = plan.options.targets[0].tls.as_mut().unwrap();
     (options.client_ca_file, options.client_certificates) = (Some(ca), ClientCertificates::Optional);
     plan.options.targets[0].allow_plaintext = true;
-    let house = plan.start().await;
+    let proxy = plan.start().await;
     for own in [Some(&own), None] {
-        let stream = TcpStream::connect(house.address).await.unwrap();
+        let stream = TcpStream::connect(proxy.address).await.unwrap();
         let mut raw = Raw::over(handshake(&client(&authority, own, &["postgresql"]), stream).await.unwrap());
         raw.log_in(&token(&claims())).await;
     }
-    let mut plain = Raw::session(house.address, &token(&claims())).await;
+    let mut plain = Raw::session(proxy.address, &token(&claims())).await;
     plain.send(&frame(b'X', b"")).await;
-    let jobs = record::until(&house.log, |jobs| jobs.len() == 3 && jobs.iter().all(|job| job.end().is_some())).await;
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 3 && jobs.iter().all(|job| job.end().is_some())).await;
     let [with, without, plain] = &jobs.iter().map(|job| job.opened().tls.clone()).collect::<Vec<_>>()[..] else {
         panic!("{jobs:?}")
     };
@@ -237,21 +237,21 @@ async fn the_record_says_how_a_connection_was_encrypted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_taken_anew_without_a_restart() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
-    let house = Plan::new().tls(&old).start().await;
+    let proxy = Plan::new().tls(&old).start().await;
     let accepts = async |authority: &Authority| {
-        let stream = TcpStream::connect(house.address).await.unwrap();
+        let stream = TcpStream::connect(proxy.address).await.unwrap();
         handshake(&client(authority, None, &["postgresql"]), stream).await.is_ok()
     };
-    let mut open = Raw::over(handshake(&client(&old, None, &[]), asked(&house).await).await.unwrap());
+    let mut open = Raw::over(handshake(&client(&old, None, &[]), asked(&proxy).await).await.unwrap());
     open.log_in(&token(&claims())).await;
     assert!(!accepts(&new).await);
     // Broken ones change nothing.
-    std::fs::write(house.folder.path().join("job.crt"), "not a certificate").unwrap();
+    std::fs::write(proxy.folder.path().join("job.crt"), "not a certificate").unwrap();
     for _ in 0..30 {
         assert!(accepts(&old).await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    new.sign("hansard", &["127.0.0.1"]).write(house.folder.path(), "job");
+    new.sign("hansard", &["127.0.0.1"]).write(proxy.folder.path(), "job");
     for _ in 0..100 {
         if accepts(&new).await {
             // Whoever is there stays.
@@ -290,9 +290,9 @@ async fn unusable_certificates_are_named_when_the_proxy_starts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_values_pass_both_ways() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
+    let proxy = Plan::new().tls(&authority).start().await;
     let mut raw = Raw::over(
-        handshake(&client(&authority, None, &["postgresql"]), TcpStream::connect(house.address).await.unwrap())
+        handshake(&client(&authority, None, &["postgresql"]), TcpStream::connect(proxy.address).await.unwrap())
             .await
             .unwrap(),
     );
@@ -313,21 +313,21 @@ async fn large_values_pass_both_ways() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_closes_its_half_is_still_answered() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
-    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    let proxy = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&proxy).await).await.unwrap());
     raw.log_in(&token(&claims())).await;
     raw.close_half_and_read_the_answer().await;
-    assert_eq!(record::closed(&house.log).await.end(), Some("closed by job"));
+    assert_eq!(record::closed(&proxy.log).await.end(), Some("closed by job"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_goes_without_tls_own_goodbye_has_still_said_terminate() {
     let authority = Authority::new("jobs");
-    let house = Plan::new().tls(&authority).start().await;
-    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&house).await).await.unwrap());
+    let proxy = Plan::new().tls(&authority).start().await;
+    let mut raw = Raw::over(handshake(&client(&authority, None, &[]), asked(&proxy).await).await.unwrap());
     raw.log_in(&token(&claims())).await;
     raw.send(&frame(b'X', b"")).await;
     let (tcp, _) = raw.stream.into_inner();
     drop(tcp);
-    assert_eq!(record::closed(&house.log).await.end(), Some("terminated by job"));
+    assert_eq!(record::closed(&proxy.log).await.end(), Some("terminated by job"));
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::certificates::{Authority, client, handshake, self_signed};
 use crate::cluster::Cluster;
 use crate::fake;
-use crate::house::{House, Plan, claims, connect, token};
+use crate::proxy::{Plan, RunningProxy, claims, connect, token};
 use crate::raw::{Raw, SSL_REQUEST, frame, query};
 use crate::record;
 use crate::tap::Tap;
@@ -18,8 +18,8 @@ use crate::tap::Tap;
 const IS_ENCRYPTED: &str = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 /// What a session's first answer is: the value of a query, or the SQLSTATE it is refused with.
-async fn ask(house: &House, sql: &str) -> Result<String, String> {
-    match connect(&house.dsn(&token(&claims()))).await {
+async fn ask(proxy: &RunningProxy, sql: &str) -> Result<String, String> {
+    match connect(&proxy.dsn(&token(&claims()))).await {
         Ok(client) => Ok(client.query_one(sql, &[]).await.unwrap().get(0)),
         Err(error) => Err(error.code().unwrap_or_else(|| panic!("{error}")).code().to_owned()),
     }
@@ -44,11 +44,11 @@ async fn each_sslmode_reaches_the_database() {
         let plan = Plan::new().upstream(user, parameters);
         let found = check_target(&plan.options.targets[0]).await.unwrap();
         assert_eq!(found.contains(" with TLS: PostgreSQL"), encrypted == "true", "{found}");
-        let house = plan.start().await;
-        assert_eq!(ask(&house, IS_ENCRYPTED).await.as_deref(), Ok(encrypted), "{parameters}");
+        let proxy = plan.start().await;
+        assert_eq!(ask(&proxy, IS_ENCRYPTED).await.as_deref(), Ok(encrypted), "{parameters}");
         // The keys of the first session's password serve the second.
-        assert_eq!(ask(&house, "SELECT current_user::text").await.as_deref(), Ok(user), "{parameters}");
-        let jobs = record::until(&house.log, |jobs| jobs.len() == 2).await;
+        assert_eq!(ask(&proxy, "SELECT current_user::text").await.as_deref(), Ok(user), "{parameters}");
+        let jobs = record::until(&proxy.log, |jobs| jobs.len() == 2).await;
         let path = jobs[0].kinds().find_map(|kind| match kind {
             hansard_schemas::events::event::Kind::Authenticated(authenticated) => {
                 Some(authenticated.search_path.clone())
@@ -58,8 +58,8 @@ async fn each_sslmode_reaches_the_database() {
         assert_eq!(path.unwrap(), ["public"], "{parameters}");
     }
     // The server wants it, and the target's URL does not.
-    let house = Plan::new().upstream("app_tls", "").start().await;
-    assert_eq!(ask(&house, "SELECT 1").await, Err("08004".to_owned()));
+    let proxy = Plan::new().upstream("app_tls", "").start().await;
+    assert_eq!(ask(&proxy, "SELECT 1").await, Err("08004".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,8 +70,8 @@ async fn a_certificate_that_does_not_fit_is_refused() {
         std::fs::write(plan.folder().join("upstream-ca.crt"), &stranger.pem).unwrap();
         let line = finding(&plan).await;
         assert!(line.contains("TLS with it failed: invalid peer certificate: UnknownIssuer; see sslmode"), "{line}");
-        let house = plan.start().await;
-        assert_eq!(ask(&house, "SELECT 1").await, Err("08001".to_owned()), "{mode}");
+        let proxy = plan.start().await;
+        assert_eq!(ask(&proxy, "SELECT 1").await, Err("08001".to_owned()), "{mode}");
     }
     // The right authority, another name: 127.0.0.1 is in the certificate, localhost is not.
     for (mode, fits) in [("verify-ca", true), ("verify-full", false)] {
@@ -115,10 +115,10 @@ async fn hansard_shows_its_own_certificate() {
     let own = plan.folder().join("own").display().to_string();
     let own_certificate = Cluster::get().authority.sign("app_certificate", &[]);
     own_certificate.write(plan.folder(), "own");
-    let house = plan.upstream("app_certificate", &parameters.replace("OWN", &own)).start().await;
-    assert_eq!(ask(&house, "SELECT current_user::text").await.as_deref(), Ok("app_certificate"));
-    let house = Plan::new().upstream("app_certificate", "sslmode=verify-full&sslrootcert=CA").start().await;
-    assert_eq!(ask(&house, "SELECT 1").await, Err("08004".to_owned()));
+    let proxy = plan.upstream("app_certificate", &parameters.replace("OWN", &own)).start().await;
+    assert_eq!(ask(&proxy, "SELECT current_user::text").await.as_deref(), Ok("app_certificate"));
+    let proxy = Plan::new().upstream("app_certificate", "sslmode=verify-full&sslrootcert=CA").start().await;
+    assert_eq!(ask(&proxy, "SELECT 1").await, Err("08004".to_owned()));
     // What cannot be used is named when the proxy starts.
     let plan = Plan::new();
     let other = plan.folder().join("own");
@@ -142,8 +142,8 @@ async fn require_never_goes_on_in_plain_text() {
         (&ready, "it answered a request for TLS with something else"),
     ] {
         let (address, heard) = fake::saying(words).await;
-        let house = Plan::new().upstream_at(address.port(), "app", "sslmode=require").start().await;
-        assert_eq!(ask(&house, "SELECT 1").await, Err("08001".to_owned()), "{reason}");
+        let proxy = Plan::new().upstream_at(address.port(), "app", "sslmode=require").start().await;
+        assert_eq!(ask(&proxy, "SELECT 1").await, Err("08001".to_owned()), "{reason}");
         let plan = Plan::new().upstream_at(address.port(), "app", "sslmode=require");
         let line = finding(&plan).await;
         assert!(line.contains(reason), "{line}");
@@ -226,8 +226,8 @@ async fn a_server_that_strips_plus_is_refused_or_learns_that_it_was_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_in_the_clear_go_only_to_whom_is_known() {
-    let house = Plan::new().upstream("app_tls_clear", "sslmode=verify-full&sslrootcert=CA").start().await;
-    assert_eq!(ask(&house, "SELECT current_user::text").await.as_deref(), Ok("app_tls_clear"));
+    let proxy = Plan::new().upstream("app_tls_clear", "sslmode=verify-full&sslrootcert=CA").start().await;
+    assert_eq!(ask(&proxy, "SELECT current_user::text").await.as_deref(), Ok("app_tls_clear"));
     let line = finding(&Plan::new().upstream("app_tls_clear", "sslmode=require")).await;
     assert!(line.contains("in the clear and its certificate is not checked; say sslmode=verify-full"), "{line}");
     // Whoever asks for channel binding gives nothing without it.
@@ -285,8 +285,8 @@ async fn scram_lengths_nonces_and_iteration_counts_are_checked() {
         let plan = Plan::new().upstream_at(address.port(), "app", "");
         let line = finding(&plan).await;
         assert!(line.contains(reason), "{challenge}: {line}");
-        let house = plan.start().await;
-        let sqlstate = ask(&house, "SELECT 1").await.unwrap_err();
+        let proxy = plan.start().await;
+        let sqlstate = ask(&proxy, "SELECT 1").await.unwrap_err();
         assert!(["08001", "08004"].contains(&sqlstate.as_str()), "{challenge}: {sqlstate}");
     }
 }
@@ -321,8 +321,8 @@ async fn every_split_of_the_exchange_gives_the_same_session() {
     ] {
         let mut plan = Plan::new().upstream_at(dripping.port(), user, parameters);
         plan.options.connect_timeout = Duration::from_secs(60);
-        let house = plan.start().await;
-        assert_eq!(ask(&house, "SELECT current_user::text").await.as_deref(), Ok(user), "{user}");
+        let proxy = plan.start().await;
+        assert_eq!(ask(&proxy, "SELECT current_user::text").await.as_deref(), Ok(user), "{user}");
     }
 }
 
@@ -331,8 +331,8 @@ async fn cancel_and_search_path_go_over_tls_too() {
     let upstream = std::net::SocketAddr::from(([127, 0, 0, 1], Cluster::get().port));
     let tap = Tap::start(upstream).await;
     let plan = Plan::new().upstream_at(tap.address.port(), "app_tls", "sslmode=verify-full&sslrootcert=CA");
-    let house = plan.start().await;
-    let client = house.client().await;
+    let proxy = plan.start().await;
+    let client = proxy.client().await;
     let cancel = client.cancel_token();
     let sleeping = tokio::spawn(async move { client.batch_execute("SELECT pg_sleep(600)").await });
     while !sleeping.is_finished() {
@@ -355,11 +355,11 @@ async fn cancel_and_search_path_go_over_tls_too() {
 async fn authorities_of_databases_are_read_again() {
     let plan = Plan::new().upstream("app_tls", "sslmode=verify-full&sslrootcert=CA");
     let file = plan.folder().join("upstream-ca.crt");
-    let house = plan.start().await;
-    assert!(ask(&house, "SELECT 'in'").await.is_ok());
+    let proxy = plan.start().await;
+    assert!(ask(&proxy, "SELECT 'in'").await.is_ok());
     let until = async |welcome: bool| {
         for _ in 0..100 {
-            if ask(&house, "SELECT 'in'").await.is_ok() == welcome {
+            if ask(&proxy, "SELECT 'in'").await.is_ok() == welcome {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -374,8 +374,8 @@ async fn authorities_of_databases_are_read_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_values_pass_with_tls_to_the_database() {
-    let house = Plan::new().upstream("app_tls", "sslmode=verify-full&sslrootcert=CA").start().await;
-    let mut raw = Raw::session(house.address, &token(&claims())).await;
+    let proxy = Plan::new().upstream("app_tls", "sslmode=verify-full&sslrootcert=CA").start().await;
+    let mut raw = Raw::session(proxy.address, &token(&claims())).await;
     let value = "v".repeat(5_000_000);
     assert_eq!(raw.value(&format!("SELECT length('{value}')")).await, value.len().to_string());
     assert_eq!(raw.value("SELECT repeat('w', 5000000)").await.len(), value.len());
@@ -385,5 +385,5 @@ async fn large_values_pass_with_tls_to_the_database() {
     }
     raw.stream.shutdown().await.unwrap();
     assert!(raw.message().await.is_none());
-    assert_eq!(record::closed(&house.log).await.end(), Some("closed by job"));
+    assert_eq!(record::closed(&proxy.log).await.end(), Some("closed by job"));
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 use hansard_event_log::{EventLog, Position};
 use hansard_ingest_proxy::Durability;
 
-use crate::house::{House, Plan, claims, connect, token};
+use crate::proxy::{Plan, RunningProxy, claims, connect, token};
 use crate::record;
 
 /// A log of little room, and a job that fills it.
-async fn full(durability: Durability) -> (House, tokio_postgres::Client) {
+async fn full(durability: Durability) -> (RunningProxy, tokio_postgres::Client) {
     let mut plan = Plan::new().durability(durability);
     plan.max_bytes = 1024 * 1024;
     plan.options.log_patience = Duration::from_millis(600);
-    let house = plan.start().await;
-    let client = house.client().await;
-    (house, client)
+    let proxy = plan.start().await;
+    let client = proxy.client().await;
+    (proxy, client)
 }
 
 /// Fills the log; returns how many statements were answered, and how the next one ended.
@@ -31,7 +31,7 @@ async fn fill(client: &tokio_postgres::Client) -> (i64, tokio_postgres::Error) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_unrecorded_reaches_the_database_and_service_resumes() {
-    let (house, client) = full(Durability::WriteAhead).await;
+    let (proxy, client) = full(Durability::WriteAhead).await;
     let direct = format!("host=127.0.0.1 port={} user=postgres dbname=ranking", crate::cluster::Cluster::get().port);
     let direct = connect(&direct).await.unwrap();
     direct
@@ -49,7 +49,7 @@ async fn nothing_unrecorded_reaches_the_database_and_service_resumes() {
     // New sessions are refused as well, once not even their own small records fit.
     let mut refused = None;
     for _ in 0..2000 {
-        if let Err(error) = connect(&house.dsn(&token(&claims()))).await {
+        if let Err(error) = connect(&proxy.dsn(&token(&claims()))).await {
             refused = error.code().cloned();
             break;
         }
@@ -58,13 +58,13 @@ async fn nothing_unrecorded_reaches_the_database_and_service_resumes() {
     assert_eq!(count().await, answered);
 
     // Room again: service goes on by itself, and what could not be said is said.
-    for shard in 0..house.log.shards() {
-        let end = house.log.bounds(shard).await.unwrap().end;
-        house.log.trim(shard, end).await.unwrap();
+    for shard in 0..proxy.log.shards() {
+        let end = proxy.log.bounds(shard).await.unwrap().end;
+        proxy.log.trim(shard, end).await.unwrap();
     }
     let mut served = false;
     for _ in 0..100 {
-        if let Ok(client) = connect(&house.dsn(&token(&claims()))).await {
+        if let Ok(client) = connect(&proxy.dsn(&token(&claims()))).await {
             client.batch_execute("SELECT 1").await.unwrap();
             served = true;
             break;
@@ -74,7 +74,7 @@ async fn nothing_unrecorded_reaches_the_database_and_service_resumes() {
     assert!(served, "service does not resume");
     let mut reasons = Vec::new();
     for _ in 0..100 {
-        reasons = ends(&house).await;
+        reasons = ends(&proxy).await;
         if reasons.iter().filter(|reason| *reason == "event log unavailable").count() >= 2 {
             return;
         }
@@ -84,13 +84,13 @@ async fn nothing_unrecorded_reaches_the_database_and_service_resumes() {
 }
 
 /// Closing reasons in the part of the log that is still there.
-async fn ends(house: &House) -> Vec<String> {
+async fn ends(proxy: &RunningProxy) -> Vec<String> {
     use hansard_schemas::events::{BlockExt, event::Kind};
     let mut reasons = Vec::new();
-    for shard in 0..house.log.shards() {
-        let mut from: Position = house.log.bounds(shard).await.unwrap().first;
+    for shard in 0..proxy.log.shards() {
+        let mut from: Position = proxy.log.bounds(shard).await.unwrap().first;
         loop {
-            let batch = house.log.read(shard, from, 1 << 20).await.unwrap();
+            let batch = proxy.log.read(shard, from, 1 << 20).await.unwrap();
             if batch.blocks.is_empty() {
                 break;
             }
@@ -107,7 +107,7 @@ async fn ends(house: &House) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unrecorded_reply_does_not_reach_the_job() {
-    let (house, client) = full(Durability::BeforeReply).await;
+    let (proxy, client) = full(Durability::BeforeReply).await;
     let mut rows = 0;
     let error = loop {
         match client.query("SELECT repeat('x', 20000)", &[]).await {
@@ -118,7 +118,7 @@ async fn an_unrecorded_reply_does_not_reach_the_job() {
     };
     assert_eq!(error.as_db_error().unwrap_or_else(|| panic!("{error}")).code().code(), "58030");
     // Everything the job got is there.
-    let jobs = record::jobs(&house.log).await;
+    let jobs = record::jobs(&proxy.log).await;
     let got = jobs[0].bytes(hansard_schemas::events::Direction::Backend);
     let recorded = hansard_pg_wire::frame::frames(&got).filter(|frame| frame.bytes.len() > 20_000).count();
     assert!(recorded >= rows, "{recorded} rows recorded, {rows} received");

@@ -59,9 +59,7 @@ fn run(at: u64, first_seq: u64, frames: &[(Direction, Vec<u8>)]) -> Event {
         count: u32::try_from(frames.len()).unwrap(),
         frames: frames.iter().flat_map(|(_, bytes)| bytes.clone()).collect(),
         part: Part::Whole as i32,
-        tag: None,
-        withheld: String::new(),
-        omitted: None,
+        ..FrameRun::default()
     });
     event(at, 0, kind)
 }

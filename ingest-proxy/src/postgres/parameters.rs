@@ -191,7 +191,7 @@ mod tests {
             ("options", "-c"),
         ] {
             let refusal = check_one(name, value).unwrap_err();
-            assert_eq!(refusal.kind.sqlstate(), "0A000", "{name}={value}");
+            assert_eq!(crate::postgres::refusal::sqlstate(refusal.kind), "0A000", "{name}={value}");
         }
         assert_eq!(check(&[("replication".to_owned(), "database".to_owned())], true), Ok(()));
     }

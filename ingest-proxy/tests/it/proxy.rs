@@ -22,7 +22,7 @@ use crate::cluster::{Cluster, PASSWORD};
 pub(crate) const ISSUER: &str = "https://issuer.example";
 
 /// A running proxy.
-pub(crate) struct House {
+pub(crate) struct RunningProxy {
     pub(crate) address: SocketAddr,
     /// Of all targets.
     pub(crate) addresses: Vec<SocketAddr>,
@@ -137,18 +137,18 @@ impl Plan {
         Proxy::bind(self.options, log)
     }
 
-    pub(crate) async fn start(self) -> House {
+    pub(crate) async fn start(self) -> RunningProxy {
         let log = self.log();
         let proxy = Proxy::bind(self.options, log.clone()).unwrap();
         let addresses: Vec<_> = proxy.addresses().iter().map(|(_, address)| *address).collect();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(proxy.serve(shutdown.clone()));
-        House { address: addresses[0], addresses, log, folder: self.folder, shutdown, serving }
+        RunningProxy { address: addresses[0], addresses, log, folder: self.folder, shutdown, serving }
     }
 }
 
-impl House {
-    pub(crate) async fn start() -> House {
+impl RunningProxy {
+    pub(crate) async fn start() -> RunningProxy {
         Plan::new().start().await
     }
 

@@ -45,12 +45,12 @@ type Keys = Arc<Mutex<HashMap<(usize, u32), Vec<Entry>>>>;
 #[derive(Debug)]
 struct Entry {
     secret: Vec<u8>,
-    meant: Meant,
+    meant: CancelTarget,
 }
 
 /// What a good key stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Meant {
+pub(crate) struct CancelTarget {
     /// The session.
     pub(crate) session: Uuid,
     /// Its target, by place in the options.
@@ -92,7 +92,7 @@ impl CancelKeys {
 
     /// A key that means `meant`: the database's process id, which is no secret and which jobs compare with
     /// `pg_backend_pid()` and with a notification's sender, and a secret of our own. `long` ones are for protocol 3.2.
-    pub(crate) fn add(&self, meant: Meant, long: bool) -> Key {
+    pub(crate) fn add(&self, meant: CancelTarget, long: bool) -> Key {
         let mut secret = vec![0; if long { LONG } else { SHORT }];
         rand::rng().fill(&mut secret[..]);
         let place = (meant.target, meant.upstream.process_id);
@@ -107,7 +107,7 @@ impl CancelKeys {
         process_id: u32,
         secret: &[u8],
         from: IpAddr,
-    ) -> Result<Option<Meant>, TooManyGuesses> {
+    ) -> Result<Option<CancelTarget>, TooManyGuesses> {
         if self.guesses.get(&from).is_some_and(|guesses| guesses.load(Ordering::Relaxed) >= GUESSES) {
             return Err(TooManyGuesses);
         }
@@ -134,7 +134,7 @@ impl Key {
         let mut frame = vec![b'K', 0, 0, 0, 0];
         frame.extend(self.place.1.to_be_bytes());
         frame.extend(&self.secret);
-        crate::errors::set_length(&mut frame);
+        super::refusal::set_length(&mut frame);
         frame
     }
 }
@@ -157,8 +157,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn meant() -> Meant {
-        Meant { session: Uuid::nil(), target: 1, upstream: UpstreamKey { process_id: 7, secret: [1, 2].into() } }
+    fn meant() -> CancelTarget {
+        CancelTarget { session: Uuid::nil(), target: 1, upstream: UpstreamKey { process_id: 7, secret: [1, 2].into() } }
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn sessions_with_one_process_id_have_a_key_each() {
         let keys = CancelKeys::new();
-        let other = Meant { session: Uuid::max(), ..meant() };
+        let other = CancelTarget { session: Uuid::max(), ..meant() };
         let (first, second) = (keys.add(meant(), false), keys.add(other.clone(), false));
         assert_eq!(keys.find(1, 7, &first.secret, HERE), Ok(Some(meant())));
         assert_eq!(keys.find(1, 7, &second.secret, HERE), Ok(Some(other.clone())));

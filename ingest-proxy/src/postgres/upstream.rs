@@ -20,10 +20,10 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cancel::UpstreamKey;
 use crate::errors::{Error, Kind, Refusal};
 use crate::options::TargetOptions;
-use crate::stream::Stream;
+use crate::postgres::cancel::UpstreamKey;
+use crate::relay::stream::Stream;
 
 /// Most bytes that the database may send before it is ready, and in answer to a question of Hansard's own.
 const MAX_GREETING: usize = 256 * 1024;
@@ -33,7 +33,7 @@ const NEWEST: u32 = 3 << 16 | 2;
 const OLDEST: u32 = 3 << 16;
 
 /// Terminate.
-const GOODBYE: &[u8] = b"X\0\0\0\x04";
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
 /// The way to one target's database, and what has been learned of it.
 #[derive(Debug)]
@@ -143,8 +143,8 @@ pub(crate) async fn check(target: &TargetOptions, route: &Route, patience: Durat
             let version = auth::parameter(&upstream.greeting, "server_version").unwrap_or("of unknown version");
             let how = if route.tls.is_some() { " with TLS" } else { "" };
             let line = format!("target \"{}\": connected to {place}{how}: PostgreSQL {version}", target.name);
-            // A goodbye that does not arrive changes nothing: the connection is closed either way.
-            let _ = upstream.stream.write_all(GOODBYE).await;
+            // A Terminate that does not arrive changes nothing: the connection is closed either way.
+            let _ = upstream.stream.write_all(TERMINATE).await;
             Ok(line)
         }
         Err(failure) => Err(format!("target \"{}\": cannot use {place}: {}", target.name, failure.line())),
@@ -155,7 +155,7 @@ pub(crate) async fn check(target: &TargetOptions, route: &Route, patience: Durat
 async fn negotiate(target: &TargetOptions, route: &Route, startup: BytesMut) -> Result<Upstream, Failure> {
     if !route.old.load(Ordering::Relaxed) {
         match open(target, route, &startup, NEWEST).await {
-            // Said before anything else, it can be about the version: NegotiateProtocolVersion is younger than some.
+            // UntaggedPacket before anything else, it can be about the version: NegotiateProtocolVersion is younger than some.
             Err(Failure::Passed(frame)) if auth::is_about_the_version(&frame) => {}
             result => return result,
         }
@@ -224,8 +224,8 @@ impl Upstream {
                 _ => {}
             }
         }
-        // A goodbye that does not arrive changes nothing: the connection is closed either way.
-        let _ = wire.send(target, GOODBYE).await;
+        // A Terminate that does not arrive changes nothing: the connection is closed either way.
+        let _ = wire.send(target, TERMINATE).await;
         Ok(column)
     }
 }

@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::house::House;
-use crate::session;
+use super::Serve;
+use crate::shared::Shared;
 use crate::worker::Worker;
 
 /// Connections handed over by other threads that may wait at once.
@@ -31,21 +31,22 @@ pub(crate) struct Handover {
 
 /// A thread as the others see it.
 #[derive(Debug)]
-pub(crate) struct Colleague {
+pub(crate) struct ThreadHandle {
     pub(crate) inbox: mpsc::Sender<Handover>,
     /// Connections that it serves.
     pub(crate) load: AtomicUsize,
 }
 
 /// Takes connections in and spreads them over the threads.
-pub(crate) struct Reception {
+pub(crate) struct Dispatcher {
     pub(crate) worker: Arc<Worker>,
     pub(crate) own: usize,
-    pub(crate) colleagues: Arc<[Colleague]>,
+    pub(crate) threads: Arc<[ThreadHandle]>,
     pub(crate) sessions: TaskTracker,
+    pub(crate) serve: Serve,
 }
 
-impl Reception {
+impl Dispatcher {
     pub(crate) async fn accept(self: Arc<Self>, target: usize, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
@@ -64,18 +65,18 @@ impl Reception {
     }
 
     fn place(&self, target: usize, stream: TcpStream, peer: SocketAddr) {
-        let loads: Vec<usize> = self.colleagues.iter().map(|thread| thread.load.load(Ordering::Relaxed)).collect();
-        let home = self.worker.house.cores.thread_for(&stream);
+        let loads: Vec<usize> = self.threads.iter().map(|thread| thread.load.load(Ordering::Relaxed)).collect();
+        let home = self.worker.shared.cores.thread_for(&stream);
         let chosen = choose(&loads, self.own, home);
         if chosen == self.own {
-            return self.serve(target, stream, peer);
+            return self.begin(target, stream, peer);
         }
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "a connection could not be handed over"),
         };
         let handover = Handover { target, stream, peer };
-        if let Err(refused) = self.colleagues[chosen].inbox.try_send(handover) {
+        if let Err(refused) = self.threads[chosen].inbox.try_send(handover) {
             let (mpsc::error::TrySendError::Full(handover) | mpsc::error::TrySendError::Closed(handover)) = refused;
             self.take_over(handover);
         }
@@ -83,14 +84,14 @@ impl Reception {
 
     pub(crate) fn take_over(&self, handover: Handover) {
         match TcpStream::from_std(handover.stream) {
-            Ok(stream) => self.serve(handover.target, stream, handover.peer),
+            Ok(stream) => self.begin(handover.target, stream, handover.peer),
             Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
         }
     }
 
-    fn serve(&self, target: usize, stream: TcpStream, peer: SocketAddr) {
-        let load = Load::add(self.worker.house.clone(), self.colleagues.clone(), self.own);
-        let session = session::run(self.worker.clone(), target, stream, peer);
+    fn begin(&self, target: usize, stream: TcpStream, peer: SocketAddr) {
+        let load = Load::add(self.worker.shared.clone(), self.threads.clone(), self.own);
+        let session = (self.serve)(self.worker.clone(), target, stream, peer);
         self.sessions.spawn(async move {
             session.await;
             drop(load);
@@ -112,23 +113,23 @@ fn choose(loads: &[usize], own: usize, home: Option<usize>) -> usize {
 
 /// One connection in a thread's load.
 struct Load {
-    house: Arc<House>,
-    colleagues: Arc<[Colleague]>,
+    shared: Arc<Shared>,
+    threads: Arc<[ThreadHandle]>,
     own: usize,
 }
 
 impl Load {
-    fn add(house: Arc<House>, colleagues: Arc<[Colleague]>, own: usize) -> Load {
-        colleagues[own].load.fetch_add(1, Ordering::Relaxed);
-        house.cores.connection_begins();
-        Load { house, colleagues, own }
+    fn add(shared: Arc<Shared>, threads: Arc<[ThreadHandle]>, own: usize) -> Load {
+        threads[own].load.fetch_add(1, Ordering::Relaxed);
+        shared.cores.connection_begins();
+        Load { shared, threads, own }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.colleagues[self.own].load.fetch_sub(1, Ordering::Relaxed);
-        self.house.cores.connection_ends();
+        self.threads[self.own].load.fetch_sub(1, Ordering::Relaxed);
+        self.shared.cores.connection_ends();
     }
 }
 

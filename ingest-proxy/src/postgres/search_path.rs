@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
 use crate::options::TargetOptions;
-use crate::upstream::{self, Failure, Route};
+use crate::postgres::upstream::{self, Failure, Route};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
 const MOST_KEPT: u64 = 1024;

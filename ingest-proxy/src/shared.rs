@@ -3,24 +3,24 @@
 //! Invariant: nothing here is touched for every message; only where sessions begin and end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
-use crate::cancel::CancelKeys;
-use crate::cores::Cores;
+use crate::admission::cores::Cores;
+use crate::admission::places::Places;
+use crate::admission::tls::ListenerTls;
 use crate::identity::Identity;
 use crate::options::Options;
-use crate::search_path::SearchPaths;
-use crate::tls::Door;
-use crate::upstream::Route;
+use crate::postgres::cancel::CancelKeys;
+use crate::postgres::search_path::SearchPaths;
+use crate::postgres::upstream::Route;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct House {
+pub(crate) struct Shared {
     pub(crate) options: Options,
     /// How jobs come in to each target, in the order of the options.
-    pub(crate) doors: Vec<Door>,
+    pub(crate) listener_tls: Vec<ListenerTls>,
     /// How each target's database is reached.
     pub(crate) routes: Vec<Route>,
     pub(crate) identity: Identity,
@@ -31,7 +31,7 @@ pub(crate) struct House {
     /// Connections without one.
     pub(crate) unauthenticated: Arc<Places>,
     /// Connections that are being told that there is no place for them, as many again.
-    pub(crate) turned_away: Arc<Places>,
+    pub(crate) being_refused: Arc<Places>,
     /// Connections to databases that are being made: of hundreds at once, each would get so little of processor and
     /// database that all were too late.
     pub(crate) connecting: Semaphore,
@@ -40,37 +40,3 @@ pub(crate) struct House {
 
 /// Connections to databases that are made at once.
 pub(crate) const CONNECTING: usize = 32;
-
-/// A number of places, some of them taken.
-#[derive(Debug)]
-pub(crate) struct Places {
-    taken: AtomicUsize,
-    total: usize,
-}
-
-impl Places {
-    pub(crate) fn new(total: usize) -> Arc<Places> {
-        Arc::new(Places { taken: AtomicUsize::new(0), total })
-    }
-
-    /// A place until the guard is dropped; `None` when all are taken.
-    pub(crate) fn take(self: &Arc<Self>) -> Option<Place> {
-        let taken = self.taken.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
-        (taken < self.total).then_some(place)
-    }
-
-    pub(crate) fn total(&self) -> usize {
-        self.total
-    }
-}
-
-/// See [`Places::take`].
-#[derive(Debug)]
-pub(crate) struct Place(Arc<Places>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
-    }
-}

@@ -11,11 +11,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::Serve;
+use crate::admission::dispatcher::{Dispatcher, Handover, ThreadHandle};
 use crate::capture::Capture;
+use crate::clock;
 use crate::errors::Error;
-use crate::reception::{Colleague, Handover, Reception};
 use crate::worker::Worker;
-use crate::{clock, session};
 
 /// Between two signs of life in the log.
 const ALIVE: Duration = Duration::from_secs(10);
@@ -27,12 +28,13 @@ const RETRY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) worker: Arc<Worker>,
-    /// This thread's place in `colleagues`.
+    /// This thread's place in `threads`.
     pub(crate) own: usize,
-    pub(crate) colleagues: Arc<[Colleague]>,
+    pub(crate) threads: Arc<[ThreadHandle]>,
     pub(crate) inbox: mpsc::Receiver<Handover>,
     /// A socket for each target, in their order.
     pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) serve: Serve,
 }
 
 /// A worker in a thread of its own. The receiver hears of its end, or of its death.
@@ -43,7 +45,7 @@ pub(crate) fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
     std::thread::Builder::new()
         .name(format!("proxy-{}", start.own))
         .spawn(move || {
-            start.worker.house.cores.enter(start.own);
+            start.worker.shared.cores.enter(start.own);
             runtime.block_on(run(start));
             runtime.shutdown_timeout(Duration::from_secs(1));
             // Nobody listens any more when the caller gave up waiting.
@@ -55,13 +57,13 @@ pub(crate) fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
 
 /// Serves until the worker's token is cancelled and its sessions have ended.
 async fn run(start: Start) {
-    let Start { worker, own, colleagues, mut inbox, listeners } = start;
+    let Start { worker, own, threads, mut inbox, listeners, serve } = start;
     let mut own_record = ProcessRecord::begin(worker.clone());
     let sessions = TaskTracker::new();
-    let reception = Arc::new(Reception { worker: worker.clone(), own, colleagues, sessions: sessions.clone() });
+    let dispatcher = Arc::new(Dispatcher { worker: worker.clone(), own, threads, sessions: sessions.clone(), serve });
     for (target, listener) in listeners.into_iter().enumerate() {
         match TcpListener::from_std(listener) {
-            Ok(listener) => drop(tokio::spawn(reception.clone().accept(target, listener))),
+            Ok(listener) => drop(tokio::spawn(dispatcher.clone().accept(target, listener))),
             Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
         }
     }
@@ -72,7 +74,7 @@ async fn run(start: Start) {
     loop {
         tokio::select! {
             () = worker.stopping.cancelled() => break,
-            Some(handover) = inbox.recv() => reception.take_over(handover),
+            Some(handover) = inbox.recv() => dispatcher.take_over(handover),
             _ = alive.tick() => own_record.alive(),
             _ = publish.tick() => worker.traffic.publish(),
             // The refusal has been told by the journal; it is told again when it ends.
@@ -80,7 +82,7 @@ async fn run(start: Start) {
         }
     }
     sessions.close();
-    let patience = worker.house.options.shutdown_grace + session::FAREWELL;
+    let patience = worker.shared.options.shutdown_grace + super::LINGER;
     if tokio::time::timeout(patience, sessions.wait()).await.is_err() {
         tracing::warn!(sessions = sessions.len(), "sessions were cut off because they did not end in time");
     }

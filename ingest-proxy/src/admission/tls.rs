@@ -21,26 +21,24 @@ use crate::errors::Error;
 use crate::files::{self, FromFiles};
 use crate::options::{ClientCertificates, TargetOptions, TlsOptions};
 
-/// The protocol's name in TLS's own negotiation (ALPN).
-pub(crate) const ALPN: &[u8] = b"postgresql";
-
-/// How jobs come in to a target.
+/// TLS of a target's listener: what a job may, or has to, use.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ListenerTls {
     tls: Option<FromFiles<Arc<ServerConfig>>>,
     /// Sessions without TLS are taken.
     pub(crate) plaintext: bool,
 }
 
-impl Door {
-    pub(crate) fn open(target: &TargetOptions) -> Result<Door, Error> {
-        let Some(options) = target.tls.clone() else { return Ok(Door { tls: None, plaintext: true }) };
+impl ListenerTls {
+    /// `alpn` is the protocol's name in TLS's own negotiation.
+    pub(crate) fn open(target: &TargetOptions, alpn: &'static [u8]) -> Result<ListenerTls, Error> {
+        let Some(options) = target.tls.clone() else { return Ok(ListenerTls { tls: None, plaintext: true }) };
         let files = [Some(&options.cert_file), Some(&options.key_file), options.client_ca_file.as_ref()];
         let files = files.into_iter().flatten().cloned().collect();
         let name = format!("TLS of target \"{}\"", target.name);
-        let tls = FromFiles::open(name, files, move || server(&options))
+        let tls = FromFiles::open(name, files, move || server(&options, alpn))
             .map_err(|reason| Error::Tls { target: target.name.clone(), reason })?;
-        Ok(Door { tls: Some(tls), plaintext: target.allow_plaintext })
+        Ok(ListenerTls { tls: Some(tls), plaintext: target.allow_plaintext })
     }
 
     /// `None` when the target has no certificate.
@@ -74,7 +72,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn server(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {
+fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates("tls.cert_file", &options.cert_file)?;
     let key = private_key("tls.key_file", &options.key_file)?;
     let builder = ServerConfig::builder_with_provider(provider())
@@ -97,7 +95,7 @@ fn server(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {
         }
         error => wrong("tls.cert_file", &options.cert_file, error),
     })?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

@@ -18,10 +18,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Failure, certificate, prepare, unreachable};
+use crate::admission::tls;
 use crate::files::FromFiles;
 use crate::options::{Roots, SslMode, TargetOptions, UpstreamOptions, UpstreamTls};
-use crate::stream::Stream;
-use crate::tls;
+use crate::relay::stream::Stream;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
@@ -97,7 +97,7 @@ fn client(tls: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
             })?
         }
     };
-    config.alpn_protocols = vec![tls::ALPN.to_vec()];
+    config.alpn_protocols = vec![crate::postgres::ALPN.to_vec()];
     // Each session's certificate is looked at anew.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))

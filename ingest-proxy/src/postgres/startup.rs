@@ -1,4 +1,4 @@
-//! What a new connection wants: the packets before authentication, and the password.
+//! Start-up of a connection: the packets before authentication, and the password.
 //!
 //! Invariants: one way only, from SSLRequest to StartupMessage to password; bytes that came before TLS was up are never
 //! carried into it; at most [`MAX_STARTUP`] bytes are held. Source: the PostgreSQL manual, "Message Flow", "SSL Session
@@ -11,11 +11,12 @@ use hansard_pg_wire::frame::{Direction, HEADER, MAX_STARTUP};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
+use super::{ALPN, refusal as message};
+use crate::admission::tls::ListenerTls;
 use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::options::MAX_TOKEN;
-use crate::stream::Stream;
-use crate::tls::{ALPN, Door};
+use crate::relay::stream::Stream;
 
 /// The newest minor version of protocol 3 that jobs are served.
 const NEWEST_MINOR: u16 = 2;
@@ -23,35 +24,35 @@ const NEWEST_MINOR: u16 = 2;
 /// What a TLS handshake begins with (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// A connection whose wish is not known yet.
+/// The exchange of packets that opens a connection.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct StartupExchange {
     /// `None` once it was lost in a handshake.
     pub(crate) stream: Option<Stream>,
     /// Bytes that have come and not been understood.
     pub(crate) inbox: Vec<u8>,
     /// What was said so far, to be recorded once it is clear that this is a session.
-    pub(crate) said: Vec<Said>,
+    pub(crate) packets: Vec<UntaggedPacket>,
 }
 
 /// A packet without a tag.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct UntaggedPacket {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What a connection wants.
+/// What a connection asks for.
 #[derive(Debug)]
-pub(crate) enum Wish {
-    Session(Request),
+pub(crate) enum StartupRequest {
+    Session(SessionRequest),
     Cancel { process_id: u32, secret: Vec<u8> },
 }
 
 /// A StartupMessage, read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Request {
+pub(crate) struct SessionRequest {
     pub(crate) user: String,
     /// As asked for, or the user's name where it was not.
     pub(crate) database: String,
@@ -63,44 +64,44 @@ pub(crate) struct Request {
     pub(crate) protocol_options: Vec<String>,
 }
 
-/// Why there is no wish.
+/// Why a connection asks for nothing that can be served.
 #[derive(Debug)]
-pub(crate) enum NoWish {
+pub(crate) enum StartupFailure {
     /// Closed before it had said anything: a port check.
-    Nothing,
+    Unused,
     /// Closed, or broken, in the middle.
-    Gone,
-    Refused(Refusal, Answer),
+    Disconnected,
+    Refused(Refusal, RefusalFormat),
 }
 
 /// In which protocol a refusal is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum RefusalFormat {
     Postgres,
     Http,
     TlsAlert,
-    /// TLS has had its say.
-    Silence,
+    /// TLS has sent its own alert.
+    Nothing,
 }
 
-impl From<Refusal> for NoWish {
-    fn from(refusal: Refusal) -> NoWish {
-        NoWish::Refused(refusal, Answer::Postgres)
+impl From<Refusal> for StartupFailure {
+    fn from(refusal: Refusal) -> StartupFailure {
+        StartupFailure::Refused(refusal, RefusalFormat::Postgres)
     }
 }
 
-impl From<io::Error> for NoWish {
-    fn from(_: io::Error) -> NoWish {
-        NoWish::Gone
+impl From<io::Error> for StartupFailure {
+    fn from(_: io::Error) -> StartupFailure {
+        StartupFailure::Disconnected
     }
 }
 
-impl Answer {
+impl RefusalFormat {
     /// The refusal's bytes.
     pub(crate) fn bytes(self, refusal: &Refusal) -> Vec<u8> {
         match self {
-            Answer::Postgres => refusal.frame(),
-            Answer::Http => {
+            RefusalFormat::Postgres => message::frame(refusal),
+            RefusalFormat::Http => {
                 let text =
                     "This port speaks the PostgreSQL protocol, not HTTP. Connect with psql or a PostgreSQL driver.\n";
                 let length = text.len();
@@ -110,21 +111,21 @@ impl Answer {
                 .into_bytes()
             }
             // Alert, TLS 1.0 record, fatal, handshake_failure (RFC 8446, section 6).
-            Answer::TlsAlert => vec![0x15, 3, 1, 0, 2, 2, 40],
-            Answer::Silence => Vec::new(),
+            RefusalFormat::TlsAlert => vec![0x15, 3, 1, 0, 2, 2, 40],
+            RefusalFormat::Nothing => Vec::new(),
         }
     }
 }
 
-impl Arrival {
-    pub(crate) fn new(stream: Stream) -> Arrival {
-        Arrival { stream: Some(stream), inbox: Vec::new(), said: Vec::new() }
+impl StartupExchange {
+    pub(crate) fn new(stream: Stream) -> StartupExchange {
+        StartupExchange { stream: Some(stream), inbox: Vec::new(), packets: Vec::new() }
     }
 
-    /// Reads until the wish is clear.
-    pub(crate) async fn wish(&mut self, door: &Door) -> Result<Wish, NoWish> {
+    /// Reads until it is known what the connection asks for.
+    pub(crate) async fn request(&mut self, listener_tls: &ListenerTls) -> Result<StartupRequest, StartupFailure> {
         let (mut asked_tls, mut asked_gss) = (false, false);
-        let acceptor = door.acceptor();
+        let acceptor = listener_tls.acceptor();
         if let Some(acceptor) = &acceptor
             && self.begins_with_tls().await?
         {
@@ -145,17 +146,17 @@ impl Arrival {
                 Packet::SslRequest => &mut asked_tls,
                 Packet::GssEncRequest => &mut asked_gss,
                 Packet::CancelRequest { process_id, secret_key } => {
-                    return Ok(Wish::Cancel { process_id, secret: secret_key.to_vec() });
+                    return Ok(StartupRequest::Cancel { process_id, secret: secret_key.to_vec() });
                 }
                 Packet::Startup(startup) => {
                     let request = request(&startup)?;
                     self.take(length);
-                    if !self.is_encrypted() && !door.plaintext {
+                    if !self.is_encrypted() && !listener_tls.plaintext {
                         return Err(Refusal::new(Kind::Tls, "sessions without TLS are not taken here")
                             .hint("Connect with sslmode=verify-full, or at least with sslmode=require.")
                             .into());
                     }
-                    return Ok(Wish::Session(request));
+                    return Ok(StartupRequest::Session(request));
                 }
             };
             if std::mem::replace(asked, true) {
@@ -179,25 +180,25 @@ impl Arrival {
     }
 
     /// Looks at the first byte and leaves it where it is.
-    async fn begins_with_tls(&self) -> Result<bool, NoWish> {
+    async fn begins_with_tls(&self) -> Result<bool, StartupFailure> {
         let Some(Stream::Plain(stream)) = &self.stream else { return Ok(false) };
         let mut first = [0];
         match stream.peek(&mut first).await? {
-            0 => Err(NoWish::Nothing),
+            0 => Err(StartupFailure::Unused),
             _ => Ok(first == [TLS_HANDSHAKE]),
         }
     }
 
     /// From here on the connection is TLS. `direct`: without a request before it, where ALPN has to name the protocol, so
     /// that no other protocol's client can be led here.
-    async fn encrypt(&mut self, acceptor: &TlsAcceptor, direct: bool) -> Result<(), NoWish> {
-        let Some(Stream::Plain(stream)) = self.stream.take() else { return Err(NoWish::Gone) };
+    async fn encrypt(&mut self, acceptor: &TlsAcceptor, direct: bool) -> Result<(), StartupFailure> {
+        let Some(Stream::Plain(stream)) = self.stream.take() else { return Err(StartupFailure::Disconnected) };
         let tls = Box::pin(acceptor.accept(stream)).await.map_err(|error| {
             if error.kind() != io::ErrorKind::InvalidData {
-                return NoWish::Gone;
+                return StartupFailure::Disconnected;
             }
             let refusal = Refusal::new(Kind::Tls, "the TLS handshake failed").internal(error.to_string());
-            NoWish::Refused(refusal, Answer::Silence)
+            StartupFailure::Refused(refusal, RefusalFormat::Nothing)
         })?;
         let named = tls.get_ref().1.alpn_protocol() == Some(ALPN);
         self.stream = Some(Stream::tls(tls));
@@ -214,19 +215,19 @@ impl Arrival {
     }
 
     /// Answers a request for encryption.
-    async fn answer(&mut self, byte: u8) -> Result<(), NoWish> {
+    async fn answer(&mut self, byte: u8) -> Result<(), StartupFailure> {
         self.send(&[byte]).await?;
-        self.said.push(Said { at: clock::now(), direction: Direction::Backend, bytes: vec![byte] });
+        self.packets.push(UntaggedPacket { at: clock::now(), direction: Direction::Backend, bytes: vec![byte] });
         Ok(())
     }
 
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), NoWish> {
-        let stream = self.stream.as_mut().ok_or(NoWish::Gone)?;
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), StartupFailure> {
+        let stream = self.stream.as_mut().ok_or(StartupFailure::Disconnected)?;
         Ok(stream.write_all(bytes).await?)
     }
 
     /// Reads a PasswordMessage and returns its text.
-    pub(crate) async fn password(&mut self) -> Result<Vec<u8>, NoWish> {
+    pub(crate) async fn password(&mut self) -> Result<Vec<u8>, StartupFailure> {
         let length = loop {
             if let Some(&tag) = self.inbox.first()
                 && tag != b'p'
@@ -265,16 +266,16 @@ impl Arrival {
     /// Moves a packet from the inbox to what was said.
     fn take(&mut self, length: usize) {
         let bytes = self.inbox.drain(..length).collect();
-        self.said.push(Said { at: clock::now(), direction: Direction::Frontend, bytes });
+        self.packets.push(UntaggedPacket { at: clock::now(), direction: Direction::Frontend, bytes });
     }
 
-    async fn read(&mut self) -> Result<(), NoWish> {
+    async fn read(&mut self) -> Result<(), StartupFailure> {
         let mut chunk = [0; 2048];
         let room = (MAX_STARTUP.max(MAX_TOKEN) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
-        let stream = self.stream.as_mut().ok_or(NoWish::Gone)?;
+        let stream = self.stream.as_mut().ok_or(StartupFailure::Disconnected)?;
         match stream.read(&mut chunk[..room]).await? {
-            0 if self.inbox.is_empty() && self.said.is_empty() => Err(NoWish::Nothing),
-            0 => Err(NoWish::Gone),
+            0 if self.inbox.is_empty() && self.packets.is_empty() => Err(StartupFailure::Unused),
+            0 => Err(StartupFailure::Disconnected),
             read => {
                 self.inbox.extend_from_slice(&chunk[..read]);
                 Ok(())
@@ -283,12 +284,12 @@ impl Arrival {
     }
 }
 
-fn request(startup: &Startup<'_>) -> Result<Request, Refusal> {
+fn request(startup: &Startup<'_>) -> Result<SessionRequest, Refusal> {
     let text = |bytes: &[u8]| {
         String::from_utf8(bytes.to_vec())
             .map_err(|_| Refusal::new(Kind::Protocol, "a start-up parameter is not valid UTF-8"))
     };
-    let mut request = Request { minor: startup.minor, ..Request::default() };
+    let mut request = SessionRequest { minor: startup.minor, ..SessionRequest::default() };
     for (name, value) in &startup.parameters {
         let (name, value) = (text(name)?, text(value)?);
         match name.as_str() {
@@ -307,22 +308,25 @@ fn request(startup: &Startup<'_>) -> Result<Request, Refusal> {
     Ok(request)
 }
 
-fn refuse(error: StartupError, encrypted: bool) -> NoWish {
+fn refuse(error: StartupError, encrypted: bool) -> StartupFailure {
     let refusal = Refusal::new(Kind::Protocol, error.to_string());
     match error {
-        StartupError::Http => NoWish::Refused(refusal, Answer::Http),
-        StartupError::DirectTls if !encrypted => NoWish::Refused(refusal, Answer::TlsAlert),
-        _ => NoWish::Refused(refusal.hint("This port speaks the PostgreSQL protocol, version 3."), Answer::Postgres),
+        StartupError::Http => StartupFailure::Refused(refusal, RefusalFormat::Http),
+        StartupError::DirectTls if !encrypted => StartupFailure::Refused(refusal, RefusalFormat::TlsAlert),
+        _ => StartupFailure::Refused(
+            refusal.hint("This port speaks the PostgreSQL protocol, version 3."),
+            RefusalFormat::Postgres,
+        ),
     }
 }
 
 /// The minor version of protocol 3 that is spoken with a job: from 3.2 on, cancel keys are longer.
-pub(crate) fn minor(request: &Request) -> u16 {
+pub(crate) fn minor(request: &SessionRequest) -> u16 {
     request.minor.min(NEWEST_MINOR)
 }
 
 /// NegotiateProtocolVersion, where the client asked for more than there is.
-pub(crate) fn negotiation(request: &Request) -> Option<Vec<u8>> {
+pub(crate) fn negotiation(request: &SessionRequest) -> Option<Vec<u8>> {
     if request.minor <= NEWEST_MINOR && request.protocol_options.is_empty() {
         return None;
     }
@@ -334,6 +338,6 @@ pub(crate) fn negotiation(request: &Request) -> Option<Vec<u8>> {
         frame.extend(option.as_bytes());
         frame.push(0);
     }
-    crate::errors::set_length(&mut frame);
+    message::set_length(&mut frame);
     Some(frame)
 }

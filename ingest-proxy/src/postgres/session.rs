@@ -4,6 +4,7 @@
 //! for nothing before the job's name is in the log; a job that is refused is told why before the connection closes.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +14,23 @@ use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cancel::{Key, Meant};
+use super::conversation::PostgresConversation;
+use super::{parameters, refusal as message};
+use crate::admission::{LINGER, tls};
 use crate::capture::Capture;
+use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
+use crate::postgres::cancel::{CancelTarget, Key};
+use crate::postgres::startup::{
+    RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor, negotiation,
+};
+use crate::postgres::upstream::{self, Failure, Upstream};
+use crate::relay::stream::Stream;
 use crate::relay::{End, Relay};
-use crate::startup::{Answer, Arrival, NoWish, Request, Wish, minor, negotiation};
-use crate::stream::Stream;
-use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
-use crate::{clock, parameters, tls};
-
-/// For the last words to a job that does not read.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// For a turn to connect to the database.
 const TURN: Duration = Duration::from_secs(30);
@@ -94,91 +97,107 @@ impl Reason {
 }
 
 /// Serves one connection.
-pub(crate) async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, peer: SocketAddr) {
+pub(crate) fn serve(
+    worker: Arc<Worker>,
+    target: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(run(worker, target, stream, peer))
+}
+
+async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = upstream::prepare(&stream) {
         tracing::debug!(%error, %peer, "a connection broke before it began");
         return;
     }
-    let Some(place) = worker.house.unauthenticated.take() else {
+    let Some(place) = worker.shared.unauthenticated.take() else {
         // Not recorded: whoever floods the port shall not fill the log as well.
-        let total = worker.house.unauthenticated.total();
+        let total = worker.shared.unauthenticated.total();
         let refusal = Refusal::new(Kind::TooMany, "too many connections that have not shown a token")
             .hint(format!("At most {total} may wait at once; try again in a moment."));
         metrics::refused(refusal.kind);
         // Words take a while to be heard, and a flood shall not hold that many connections open either.
-        if let Some(_place) = worker.house.turned_away.take() {
-            hang_up(Some(Stream::Plain(stream)), &refusal.frame()).await;
+        if let Some(_place) = worker.shared.being_refused.take() {
+            linger_close(Some(Stream::Plain(stream)), &message::frame(&refusal)).await;
         }
         return;
     };
     let session = mint_session_id(worker.journal.shard(), worker.journal.log().shards());
-    let capture = Capture::new(worker.clone(), session, &worker.house.options.targets[target].name);
-    let guest = Guest { capture, worker, target, peer, arrival: Arrival::new(Stream::Plain(stream)) };
+    let capture = Capture::new(worker.clone(), session, &worker.shared.options.targets[target].name);
+    let connection = UnauthenticatedConnection {
+        capture,
+        worker,
+        target,
+        peer,
+        startup: StartupExchange::new(Stream::Plain(stream)),
+    };
     // The start-up's state is large and short-lived; the data phase should not carry it.
-    let Some(admitted) = Box::pin(guest.admit()).await else { return };
+    let Some(authenticated) = Box::pin(connection.admit()).await else { return };
     drop(place);
-    let Some(session) = Box::pin(admitted.connect()).await else { return };
+    let Some(session) = Box::pin(authenticated.connect()).await else { return };
     session.relay().await;
 }
 
 /// A connection that has not shown who it is.
-struct Guest {
+struct UnauthenticatedConnection {
     worker: Arc<Worker>,
     target: usize,
     peer: SocketAddr,
-    arrival: Arrival,
+    startup: StartupExchange,
     capture: Capture,
 }
 
 /// A job that has.
-struct Admitted {
-    guest: Guest,
-    request: Request,
+struct AuthenticatedConnection {
+    connection: UnauthenticatedConnection,
+    request: SessionRequest,
     principal: Principal,
     database: String,
     open: OpenSession,
-    place: crate::house::Place,
+    place: crate::admission::places::Place,
 }
 
 /// A session in its data phase.
 struct Session {
-    relay: Relay,
+    relay: Relay<PostgresConversation>,
     key: Key,
     _open: OpenSession,
-    _place: crate::house::Place,
+    _place: crate::admission::places::Place,
 }
 
-impl Guest {
+impl UnauthenticatedConnection {
     fn options(&self) -> &TargetOptions {
-        &self.worker.house.options.targets[self.target]
+        &self.worker.shared.options.targets[self.target]
     }
 
     /// Up to a valid token; everything else ends here.
-    async fn admit(mut self) -> Option<Admitted> {
-        let patience = self.worker.house.options.authentication_timeout;
+    async fn admit(mut self) -> Option<AuthenticatedConnection> {
+        let patience = self.worker.shared.options.authentication_timeout;
         let deadline = tokio::time::Instant::now() + patience;
         let timeout = |_| {
-            NoWish::from(
+            StartupFailure::from(
                 Refusal::new(Kind::Timeout, format!("no valid token came within {} s", patience.as_secs()))
                     .hint("Send the token as the password right after the start-up message."),
             )
         };
-        let wish = tokio::time::timeout_at(deadline, self.arrival.wish(&self.worker.house.doors[self.target]))
-            .await
-            .unwrap_or_else(|late| Err(timeout(late)));
-        let request = match wish {
-            Ok(Wish::Session(request)) => request,
-            Ok(Wish::Cancel { process_id, secret }) => {
+        let request =
+            tokio::time::timeout_at(deadline, self.startup.request(&self.worker.shared.listener_tls[self.target]))
+                .await
+                .unwrap_or_else(|late| Err(timeout(late)));
+        let request = match request {
+            Ok(StartupRequest::Session(request)) => request,
+            Ok(StartupRequest::Cancel { process_id, secret }) => {
                 self.cancel(process_id, &secret).await;
                 return None;
             }
-            Err(NoWish::Nothing) => return None,
-            Err(no_wish) => {
-                self.open_record(&Request::default());
-                if !self.arrival.inbox.is_empty() {
+            Err(StartupFailure::Unused) => return None,
+            Err(failure) => {
+                self.open_record(&SessionRequest::default());
+                if !self.startup.inbox.is_empty() {
                     self.capture.withheld(Direction::Frontend, clock::now(), 0, "not a start-up packet");
                 }
-                self.turn_away(no_wish).await;
+                self.refuse(failure).await;
                 return None;
             }
         };
@@ -188,34 +207,39 @@ impl Guest {
         let database = match checked {
             Ok(database) => database,
             Err(refusal) => {
-                self.turn_away(refusal.into()).await;
+                self.refuse(refusal.into()).await;
                 return None;
             }
         };
         let principal = tokio::time::timeout_at(deadline, self.identify(&request)).await;
-        let admitted = match principal.unwrap_or_else(|late| Err(timeout(late))) {
-            Ok(principal) => self.worker.house.sessions.take().map(|place| (principal, place)).ok_or_else(|| {
-                let total = self.worker.house.sessions.total();
-                NoWish::from(
+        let authenticated = match principal.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(principal) => self.worker.shared.sessions.take().map(|place| (principal, place)).ok_or_else(|| {
+                let total = self.worker.shared.sessions.total();
+                StartupFailure::from(
                     Refusal::new(Kind::TooMany, "too many sessions")
                         .hint(format!("At most {total} may be open at once (max_sessions); try again later.")),
                 )
             }),
-            Err(no_wish) => Err(no_wish),
+            Err(failure) => Err(failure),
         };
-        match admitted {
-            Ok((principal, place)) => {
-                Some(Admitted { guest: self, request, principal, database, open: OpenSession::begin(), place })
-            }
-            Err(no_wish) => {
-                self.turn_away(no_wish).await;
+        match authenticated {
+            Ok((principal, place)) => Some(AuthenticatedConnection {
+                connection: self,
+                request,
+                principal,
+                database,
+                open: OpenSession::begin(),
+                place,
+            }),
+            Err(failure) => {
+                self.refuse(failure).await;
                 None
             }
         }
     }
 
     /// The database to connect to.
-    fn database(&self, request: &Request) -> Result<String, Refusal> {
+    fn database(&self, request: &SessionRequest) -> Result<String, Refusal> {
         let options = self.options();
         match &options.upstream.database {
             None => Ok(request.database.clone()),
@@ -230,23 +254,23 @@ impl Guest {
     }
 
     /// Asks for the token and checks it.
-    async fn identify(&mut self, request: &Request) -> Result<Principal, NoWish> {
+    async fn identify(&mut self, request: &SessionRequest) -> Result<Principal, StartupFailure> {
         let mut ask = Vec::new();
         if let Some(frame) = negotiation(request) {
-            self.capture.frames(Direction::Backend, clock::now(), &frame, 1);
+            self.capture.own(clock::now(), &frame);
             ask = frame;
         }
-        self.capture.frames(Direction::Backend, clock::now(), ASK_PASSWORD, 1);
+        self.capture.own(clock::now(), ASK_PASSWORD);
         ask.extend_from_slice(ASK_PASSWORD);
-        self.arrival.send(&ask).await?;
-        let token = self.arrival.password().await?;
+        self.startup.send(&ask).await?;
+        let token = self.startup.password().await?;
         let now = clock::now();
         self.capture.withheld(Direction::Frontend, now, b'p', "password");
-        Ok(self.worker.house.identity.verify(&token, now)?)
+        Ok(self.worker.shared.identity.verify(&token, now)?)
     }
 
     /// SessionOpened, and what has been said so far.
-    fn open_record(&mut self, request: &Request) {
+    fn open_record(&mut self, request: &SessionRequest) {
         let log = self.worker.journal.log();
         let mut application_name = String::new();
         let mut parameters = Vec::new();
@@ -270,68 +294,68 @@ impl Guest {
             hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
             capture: capture.level.as_str().to_owned(),
             max_result_bytes: capture.max_result_bytes.unwrap_or(0),
-            tls: self.arrival.stream.as_ref().and_then(Stream::agreed).map(tls::described),
+            tls: self.startup.stream.as_ref().and_then(Stream::agreed).map(tls::described),
         };
         self.capture.record_as(capture);
-        let said = std::mem::take(&mut self.arrival.said);
-        let at = said.first().map_or_else(clock::now, |said| said.at);
+        let packets = std::mem::take(&mut self.startup.packets);
+        let at = packets.first().map_or_else(clock::now, |packet| packet.at);
         self.capture.event(at, event::Kind::SessionOpened(opened));
-        for said in said {
-            self.capture.untagged(said.direction, said.at, &said.bytes);
+        for packet in packets {
+            self.capture.untagged(packet.direction, packet.at, &packet.bytes);
         }
     }
 
     /// Says no, and records it.
-    async fn turn_away(mut self, no_wish: NoWish) {
-        let (refusal, answer) = match no_wish {
-            NoWish::Refused(refusal, _) if self.arrival.stream.is_none() => (refusal, Answer::Silence),
-            NoWish::Refused(refusal, answer) => (refusal, answer),
-            NoWish::Nothing | NoWish::Gone => {
+    async fn refuse(mut self, failure: StartupFailure) {
+        let (refusal, format) = match failure {
+            StartupFailure::Refused(refusal, _) if self.startup.stream.is_none() => (refusal, RefusalFormat::Nothing),
+            StartupFailure::Refused(refusal, format) => (refusal, format),
+            StartupFailure::Unused | StartupFailure::Disconnected => {
                 return close(self.capture, Reason::ClosedByJob).await;
             }
         };
         metrics::refused(refusal.kind);
         tracing::info!(
-            target_name = %self.options().name, peer = %self.peer, sqlstate = refusal.kind.sqlstate(),
+            target_name = %self.options().name, peer = %self.peer, sqlstate = message::sqlstate(refusal.kind),
             reason = %refusal.message, "a connection was refused"
         );
         let now = clock::now();
-        let bytes = answer.bytes(&refusal);
+        let bytes = format.bytes(&refusal);
         self.capture.event(
             now,
             event::Kind::AuthenticationFailed(events::AuthenticationFailed {
-                sqlstate: refusal.kind.sqlstate().to_owned(),
+                sqlstate: message::sqlstate(refusal.kind).to_owned(),
                 message: refusal.message,
                 detail: refusal.internal,
             }),
         );
-        match answer {
-            Answer::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
-            Answer::Http | Answer::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
-            Answer::Silence => {}
+        match format {
+            RefusalFormat::Postgres => self.capture.own(now, &bytes),
+            RefusalFormat::Http | RefusalFormat::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
+            RefusalFormat::Nothing => {}
         }
-        tokio::join!(hang_up(self.arrival.stream, &bytes), close(self.capture, Reason::of(refusal.kind)));
+        tokio::join!(linger_close(self.startup.stream, &bytes), close(self.capture, Reason::of(refusal.kind)));
     }
 
     /// A CancelRequest: a record of its own, which names the session that is meant.
     async fn cancel(mut self, process_id: u32, secret: &[u8]) {
-        let house = self.worker.house.clone();
-        let Ok(meant) = house.cancel_keys.find(self.target, process_id, secret, self.peer.ip()) else {
+        let shared = self.worker.shared.clone();
+        let Ok(meant) = shared.cancel_keys.find(self.target, process_id, secret, self.peer.ip()) else {
             // Not recorded: whoever guesses shall not fill the log as well.
             return metrics::refused(Kind::TooMany);
         };
-        let cancels = |meant: &Meant| ("cancels_session".to_owned(), meant.session.to_string());
+        let cancels = |meant: &CancelTarget| ("cancels_session".to_owned(), meant.session.to_string());
         let parameters = meant.as_ref().map(cancels).into_iter().collect();
-        self.open_record(&Request { parameters, ..Request::default() });
+        self.open_record(&SessionRequest { parameters, ..SessionRequest::default() });
         self.capture.withheld(Direction::Frontend, clock::now(), 0, "cancel key");
         let Some(meant) = meant else {
             return close(self.capture, Reason::CancelUnknown).await;
         };
-        if !record(&mut self.capture, house.options.log_patience).await {
+        if !record(&mut self.capture, shared.options.log_patience).await {
             return close(self.capture, Reason::LogUnavailable).await;
         }
-        let (target, route) = (&house.options.targets[meant.target], &house.routes[meant.target]);
-        let reason = match upstream::cancel(target, route, &meant.upstream, house.options.connect_timeout).await {
+        let (target, route) = (&shared.options.targets[meant.target], &shared.routes[meant.target]);
+        let reason = match upstream::cancel(target, route, &meant.upstream, shared.options.connect_timeout).await {
             Ok(()) => Reason::CancelForwarded,
             Err(failure) => {
                 let reason = failure.line();
@@ -343,27 +367,27 @@ impl Guest {
     }
 }
 
-impl Admitted {
+impl AuthenticatedConnection {
     /// A connection to the database, and the word to the job that its session begins.
     async fn connect(mut self) -> Option<Session> {
-        let house = self.guest.worker.house.clone();
-        if !record(&mut self.guest.capture, house.options.log_patience).await {
+        let shared = self.connection.worker.shared.clone();
+        if !record(&mut self.connection.capture, shared.options.log_patience).await {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
-        let Ok(turn) = tokio::time::timeout(TURN, house.connecting.acquire()).await else {
+        let Ok(turn) = tokio::time::timeout(TURN, shared.connecting.acquire()).await else {
             self.authenticated(Vec::new());
             let refusal = Refusal::new(Kind::TooMany, "too many sessions begin at once")
                 .hint(format!("The database let none of them in for {} s; try again later.", TURN.as_secs()));
             self.refuse(refusal).await;
             return None;
         };
-        let (target, route) = (&house.options.targets[self.guest.target], &house.routes[self.guest.target]);
+        let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
         let options = parameters::search_path_options(&self.request.parameters);
         let passed = parameters::forwarded(&self.request.parameters);
         let (upstream, search_path) = tokio::join!(
-            upstream::connect(target, route, &self.database, passed, house.options.connect_timeout),
-            house.search_paths.of(self.guest.target, target, route, &self.database, options),
+            upstream::connect(target, route, &self.database, passed, shared.options.connect_timeout),
+            shared.search_paths.of(self.connection.target, target, route, &self.database, options),
         );
         drop(turn);
         let upstream = match upstream {
@@ -383,30 +407,33 @@ impl Admitted {
     }
 
     async fn begin(mut self, upstream: Upstream) -> Option<Session> {
-        let house = self.guest.worker.house.clone();
-        let capture = &mut self.guest.capture;
-        let meant = Meant { session: capture.session(), target: self.guest.target, upstream: upstream.key };
-        let key = house.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
+        let shared = self.connection.worker.shared.clone();
+        let capture = &mut self.connection.capture;
+        let meant = CancelTarget { session: capture.session(), target: self.connection.target, upstream: upstream.key };
+        let key = shared.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
-        capture.frames(Direction::Backend, now, AUTHENTICATED, 1);
+        capture.own(now, AUTHENTICATED);
         if upstream.greetings > 0 {
             capture.frames(Direction::Backend, now, &upstream.greeting, upstream.greetings);
         }
         capture.withheld(Direction::Backend, now, b'K', "cancel key");
         capture.frames(Direction::Backend, now, &upstream.ready, 1);
-        if !record(capture, house.options.log_patience).await {
+        if !record(capture, shared.options.log_patience).await {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
         let welcome = [AUTHENTICATED, &upstream.greeting, &key.frame(), &upstream.ready].concat();
-        let welcomed = self.guest.arrival.send(&welcome).await.is_ok();
-        let Guest { worker, arrival, capture, .. } = self.guest;
-        let Some(job) = arrival.stream.filter(|_| welcomed) else {
+        let welcomed = self.connection.startup.send(&welcome).await.is_ok();
+        let UnauthenticatedConnection { worker, startup, capture, .. } = self.connection;
+        let Some(job) = startup.stream.filter(|_| welcomed) else {
             close(capture, Reason::JobLost).await;
             return None;
         };
-        let already = (&arrival.inbox[..], &upstream.rest[..]);
-        let relay = Relay::new(worker, job, upstream.stream, capture, already, self.principal.ends_at);
+        let already = (&startup.inbox[..], &upstream.rest[..]);
+        let replication = self.request.parameters.iter().any(|(name, _)| name == "replication");
+        let conversation = PostgresConversation::new(format!("hansard:{:032x}", rand::random::<u128>()), replication);
+        let streams = (job, upstream.stream);
+        let relay = Relay::new(worker, streams, capture, conversation, already, self.principal.ends_at);
         Some(Session { relay, key, _open: self.open, _place: self.place })
     }
 
@@ -421,20 +448,26 @@ impl Admitted {
             token_expires_at: principal.token_expires_at,
             search_path,
         };
-        self.guest.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
+        self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
     }
 
     async fn refuse(mut self, refusal: Refusal) {
         metrics::refused(refusal.kind);
-        let frame = refusal.frame();
-        self.guest.capture.frames(Direction::Backend, clock::now(), &frame, 1);
-        tokio::join!(hang_up(self.guest.arrival.stream, &frame), close(self.guest.capture, Reason::of(refusal.kind)));
+        let frame = message::frame(&refusal);
+        self.connection.capture.own(clock::now(), &frame);
+        tokio::join!(
+            linger_close(self.connection.startup.stream, &frame),
+            close(self.connection.capture, Reason::of(refusal.kind))
+        );
     }
 
     /// The database's own refusal.
     async fn pass_on(mut self, frame: &[u8]) {
-        self.guest.capture.frames(Direction::Backend, clock::now(), frame, 1);
-        tokio::join!(hang_up(self.guest.arrival.stream, frame), close(self.guest.capture, Reason::ClosedByDatabase));
+        self.connection.capture.frames(Direction::Backend, clock::now(), frame, 1);
+        tokio::join!(
+            linger_close(self.connection.startup.stream, frame),
+            close(self.connection.capture, Reason::ClosedByDatabase)
+        );
     }
 }
 
@@ -449,22 +482,22 @@ impl Session {
             End::Refused(refusal) => (Reason::of(refusal.kind), Some(refusal)),
         };
         let may_speak = self.relay.may_speak();
-        let mut last_words = self.relay.unsent().to_vec();
+        let mut final_bytes = self.relay.unsent();
         let Relay { job, database, mut capture, .. } = self.relay;
         // The server ends its side when the connection closes, as it does with any client.
         drop(database);
         drop(self.key);
         if let Some(refusal) = refusal {
             metrics::refused(refusal.kind);
-            tracing::info!(session = %capture.session(), sqlstate = refusal.kind.sqlstate(), reason = %refusal.message, "a session was ended");
+            tracing::info!(session = %capture.session(), sqlstate = message::sqlstate(refusal.kind), reason = %refusal.message, "a session was ended");
             // In the middle of a message another one would be taken for a part of it.
             if may_speak {
-                let frame = refusal.frame();
-                capture.frames(Direction::Backend, clock::now(), &frame, 1);
-                last_words.extend(frame);
+                let frame = message::frame(&refusal);
+                capture.own(clock::now(), &frame);
+                final_bytes.extend(frame);
             }
         }
-        tokio::join!(hang_up(Some(job), &last_words), close(capture, reason));
+        tokio::join!(linger_close(Some(job), &final_bytes), close(capture, reason));
     }
 }
 
@@ -504,12 +537,12 @@ async fn close(mut capture: Capture, reason: Reason) {
     }
 }
 
-/// Says the last words and closes. The rest of what the job sends is read for a moment: a connection that is closed
+/// Says the final message and closes. The rest of what the job sends is read for a moment: a connection that is closed
 /// with unread bytes is reset, and a reset can overtake the words.
-async fn hang_up(stream: Option<Stream>, last_words: &[u8]) {
+async fn linger_close(stream: Option<Stream>, final_bytes: &[u8]) {
     let Some(mut stream) = stream else { return };
-    let farewell = async {
-        stream.write_all(last_words).await?;
+    let closing = async {
+        stream.write_all(final_bytes).await?;
         stream.shutdown().await?;
         let mut rest = [0; 4096];
         for _ in 0..256 {
@@ -520,5 +553,5 @@ async fn hang_up(stream: Option<Stream>, last_words: &[u8]) {
         Ok::<(), std::io::Error>(())
     };
     // Whoever does not listen has heard enough.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    let _ = tokio::time::timeout(LINGER, closing).await;
 }
