@@ -19,12 +19,13 @@ use crate::errors::{Kind, Refusal};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
+use crate::parameters::Settings;
 use crate::relay::{End, Relay};
 use crate::startup::{Answer, Arrival, NoWish, Request, Wish, minor, negotiation};
 use crate::stream::Stream;
 use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
-use crate::{clock, parameters, tls};
+use crate::{clock, tls};
 
 /// For the last words to a job that does not read.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
@@ -134,6 +135,7 @@ struct Guest {
 struct Admitted {
     guest: Guest,
     request: Request,
+    settings: Settings,
     principal: Principal,
     database: String,
     open: OpenSession,
@@ -183,10 +185,10 @@ impl Guest {
             }
         };
         self.open_record(&request);
-        let checked =
-            parameters::check(&request.parameters, self.options().replication).and_then(|()| self.database(&request));
-        let database = match checked {
-            Ok(database) => database,
+        let checked = Settings::read(&request.parameters, self.options().replication)
+            .and_then(|settings| Ok((settings, self.database(&request)?)));
+        let (settings, database) = match checked {
+            Ok(checked) => checked,
             Err(refusal) => {
                 self.turn_away(refusal.into()).await;
                 return None;
@@ -205,7 +207,8 @@ impl Guest {
         };
         match admitted {
             Ok((principal, place)) => {
-                Some(Admitted { guest: self, request, principal, database, open: OpenSession::begin(), place })
+                let open = OpenSession::begin();
+                Some(Admitted { guest: self, request, settings, principal, database, open, place })
             }
             Err(no_wish) => {
                 self.turn_away(no_wish).await;
@@ -251,7 +254,7 @@ impl Guest {
         let mut application_name = String::new();
         let mut parameters = Vec::new();
         for (name, value) in &request.parameters {
-            if name == "application_name" {
+            if name.eq_ignore_ascii_case("application_name") {
                 application_name.clone_from(value);
             } else {
                 parameters.push(events::Parameter { name: name.clone(), value: value.clone() });
@@ -359,11 +362,11 @@ impl Admitted {
             return None;
         };
         let (target, route) = (&house.options.targets[self.guest.target], &house.routes[self.guest.target]);
-        let options = parameters::search_path_options(&self.request.parameters);
-        let passed = parameters::forwarded(&self.request.parameters);
+        let asked = self.settings.get("search_path").map(str::to_owned);
+        let passed = self.settings.forwarded();
         let (upstream, search_path) = tokio::join!(
             upstream::connect(target, route, &self.database, passed, house.options.connect_timeout),
-            house.search_paths.of(self.guest.target, target, route, &self.database, options),
+            house.search_paths.of(self.guest.target, target, route, &self.database, asked),
         );
         drop(turn);
         let upstream = match upstream {
