@@ -11,6 +11,7 @@ use crate::cancel::CancelKeys;
 use crate::cores::Cores;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::refusals::Refusals;
 use crate::search_path::SearchPaths;
 use crate::tls::Door;
 use crate::upstream::Route;
@@ -25,6 +26,7 @@ pub(crate) struct House {
     pub(crate) routes: Vec<Route>,
     pub(crate) identity: Identity,
     pub(crate) cancel_keys: CancelKeys,
+    pub(crate) refusals: Refusals,
     pub(crate) search_paths: SearchPaths,
     /// Sessions with a valid token.
     pub(crate) sessions: Arc<Places>,

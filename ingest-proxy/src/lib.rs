@@ -27,6 +27,7 @@ mod options;
 mod parameters;
 mod pool;
 mod reception;
+mod refusals;
 mod relay;
 mod search_path;
 mod session;
@@ -53,8 +54,8 @@ use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
-    CaptureLevel, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions,
-    MAX_TOKEN, Options, OptionsError, Password, RoleOptions, Roots, SslMode, TargetOptions, TlsOptions,
+    CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, IdentityOptions,
+    IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, Roots, SslMode, TargetOptions, TlsOptions,
     UpstreamOptions, UpstreamTls,
 };
 
@@ -91,6 +92,7 @@ impl Proxy {
             routes,
             identity,
             cancel_keys: cancel::CancelKeys::new(),
+            refusals: refusals::Refusals::new(),
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),

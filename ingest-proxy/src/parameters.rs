@@ -108,6 +108,7 @@ fn is_off(value: &str) -> bool {
 
 fn refuse(name: &str) -> Refusal {
     Refusal::new(Kind::Parameter, format!("start-up parameter \"{}\" is not passed on by Hansard", shown(name)))
+        .recorded_as("a start-up parameter is not passed on by Hansard")
         .hint("Leave it out, and use SET once the session has begun.")
 }
 

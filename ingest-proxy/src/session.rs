@@ -3,6 +3,8 @@
 //! Invariants: a session's record ends with a SessionClosed and its reason, whatever happened; the database is asked
 //! for nothing before the job's name is in the log; a job that is refused is told why before the connection closes.
 
+mod opened;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +23,13 @@ use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
 use crate::parameters::Settings;
 use crate::relay::{End, Relay};
-use crate::startup::{Answer, Arrival, NoWish, Request, Wish, minor, negotiation};
+use crate::startup::{Answer, Arrival, Content, NoWish, Request, Said, Wish, minor, negotiation};
 use crate::stream::Stream;
 use crate::upstream::{self, Failure, Upstream};
 use crate::worker::Worker;
-use crate::{clock, tls};
+
+use crate::clock;
+use opened::parameter;
 
 /// For the last words to a job that does not read.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
@@ -176,45 +180,36 @@ impl Guest {
             }
             Err(NoWish::Nothing) => return None,
             Err(no_wish) => {
-                self.open_record(&Request::default());
-                if !self.arrival.inbox.is_empty() {
-                    self.capture.withheld(Direction::Frontend, clock::now(), 0, "not a start-up packet");
-                }
-                self.turn_away(no_wish).await;
+                self.turn_away(no_wish, None).await;
                 return None;
             }
         };
-        self.open_record(&request);
         let checked = Settings::read(&request.parameters, self.options().replication)
             .and_then(|settings| Ok((settings, self.database(&request)?)));
         let (settings, database) = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
-                self.turn_away(refusal.into()).await;
+                self.turn_away(refusal.into(), None).await;
                 return None;
             }
         };
         let principal = tokio::time::timeout_at(deadline, self.identify(&request)).await;
-        let admitted = match principal.unwrap_or_else(|late| Err(timeout(late))) {
-            Ok(principal) => self.worker.house.sessions.take().map(|place| (principal, place)).ok_or_else(|| {
-                let total = self.worker.house.sessions.total();
-                NoWish::from(
-                    Refusal::new(Kind::TooMany, "too many sessions")
-                        .hint(format!("At most {total} may be open at once (max_sessions); try again later.")),
-                )
-            }),
-            Err(no_wish) => Err(no_wish),
-        };
-        match admitted {
-            Ok((principal, place)) => {
-                let open = OpenSession::begin();
-                Some(Admitted { guest: self, request, settings, principal, database, open, place })
-            }
+        let principal = match principal.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(principal) => principal,
             Err(no_wish) => {
-                self.turn_away(no_wish).await;
-                None
+                self.turn_away(no_wish, None).await;
+                return None;
             }
-        }
+        };
+        let Some(place) = self.worker.house.sessions.take() else {
+            let total = self.worker.house.sessions.total();
+            let refusal = Refusal::new(Kind::TooMany, "too many sessions")
+                .hint(format!("At most {total} may be open at once (max_sessions); try again later."));
+            self.turn_away(refusal.into(), Some((&request, &settings, &principal))).await;
+            return None;
+        };
+        self.open_record(&request, &settings, &principal);
+        Some(Admitted { guest: self, request, settings, principal, database, open: OpenSession::begin(), place })
     }
 
     /// The database to connect to.
@@ -228,6 +223,7 @@ impl Guest {
                 Kind::Database,
                 format!("database \"{}\" is not served by target \"{}\"", request.database, options.name),
             )
+            .recorded_as("a database that this target does not serve")
             .hint(format!("Connect to database \"{only}\"."))),
         }
     }
@@ -236,79 +232,61 @@ impl Guest {
     async fn identify(&mut self, request: &Request) -> Result<Principal, NoWish> {
         let mut ask = Vec::new();
         if let Some(frame) = negotiation(request) {
-            self.capture.frames(Direction::Backend, clock::now(), &frame, 1);
-            ask = frame;
+            ask.extend_from_slice(&frame);
+            self.arrival.say(Direction::Backend, Content::Frame(frame));
         }
-        self.capture.frames(Direction::Backend, clock::now(), ASK_PASSWORD, 1);
+        self.arrival.say(Direction::Backend, Content::Frame(ASK_PASSWORD.to_vec()));
         ask.extend_from_slice(ASK_PASSWORD);
         self.arrival.send(&ask).await?;
         let token = self.arrival.password().await?;
-        let now = clock::now();
-        self.capture.withheld(Direction::Frontend, now, b'p', "password");
-        Ok(self.worker.house.identity.verify(&token, now)?)
+        self.arrival.say(Direction::Frontend, Content::Password);
+        Ok(self.worker.house.identity.verify(&token, clock::now())?)
     }
 
-    /// SessionOpened, and what has been said so far.
-    fn open_record(&mut self, request: &Request) {
-        let log = self.worker.journal.log();
-        let mut application_name = String::new();
-        let mut parameters = Vec::new();
-        for (name, value) in &request.parameters {
-            if name.eq_ignore_ascii_case("application_name") {
-                application_name.clone_from(value);
-            } else {
-                parameters.push(events::Parameter { name: name.clone(), value: value.clone() });
+    /// Says no, and records it. `known` is who it is said to, and what that asked for.
+    async fn turn_away(mut self, no_wish: NoWish, known: Option<(&Request, &Settings, &Principal)>) {
+        let unrecorded = match known {
+            Some((request, settings, principal)) => {
+                self.open_record(request, settings, principal);
+                Some(0)
             }
-        }
-        let capture = self.options().capture_of(&request.user);
-        let opened = events::SessionOpened {
-            client_addr: self.peer.to_string(),
-            application_name,
-            db_user: request.user.clone(),
-            database: request.database.clone(),
-            parameters,
-            protocol_version: (3 << 16) | u32::from(request.minor),
-            node: log.node().to_owned(),
-            instance: log.instance().to_owned(),
-            hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
-            capture: capture.level.as_str().to_owned(),
-            max_result_bytes: capture.max_result_bytes.unwrap_or(0),
-            tls: self.arrival.stream.as_ref().and_then(Stream::agreed).map(tls::described),
+            None => {
+                let unrecorded = self.worker.house.refusals.record(self.peer.ip());
+                if unrecorded.is_some() {
+                    self.open_unidentified();
+                }
+                unrecorded
+            }
         };
-        self.capture.record_as(capture);
-        let said = std::mem::take(&mut self.arrival.said);
-        let at = said.first().map_or_else(clock::now, |said| said.at);
-        self.capture.event(at, event::Kind::SessionOpened(opened));
-        for said in said {
-            self.capture.untagged(said.direction, said.at, &said.bytes);
-        }
-    }
-
-    /// Says no, and records it.
-    async fn turn_away(mut self, no_wish: NoWish) {
         let (refusal, answer) = match no_wish {
             NoWish::Refused(refusal, _) if self.arrival.stream.is_none() => (refusal, Answer::Silence),
             NoWish::Refused(refusal, answer) => (refusal, answer),
+            NoWish::Nothing | NoWish::Gone if unrecorded.is_none() => return,
             NoWish::Nothing | NoWish::Gone => {
                 return close(self.capture, Reason::ClosedByJob).await;
             }
         };
         metrics::refused(refusal.kind);
+        let bytes = answer.bytes(&refusal);
+        let Some(unrecorded) = unrecorded else { return hang_up(self.arrival.stream, &bytes).await };
         tracing::info!(
             target_name = %self.options().name, peer = %self.peer, sqlstate = refusal.kind.sqlstate(),
             reason = %refusal.message, "a connection was refused"
         );
         let now = clock::now();
-        let bytes = answer.bytes(&refusal);
+        // What the message repeats is the job's own as long as nobody vouches for it.
+        let repeats = refusal.recorded.filter(|_| known.is_none());
         self.capture.event(
             now,
             event::Kind::AuthenticationFailed(events::AuthenticationFailed {
                 sqlstate: refusal.kind.sqlstate().to_owned(),
-                message: refusal.message,
+                message: repeats.map_or(refusal.message, str::to_owned),
                 detail: refusal.internal,
+                unrecorded,
             }),
         );
         match answer {
+            Answer::Postgres if repeats.is_some() => self.capture.digest(Direction::Backend, now, b'E', &bytes),
             Answer::Postgres => self.capture.frames(Direction::Backend, now, &bytes, 1),
             Answer::Http | Answer::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
             Answer::Silence => {}
@@ -324,8 +302,14 @@ impl Guest {
             return metrics::refused(Kind::TooMany);
         };
         let cancels = |meant: &Meant| ("cancels_session".to_owned(), meant.session.to_string());
-        let parameters = meant.as_ref().map(cancels).into_iter().collect();
-        self.open_record(&Request { parameters, ..Request::default() });
+        let parameters = meant.as_ref().map(|meant| parameter(&cancels(meant))).into_iter().collect();
+        self.open(events::SessionOpened { parameters, ..events::SessionOpened::default() });
+        for Said { at, direction, content } in std::mem::take(&mut self.arrival.said) {
+            // Requests for encryption and their answers.
+            if let Content::Packet(bytes) = content {
+                self.capture.untagged(direction, at, &bytes);
+            }
+        }
         self.capture.withheld(Direction::Frontend, clock::now(), 0, "cancel key");
         let Some(meant) = meant else {
             return close(self.capture, Reason::CancelUnknown).await;

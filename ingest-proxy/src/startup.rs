@@ -34,12 +34,22 @@ pub(crate) struct Arrival {
     pub(crate) said: Vec<Said>,
 }
 
-/// A packet without a tag.
+/// What was sent before it was known who is there, in order.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A packet without a tag.
+    Packet(Vec<u8>),
+    /// A frame.
+    Frame(Vec<u8>),
+    /// The password, which is not kept.
+    Password,
 }
 
 /// What a connection wants.
@@ -216,7 +226,7 @@ impl Arrival {
     /// Answers a request for encryption.
     async fn answer(&mut self, byte: u8) -> Result<(), NoWish> {
         self.send(&[byte]).await?;
-        self.said.push(Said { at: clock::now(), direction: Direction::Backend, bytes: vec![byte] });
+        self.say(Direction::Backend, Content::Packet(vec![byte]));
         Ok(())
     }
 
@@ -264,8 +274,12 @@ impl Arrival {
 
     /// Moves a packet from the inbox to what was said.
     fn take(&mut self, length: usize) {
-        let bytes = self.inbox.drain(..length).collect();
-        self.said.push(Said { at: clock::now(), direction: Direction::Frontend, bytes });
+        let packet = Content::Packet(self.inbox.drain(..length).collect());
+        self.say(Direction::Frontend, packet);
+    }
+
+    pub(crate) fn say(&mut self, direction: Direction, content: Content) {
+        self.said.push(Said { at: clock::now(), direction, content });
     }
 
     async fn read(&mut self) -> Result<(), NoWish> {

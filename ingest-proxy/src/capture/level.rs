@@ -294,7 +294,7 @@ impl Capture {
     }
 
     fn whole(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
-        self.run(at, bytes, Run { direction, count, part: events::Part::Whole, tag: None, withheld: "" });
+        self.run(at, bytes, Run::of(direction, count, events::Part::Whole, None));
     }
 
     fn mark(&mut self, filter: &mut Filter, at: u64, mark: Mark) {
@@ -350,6 +350,7 @@ impl Mark {
             tag: Some(u32::from(self.tag)),
             withheld: self.withheld.to_owned(),
             omitted: Some(Omitted { frames: self.frames, bytes: self.bytes }),
+            ..FrameRun::default()
         }
     }
 }

@@ -15,12 +15,13 @@ proptest! {
         tag in proptest::option::of(any::<u8>()),
         part in 0i32..4,
         secret in any::<bool>(),
+        masked in any::<bool>(),
         backend in any::<bool>(),
     ) {
         let withheld = if secret { "password" } else { "" };
-        let bytes = if secret { Vec::new() } else { bytes };
+        let bytes = if secret && !masked { Vec::new() } else { bytes };
         let direction = if backend { Direction::Backend } else { Direction::Frontend };
-        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld };
+        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld, masked };
         let mut encoded = Vec::new();
         encode_run(&mut encoded, at, first_seq, &bytes, run);
         let frames = FrameRun {
@@ -32,6 +33,8 @@ proptest! {
             tag: tag.map(u32::from),
             withheld: withheld.to_owned(),
             omitted: None,
+            masked,
+            sha256: Vec::new(),
         };
         let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
         prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);

@@ -11,6 +11,7 @@
 //! anywhere but behind PASSWORD.
 
 mod conninfo;
+mod echo;
 mod lexer;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod word;
 
 use std::ops::Range;
 
+pub use echo::Echo;
 use lexer::Lexer;
 use values::Values;
 
