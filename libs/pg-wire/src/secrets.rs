@@ -24,14 +24,47 @@ pub use echo::Echo;
 use lexer::Lexer;
 use values::Values;
 
-/// Longest of the words that [`may_hold_secret`] looks for, less one: so many bytes before a cut have to be looked at
-/// again.
-pub const OVERLAP: usize = 13;
+/// Longest bound value that is taken for a connection string or a statement, in bytes.
+pub const LONGEST_VALUE: u32 = 64 * 1024;
 
-/// Whether there may be a secret in these bytes: none of the words is missed that all of them go with. Costs what a
-/// search for bytes costs.
+/// Bytes of the longest of the words that are looked for, less one.
+const OVERLAP: usize = 13;
+
+/// Pairs of bytes that are looked at in one go: of a vector register.
+const BATCH: usize = 16;
+
+/// Whether there may be a secret in these bytes: none of the words is missed that all of them go with.
+///
+/// Statements are searched with this, so it costs what a pass over the bytes does: each word has a pair of bytes that is
+/// rare elsewhere, and pairs are compared without a branch.
 #[inline]
 pub fn may_hold_secret(bytes: &[u8]) -> bool {
+    // The last batch reaches back, so that none is shorter.
+    let Some(last) = bytes.len().checked_sub(BATCH + 1) else { return holds_word(bytes) };
+    (0..last).step_by(BATCH).chain([last]).any(|at| holds_pair(&bytes[at..=at + BATCH]) && holds_word_at(bytes, at))
+}
+
+/// Whether a pair is among the bytes of a batch and the one behind it.
+#[inline]
+fn holds_pair(bytes: &[u8]) -> bool {
+    let (Some(bytes), Some(next)) = (bytes.first_chunk::<BATCH>(), bytes.last_chunk::<BATCH>()) else { return true };
+    let mut found = [0; BATCH];
+    for at in 0..BATCH {
+        // pas-s-s-word, SCRAM-SHA-25-6-$, postgres-:-/-/
+        let word = u8::from(bytes[at] | 0x20 == b's') & u8::from(next[at] | 0x20 == b's');
+        let verifier = u8::from(bytes[at] == b'6') & u8::from(next[at] == b'$');
+        let uri = u8::from(bytes[at] == b':') & u8::from(next[at] == b'/');
+        found[at] = word | verifier | uri;
+    }
+    u128::from_ne_bytes(found) != 0
+}
+
+#[cold]
+fn holds_word_at(bytes: &[u8], at: usize) -> bool {
+    holds_word(&bytes[at.saturating_sub(OVERLAP)..bytes.len().min(at + BATCH + OVERLAP)])
+}
+
+fn holds_word(bytes: &[u8]) -> bool {
     memchr::memchr3_iter(b'w', b'W', b'$', bytes).any(|at| {
         let (before, after) = bytes.split_at(at);
         if after[0] == b'$' {
@@ -85,13 +118,29 @@ impl Scanner {
 
     /// Looks at the next bytes of the body and adds the places of secrets in them.
     pub fn feed(&mut self, bytes: &[u8], found: &mut Vec<Range<usize>>) {
-        for (at, &byte) in bytes.iter().enumerate() {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let open = self.passes(&bytes[at..]);
+            if open > 0 {
+                at += open;
+                continue;
+            }
             if self.is_secret(byte) {
                 match found.last_mut() {
                     Some(last) if last.end == at => last.end += 1,
                     _ => found.push(at..at + 1),
                 }
             }
+            at += 1;
+        }
+    }
+
+    /// So many of the next bytes need not be looked at.
+    fn passes(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.reading {
+            Reading::Text { names: 0, ended: false, lexer, escaping: None } => lexer.passes(bytes),
+            Reading::Values(values) => values.passes(bytes.len()),
+            Reading::Text { .. } => 0,
         }
     }
 

@@ -63,6 +63,8 @@ struct Level {
     rest: bool,
     /// The literal that is being read is a secret.
     secret: bool,
+    /// Nothing of it has been read.
+    untouched: bool,
     conninfo: Conninfo,
     tag: Tag,
     depth: u32,
@@ -125,6 +127,28 @@ impl Lexer {
     /// Whether the byte belongs to a secret.
     pub(super) fn feed(&mut self, byte: u8) -> bool {
         feed(&mut self.levels, byte)
+    }
+
+    /// So many of the next bytes need not be fed: the content of a literal that begins and ends here, and has none of the
+    /// words that secrets go with.
+    pub(super) fn passes(&mut self, bytes: &[u8]) -> usize {
+        let text = &mut self.levels[0];
+        if !std::mem::take(&mut text.untouched) || text.secret || text.rest {
+            return 0;
+        }
+        if !matches!(text.state, State::Literal(_)) {
+            return 0;
+        }
+        match memchr::memchr2(b'\'', b'\\', bytes) {
+            Some(end) if bytes[end] == b'\'' && bytes.get(end + 1).is_some_and(|&next| next != b'\'') => {
+                if super::may_hold_secret(&bytes[..end]) {
+                    0
+                } else {
+                    end
+                }
+            }
+            _ => 0,
+        }
     }
 
     /// Whether a backslash that comes now is read differently with and without escapes.
@@ -384,6 +408,7 @@ impl Level {
         self.secret = self.armed != Armed::No || self.continues || self.open;
         (self.armed, self.continues, self.option) = (Armed::No, false, false);
         self.conninfo = Conninfo::default();
+        self.untouched = true;
         self.word.clear();
         reset(inner);
         self.go(state)
@@ -398,6 +423,7 @@ impl Level {
         if self.secret {
             return true;
         }
+        self.untouched = false;
         let connects = self.conninfo.feed(byte);
         if inner.is_empty() {
             // Too deep to be read: behind the word, all is taken for a secret.

@@ -180,6 +180,29 @@ fn a_prepared_text_is_found_behind_its_name() {
     assert_eq!(found, [b"s3cret"]);
 }
 
+#[test]
+fn the_words_are_found_wherever_they_are() {
+    for word in ["password", "PassWord", "scram-SHA-256$", "postgres://", "POSTGRESQL://"] {
+        for before in 0..150 {
+            let text = [vec![b'x'; before], word.as_bytes().to_vec(), vec![b's'; before % 70]].concat();
+            assert!(may_hold_secret(&text), "{before} {word}");
+            assert!(!may_hold_secret(&text[..before + word.len() - 1]), "{before} {word}");
+        }
+    }
+    for text in ["", "p", "classes", "passwor", "SHA-256$", "https://host", "SELECT $1 WHERE x::text", "6$"] {
+        assert!(!may_hold_secret(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn a_long_value_is_data() {
+    let long = [b"password=s3cret ".to_vec(), vec![b'x'; LONGEST_VALUE as usize]].concat();
+    let body = bind(&[Some(&long), Some(b"password=s3cret")]);
+    let found = places(b'B', &body);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].start > long.len());
+}
+
 /// Pieces that texts with and without secrets are made of.
 fn piece() -> impl Strategy<Value = String> {
     const WORDS: [&str; 32] = [

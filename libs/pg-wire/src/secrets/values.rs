@@ -1,5 +1,6 @@
 //! Bound values one by one, out of Bind and FunctionCall.
 
+use super::LONGEST_VALUE;
 use super::conninfo::Conninfo;
 use super::lexer::Lexer;
 
@@ -27,6 +28,8 @@ enum Place {
     Length,
     /// So many bytes of a value.
     Value(u32),
+    /// So many bytes of one that is too long to be looked at.
+    Data(u32),
     End,
 }
 
@@ -72,6 +75,7 @@ impl Values {
                     self.values -= 1;
                     // A null has the length -1.
                     match i32::from_be_bytes(length.to_be_bytes()) {
+                        1.. if length > LONGEST_VALUE => self.place = Place::Data(length),
                         1.. => {
                             self.value = Value::new();
                             self.place = Place::Value(length);
@@ -88,9 +92,26 @@ impl Values {
                 }
                 return self.value.feed(byte);
             }
-            Place::End => {}
+            // See `passes`.
+            Place::Data(_) | Place::End => {}
         }
         false
+    }
+
+    /// So many of the next `available` bytes need not be looked at.
+    pub(super) fn passes(&mut self, available: usize) -> usize {
+        match self.place {
+            Place::Data(left) => {
+                let passed = u32::try_from(available).unwrap_or(u32::MAX).min(left);
+                self.place = Place::Data(left - passed);
+                if passed == left {
+                    self.next();
+                }
+                passed as usize
+            }
+            Place::End => available,
+            _ => 0,
+        }
     }
 
     fn next(&mut self) {
