@@ -219,6 +219,10 @@ async fn all_clients(settings: &Settings) {
     }
     for secret in [token.as_str(), PASSWORD] {
         assert_eq!(holding(&config.data(), secret.as_bytes()), Vec::<PathBuf>::new(), "a secret is in no file");
+        // Files of the lake are compressed: their values are looked at, and a value that is there is found.
+        let lake = config.data().join("lake");
+        assert!(!lake::holds(&lake, secret.as_bytes()).unwrap(), "a secret is in no row");
+        assert!(lake::holds(&lake, b"read all about it").unwrap());
         assert!(!hansard.logged().contains(secret));
     }
     let complete = config.sql("SELECT complete, gaps FROM sessions").unwrap();

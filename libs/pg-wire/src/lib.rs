@@ -2,7 +2,7 @@
 //!
 //! [`frame`] cuts byte streams into frames without copying or decoding them; [`exchange`] tells which answer belongs to
 //! which request; [`conversation`] follows a session by its frames and tells its statements and transactions; [`value`]
-//! reads values in binary format.
+//! reads values in binary format; [`secrets`] finds passwords in what a job sends.
 //!
 //! Invariant: no input makes anything here panic, loop, or hold more memory than its stated bounds.
 
@@ -11,4 +11,5 @@
 pub mod conversation;
 pub mod exchange;
 pub mod frame;
+pub mod secrets;
 pub mod value;
