@@ -86,7 +86,12 @@ async fn a_stop_lets_a_transaction_come_to_its_end() {
         raw.until(b'Z').await;
     }
     let mut pipelining = Raw::session(proxy.address, &token(&claims())).await;
-    pipelining.send(&query("SELECT pg_sleep(0.7)")).await;
+    pipelining.send(&query("SELECT pg_sleep(1.5)")).await;
+    // The statement has to be on its way before the stop.
+    record::until(&proxy.log, |jobs| {
+        jobs.iter().any(|job| job.bytes(Direction::Frontend).windows(8).any(|window| window == b"pg_sleep"))
+    })
+    .await;
     let stopped = tokio::spawn(proxy.stop());
     tokio::time::sleep(Duration::from_millis(300)).await;
     // Between two statements, the second of which comes after the stop.
