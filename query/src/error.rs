@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use hansard_lake::{catalog, projection};
+use hansard_lake::catalog;
+use hansard_record as record;
 
 /// Why a question got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub enum Error {
     Log(#[from] hansard_event_log::Error),
     /// Saved states in the catalog cannot be used.
     #[error("the lake's catalog holds what this version cannot read: {0}")]
-    Projection(#[from] projection::Error),
+    Projection(#[from] record::Error),
     /// A file of the lake cannot be read.
     #[error("a file of the lake cannot be read: {0}")]
     Lake(String),

@@ -11,8 +11,8 @@ use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
-use datafusion::prelude::{col, ident, lit};
-use hansard_lake::projection::UNKNOWN_SCHEMA;
+use datafusion::prelude::{col, ident, lit, not, when};
+use hansard_record::UNKNOWN_SCHEMA;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
@@ -31,8 +31,9 @@ pub(crate) fn register(state: &mut SessionState, view: &Arc<View>) {
 /// `who_touched(relation, from, to [, operation])`: the columns of `touches` and the statement's `sql`, of the statements
 /// that began in `[from, to)` and touched the relation, in the order of time. Rolled-back ones are there, and say so.
 ///
-/// A relation without a dot is in `public`. One of that name whose schema was not known when it was recorded (`?.name`) is
-/// there too. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
+/// A relation without a dot is in `public`. What may have touched it is there too, and says so (`certainty`, `reason`): a
+/// relation of that name whose schema was not known when it was recorded (`?.name`), a statement whose relations were not
+/// known (`?`), or whose outcome is not. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
 /// in `to` with less than full precision includes its own last unit: up to `'2026-11-22'` means to the end of that day.
 #[derive(Debug)]
 struct WhoTouched(Arc<View>);
@@ -50,10 +51,10 @@ impl TableFunctionImpl for WhoTouched {
         let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
         let operation = operation.map(|operation| text(operation, USAGE)).transpose()?;
 
-        let mut touches = scan(Table::Touches, &self.0)?.filter(is(&relation))?;
+        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&relation))?;
         let mut statements = scan(Table::Statements, &self.0)?;
         if let Some(operation) = operation {
-            touches = touches.filter(col("operation").eq(lit(operation)))?;
+            touches = touches.filter(may_do(&operation))?.filter(does(&operation))?;
         }
         // A touch's `at` is its statement's `started_at`: the bounds prune both.
         if let Some(from) = from {
@@ -65,7 +66,7 @@ impl TableFunctionImpl for WhoTouched {
             statements = statements.filter(col("started_at").lt(instant(to)))?;
         }
         let plan = with_sql(touches, statements)?
-            .project(touched())?
+            .project(touched(&relation)?)?
             .sort(["at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
@@ -77,7 +78,7 @@ impl TableFunctionImpl for WhoTouched {
 /// `'2026-11-22T03:12Z'` covers that whole minute, whatever the window. What has no time of commit (its transaction is
 /// 'open', or its outcome 'unknown') counts by the time of its statement, and says so. What was rolled back, or failed, is
 /// not an update. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
-/// there, with 0 `rows`. The window is a text such as `'30s'`, `'1m'` (without one) or `'2h'`, or an interval.
+/// there, with 0 `rows`. Behind what is certain comes what may have updated the relation, with the reason. The window is a text such as `'30s'`, `'1m'` (without one) or `'2h'`, or an interval.
 #[derive(Debug)]
 struct WhoUpdated(Arc<View>);
 
@@ -99,16 +100,20 @@ impl TableFunctionImpl for WhoUpdated {
         let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
         // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
         let touches = scan(Table::Touches, &self.0)?
-            .filter(is(&relation))?
-            .filter(col("operation").eq(lit("update")))?
+            .filter(may_be(&relation))?
+            .filter(may_do("update"))?
+            .filter(does("update"))?
             .filter(col("at").lt_eq(to.clone()))?
             .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
             .filter(by_commit.or(by_start))?;
         let statements = scan(Table::Statements, &self.0)?.filter(col("started_at").lt_eq(to))?;
         let plan = with_sql(touches, statements)?
-            .filter(Expr::Column(Column::new(Some("statements"), "sqlstate")).is_null())?
-            .project(touched())?
-            .sort(["committed_at", "at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
+            .filter(column("statements", "sqlstate").is_null().or(outcome_is_unknown()))?
+            .project(touched(&relation)?)?
+            .sort(
+                ["certainty", "committed_at", "at", "session_id", "statement_no"]
+                    .map(|name| ident(name).sort(true, false)),
+            )?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
 }
@@ -122,11 +127,32 @@ fn with_sql(touches: LogicalPlanBuilder, statements: LogicalPlanBuilder) -> Resu
     touches.join(statements.build()?, JoinType::Left, (keys("touches"), keys("statements")), None)
 }
 
-/// The columns of `touches`, and `sql`.
-fn touched() -> Vec<Expr> {
+/// The columns of `touches`, and `sql`. Of a relation that was asked for, `certainty` says whether it is this one that was
+/// touched and stayed so, and `reason` why that is not certain.
+fn touched(relation: &str) -> Result<Vec<Expr>> {
     let schema = Table::Touches.schema();
-    let touches = schema.fields().iter().map(|field| from_table("touches", field.name()));
-    touches.chain([from_table("statements", "sql")]).collect()
+    let is = |name: &str| column("touches", "relation").eq(lit(name));
+    let reason = column("touches", "reason");
+    let certainty = when(not(is(relation)), lit("possible"))
+        .when(column("touches", "certainty").eq(lit("possible")), lit("possible"))
+        .when(outcome_is_unknown(), lit("possible"))
+        .otherwise(lit("certain"))?;
+    let reason = when(reason.clone().is_not_null(), reason)
+        .when(is(UNKNOWN_RELATION), lit("its relations are not known"))
+        .when(not(is(relation)), lit("the relation's schema is not known"))
+        .when(column("touches", "outcome_reason").is_not_null(), column("touches", "outcome_reason"))
+        .when(outcome_is_unknown(), lit("what became of its transaction is not known"))
+        .end()?;
+    let touches = schema.fields().iter().map(|field| match field.name().as_str() {
+        name @ "certainty" => certainty.clone().alias(name),
+        name @ "reason" => reason.clone().alias(name),
+        name => from_table("touches", name),
+    });
+    Ok(touches.chain([from_table("statements", "sql")]).collect())
+}
+
+fn outcome_is_unknown() -> Expr {
+    column("touches", "transaction_outcome").eq(lit("unknown"))
 }
 
 /// `session_steps(session_id)`: a session's statements as steps, in order.
@@ -165,15 +191,37 @@ impl TableFunctionImpl for SessionSteps {
                 ident("truncated"),
                 ident("omitted_rows"),
                 ident("omitted_bytes"),
+                ident("outcome_reason"),
+                ident("opaque"),
             ])?
             .sort([ident("statement_no").sort(true, false)])?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
 }
 
+/// Stands for the relation of a statement whose relations are not known.
+const UNKNOWN_RELATION: &str = "?";
+
+/// Operations that may stand for any other: what they did in the end was not known.
+const UNCLEAR: [&str; 6] = ["call", "do", "execute", "fetch", "merge", "opaque"];
+
 /// The relation, or one that may be it.
-fn is(relation: &str) -> Expr {
-    col("relation").in_list(vec![lit(relation), lit(of_unknown_schema(relation))], false)
+fn may_be(relation: &str) -> Expr {
+    let names = vec![lit(relation), lit(of_unknown_schema(relation)), lit(UNKNOWN_RELATION)];
+    col("relation").in_list(names, false)
+}
+
+/// The operation, or one that may be it: what files are chosen by.
+fn may_do(operation: &str) -> Expr {
+    col("operation").in_list(std::iter::once(operation).chain(UNCLEAR).map(lit).collect(), false)
+}
+
+/// Of those, the operation, or what is not certain to be another.
+fn does(operation: &str) -> Expr {
+    let known = col("relation")
+        .not_eq(lit(UNKNOWN_RELATION))
+        .and(col("certainty").is_null().or(col("certainty").not_eq(lit("possible"))));
+    col("operation").eq(lit(operation)).or(not(known))
 }
 
 /// How a relation of that name is recorded whose schema was not known: it may be this one, and its row says so.
@@ -191,9 +239,13 @@ fn scan(table: Table, view: &Arc<View>) -> Result<LogicalPlanBuilder> {
     LogicalPlanBuilder::scan(table.name(), provider_as_source(Arc::new(LakeTable::new(table, Arc::clone(view)))), None)
 }
 
+fn column(table: &str, name: &str) -> Expr {
+    Expr::Column(Column::new(Some(table.to_owned()), name))
+}
+
 /// A column without its table, so that the function's own name can qualify it.
 fn from_table(table: &str, name: &str) -> Expr {
-    Expr::Column(Column::new(Some(table.to_owned()), name)).alias(name)
+    column(table, name).alias(name)
 }
 
 fn instant(at: i64) -> Expr {

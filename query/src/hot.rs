@@ -3,19 +3,20 @@
 //! Invariant: begins with the states of the very snapshot whose files are the cold part, and projects with the
 //! recorder's own code, so a row is either in a file or here. Bounded in bytes: beyond that it is an error, never a part.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use hansard_event_log::{EventLog, Position, Positioned};
-use hansard_lake::catalog::{FileFilter, OpenSession, Snapshot};
-use hansard_lake::projection::{Projector, Rows};
+use hansard_lake::catalog::{OpenSession, Snapshot};
+use hansard_record::{Projector, Rows};
 use hansard_schemas::events::BlockExt;
 use hansard_schemas::lake::Table;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::Error;
+use crate::pruning::Scan;
 
 /// Bytes of blocks that one read of the log asks for.
 const READ_BYTES: usize = 1024 * 1024;
@@ -57,7 +58,7 @@ impl HotEnd {
         &self,
         log: Option<&dyn EventLog>,
         snapshot: &Snapshot,
-        scans: &[FileFilter],
+        scans: &[Scan],
         limit: u64,
     ) -> Result<Hot, Error> {
         let mut shards: BTreeMap<u16, Begin> = BTreeMap::new();
@@ -75,8 +76,9 @@ impl HotEnd {
                 begin.watermark = Some(*watermark);
             }
         }
-        if scans.iter().any(|scan| scan.table == Some(Table::Frames)) {
-            return with_frames(log, shards, scans, limit).await;
+        let tables = tables(scans);
+        if tables.contains(&Table::Frames) {
+            return with_frames(log, shards, scans, &tables, limit).await;
         }
         let mut hot = Hot::new();
         let mut budget = Budget { limit, left: limit };
@@ -97,15 +99,21 @@ impl HotEnd {
             }
             let mut open = Rows::default();
             shard.projector.unfinished(&mut open);
-            for table in scans.iter().filter_map(|scan| scan.table) {
-                let batches = hot.entry(table).or_default();
-                batches.extend(shard.batches.get(&table).into_iter().flatten().cloned());
-                batches.push(open.batch(table));
+            for table in &tables {
+                let batches = hot.entry(*table).or_default();
+                batches.extend(shard.batches.get(table).into_iter().flatten().cloned());
+                batches.push(open.batch(*table));
             }
             kept.insert(number, shard);
         }
         Ok(hot)
     }
+}
+
+/// The tables that are read: those asked for, and what tells their outcomes.
+fn tables(scans: &[Scan]) -> BTreeSet<Table> {
+    let facts = scans.iter().filter(|scan| scan.outcomes).map(|_| Table::Transactions);
+    scans.iter().map(|scan| scan.table).chain(facts).collect()
 }
 
 /// How a shard stands in a snapshot, and where its log ends.
@@ -120,12 +128,14 @@ struct Begin {
 async fn with_frames(
     log: Option<&dyn EventLog>,
     shards: BTreeMap<u16, Begin>,
-    scans: &[FileFilter],
+    scans: &[Scan],
+    tables: &BTreeSet<Table>,
     limit: u64,
 ) -> Result<Hot, Error> {
-    // Sessions do not depend on each other: where one is asked for, the others need not be projected.
-    let only = scans.first().and_then(|scan| scan.session_id);
-    let only = only.filter(|_| scans.iter().all(|scan| scan.session_id == only));
+    // Where one session is asked for, the others need not be projected: they do not depend on each other, but for
+    // outcomes of what was prepared.
+    let only = scans.first().and_then(|scan| scan.filter.session_id);
+    let only = only.filter(|_| scans.iter().all(|scan| scan.filter.session_id == only && !scan.outcomes));
     let mut rows = Rows::default();
     let mut budget = Budget { limit, left: limit };
     for (number, mut begin) in shards {
@@ -138,7 +148,7 @@ async fn with_frames(
         }
         shard.projector.unfinished(&mut rows);
     }
-    Ok(scans.iter().filter_map(|scan| scan.table).map(|table| (table, vec![rows.batch(table)])).collect())
+    Ok(tables.iter().map(|table| (*table, vec![rows.batch(*table)])).collect())
 }
 
 /// Bytes of blocks that a question may read.
@@ -161,7 +171,7 @@ impl Shard {
             number,
             watermark: begin.watermark,
             sessions: begin.sessions.clone(),
-            projector: Projector::restore(number, &begin.sessions)?,
+            projector: Projector::restore(begin.sessions.iter().map(OpenSession::saved))?,
             at: Position(begin.watermark.unwrap_or(0)),
             read: 0,
             uncounted: 0,
@@ -211,7 +221,7 @@ impl Shard {
 
     /// Keeps rows for the next question.
     fn keep(&mut self, rows: &Rows) {
-        for table in [Table::Statements, Table::Touches, Table::Sessions] {
+        for table in [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions] {
             let batch = rows.batch(table);
             if batch.num_rows() == 0 {
                 continue;
@@ -228,8 +238,8 @@ impl Shard {
 }
 
 /// Drops frames that no scan can want, so that a question about a minute does not hold those of an hour.
-fn keep_wanted(rows: &mut Rows, scans: &[FileFilter]) {
-    let Some(scan) = scans.iter().find(|scan| scan.table == Some(Table::Frames)) else { return };
+fn keep_wanted(rows: &mut Rows, scans: &[Scan]) {
+    let Some(Scan { filter: scan, .. }) = scans.iter().find(|scan| scan.table == Table::Frames) else { return };
     rows.frames.retain(|row| {
         scan.session_id.is_none_or(|wanted| wanted == row.session_id)
             && scan.at_from.is_none_or(|from| from <= row.at)

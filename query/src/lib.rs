@@ -21,6 +21,7 @@ mod guard;
 mod hot;
 mod moment;
 mod omission;
+mod outcomes;
 mod pruning;
 mod questions;
 mod results;

@@ -12,20 +12,35 @@ use hansard_lake::catalog::FileFilter;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
+use crate::outcomes;
 use crate::table::LakeTable;
 
-/// The tables of the lake that a plan reads, each with what all its scans agree on.
-pub(crate) fn scans(plan: &LogicalPlan) -> Vec<FileFilter> {
-    let mut found: Vec<FileFilter> = Vec::new();
+/// What a plan reads of one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Scan {
+    pub(crate) table: Table,
+    /// What all its scans of the table agree on.
+    pub(crate) filter: FileFilter,
+    /// It shows outcomes.
+    pub(crate) outcomes: bool,
+}
+
+/// The tables of the lake that a plan reads.
+pub(crate) fn scans(plan: &LogicalPlan) -> Vec<Scan> {
+    let mut found: Vec<Scan> = Vec::new();
     let walk = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<LakeTable>()
         {
             let filter = filter(table.table(), &scan.filters);
-            match found.iter_mut().find(|other| other.table == filter.table) {
-                Some(other) => *other = union(other, &filter),
-                None => found.push(filter),
+            let (table, outcomes) = (table.table(), outcomes::shown(table.table(), scan.projection.as_deref()));
+            match found.iter_mut().find(|other| other.table == table) {
+                Some(other) => {
+                    other.filter = union(&other.filter, &filter);
+                    other.outcomes |= outcomes;
+                }
+                None => found.push(Scan { table, filter, outcomes }),
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -58,10 +73,12 @@ pub(crate) fn filter(table: Table, filters: &[Expr]) -> FileFilter {
             }
             _ => {}
         }
-        if table == Table::Touches
-            && let Some(("relation", relations)) = one_of(filter)
-        {
-            out.relations = Some(relations);
+        if table == Table::Touches {
+            match one_of(filter) {
+                Some(("relation", relations)) => out.relations = Some(relations),
+                Some(("operation", operations)) => out.operations = Some(operations),
+                _ => {}
+            }
         }
     }
     out
@@ -126,7 +143,6 @@ fn narrow(out: &mut FileFilter, table: Table, column: &str, op: Operator, value:
     match column {
         "target" => out.target = Some(text.to_owned()),
         "session_id" => out.session_id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text),
-        "operation" if table == Table::Touches => out.operation = Some(text.to_owned()),
         _ => {}
     }
 }
@@ -151,7 +167,7 @@ fn union(a: &FileFilter, b: &FileFilter) -> FileFilter {
         at_from: a.at_from.zip(b.at_from).map(|(a, b)| a.min(b)),
         at_to: a.at_to.zip(b.at_to).map(|(a, b)| a.max(b)),
         relations: same(&a.relations, &b.relations),
-        operation: same(&a.operation, &b.operation),
+        operations: same(&a.operations, &b.operations),
         session_id: same(&a.session_id, &b.session_id),
         target: same(&a.target, &b.target),
     }
@@ -181,7 +197,7 @@ mod tests {
         let filter = filter(Table::Touches, &[expr]);
         assert_eq!((filter.at_from, filter.at_to), (Some(11), Some(79)));
         assert_eq!(filter.relations.unwrap(), ["public.rankings"]);
-        assert_eq!(filter.operation.as_deref(), Some("update"));
+        assert_eq!(filter.operations.unwrap(), ["update"]);
         assert_eq!(filter.session_id, Some(id));
         assert_eq!(filter.target, None);
     }
@@ -192,7 +208,7 @@ mod tests {
             Table::Statements,
             &[col("operation").eq(lit("update")), col("committed_at").gt(at(3)), col("target").not_eq(lit("a"))],
         );
-        assert_eq!((filter.operation, filter.at_from, filter.target), (None, None, None));
+        assert_eq!((filter.operations, filter.at_from, filter.target), (None, None, None));
     }
 
     #[test]

@@ -52,8 +52,8 @@ impl Engine {
     ///
     /// An update counts that was committed in `[at - window, at + window]`, where `at` is as long as its last unit: `03:12Z` is
     /// that whole minute, whatever the window. What has no time of commit (its transaction is 'open', or its outcome 'unknown')
-    /// counts by the time of its statement, and says so. What was rolled back, or failed, is not an update. The updates of
-    /// `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
+    /// counts by the time of its statement, and says so. What was rolled back, or failed, is not an update. Behind what is
+    /// certain comes what may have updated the relation, with the reason. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
     pub async fn who_updated(&self, relation: &str, at: &str, window: Duration) -> Result<Answer, Error> {
         let function = format!("who_updated({}, {}, '{}ns')", quoted(relation), quoted(at), window.as_nanos());
         self.sql(&format!("SELECT * FROM {function}")).await
@@ -111,6 +111,7 @@ impl Engine {
             Table::Frames => "seq",
             Table::Statements => "statement_no",
             Table::Touches => "statement_no, relation, operation",
+            Table::Transactions => "transaction_id, first_statement, kind",
             Table::Sessions => "session_id",
         };
         self.ask(

@@ -9,9 +9,9 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use hansard_lake::projection::Analyses;
 use hansard_pg_wire::frame::{Direction, HEADER, Part};
 use hansard_pg_wire::tracker::{Column, Current, Frame, Tracker};
+use hansard_record::Analyses;
 use hansard_schemas::http::{Cell, ResultGrid, ResultSet};
 use uuid::Uuid;
 

@@ -26,6 +26,7 @@ use hansard_schemas::lake::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use crate::outcomes::{self, OutcomeExec};
 use crate::pruning;
 use crate::view::View;
 
@@ -36,7 +37,7 @@ pub(crate) const STORE: &str = "lake://lake/";
 fn batch_rows(table: Table) -> usize {
     match table {
         Table::Frames => 1024,
-        Table::Statements | Table::Touches | Table::Sessions => 8192,
+        Table::Statements | Table::Touches | Table::Transactions | Table::Sessions => 8192,
     }
 }
 
@@ -184,11 +185,55 @@ impl TableProvider for LakeTable {
         let Some(part) = self.view.part(self.table) else {
             return internal_err!("table {} is not in the query's view", self.table.name());
         };
-        let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !part.files.is_empty() {
-            inputs.push(self.files(&part.files, state.config().target_partitions(), projection, filters, limit)?);
+        let partitions = state.config().target_partitions();
+        let rows = |files: &[FileEntry], hot: &[RecordBatch], projection: Option<&Vec<usize>>, limit: Option<usize>| {
+            self.rows(files, hot, partitions, projection, filters, limit)
+        };
+        let shown = outcomes::shown(self.table, projection.map(Vec::as_slice));
+        let Some(facts) = self.view.facts().filter(|_| shown) else {
+            return rows(&part.files, &part.hot, projection, limit);
+        };
+        let (unsettled, settled): (Vec<FileEntry>, Vec<FileEntry>) =
+            part.files.iter().cloned().partition(|file| file.unsettled > 0);
+        let (mut hot_unsettled, mut hot_settled) = (Vec::new(), Vec::new());
+        for batch in &part.hot {
+            let some = outcomes::unsettled(self.table, batch)? > 0;
+            if some { &mut hot_unsettled } else { &mut hot_settled }.push(batch.clone());
         }
-        let hot: Vec<RecordBatch> = part.hot.iter().flat_map(|batch| slices(batch, batch_rows(self.table))).collect();
+        let facts = || {
+            let transactions = LakeTable::new(Table::Transactions, Arc::clone(&self.view));
+            transactions.rows(&facts.files, &facts.hot, 1, Some(&outcomes::fact_columns()?), &[], None)
+        };
+        match (unsettled.is_empty() && hot_unsettled.is_empty(), settled.is_empty() && hot_settled.is_empty()) {
+            (true, _) => rows(&settled, &hot_settled, projection, limit),
+            (false, both) => {
+                let read = |columns: &Vec<usize>, limit| rows(&unsettled, &hot_unsettled, Some(columns), limit);
+                let filled = OutcomeExec::over(self.table, projection, read, limit, facts()?)?;
+                if both {
+                    return Ok(filled);
+                }
+                UnionExec::try_new(vec![rows(&settled, &hot_settled, projection, limit)?, filled])
+            }
+        }
+    }
+}
+
+impl LakeTable {
+    /// Rows of files, and hot rows.
+    fn rows(
+        &self,
+        files: &[FileEntry],
+        hot: &[RecordBatch],
+        partitions: usize,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if !files.is_empty() {
+            inputs.push(self.files(files, partitions, projection, filters, limit)?);
+        }
+        let hot: Vec<RecordBatch> = hot.iter().flat_map(|batch| slices(batch, batch_rows(self.table))).collect();
         if !hot.is_empty() {
             inputs.push(MemorySourceConfig::try_new_exec(&[hot], self.schema(), projection.cloned())?);
         }

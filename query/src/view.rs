@@ -7,13 +7,19 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampNanosecondType;
 use arrow::record_batch::RecordBatch;
+use datafusion::common::DataFusionError;
 use hansard_event_log::EventLog;
-use hansard_lake::catalog::{Catalog, FileEntry, FileFilter};
+use hansard_lake::catalog::{Catalog, FileEntry, FileFilter, Snapshot};
+use hansard_lake::layout::HOUR;
 use hansard_schemas::lake::Table;
 
 use crate::Error;
 use crate::hot::HotEnd;
+use crate::outcomes;
+use crate::pruning::Scan;
 
 /// How often a view is tried while commits or trims come in between.
 pub(crate) const ATTEMPTS: u32 = 5;
@@ -25,16 +31,33 @@ pub(crate) struct Part {
     pub(crate) hot: Vec<RecordBatch>,
 }
 
+/// All that a query reads.
+#[derive(Debug, Default)]
+struct Parts {
+    tables: HashMap<Table, Part>,
+    /// Rows of `transactions` that may tell outcomes of other rows.
+    facts: Option<Part>,
+}
+
 /// A view, empty until the plan is known.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    parts: OnceLock<HashMap<Table, Part>>,
+    parts: OnceLock<Parts>,
 }
+
+/// How much later than a statement the end of its transaction may seem to lie before it, by a clock that was set back, in
+/// nanoseconds.
+const CLOCK_CHANGE: i64 = 24 * HOUR;
 
 impl View {
     /// What a table reads; `None` when the plan did not mention it when the view was taken.
     pub(crate) fn part(&self, table: Table) -> Option<&Part> {
-        self.parts.get().and_then(|parts| parts.get(&table))
+        self.parts.get().and_then(|parts| parts.tables.get(&table))
+    }
+
+    /// What tells outcomes; `None` when every row that was asked for has its own.
+    pub(crate) fn facts(&self) -> Option<&Part> {
+        self.parts.get().and_then(|parts| parts.facts.as_ref())
     }
 
     /// Takes the moment, for the tables in `scans`.
@@ -43,7 +66,7 @@ impl View {
         catalog: &dyn Catalog,
         log: Option<&dyn EventLog>,
         hot: &HotEnd,
-        scans: &[FileFilter],
+        scans: &[Scan],
         hot_limit: u64,
     ) -> Result<(), Error> {
         if scans.is_empty() {
@@ -68,34 +91,88 @@ impl View {
     }
 }
 
-async fn once(
-    catalog: &dyn Catalog,
-    log: Option<&dyn EventLog>,
-    hot: &HotEnd,
-    scans: &[FileFilter],
-    hot_limit: u64,
-) -> Result<Option<HashMap<Table, Part>>, Error> {
-    let mut files = HashMap::new();
-    let mut moment: Option<hansard_lake::catalog::Snapshot> = None;
-    for scan in scans {
-        let Some(table) = scan.table else { continue };
-        let mut snapshot = catalog.snapshot(scan).await?;
+/// Snapshots of one moment.
+#[derive(Default)]
+struct Moment(Option<Snapshot>);
+
+impl Moment {
+    /// The files that pass a filter; `None` when the record has moved since the first call.
+    async fn files(&mut self, catalog: &dyn Catalog, filter: &FileFilter) -> Result<Option<Vec<FileEntry>>, Error> {
+        let mut snapshot = catalog.snapshot(filter).await?;
         snapshot.watermarks.sort_unstable();
         snapshot.sessions.sort_unstable_by_key(|session| (session.shard, session.session_id));
-        files.insert(table, std::mem::take(&mut snapshot.files));
-        match &moment {
+        let files = std::mem::take(&mut snapshot.files);
+        match &self.0 {
             Some(first) if first.watermarks != snapshot.watermarks || first.sessions != snapshot.sessions => {
                 return Ok(None);
             }
             Some(_) => {}
-            None => moment = Some(snapshot),
+            None => self.0 = Some(snapshot),
+        }
+        Ok(Some(files))
+    }
+}
+
+async fn once(
+    catalog: &dyn Catalog,
+    log: Option<&dyn EventLog>,
+    hot: &HotEnd,
+    scans: &[Scan],
+    hot_limit: u64,
+) -> Result<Option<Parts>, Error> {
+    let mut moment = Moment::default();
+    let mut tables: HashMap<Table, Part> = HashMap::new();
+    for scan in scans {
+        let Some(files) = moment.files(catalog, &scan.filter).await? else { return Ok(None) };
+        tables.insert(scan.table, Part { files, hot: Vec::new() });
+    }
+    let mut hot = hot.read(log, moment.0.get_or_insert_default(), scans, hot_limit).await?;
+    let told = hot.get(&Table::Transactions).cloned().unwrap_or_default();
+    for (table, part) in &mut tables {
+        part.hot = hot.remove(table).unwrap_or_default();
+    }
+    let mut facts: Option<Part> = None;
+    for scan in scans.iter().filter(|scan| scan.outcomes) {
+        for filter in filters_of_facts(scan, &tables[&scan.table])? {
+            let Some(files) = moment.files(catalog, &filter).await? else { return Ok(None) };
+            let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone() });
+            facts.files.extend(files);
         }
     }
-    let moment = moment.unwrap_or_default();
-    let mut hot = hot.read(log, &moment, scans, hot_limit).await?;
-    let part = |(table, files): (Table, Vec<FileEntry>)| {
-        let hot = hot.remove(&table).unwrap_or_default();
-        (table, Part { files, hot })
+    if let Some(facts) = &mut facts {
+        facts.files.sort_by(|a, b| a.path.cmp(&b.path));
+        facts.files.dedup_by(|a, b| a.path == b.path);
+    }
+    Ok(Some(Parts { tables, facts }))
+}
+
+/// Which files of `transactions` may tell outcomes of what a scan reads; none where all rows have theirs.
+fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> {
+    let broken = |error: DataFusionError| Error::Internal(error.to_string());
+    let mut first: Option<i64> = None;
+    let mut earliest = |at: i64| first = Some(first.map_or(at, |first| first.min(at)));
+    part.files.iter().filter(|file| file.unsettled > 0).for_each(|file| earliest(file.min_at));
+    for batch in &part.hot {
+        if outcomes::unsettled(scan.table, batch).map_err(broken)? > 0 {
+            let times = batch.column_by_name(scan.table.time_column());
+            let times = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+            earliest(times.and_then(arrow::compute::min).unwrap_or(i64::MIN));
+        }
+    }
+    let Some(first) = first else { return Ok(Vec::new()) };
+    let FileFilter { target, session_id, at_from, .. } = scan.filter.clone();
+    // What ends a statement's transaction comes after it.
+    let facts = FileFilter {
+        table: Some(Table::Transactions),
+        target,
+        at_from: Some(at_from.unwrap_or(first).max(first).saturating_sub(CLOCK_CHANGE)),
+        ..FileFilter::default()
     };
-    Ok(Some(files.into_iter().map(part).collect()))
+    // A prepared transaction may be resolved in any session.
+    let resolutions = FileFilter { operations: Some(vec!["resolution".to_owned()]), ..facts.clone() };
+    Ok(match (scan.table, session_id) {
+        (Table::Transactions, _) => vec![resolutions],
+        (_, Some(_)) => vec![resolutions, FileFilter { session_id, ..facts }],
+        (_, None) => vec![facts],
+    })
 }

@@ -1,7 +1,8 @@
 //! Why recording of a shard has to stop.
 
 use hansard_event_log as log;
-use hansard_lake::{self as lake, catalog, projection};
+use hansard_lake::{self as lake, catalog};
+use hansard_record as record;
 
 /// What no retry can mend. Everything else is waited for.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub enum Error {
     Log(#[source] log::Error),
     /// A saved state cannot be read.
     #[error("unfinished sessions of the lake cannot be gone on with")]
-    State(#[from] projection::Error),
+    State(#[from] record::Error),
     /// The lake refuses for good.
     #[error("the lake does not take the rows")]
     Lake(#[source] lake::Error),

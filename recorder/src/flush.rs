@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hansard_lake::catalog::{self, Commit, Epoch, FileEntry};
+use hansard_lake::catalog::{self, Commit, Epoch, FileEntry, OpenSession};
 use hansard_lake::layout::FlushId;
-use hansard_lake::projection::{Changes, Rows};
 use hansard_lake::{Lake, writer};
+use hansard_record::{Changes, Rows, SessionState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -92,18 +92,19 @@ impl Flush {
     async fn attempt(&self, target: &Target<'_>) -> Result<Vec<FileEntry>, Failure> {
         let FlushId { shard, watermark, .. } = self.id;
         let (lake, rows, id) = (Arc::clone(target.lake), Arc::clone(&self.rows), self.id);
-        let written = target.thread.run(move || writer::write_rows(&lake, &rows, &id)).await;
+        let written = target.thread.run(move || writer::write_rows(&lake, |table| rows.batch(table), &id)).await;
         let files = written.map_err(Failure::Never)?.map_err(|error| {
             if error.is_transient() { Failure::Later(error.into()) } else { Failure::Never(Error::Lake(error)) }
         })?;
         self.observe(target, Step::FilesWritten);
+        let open = |SessionState { session_id, state }: SessionState| OpenSession { shard, session_id, state };
         let commit = Commit {
             shard,
             epoch: Epoch(self.id.epoch),
             from: self.id.from,
             watermark,
             files: files.clone(),
-            sessions: self.changes.sessions.clone(),
+            sessions: self.changes.sessions.iter().cloned().map(open).collect(),
             ended: self.changes.ended.clone(),
         };
         match target.lake.catalog.commit(commit).await {

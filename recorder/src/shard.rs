@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hansard_event_log::{self as log, Batch, EventLog, Position};
 use hansard_lake::Lake;
-use hansard_lake::catalog::{self, ShardHold};
+use hansard_lake::catalog::{self, OpenSession, ShardHold};
 use hansard_lake::layout::FlushId;
 use hansard_lake::orphans;
-use hansard_lake::projection::{Projector, Rows};
+use hansard_record::{Projector, Rows};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,7 @@ impl ShardTask {
             flushes: 0,
             watermark: hold.watermark,
             position: Position(hold.watermark),
-            projector: Projector::restore(self.shard, &hold.sessions)?,
+            projector: Projector::restore(hold.sessions.iter().map(OpenSession::saved))?,
             rows: Rows::default(),
             bytes: 0,
             waiting: None,
@@ -326,7 +326,7 @@ impl Progress {
     async fn apply(&mut self, batch: Batch, room: usize) -> Result<(), Error> {
         let (from, start) = (self.position, self.bytes);
         // An empty projector stands in: when projecting panics, the shard stops and this one is never used.
-        let mut projector = std::mem::replace(&mut self.projector, Projector::restore(0, &[])?);
+        let mut projector = std::mem::take(&mut self.projector);
         let mut rows = std::mem::take(&mut self.rows);
         let projected = self.thread.run(move || {
             let (mut bytes, mut next) = (start, from);

@@ -244,6 +244,12 @@ pub struct Step {
     /// When its transaction was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed_at: Option<String>,
+    /// Why the outcome is `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_reason: Option<String>,
+    /// Why the text, or part of it, was not understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<String>,
     /// First wire frame of the statement.
     pub first_seq: i64,
     /// Last wire frame of the statement.
@@ -348,6 +354,17 @@ pub struct TouchRow {
     /// The columns named.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// Counts the session's transactions, from 1.
+    #[serde(default)]
+    pub transaction_id: Option<i64>,
+    /// `certain`, or `possible`: it may be this relation, or may have come to nothing.
+    pub certainty: String,
+    /// Why it is only possible.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Why the outcome is `unknown`.
+    #[serde(default)]
+    pub outcome_reason: Option<String>,
     /// The statement's text.
     #[serde(default)]
     pub sql: Option<String>,

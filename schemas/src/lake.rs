@@ -15,13 +15,20 @@ pub enum Table {
     Statements,
     /// One row per statement and relation that it touched.
     Touches,
+    /// One row per ended transaction, per range of statements that a savepoint's rollback undid, and per COMMIT PREPARED
+    /// or ROLLBACK PREPARED.
+    Transactions,
     /// One row per session.
     Sessions,
 }
 
+/// Outcome of a transaction that PREPARE TRANSACTION ended, in table `transactions` as it is written.
+pub const PREPARED: &str = "prepared";
+
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 4] = [Table::Frames, Table::Statements, Table::Touches, Table::Sessions];
+    pub const ALL: [Table; 5] =
+        [Table::Frames, Table::Statements, Table::Touches, Table::Transactions, Table::Sessions];
 
     /// The table's name in SQL and in the lake's paths.
     pub fn name(self) -> &'static str {
@@ -29,6 +36,7 @@ impl Table {
             Table::Frames => "frames",
             Table::Statements => "statements",
             Table::Touches => "touches",
+            Table::Transactions => "transactions",
             Table::Sessions => "sessions",
         }
     }
@@ -44,6 +52,7 @@ impl Table {
             Table::Frames => &["session_id", "seq"],
             Table::Statements => &["started_at", "session_id", "statement_no"],
             Table::Touches => &["relation", "operation", "at", "session_id", "statement_no"],
+            Table::Transactions => &["session_id", "transaction_id", "first_statement"],
             Table::Sessions => &["opened_at", "session_id"],
         }
     }
@@ -53,7 +62,27 @@ impl Table {
         match self {
             Table::Frames | Table::Touches => "at",
             Table::Statements => "started_at",
+            Table::Transactions => "ended_at",
             Table::Sessions => "opened_at",
+        }
+    }
+
+    /// The column that says what became of a row's transaction; `None` where rows have none.
+    pub fn outcome_column(self) -> Option<&'static str> {
+        match self {
+            Table::Statements | Table::Touches => Some("transaction_outcome"),
+            Table::Transactions => Some("outcome"),
+            Table::Frames | Table::Sessions => None,
+        }
+    }
+
+    /// True for a row whose outcome another row tells: of `transactions` one that was prepared, of the others one that
+    /// was written before its transaction ended, whose outcome is null.
+    pub fn is_unsettled(self, outcome: Option<&str>) -> bool {
+        match self {
+            Table::Statements | Table::Touches => outcome.is_none(),
+            Table::Transactions => outcome == Some(PREPARED),
+            Table::Frames | Table::Sessions => false,
         }
     }
 
@@ -101,7 +130,8 @@ impl Table {
                 required("verdict", DataType::Utf8),
                 // Counts the session's transactions, from 1.
                 required("transaction_id", DataType::Int64),
-                required("transaction_outcome", DataType::Utf8),
+                // Null when the transaction had not ended when the row was written: table `transactions` tells then.
+                optional("transaction_outcome", DataType::Utf8),
                 optional("committed_at", timestamp()),
                 required("first_seq", DataType::Int64),
                 required("last_seq", DataType::Int64),
@@ -111,6 +141,10 @@ impl Table {
                 // when none were.
                 optional("omitted_rows", DataType::Int64),
                 optional("omitted_bytes", DataType::Int64),
+                // Why the outcome is 'unknown'.
+                optional("outcome_reason", DataType::Utf8),
+                // Why the text, or part of it, was not understood.
+                optional("opaque", DataType::Utf8),
             ],
             Table::Touches => vec![
                 required("relation", DataType::Utf8),
@@ -123,8 +157,34 @@ impl Table {
                 required("statement_no", DataType::Int64),
                 required("target", DataType::Utf8),
                 optional("rows", DataType::Int64),
-                required("transaction_outcome", DataType::Utf8),
+                // As in `statements`.
+                optional("transaction_outcome", DataType::Utf8),
                 required("columns", list()),
+                // Null in files from before it was written; their rows have their outcomes.
+                optional("transaction_id", DataType::Int64),
+                // 'certain' or 'possible'; null in files from before it was written: certain.
+                optional("certainty", DataType::Utf8),
+                // Why it is only possible.
+                optional("reason", DataType::Utf8),
+                optional("outcome_reason", DataType::Utf8),
+            ],
+            Table::Transactions => vec![
+                required("session_id", DataType::Utf8),
+                required("transaction_id", DataType::Int64),
+                required("target", DataType::Utf8),
+                required("database", DataType::Utf8),
+                // 'transaction', 'savepoint' (a range that ROLLBACK TO SAVEPOINT undid) or 'resolution' (of a prepared
+                // transaction, by COMMIT PREPARED or ROLLBACK PREPARED, whoever prepared it).
+                required("kind", DataType::Utf8),
+                required("first_statement", DataType::Int64),
+                required("last_statement", DataType::Int64),
+                // 'committed', 'rolled back', 'unknown', or PREPARED.
+                required("outcome", DataType::Utf8),
+                optional("reason", DataType::Utf8),
+                required("ended_at", timestamp()),
+                optional("committed_at", timestamp()),
+                // Of PREPARE TRANSACTION, or of the resolution.
+                optional("gid", DataType::Utf8),
             ],
             Table::Sessions => vec![
                 required("session_id", DataType::Utf8),
@@ -149,9 +209,9 @@ impl Table {
                 required("denied", DataType::Int64),
                 // Why the job was not let in; null when it was.
                 optional("auth_failure", DataType::Utf8),
-                // Hex of the SHA-256 chain over the session's events so far.
                 // JSON array of {"after_seq", "frames", "reason"}: what was not recorded; null without gaps.
                 optional("gaps", DataType::Utf8),
+                // Hex of the SHA-256 chain over the session's events so far.
                 required("chain_head", DataType::Utf8),
                 // 'full', 'statements' or 'metadata'; null in files from before there were levels, which are full.
                 optional("capture", DataType::Utf8),
@@ -163,6 +223,9 @@ impl Table {
                 // Subject and hex of the SHA-256 of the certificate that the job showed; null when it showed none.
                 optional("client_dn", DataType::Utf8),
                 optional("client_certificate_sha256", DataType::Utf8),
+                // How often the server's answers contradicted what the session was taken for; null in files from before
+                // it was counted.
+                optional("contradictions", DataType::Int64),
             ],
         };
         Arc::new(Schema::new(fields))

@@ -27,7 +27,7 @@ pub struct ShardHold {
     pub epoch: Epoch,
     /// Everything in the log before this place is in the lake.
     pub watermark: u64,
-    /// State of the sessions that were not finished there, as `projection` wrote it.
+    /// State of the sessions that were not finished there, as the projection wrote it.
     pub sessions: Vec<OpenSession>,
 }
 
@@ -38,8 +38,15 @@ pub struct OpenSession {
     pub shard: u16,
     /// The session.
     pub session_id: Uuid,
-    /// What projection needs to go on.
+    /// What the projection needs to go on.
     pub state: Vec<u8>,
+}
+
+impl OpenSession {
+    /// The session and its state, as the projection takes them.
+    pub fn saved(&self) -> (Uuid, &[u8]) {
+        (self.session_id, &self.state)
+    }
 }
 
 /// One Parquet file of the lake.
@@ -57,6 +64,8 @@ pub struct FileEntry {
     pub level: u8,
     /// Rows.
     pub rows: u64,
+    /// Those of them whose outcome another row tells ([`Table::is_unsettled`]).
+    pub unsettled: u64,
     /// Bytes.
     pub bytes: u64,
     /// SHA-256 of the file, hex.
@@ -73,7 +82,8 @@ pub struct FileEntry {
 /// What a file can be found by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileIndex {
-    /// `touches`: each relation and operation in the file, with the earliest and latest `at`.
+    /// `touches`: each relation and operation in the file, with the earliest and latest `at`. `transactions`: each
+    /// `gid` and kind, with the earliest and latest `ended_at`.
     pub relations: Vec<RelationSpan>,
     /// Sessions with rows in the file.
     pub sessions: Vec<Uuid>,
@@ -82,9 +92,9 @@ pub struct FileIndex {
 /// A relation and operation inside one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelationSpan {
-    /// `schema.table`.
+    /// `schema.table`, or a `gid`.
     pub relation: String,
-    /// The operation.
+    /// The operation, or the kind.
     pub operation: String,
     /// UTC nanoseconds.
     pub min_at: i64,
@@ -129,10 +139,10 @@ pub struct FileFilter {
     pub at_from: Option<i64>,
     /// Rows at or before, UTC nanoseconds.
     pub at_to: Option<i64>,
-    /// `touches` only: one of these relations.
+    /// `touches`: one of these relations. `transactions`: one of these `gid`s.
     pub relations: Option<Vec<String>>,
-    /// `touches` only: the operation.
-    pub operation: Option<String>,
+    /// `touches`: one of these operations. `transactions`: one of these kinds, of a row with a `gid`.
+    pub operations: Option<Vec<String>>,
     /// The session.
     pub session_id: Option<Uuid>,
     /// The target.

@@ -1,7 +1,6 @@
 //! The lake: what the event log becomes for good.
 //!
-//! [`projection`] turns events into rows: a pure function of a session's state and its next block.
-//! [`writer`] turns rows into sorted Parquet files, [`compaction`] merges small ones into large ones. [`catalog`]
+//! [`writer`] turns rows, as Arrow, into sorted Parquet files, [`compaction`] merges small ones into large ones. [`catalog`]
 //! says which files are the lake, up to which position of each log shard, and what was still unfinished there.
 //! [`layout`] alone knows paths; [`durable`] alone makes a file appear under one; [`orphans`] are deleted.
 //!
@@ -23,7 +22,6 @@ pub mod durable;
 mod error;
 pub mod layout;
 pub mod orphans;
-pub mod projection;
 pub mod writer;
 
 pub use error::Error;

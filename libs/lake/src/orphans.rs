@@ -92,14 +92,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[cfg(test)]
 mod tests {
+    use hansard_record::Rows;
     use uuid::Uuid;
 
     use super::*;
     use crate::catalog::{Commit, Compaction};
     use crate::layout::FlushId;
-    use crate::projection::Rows;
-    use crate::writer::tests::{frame, lake};
-    use crate::writer::write_rows;
+    use crate::writer::tests::{self, frame, lake};
 
     fn rows() -> Rows {
         Rows { frames: vec![frame(Uuid::from_u128(1), 1, 1, 8)], ..Rows::default() }
@@ -126,7 +125,7 @@ mod tests {
         lake.born = lake.born.map(|born| born - 2 * GIVEN_UP);
         let write = |lake: &Lake, shard, epoch, flush| {
             let id = FlushId { shard, epoch, flush, from: flush, watermark: flush + 1 };
-            write_rows(lake, &rows(), &id).unwrap().remove(0)
+            tests::write(lake, &rows(), &id).unwrap().remove(0)
         };
         let first = lake.catalog.take_shard(0, "a").await.unwrap();
         let (known, merged_away) = (write(&lake, 0, first.epoch.0, 0), write(&lake, 0, first.epoch.0, 1));
@@ -165,7 +164,7 @@ mod tests {
         let lake = lake(folder.path());
         assert!(lake.born.is_some());
         let id = FlushId { shard: 0, epoch: 1, flush: 0, from: 0, watermark: 1 };
-        let file = write_rows(&lake, &rows(), &id).unwrap().remove(0);
+        let file = tests::write(&lake, &rows(), &id).unwrap().remove(0);
         age(folder.path(), &file.path);
         assert_eq!(delete(&lake, 0, 2).await.unwrap(), 0);
         assert_eq!(files(folder.path()), [file.path]);

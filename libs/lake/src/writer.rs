@@ -23,7 +23,6 @@ use hansard_schemas::lake::Table;
 use crate::catalog::{FileEntry, FileIndex, RelationSpan};
 use crate::durable::{Durable, Staged};
 use crate::layout::{self, FlushId, Window};
-use crate::projection::Rows;
 use crate::{Error, Lake};
 
 mod properties;
@@ -31,11 +30,12 @@ mod properties;
 /// Rows handed to the encoder at a time: row groups are bounded in bytes between two such slices.
 const SLICE: usize = 1024;
 
-/// Writes the rows of one flush: one file for each table, target and hour that has any.
-pub fn write_rows(lake: &Lake, rows: &Rows, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
+/// Writes the rows of one flush: one file for each table, target and hour that has any. `rows` gives a table's rows
+/// in the columns of [`Table::schema`], sorted by [`Table::sort_columns`].
+pub fn write_rows(lake: &Lake, rows: impl Fn(Table) -> RecordBatch, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
-        for (window, batch) in by_window(table, &rows.batch(table))? {
+        for (window, batch) in by_window(table, &rows(table))? {
             let id = layout::flush_file(flush, &window);
             let mut writer = FileWriter::create(lake, window, id, 0)?;
             writer.write(&batch)?;
@@ -82,9 +82,10 @@ pub struct FileWriter {
     path: String,
     level: u8,
     rows: u64,
+    unsettled: u64,
     span: Option<(i64, i64)>,
     sessions: BTreeSet<Uuid>,
-    /// Operations and times of each relation.
+    /// Operations and times of each relation, or kinds and times of each gid.
     relations: HashMap<String, HashMap<String, (i64, i64)>>,
 }
 
@@ -109,7 +110,19 @@ impl FileWriter {
         let parquet = ArrowWriter::try_new(target, window.table.schema(), Some(properties))
             .map_err(|error| failure(&refused, &durable, &path, &error))?;
         let (sessions, relations) = (BTreeSet::new(), HashMap::new());
-        Ok(FileWriter { durable, parquet, refused, window, path, level, rows: 0, span: None, sessions, relations })
+        Ok(FileWriter {
+            durable,
+            parquet,
+            refused,
+            window,
+            path,
+            level,
+            rows: 0,
+            unsettled: 0,
+            span: None,
+            sessions,
+            relations,
+        })
     }
 
     /// Adds rows that follow those before in the table's order.
@@ -147,6 +160,7 @@ impl FileWriter {
             hour: self.window.hour,
             level: self.level,
             rows: self.rows,
+            unsettled: self.unsettled,
             bytes,
             sha256,
             min_at,
@@ -172,13 +186,21 @@ impl FileWriter {
                 last = session;
             }
         }
-        if self.window.table == Table::Touches {
-            let relations = texts(&self.path, batch, "relation")?;
-            let operations = texts(&self.path, batch, "operation")?;
-            for ((relation, operation), at) in
-                relations.iter().flatten().zip(operations.iter().flatten()).zip(times.values())
-            {
-                // Rows are sorted by relation and operation: the look-ups hit, the copies are rare.
+        if let Some(column) = self.window.table.outcome_column() {
+            let outcomes = texts(&self.path, batch, column)?;
+            self.unsettled += outcomes.iter().filter(|outcome| self.window.table.is_unsettled(*outcome)).count() as u64;
+        }
+        let indexed = match self.window.table {
+            Table::Touches => Some(("relation", "operation")),
+            Table::Transactions => Some(("gid", "kind")),
+            Table::Frames | Table::Statements | Table::Sessions => None,
+        };
+        if let Some((relation, operation)) = indexed {
+            let relations = texts(&self.path, batch, relation)?;
+            let operations = texts(&self.path, batch, operation)?;
+            for ((relation, operation), at) in relations.iter().zip(operations.iter().flatten()).zip(times.values()) {
+                let Some(relation) = relation else { continue };
+                // Touches are sorted by relation and operation: the look-ups hit, the copies are rare.
                 if !self.relations.contains_key(relation) {
                     self.relations.insert(relation.to_owned(), HashMap::new());
                 }

@@ -6,7 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, WindowDef, a_const::Val};
 
 use crate::query::Walk;
-use crate::{Effect, Name, schemas_of_setting};
+use crate::{Name, functions, settings};
 
 impl Walk {
     /// Walks expressions.
@@ -181,19 +181,18 @@ impl Walk {
         self.expressions(window.end_offset.as_deref());
     }
 
-    /// A function call; `set_config('search_path', ...)` with constants is a change of the search path.
+    /// A function call.
     pub(crate) fn call(&mut self, call: &FuncCall) {
-        let parts: Vec<&str> = strings(&call.funcname).collect();
-        if let Some((name, qualifier)) = parts.split_last() {
-            let schema = qualifier.last().map(|schema| (*schema).to_owned());
-            let config = *name == "set_config" && matches!(schema.as_deref(), None | Some("pg_catalog"));
-            self.functions.insert(Name { schema, name: (*name).to_owned() });
-            if let (true, [setting, value, local]) = (config, &call.args[..])
-                && let (Some("search_path"), Some(value), local) = (text(setting), text(value), truth(local))
-            {
-                let schemas = Some(schemas_of_setting(value));
-                self.effect = Some(Effect::SearchPath { schemas, local: local.unwrap_or(false) });
+        match function_name(call) {
+            Some(name) => {
+                if settings::is_set_config(call) {
+                    self.set_config_calls += 1;
+                } else {
+                    self.may_change_settings |= functions::may_change_settings(&name);
+                }
+                self.functions.insert(name);
             }
+            None => self.unknown("a function without a name"),
         }
         self.expressions(&call.args);
         self.expressions(&call.agg_order);
@@ -214,6 +213,13 @@ impl Walk {
             ([], false) => self.unknown("a column without a name"),
         }
     }
+}
+
+/// The function that is called.
+pub(crate) fn function_name(call: &FuncCall) -> Option<Name> {
+    let mut parts = strings(&call.funcname).rev();
+    let name = parts.next()?.to_owned();
+    Some(Name { schema: parts.next().map(str::to_owned), name })
 }
 
 /// The strings of a name's parts.

@@ -1,37 +1,57 @@
 //! SQL analysis: what each statement of a text does, to which relations.
 //!
-//! Invariants: the text is read by PostgreSQL's own grammar (libpg_query) and by nothing else; what cannot be read is
-//! [`Operation::Opaque`] with the reason, never a guess; no text makes [`analyse`] panic, overflow the stack or run
-//! without bound. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+//! A text is split into statements by a scanner, which follows PostgreSQL's lexer, and each statement is parsed by
+//! PostgreSQL's own grammar (libpg_query). Of a statement that cannot be parsed, or is too long to be, only what its
+//! first words make certain is told.
+//!
+//! Invariants: what is not understood has a reason in [`Statement::opaque`], and is never a guess; no text makes
+//! [`analyse`] panic or overflow the stack; time grows with the text's length alone, and so does memory, up to a bound
+//! for the parser's tree. Nothing here has a socket, a clock or a catalog: names come out as they are written.
 
 #![warn(missing_docs)]
 
 use std::ops::Range;
 
+use pg_query::protobuf::RawStmt;
+
+mod compact;
+mod deep;
 mod expression;
+mod functions;
+mod head;
 mod nesting;
 mod operation;
 mod query;
+mod relations;
+mod scan;
+mod scopes;
 mod search_path;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod utility;
 
 pub use operation::Operation;
+pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
 
-/// Longest text that is parsed, in bytes; a longer one is opaque.
-pub const MAX_TEXT: usize = 1024 * 1024;
+/// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
+/// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
+/// (`select f(a), f(a), ...`, optimised build; `examples/cost.rs` measures it): 25 MiB and 50 ms for the worst text.
+pub const MAX_TEXT: usize = 32 * 1024;
 
-/// Longest statement that gets a fingerprint, in bytes.
-pub const MAX_FINGERPRINT: usize = 64 * 1024;
+/// Most statements of one text that are told one by one.
+pub const MAX_STATEMENTS: usize = 10_000;
+
+/// Longest statement that gets a fingerprint, in bytes: it is parsed once more for that.
+pub const MAX_FINGERPRINT: usize = 16 * 1024;
+
+/// Why a text is opaque that the parser did not survive.
+const PARSER_FAILED: &str = "the parser failed on it";
 
 /// Nesting that any thread's stack has room for.
 const SHALLOW: usize = 64;
-
-/// Stack of the thread that takes what nests deeper, in bytes: several times what [`nesting::MAX`] levels take in an
-/// unoptimised build.
-const STACK: usize = 64 * 1024 * 1024;
 
 /// Settings of a session that change how a text reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +86,21 @@ pub struct Statement {
     pub functions: Vec<Name>,
     /// What it changes in the session.
     pub effect: Effect,
+    /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
+    /// and `search_path`, which `effect` tells too where it has nothing else to tell.
+    pub settings: Vec<SettingChange>,
+    /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
+    /// `set_config` with what is no constant or where it may not run. What a trigger, a rule or a view's functions do
+    /// is not counted: any statement could.
+    pub may_change_settings: bool,
+    /// What it did may stay although its transaction is rolled back later, and with it what the transaction did before:
+    /// DO and CALL, which may COMMIT inside, and what commits by itself outside a transaction block (VACUUM, CREATE
+    /// INDEX CONCURRENTLY and others, `PreventInTransactionBlock` in PostgreSQL's sources).
+    pub may_end_transaction: bool,
+    /// COPY ... FROM STDIN: the client's data follow.
+    pub copies_from_client: bool,
+    /// What its first words say that it does, and to which relation, where the whole could not be understood.
+    pub head: Option<(Operation, Name)>,
     /// libpg_query's fingerprint: equal for statements that differ in constants only.
     pub fingerprint: Option<String>,
     /// Why it, or part of it, could not be understood.
@@ -94,6 +129,17 @@ pub struct Name {
     pub name: String,
 }
 
+/// A change of a setting by a function call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingChange {
+    /// In lower case.
+    pub name: String,
+    /// As written; `None` when it goes back to the session's default.
+    pub value: Option<String>,
+    /// Until the end of the transaction only.
+    pub local: bool,
+}
+
 /// What a statement changes in the session, beside what it does to relations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -117,8 +163,12 @@ pub enum Effect {
     Release(String),
     /// What was done since a savepoint is rolled back.
     RollbackTo(String),
-    /// PREPARE TRANSACTION: the transaction leaves the session undecided.
-    PrepareTransaction,
+    /// PREPARE TRANSACTION under this global identifier: the transaction leaves the session undecided.
+    PrepareTransaction(String),
+    /// COMMIT PREPARED of the transaction with this global identifier.
+    CommitPrepared(String),
+    /// ROLLBACK PREPARED of the transaction with this global identifier.
+    RollbackPrepared(String),
     /// The schemas that unqualified names are looked up in.
     SearchPath {
         /// As written; `None` when it goes back to the session's default.
@@ -126,6 +176,18 @@ pub enum Effect {
         /// Until the end of the transaction only.
         local: bool,
     },
+    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role` or
+    /// `session_authorization`, under whichever syntax.
+    Setting {
+        /// In lower case.
+        name: String,
+        /// As written; `None` when it goes back to the session's default.
+        value: Option<String>,
+        /// Until the end of the transaction only.
+        local: bool,
+    },
+    /// RESET ALL: every setting but `role` and `session_authorization` goes back to the session's default.
+    ResetAll,
     /// DISCARD ALL, or part of it.
     Discard {
         /// Temporary tables go.
@@ -144,23 +206,46 @@ pub enum Effect {
     Execute(String),
     /// DEALLOCATE of one prepared statement, or of all.
     Deallocate(Option<String>),
+    /// DECLARE: a cursor of this name is opened. What its query does is done by FETCH.
+    Declare(String),
+    /// FETCH or MOVE: what the cursor or portal of this name runs is run, or goes on.
+    Fetch(String),
+    /// CLOSE of one cursor, or of all.
+    CloseCursor(Option<String>),
     /// A temporary relation comes into being.
     CreateTemporary(String),
     /// Relations are dropped.
     Drop(Vec<Name>),
 }
 
+impl Statement {
+    /// A statement of which nothing is known but what kind it is.
+    pub fn new(operation: Operation, range: Range<usize>) -> Statement {
+        Statement {
+            range,
+            operation,
+            relations: Vec::new(),
+            functions: Vec::new(),
+            effect: Effect::None,
+            settings: Vec::new(),
+            may_change_settings: false,
+            may_end_transaction: false,
+            copies_from_client: false,
+            head: None,
+            fingerprint: None,
+            opaque: None,
+        }
+    }
+}
+
 impl Analysis {
     fn opaque(sql: &str, reason: impl Into<String>) -> Analysis {
         Analysis {
             statements: vec![Statement {
-                range: 0..sql.len(),
-                operation: Operation::Opaque,
-                relations: Vec::new(),
-                functions: Vec::new(),
-                effect: Effect::None,
-                fingerprint: None,
                 opaque: Some(reason.into()),
+                may_change_settings: true,
+                may_end_transaction: true,
+                ..Statement::new(Operation::Opaque, 0..sql.len())
             }],
         }
     }
@@ -178,79 +263,142 @@ pub fn analyse(sql: &str) -> Analysis {
 
 /// Analyses a text as a session with these settings reads it.
 pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
-    if sql.len() > MAX_TEXT {
-        return Analysis::opaque(sql, format!("longer than {MAX_TEXT} bytes"));
-    }
     if sql.contains('\0') {
         return Analysis::opaque(sql, "contains a zero byte");
     }
-    // A level takes two letters at least.
-    let depth = if sql.len() < 2 * SHALLOW { Ok(0) } else { nesting::depth(sql) };
-    // The grammar's bindings assert what they expect of its output. A text that breaks such an assertion is one that
-    // is not understood, and must not take the process along.
-    let parsed = match depth {
+    let split = match scan::split(sql, dialect, MAX_STATEMENTS) {
+        Ok(split) => split,
         Err(reason) => return Analysis::opaque(sql, reason),
-        Ok(depth) if depth > nesting::MAX => {
-            return Analysis::opaque(sql, format!("nested deeper than {} levels", nesting::MAX));
-        }
-        Ok(depth) if depth <= SHALLOW => std::panic::catch_unwind(|| parse(sql, dialect)),
-        Ok(_) => std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("deep sql".to_owned()).stack_size(STACK);
-            match thread.spawn_scoped(scope, || parse(sql, dialect)) {
-                Ok(thread) => thread.join(),
-                Err(_) => Ok(Analysis::opaque(sql, "no thread could be started to parse it")),
-            }
-        }),
     };
-    parsed.unwrap_or_else(|_| Analysis::opaque(sql, "the parser failed on it"))
+    let depths = split.parts.iter().map(|part| part.depth).filter(|depth| *depth <= nesting::MAX);
+    if depths.max().unwrap_or(0) <= SHALLOW {
+        return statements(sql, dialect, split);
+    }
+    deep::analyse(sql, dialect, split).unwrap_or_else(|| Analysis::opaque(sql, PARSER_FAILED))
 }
 
-fn parse(sql: &str, dialect: Dialect) -> Analysis {
-    let options = if dialect.standard_conforming_strings {
+/// Analyses the statements that a text consists of.
+fn statements(sql: &str, dialect: Dialect, split: scan::Split) -> Analysis {
+    if split.atomic {
+        return whole(sql, dialect, &split.parts);
+    }
+    let statements = split.parts.into_iter().map(|part| {
+        let text = &sql[part.range.clone()];
+        let mut statement = one(text, dialect, part.depth);
+        if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
+            inner.range = part.range.clone();
+            inner.fingerprint.clone_from(&statement.fingerprint);
+        }
+        statement.range = part.range;
+        statement
+    });
+    Analysis { statements: statements.collect() }
+}
+
+/// Analyses a text that only the parser can split.
+fn whole(sql: &str, dialect: Dialect, parts: &[scan::Part]) -> Analysis {
+    if sql.len() > MAX_TEXT || parts.iter().any(|part| part.depth > nesting::MAX) {
+        return Analysis::opaque(sql, "BEGIN ATOMIC in a text that is too long to be parsed");
+    }
+    let nodes = match parse(sql, dialect) {
+        Ok(nodes) => nodes,
+        Err(reason) => return Analysis::opaque(sql, reason),
+    };
+    let mut before = 0;
+    let statements = nodes.iter().map(|raw| {
+        let range = range(sql, before, raw);
+        before = range.end;
+        let mut statement = understood(raw);
+        statement.range = range;
+        statement
+    });
+    Analysis { statements: statements.collect() }
+}
+
+/// Analyses one statement.
+fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
+    if depth > nesting::MAX {
+        return head::statement(text, dialect, &format!("nested deeper than {} levels", nesting::MAX));
+    }
+    let compact = (text.len() > MAX_FINGERPRINT).then(|| compact::compact(text, dialect));
+    let short = compact.as_ref().map_or(text, |compact| &compact.sql);
+    if short.len() > MAX_TEXT {
+        return head::statement(text, dialect, &format!("longer than {MAX_TEXT} bytes: only its head was read"));
+    }
+    let mut statement = match parse(short, dialect).as_deref() {
+        Ok([raw]) => understood(raw),
+        Ok(_) => return unreadable(text, dialect, "the parser takes it for several"),
+        Err(reason) => return unreadable(text, dialect, reason),
+    };
+    match compact {
+        Some(compact) if compact.constants_cut && needs_constants(&statement) => {
+            return head::statement(text, dialect, "a constant that it depends on is too long");
+        }
+        Some(_) => {}
+        None => {
+            let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
+            statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
+        }
+    }
+    statement
+}
+
+/// What it does depends on the text of a constant.
+fn needs_constants(statement: &Statement) -> bool {
+    let effect = matches!(
+        statement.effect,
+        Effect::Setting { .. }
+            | Effect::SearchPath { .. }
+            | Effect::PrepareTransaction(_)
+            | Effect::CommitPrepared(_)
+            | Effect::RollbackPrepared(_)
+    );
+    effect || !statement.settings.is_empty()
+}
+
+/// A statement that the grammar refuses; a server of another version may take it.
+fn unreadable(text: &str, dialect: Dialect, reason: &str) -> Statement {
+    Statement {
+        head: head::hint(text, dialect),
+        opaque: Some(reason.to_owned()),
+        may_change_settings: true,
+        may_end_transaction: true,
+        ..Statement::new(Operation::Opaque, 0..text.len())
+    }
+}
+
+fn understood(raw: &RawStmt) -> Statement {
+    match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
+        Some(node) => utility::statement(node),
+        None => Analysis::opaque("", "the parser gave no tree").statements.remove(0),
+    }
+}
+
+/// The trees of the text's statements, or why there are none. The grammar's bindings assert what they expect of its
+/// output: a text that breaks such an assertion is one that is not understood, and must not take the process along.
+fn parse(sql: &str, dialect: Dialect) -> Result<Vec<RawStmt>, String> {
+    match std::panic::catch_unwind(|| pg_query::parse(sql, parser_options(dialect))) {
+        Ok(Ok(parsed)) => Ok(parsed.protobuf.stmts),
+        Ok(Err(pg_query::Error::Parse(reason))) => Err(reason),
+        Ok(Err(_)) => Err("the parser's answer does not decode".to_owned()),
+        Err(_) => Err(PARSER_FAILED.to_owned()),
+    }
+}
+
+fn parser_options(dialect: Dialect) -> pg_query::ParserOptions {
+    if dialect.standard_conforming_strings {
         pg_query::ParserOptions::DEFAULT
     } else {
         pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS
-    };
-    let parsed = match pg_query::parse(sql, options) {
-        Ok(parsed) => parsed.protobuf,
-        Err(pg_query::Error::Parse(reason)) => return Analysis::opaque(sql, reason),
-        Err(_) => return Analysis::opaque(sql, "the parser's answer does not decode"),
-    };
-    let mut before = 0;
-    let statements = parsed
-        .stmts
-        .iter()
-        .map(|raw| {
-            let range = range(sql, before, raw);
-            before = range.end;
-            let mut statement = match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
-                Some(node) => utility::statement(node),
-                None => return Analysis::opaque(sql, "the parser gave no tree").statements.remove(0),
-            };
-            let text = &sql[range.clone()];
-            if text.len() <= MAX_FINGERPRINT {
-                statement.fingerprint = pg_query::fingerprint(text, options, 0).ok().map(|fingerprint| fingerprint.hex);
-            }
-            if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
-                inner.range = range.clone();
-                inner.fingerprint.clone_from(&statement.fingerprint);
-            }
-            statement.range = range;
-            statement
-        })
-        .collect();
-    Analysis { statements }
+    }
 }
 
 /// Where the statement stands, with the comments before it; the whole text where the parser's numbers do not fit it.
-fn range(sql: &str, before: usize, raw: &pg_query::protobuf::RawStmt) -> Range<usize> {
+fn range(sql: &str, before: usize, raw: &RawStmt) -> Range<usize> {
     let start = usize::try_from(raw.stmt_location).unwrap_or(0);
     let end = match usize::try_from(raw.stmt_len) {
         Ok(0) | Err(_) => sql.len(),
         Ok(length) => start.saturating_add(length),
     };
-    let Some(text) = sql.get(before..end) else { return 0..sql.len() };
-    let between = |c: char| c.is_ascii_whitespace() || c == '\x0b' || c == ';';
-    let start = before + (text.len() - text.trim_start_matches(between).len());
-    start..before + text.trim_end_matches(between).len().max(start - before)
+    if sql.get(before..end).is_some() { scan::trim(sql, before..end) } else { 0..sql.len() }
 }

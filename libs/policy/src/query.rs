@@ -3,7 +3,7 @@
 //! Invariant: a name bound by WITH is a relation only where it is not visible; a column is given to a relation only
 //! where the text leaves no other choice. A node that is not known here makes the statement opaque, it is not skipped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -11,26 +11,51 @@ use pg_query::protobuf::{
     SelectStmt, UpdateStmt, WithClause,
 };
 
-use crate::{Effect, Name, Operation, Relation};
+use crate::relations::Relations;
+use crate::scopes::{Scopes, range_name};
+use crate::{Name, Operation};
 
 /// What has been found so far, and what names mean where the walk is.
 #[derive(Default)]
 pub(crate) struct Walk {
-    pub(crate) relations: Vec<Relation>,
+    pub(crate) relations: Relations,
     pub(crate) functions: BTreeSet<Name>,
-    pub(crate) effect: Option<Effect>,
+    /// Names a function that may change settings, `set_config` aside.
+    pub(crate) may_change_settings: bool,
+    pub(crate) set_config_calls: usize,
     pub(crate) opaque: Option<String>,
-    /// Names bound by WITH, innermost last.
-    bound: Vec<String>,
-    /// FROM lists around this place, innermost last.
-    scopes: Vec<Vec<Item>>,
+    /// What is walked is not run: relations are touched by this operation, without columns.
+    pub(crate) planned: Option<Operation>,
+    bound: Bound,
+    scopes: Scopes,
 }
 
-/// What stands in a FROM list under a name.
-pub(super) struct Item {
-    name: String,
-    /// Its place in `relations`; none for subqueries, functions and the target of a change.
-    relation: Option<usize>,
+/// Names bound by WITH.
+#[derive(Default)]
+struct Bound {
+    /// Innermost last.
+    names: Vec<String>,
+    /// How often each is bound.
+    times: HashMap<String, usize>,
+}
+
+impl Bound {
+    fn bind(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+        *self.times.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn truncate(&mut self, length: usize) {
+        for name in self.names.drain(length..) {
+            if let Some(times) = self.times.get_mut(&name) {
+                *times -= 1;
+            }
+        }
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.times.get(name).is_some_and(|times| *times > 0)
+    }
 }
 
 /// Join conditions, to be walked when the whole FROM list is known.
@@ -57,9 +82,18 @@ impl Walk {
     /// Adds a relation that the statement touches; its place.
     pub(crate) fn touch(&mut self, range: &RangeVar, operation: Operation, counted: bool) -> usize {
         let schema = Some(&range.schemaname).filter(|schema| !schema.is_empty()).cloned();
-        let name = Name { schema, name: range.relname.clone() };
-        self.relations.push(Relation { name, operation, columns: Vec::new(), counted });
-        self.relations.len() - 1
+        self.touch_name(Name { schema, name: range.relname.clone() }, operation, counted)
+    }
+
+    pub(crate) fn touch_name(&mut self, name: Name, operation: Operation, counted: bool) -> usize {
+        let counted = counted && self.planned.is_none();
+        self.relations.touch(name, self.planned.unwrap_or(operation), counted)
+    }
+
+    pub(crate) fn touch_columns<'a>(&mut self, place: usize, columns: impl IntoIterator<Item = &'a str>) {
+        if self.planned.is_none() {
+            columns.into_iter().for_each(|column| self.relations.column(place, column));
+        }
     }
 
     fn select(&mut self, select: &SelectStmt, counted: bool) {
@@ -70,8 +104,7 @@ impl Walk {
         for side in [&select.larg, &select.rarg].into_iter().flatten() {
             self.select(side, counted);
         }
-        let (items, conditions) = self.from(&select.from_clause, counted);
-        self.scopes.push(items);
+        let conditions = self.from(&select.from_clause, counted);
         self.expressions(conditions);
         self.expressions(&select.target_list);
         self.expressions(&select.distinct_clause);
@@ -82,15 +115,15 @@ impl Walk {
         self.expressions(select.limit_offset.as_deref());
         self.expressions(select.limit_count.as_deref());
         // These may name an output column instead of a relation's.
-        let outputs: Vec<&str> = select.target_list.iter().filter_map(output_name).collect();
+        let outputs: HashSet<&str> = select.target_list.iter().filter_map(output_name).collect();
         let combined = select.larg.is_some();
         for node in select.group_clause.iter().chain(&select.sort_clause) {
-            let output = plain_column(node).is_some_and(|name| combined || outputs.contains(&name));
+            let output = plain_column(node).is_some_and(|name| combined || outputs.contains(name));
             if !output {
                 self.expressions(Some(node));
             }
         }
-        self.scopes.pop();
+        self.scopes.close();
         self.bound.truncate(bound);
     }
 
@@ -98,16 +131,17 @@ impl Walk {
         let bound = self.with(insert.with_clause.as_ref());
         let Some(range) = insert.relation.as_ref() else { return self.unknown("INSERT without a table") };
         let target = self.touch(range, Operation::Insert, counted);
-        self.relations[target].columns = target_names(&insert.cols);
+        self.touch_columns(target, target_names(&insert.cols));
         if let Some(source) = insert.select_stmt.as_ref().and_then(|node| node.node.as_ref()) {
             self.query(source, false);
         }
-        self.scopes.push(vec![Item::other(range)]);
+        self.scopes.open();
+        self.scopes.add_target(range);
         if let Some(conflict) = &insert.on_conflict_clause {
             self.on_conflict(conflict, range);
         }
         self.returning(insert.returning_clause.as_ref());
-        self.scopes.pop();
+        self.scopes.close();
         self.bound.truncate(bound);
     }
 
@@ -120,7 +154,7 @@ impl Walk {
             return;
         }
         let updated = self.touch(range, Operation::Update, false);
-        self.relations[updated].columns = target_names(&conflict.target_list);
+        self.touch_columns(updated, target_names(&conflict.target_list));
         self.expressions(&conflict.target_list);
         self.expressions(conflict.where_clause.as_deref());
     }
@@ -129,15 +163,14 @@ impl Walk {
         let bound = self.with(update.with_clause.as_ref());
         let Some(range) = update.relation.as_ref() else { return self.unknown("UPDATE without a table") };
         let target = self.touch(range, Operation::Update, counted);
-        self.relations[target].columns = target_names(&update.target_list);
-        let (mut items, conditions) = self.from(&update.from_clause, false);
-        items.push(Item::other(range));
-        self.scopes.push(items);
+        self.touch_columns(target, target_names(&update.target_list));
+        let conditions = self.from(&update.from_clause, false);
+        self.scopes.add_target(range);
         self.expressions(conditions);
         self.expressions(&update.target_list);
         self.expressions(update.where_clause.as_deref());
         self.returning(update.returning_clause.as_ref());
-        self.scopes.pop();
+        self.scopes.close();
         self.bound.truncate(bound);
     }
 
@@ -145,22 +178,20 @@ impl Walk {
         let bound = self.with(delete.with_clause.as_ref());
         let Some(range) = delete.relation.as_ref() else { return self.unknown("DELETE without a table") };
         self.touch(range, Operation::Delete, counted);
-        let (mut items, conditions) = self.from(&delete.using_clause, false);
-        items.push(Item::other(range));
-        self.scopes.push(items);
+        let conditions = self.from(&delete.using_clause, false);
+        self.scopes.add_target(range);
         self.expressions(conditions);
         self.expressions(delete.where_clause.as_deref());
         self.returning(delete.returning_clause.as_ref());
-        self.scopes.pop();
+        self.scopes.close();
         self.bound.truncate(bound);
     }
 
     fn merge(&mut self, merge: &MergeStmt, counted: bool) {
         let bound = self.with(merge.with_clause.as_ref());
         let Some(range) = merge.relation.as_ref() else { return self.unknown("MERGE without a table") };
-        let (mut items, conditions) = self.from(merge.source_relation.as_deref(), false);
-        items.push(Item::other(range));
-        self.scopes.push(items);
+        let conditions = self.from(merge.source_relation.as_deref(), false);
+        self.scopes.add_target(range);
         self.expressions(conditions);
         self.expressions(merge.join_condition.as_deref());
         let actions: Vec<&MergeWhenClause> = merge.merge_when_clauses.iter().filter_map(merge_action).collect();
@@ -172,14 +203,14 @@ impl Walk {
             if let Some(operation) = merge_operation(clause) {
                 // The tag adds all actions up: it is about one of them only where there is no other.
                 let target = self.touch(range, operation, counted && doing.len() == 1);
-                self.relations[target].columns = target_names(&clause.target_list);
+                self.touch_columns(target, target_names(&clause.target_list));
             }
             self.expressions(clause.condition.as_deref());
             self.expressions(&clause.target_list);
             self.expressions(&clause.values);
         }
         self.returning(merge.returning_clause.as_ref());
-        self.scopes.pop();
+        self.scopes.close();
         self.bound.truncate(bound);
     }
 
@@ -191,13 +222,13 @@ impl Walk {
 
     /// Walks the queries of a WITH clause and binds their names; how many names were bound before.
     fn with(&mut self, clause: Option<&WithClause>) -> usize {
-        let before = self.bound.len();
+        let before = self.bound.names.len();
         let Some(clause) = clause else { return before };
         let tables = || clause.ctes.iter().filter_map(|node| node.node.as_ref());
         if clause.recursive {
             for node in tables() {
                 if let NodeEnum::CommonTableExpr(table) = node {
-                    self.bound.push(table.ctename.clone());
+                    self.bound.bind(&table.ctename);
                 }
             }
         }
@@ -210,27 +241,22 @@ impl Walk {
                 // A WITH sees nothing of the FROM list beside it.
                 self.query(query, false);
             }
-            self.bound.push(table.ctename.clone());
+            self.bound.bind(&table.ctename);
         }
         before
     }
 
-    /// Walks a FROM list.
-    fn from<'a>(&mut self, list: impl IntoIterator<Item = &'a Node>, counted: bool) -> (Vec<Item>, Conditions<'a>) {
-        let (mut items, mut conditions) = (Vec::new(), Vec::new());
+    /// Walks a FROM list in a scope of its own, which stays open.
+    fn from<'a>(&mut self, list: impl IntoIterator<Item = &'a Node>, counted: bool) -> Conditions<'a> {
+        let mut conditions = Vec::new();
+        self.scopes.open();
         for node in list {
-            self.range_item(node, counted, &mut items, &mut conditions);
+            self.range_item(node, counted, &mut conditions);
         }
-        (items, conditions)
+        conditions
     }
 
-    fn range_item<'a>(
-        &mut self,
-        node: &'a Node,
-        counted: bool,
-        items: &mut Vec<Item>,
-        conditions: &mut Conditions<'a>,
-    ) {
+    fn range_item<'a>(&mut self, node: &'a Node, counted: bool, conditions: &mut Conditions<'a>) {
         let alias =
             |alias: Option<&pg_query::protobuf::Alias>| alias.map(|alias| alias.aliasname.clone()).unwrap_or_default();
         match &node.node {
@@ -239,48 +265,48 @@ impl Walk {
                 let relation = (!bound).then(|| self.touch(range, Operation::Select, counted));
                 // A column list of the alias renames columns.
                 let renamed = range.alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
-                items.push(Item { name: range_name(range), relation: relation.filter(|_| !renamed) });
+                self.scopes.add(range_name(range), relation.filter(|_| !renamed));
             }
             Some(NodeEnum::JoinExpr(join)) => {
-                let before = items.len();
+                let before = self.scopes.len();
                 for side in [&join.larg, &join.rarg].into_iter().flatten() {
-                    self.range_item(side, counted, items, conditions);
+                    self.range_item(side, counted, conditions);
                 }
                 conditions.extend(join.quals.as_deref());
                 if join.alias.is_some() {
                     // The alias hides the names inside.
-                    items.truncate(before);
-                    items.push(Item { name: alias(join.alias.as_ref()), relation: None });
+                    self.scopes.truncate(before);
+                    self.scopes.add(alias(join.alias.as_ref()), None);
                 }
             }
             Some(NodeEnum::RangeSubselect(subselect)) => {
                 let query = subselect.subquery.as_ref().and_then(|node| node.node.as_ref());
-                self.beside(items, subselect.lateral, |walk| match query {
+                self.beside(subselect.lateral, |walk| match query {
                     Some(query) => walk.query(query, counted),
                     None => walk.unknown("an empty subquery"),
                 });
-                items.push(Item { name: alias(subselect.alias.as_ref()), relation: None });
+                self.scopes.add(alias(subselect.alias.as_ref()), None);
             }
             Some(NodeEnum::RangeFunction(function)) => {
-                self.beside(items, true, |walk| walk.expressions(&function.functions));
-                items.push(Item { name: alias(function.alias.as_ref()), relation: None });
+                self.beside(true, |walk| walk.expressions(&function.functions));
+                self.scopes.add(alias(function.alias.as_ref()), None);
             }
             Some(NodeEnum::RangeTableFunc(function)) => {
-                self.beside(items, true, |walk| {
+                self.beside(true, |walk| {
                     walk.expressions(function.docexpr.as_deref());
                     walk.expressions(function.rowexpr.as_deref());
                     walk.expressions(&function.namespaces);
                     walk.expressions(&function.columns);
                 });
-                items.push(Item { name: alias(function.alias.as_ref()), relation: None });
+                self.scopes.add(alias(function.alias.as_ref()), None);
             }
             Some(NodeEnum::JsonTable(table)) => {
-                self.beside(items, true, |walk| walk.json_table(table));
-                items.push(Item { name: alias(table.alias.as_ref()), relation: None });
+                self.beside(true, |walk| walk.json_table(table));
+                self.scopes.add(alias(table.alias.as_ref()), None);
             }
             Some(NodeEnum::RangeTableSample(sample)) => {
                 if let Some(relation) = sample.relation.as_deref() {
-                    self.range_item(relation, counted, items, conditions);
+                    self.range_item(relation, counted, conditions);
                 }
                 self.expressions(&sample.args);
                 self.expressions(sample.repeatable.as_deref());
@@ -290,89 +316,38 @@ impl Walk {
     }
 
     /// Walks something that, when lateral, sees the FROM items before it.
-    fn beside(&mut self, items: &mut Vec<Item>, lateral: bool, walk: impl FnOnce(&mut Walk)) {
-        if !lateral {
-            return walk(self);
-        }
-        self.scopes.push(std::mem::take(items));
+    fn beside(&mut self, lateral: bool, walk: impl FnOnce(&mut Walk)) {
+        self.scopes.hide(!lateral);
         walk(self);
-        *items = self.scopes.pop().unwrap_or_default();
+        self.scopes.hide(false);
     }
 
     /// Gives a column to the relation that it certainly belongs to.
     pub(super) fn column(&mut self, qualifier: Option<&str>, column: &str) {
-        let place = match qualifier {
-            Some(qualifier) => {
-                let found = self.scopes.iter().rev().find_map(|scope| scope.iter().find(|item| item.name == qualifier));
-                found.and_then(|item| item.relation)
-            }
-            None => {
-                let named = self.scopes.iter().rev().find_map(|scope| scope.iter().find(|item| item.name == column));
-                if let Some(item) = named {
-                    // A whole row, or a column of the same name: the more is taken.
-                    if let Some(place) = item.relation {
-                        self.relations[place].columns.push("*".to_owned());
-                    }
-                    return;
-                }
-                match self.scopes.iter().filter(|scope| !scope.is_empty()).collect::<Vec<_>>()[..] {
-                    [scope] if scope.len() == 1 => scope[0].relation,
-                    _ => None,
-                }
-            }
+        let (item, column) = match qualifier {
+            Some(qualifier) => (self.scopes.named(qualifier), column),
+            None => match self.scopes.named(column) {
+                // A whole row, or a column of the same name: the more is taken.
+                Some(item) => (Some(item), "*"),
+                None => (self.scopes.sole(), column),
+            },
         };
-        if let Some(place) = place {
-            self.relations[place].columns.push(column.to_owned());
+        if let Some(place) = item.and_then(|item| item.relation) {
+            self.touch_columns(place, [column]);
         }
     }
 
     /// `*` without a qualifier: all columns of every item here.
     pub(super) fn all_columns(&mut self) {
-        let places: Vec<usize> = self.scopes.last().into_iter().flatten().filter_map(|item| item.relation).collect();
-        for place in places {
-            self.relations[place].columns.push("*".to_owned());
+        for place in self.scopes.star() {
+            self.touch_columns(place, ["*"]);
         }
     }
-
-    /// The relations, each once per operation.
-    pub(crate) fn merged(&mut self) -> Vec<Relation> {
-        let mut merged: Vec<Relation> = Vec::new();
-        for relation in std::mem::take(&mut self.relations) {
-            let same = |other: &&mut Relation| other.name == relation.name && other.operation == relation.operation;
-            match merged.iter_mut().find(same) {
-                Some(other) => {
-                    other.columns.extend(relation.columns);
-                    other.counted |= relation.counted;
-                }
-                None => merged.push(relation),
-            }
-        }
-        for relation in &mut merged {
-            relation.columns.sort();
-            relation.columns.dedup();
-        }
-        merged
-    }
-}
-
-impl Item {
-    /// The target of a change: known by name, but what is read of it is not a touch of its own.
-    fn other(range: &RangeVar) -> Item {
-        Item { name: range_name(range), relation: None }
-    }
-}
-
-fn range_name(range: &RangeVar) -> String {
-    range.alias.as_ref().map_or_else(|| range.relname.clone(), |alias| alias.aliasname.clone())
 }
 
 /// Names of the columns that a SET or an INSERT list assigns to.
-fn target_names(targets: &[Node]) -> Vec<String> {
-    let name = |node: &Node| match &node.node {
-        Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(target.name.clone()),
-        _ => None,
-    };
-    targets.iter().filter_map(name).collect()
+fn target_names(targets: &[Node]) -> impl Iterator<Item = &str> {
+    targets.iter().filter_map(output_name)
 }
 
 fn output_name(node: &Node) -> Option<&str> {

@@ -66,6 +66,12 @@ fn queries() {
         ("select a from db.s.t for update", "select s.t:select(a)+"),
         ("select t.a, xmlelement(name x, t.b), coalesce(c, d) from t", "select t:select(a,b,c,d)+"),
         ("select json_object('a': (select b from u)) from t", "select t:select+ u:select"),
+        ("select a, b.c from t, (select x from s where a) b", "select t:select+ s:select(a,x)+"),
+        (
+            "select a from t where exists (select b from (select c from u) v, w)",
+            "select t:select(a)+ u:select w:select",
+        ),
+        ("select *, x.*, * from (t x join u on true) j, v", "select t:select+ u:select+ v:select(*)+"),
         ("select count(*) filter (where a > 1) over (partition by b) from t", "select t:select(a,b)+ count()"),
     ]);
 }
@@ -157,8 +163,8 @@ fn what_would_slip_past_a_naive_reader() {
         ("SELECT * INTO u FROM t", "ddl u:ddl+ t:select(*)+"),
         ("PREPARE p AS DELETE FROM t", "prepare"),
         ("DECLARE c CURSOR FOR SELECT * FROM t", "declare t:select(*)"),
-        ("DO $$ begin delete from t; end $$", "do"),
-        ("CALL p(1)", "call p()"),
+        ("DO $$ begin delete from t; end $$", "do !"),
+        ("CALL p(1)", "call p() !"),
         ("select dblink('x', 'delete from t'), lo_export(1, '/tmp/x')", "select dblink() lo_export()"),
         (
             "select pg_read_file('/etc/passwd'), query_to_xml('delete from t', true, true, '')",
@@ -182,7 +188,7 @@ fn what_would_slip_past_a_naive_reader() {
         ),
         ("update t set a[(select i from u)] = 1", "update t:update(a)+ u:select"),
         ("not sql", "opaque !"),
-        ("select 1; not sql", "opaque !"),
+        ("select 1; not sql", "select; opaque !"),
     ]);
 }
 
@@ -211,15 +217,16 @@ fn effects() {
         ("savepoint \"A\"", Effect::Savepoint("A".into())),
         ("release A", Effect::Release("a".into())),
         ("rollback to savepoint a", Effect::RollbackTo("a".into())),
-        ("prepare transaction 'x'", Effect::PrepareTransaction),
-        ("commit prepared 'x'", Effect::None),
+        ("prepare transaction 'X y'", Effect::PrepareTransaction("X y".into())),
+        ("commit prepared 'x'", Effect::CommitPrepared("x".into())),
+        ("rollback prepared 'x'", Effect::RollbackPrepared("x".into())),
         ("set search_path = sales, \"Mixed\", 'a, b'", path(&["sales", "Mixed", "a, b"], false)),
         ("set schema 'x'", path(&["x"], false)),
         ("set search_path = ''", path(&[], false)),
         ("set local search_path to a", path(&["a"], true)),
         ("set search_path to default", default.clone()),
-        ("reset search_path", default.clone()),
-        ("reset all", default),
+        ("reset search_path", default),
+        ("reset all", Effect::ResetAll),
         ("select set_config('search_path', 'a, \"B\"', true)", path(&["a", "B"], true)),
         ("select set_config('search_path', x, true) from t", Effect::None),
         ("discard all", Effect::Discard { temporary: true, all: true }),
@@ -230,6 +237,12 @@ fn effects() {
         ("explain execute p", Effect::None),
         ("deallocate all", Effect::Deallocate(None)),
         ("deallocate p", Effect::Deallocate(Some("p".into()))),
+        ("declare \"C\" cursor for select 1", Effect::Declare("C".into())),
+        ("fetch all from C", Effect::Fetch("c".into())),
+        ("fetch c", Effect::Fetch("c".into())),
+        ("move backward 2 in c", Effect::Fetch("c".into())),
+        ("close c", Effect::CloseCursor(Some("c".into()))),
+        ("close all", Effect::CloseCursor(None)),
         ("create temp table x (a int)", Effect::CreateTemporary("x".into())),
         ("create temporary view x as select 1", Effect::CreateTemporary("x".into())),
         ("select 1 into temp x", Effect::CreateTemporary("x".into())),
@@ -240,6 +253,37 @@ fn effects() {
     }
     let Effect::Prepare { name, statement } = effect("prepare p(int) as update t set a = $1") else { panic!() };
     assert_eq!((name.as_str(), say_statement(&statement)), ("p", "update t:update(a)+".to_owned()));
+}
+
+#[test]
+fn copies_from_the_client_are_told() {
+    for (sql, expected) in [
+        ("copy t from stdin", true),
+        ("copy t (a) from stdin with (format binary)", true),
+        ("copy t from stdout", true),
+        ("copy t from '/x'", false),
+        ("copy t from program 'cat'", false),
+        ("copy t to stdout", false),
+        ("select 1", false),
+    ] {
+        assert_eq!(analyse(sql).statements[0].copies_from_client, expected, "{sql}");
+    }
+}
+
+/// `NAMEDATALEN`: 63 bytes, on a character boundary.
+#[test]
+fn names_are_folded_and_cut_as_the_server_does() {
+    let name = |sql: &str| match analyse(sql).statements.remove(0).effect {
+        Effect::Execute(name) | Effect::Fetch(name) | Effect::Savepoint(name) => name,
+        Effect::Prepare { name, .. } | Effect::Deallocate(Some(name)) => name,
+        effect => panic!("{effect:?}"),
+    };
+    let long = "é".repeat(40);
+    for sql in ["execute NAME", "fetch NAME", "savepoint NAME", "prepare NAME as select 1", "deallocate NAME"] {
+        assert_eq!(name(&sql.replace("NAME", &"Ab".repeat(40))), "ab".repeat(40)[..63], "{sql}");
+        assert_eq!(name(&sql.replace("NAME", &format!("\"x{long}\""))), format!("x{}", "é".repeat(31)), "{sql}");
+        assert_eq!(name(&sql.replace("NAME", &format!("\"{long}\""))), "é".repeat(31), "{sql}");
+    }
 }
 
 #[test]
@@ -264,8 +308,8 @@ fn long_and_deep_texts_end_well() {
     let unions = vec!["select a from t"; 500].join(" union all ");
     assert_eq!(say(&unions), "select t:select(a)+");
     for deep in [chain(200_000, "+"), chain(5000, "||"), format!("select {}1", "(".repeat(500_000))] {
-        let analysis = analyse(&deep);
-        assert!(analysis.is_opaque(), "{}", &deep[..40]);
+        let statement = analyse(&deep).statements.remove(0);
+        assert_eq!(statement.opaque.as_deref(), Some("nested deeper than 2000 levels"), "{}", &deep[..40]);
     }
     // The deepest that is let through by the estimate in each form has room on the stack.
     let limit = nesting::MAX - 10;
@@ -284,8 +328,73 @@ fn long_and_deep_texts_end_well() {
     }
     let rows = format!("insert into t values {}", vec!["(1, 'abc', -2.5)"; 20_000].join(", "));
     assert_eq!(say(&rows), "insert t:insert+");
-    assert!(analyse(&" ".repeat(MAX_TEXT + 1)).is_opaque());
+    assert_eq!(say(&" ".repeat(5 * MAX_TEXT)), "");
     assert!(analyse("select '\0'").is_opaque());
+}
+
+/// Long comments, constants and lists of constants are left out before a statement is parsed; of one that is long
+/// without them, the head is read.
+#[test]
+fn long_statements_tell_their_relations() {
+    let all = |sql: &str| {
+        let statement = analyse(sql).statements.remove(0);
+        (say_statement(&statement), statement.opaque)
+    };
+    let update = ("update t:update(a) u:select".to_owned() + "(b)", None);
+    let numbers = (0..300_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let rows = (0..100_000).map(|n| format!("({n}, 'a row''s {n}', null, -1.5)")).collect::<Vec<_>>().join(",\n");
+    for (sql, expected) in [
+        (format!("update t set a = 1 /* {} */ from u where u.b = 2", "x".repeat(1_100_000)), &update),
+        (format!("update t set a = 1 from u where u.b in ({numbers})"), &update),
+        (format!("update t set a = u.b from u, (values {rows}) v where v.x = u.b"), &update),
+        (format!("update t set a = '{}' from u where u.b = 2", "x".repeat(2_000_000)), &update),
+        (format!("insert into t (a) values {rows}"), &("insert t:insert(a)+".to_owned(), None)),
+    ] {
+        let (said, opaque) = all(&sql);
+        assert_eq!((said.replace("(a)+ u", "(a) u"), &opaque), (expected.0.clone(), &expected.1), "{}", &sql[..60]);
+    }
+    let calls = vec!["now()"; 200_000].join(",");
+    let (said, opaque) = all(&format!("update only s.t set a = 1 where b in ({calls})"));
+    assert_eq!(said, "update s.t:update+ !");
+    assert_eq!(opaque.unwrap(), format!("longer than {MAX_TEXT} bytes: only its head was read"));
+    let path = format!("select set_config('search_path', '{}', false), {numbers}", "x".repeat(100_000));
+    let statement = analyse(&path).statements.remove(0);
+    assert_eq!((statement.settings.len(), statement.may_change_settings), (0, true));
+    let long = format!("select set_config('search_path', '{}', false)", "x".repeat(100_000));
+    let statement = analyse(&long).statements.remove(0);
+    assert_eq!((statement.settings.len(), statement.effect, statement.may_change_settings), (0, Effect::None, true));
+}
+
+#[test]
+fn what_is_not_readable_alone_leaves_the_rest_readable() {
+    let analysis = analyse("update t set a = 1; update u sett b = 2; delete from v");
+    assert!(!analysis.is_opaque());
+    let said: Vec<String> = analysis.statements.iter().map(say_statement).collect();
+    assert_eq!(said, ["update t:update(a)+", "opaque !", "delete v:delete+"]);
+    let head = analysis.statements[1].head.clone().unwrap();
+    assert_eq!(head, (Operation::Update, Name { schema: None, name: "u".into() }));
+    let function = "create function f() returns int begin atomic select 1; select 2; end; select 3";
+    assert_eq!(say(function), "ddl; select");
+}
+
+#[test]
+fn what_is_told_of_a_statement_is_bounded() {
+    let numbered = |word: &str, count: usize| (0..count).map(|n| format!("{word}{n}")).collect::<Vec<_>>().join(",");
+    let only = |sql: &str| analyse(sql).statements.remove(0);
+    let statement = only(&format!("insert into t select 1 from {}", numbered("r", 63)));
+    assert_eq!((statement.relations.len(), statement.opaque), (64, None));
+    let statement = only(&format!("with x as (select 1 from {}) delete from t using u", numbered("r", 100)));
+    assert_eq!(say_statement(&statement)[..24], *"delete t:delete+ r0:sele");
+    assert_eq!(statement.relations.len(), MAX_RELATIONS);
+    assert_eq!(statement.opaque.as_deref(), Some("touches more than 64 relations"));
+    let statement = only(&format!("select {} from t", numbered("c", 1601)));
+    assert_eq!(statement.relations[0].columns.len(), MAX_COLUMNS);
+    assert_eq!(statement.opaque.as_deref(), Some("names more than 1600 columns"));
+    let calls = (0..65).map(|n| format!("f{n}()")).collect::<Vec<_>>().join(",");
+    let statement = only(&format!("select {calls}"));
+    assert_eq!(statement.functions.len(), 64);
+    assert_eq!(statement.opaque.as_deref(), Some("calls more than 64 functions"));
+    assert!(analyse(&"a;".repeat(MAX_STATEMENTS + 1)).is_opaque());
 }
 
 #[test]

@@ -5,26 +5,39 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     CopyStmt, CreateTableAsStmt, DiscardMode, DropStmt, ExplainStmt, GrantStmt, Node, ObjectType, RangeVar,
-    TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
 };
 
-use crate::expression::{strings, text, truth};
+use crate::expression::{strings, truth};
 use crate::query::Walk;
-use crate::{Effect, Name, Operation, Relation, Statement};
+use crate::{Effect, Name, Operation, Statement, schemas_of_setting, settings, transactions};
+
+/// Most functions that are told of one statement.
+const MAX_FUNCTIONS: usize = 64;
+
+/// Why DO and CALL are opaque.
+const PROCEDURAL: &str = "runs procedural code that is not analysed";
 
 /// Analyses one statement; the range and the fingerprint are the caller's.
 pub(crate) fn statement(node: &NodeEnum) -> Statement {
     let mut walk = Walk::default();
     let (operation, effect) = visit(&mut walk, node);
-    let relations = walk.merged();
+    let (relations, cut) = walk.relations.finish();
+    let many = (walk.functions.len() > MAX_FUNCTIONS).then(|| format!("calls more than {MAX_FUNCTIONS} functions"));
+    let functions = walk.functions.into_iter().take(MAX_FUNCTIONS).collect();
+    let (settings, told) = settings::by_calls(node);
+    let path = settings.iter().rfind(|change| change.name == "search_path");
+    let path = path
+        .map(|path| Effect::SearchPath { schemas: path.value.as_deref().map(schemas_of_setting), local: path.local });
     Statement {
-        range: 0..0,
-        operation,
         relations,
-        functions: walk.functions.into_iter().collect(),
-        effect: if effect == Effect::None { walk.effect.unwrap_or(Effect::None) } else { effect },
-        fingerprint: None,
-        opaque: walk.opaque,
+        functions,
+        effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
+        settings,
+        may_change_settings: walk.may_change_settings || walk.set_config_calls > told || walk.opaque.is_some(),
+        may_end_transaction: transactions::may_end(node) || operation == Operation::Opaque,
+        copies_from_client: copies_from_client(node),
+        opaque: walk.opaque.or(cut).or(many),
+        ..Statement::new(operation, 0..0)
     }
 }
 
@@ -44,9 +57,9 @@ fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         NodeEnum::CopyStmt(copy) => self::copy(walk, copy),
         NodeEnum::ExplainStmt(explain) => return self::explain(walk, explain),
         NodeEnum::CreateTableAsStmt(create) => return create_as(walk, create),
-        NodeEnum::TransactionStmt(transaction) => return (Operation::Transaction, transaction_effect(transaction)),
+        NodeEnum::TransactionStmt(transaction) => return (Operation::Transaction, transactions::effect(transaction)),
         NodeEnum::ConstraintsSetStmt(_) => Operation::Transaction,
-        NodeEnum::VariableSetStmt(set) => return set_variable(set),
+        NodeEnum::VariableSetStmt(set) => return settings::variable(set),
         NodeEnum::VariableShowStmt(_) => Operation::Show,
         NodeEnum::DiscardStmt(discard) => return (Operation::Set, discard_effect(discard.target)),
         NodeEnum::PrepareStmt(prepare) => {
@@ -71,17 +84,24 @@ fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
                 Some(node) => walk.query(node, false),
                 None => walk.unknown("a cursor without a query"),
             }
-            Operation::Declare
+            return (Operation::Declare, Effect::Declare(declare.portalname.clone()));
         }
-        NodeEnum::FetchStmt(_) => Operation::Fetch,
-        NodeEnum::ClosePortalStmt(_) => Operation::Close,
+        NodeEnum::FetchStmt(fetch) => return (Operation::Fetch, Effect::Fetch(fetch.portalname.clone())),
+        NodeEnum::ClosePortalStmt(close) => {
+            let name = Some(&close.portalname).filter(|name| !name.is_empty());
+            return (Operation::Close, Effect::CloseCursor(name.cloned()));
+        }
         NodeEnum::CallStmt(call) => {
             if let Some(call) = call.funccall.as_deref() {
                 walk.call(call);
             }
+            walk.unknown(PROCEDURAL);
             Operation::Call
         }
-        NodeEnum::DoStmt(_) => Operation::Do,
+        NodeEnum::DoStmt(_) => {
+            walk.unknown(PROCEDURAL);
+            Operation::Do
+        }
         NodeEnum::ListenStmt(_) | NodeEnum::UnlistenStmt(_) | NodeEnum::NotifyStmt(_) => Operation::Listen,
         NodeEnum::TruncateStmt(truncate) => each(walk, &truncate.relations, Operation::Truncate),
         NodeEnum::LockStmt(lock) => each(walk, &lock.relations, Operation::Lock),
@@ -163,14 +183,16 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
                 visit(walk, element);
             }
         }
+        // Code that they load or run may do anything.
+        NodeEnum::LoadStmt(_) | NodeEnum::CreateExtensionStmt(_) | NodeEnum::AlterExtensionStmt(_) => {
+            walk.may_change_settings = true;
+        }
         NodeEnum::AlterTableMoveAllStmt(_)
         | NodeEnum::AlterCollationStmt(_)
         | NodeEnum::AlterDomainStmt(_)
         | NodeEnum::CreateTableSpaceStmt(_)
         | NodeEnum::DropTableSpaceStmt(_)
         | NodeEnum::AlterTableSpaceOptionsStmt(_)
-        | NodeEnum::CreateExtensionStmt(_)
-        | NodeEnum::AlterExtensionStmt(_)
         | NodeEnum::AlterExtensionContentsStmt(_)
         | NodeEnum::CreateFdwStmt(_)
         | NodeEnum::AlterFdwStmt(_)
@@ -198,7 +220,6 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         | NodeEnum::CreateEnumStmt(_)
         | NodeEnum::CreateRangeStmt(_)
         | NodeEnum::AlterEnumStmt(_)
-        | NodeEnum::LoadStmt(_)
         | NodeEnum::CreatedbStmt(_)
         | NodeEnum::AlterDatabaseStmt(_)
         | NodeEnum::AlterDatabaseRefreshCollStmt(_)
@@ -253,13 +274,17 @@ fn copy(walk: &mut Walk, copy: &CopyStmt) -> Operation {
     let operation = if copy.is_from { Operation::CopyIn } else { Operation::CopyOut };
     if let Some(relation) = &copy.relation {
         let place = walk.touch(relation, operation, true);
-        walk.relations[place].columns = strings(&copy.attlist).map(str::to_owned).collect();
+        walk.touch_columns(place, strings(&copy.attlist));
     }
     if let Some(query) = copy.query.as_ref().and_then(|node| node.node.as_ref()) {
         walk.query(query, true);
     }
     walk.expressions(copy.where_clause.as_deref());
     operation
+}
+
+fn copies_from_client(node: &NodeEnum) -> bool {
+    matches!(node, NodeEnum::CopyStmt(copy) if copy.is_from && copy.filename.is_empty() && !copy.is_program)
 }
 
 /// EXPLAIN plans; with ANALYZE it runs what it explains.
@@ -278,19 +303,21 @@ fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
         planned(walk, Operation::Explain, |walk| _ = visit(walk, inner));
         return (Operation::Explain, Effect::None);
     }
-    let (_, effect) = visit(walk, inner);
-    walk.relations.iter_mut().for_each(|relation| relation.counted = false);
+    let effect = match visit(walk, inner).1 {
+        // Its query is run, and no cursor opened.
+        Effect::Declare(_) => Effect::None,
+        effect => effect,
+    };
+    walk.relations.uncount();
     (Operation::Explain, effect)
 }
 
 /// Walks what is looked at and not run: relations are touched by `operation`, nothing takes effect.
 fn planned(walk: &mut Walk, operation: Operation, look: impl FnOnce(&mut Walk)) {
-    let (before, effect) = (walk.relations.len(), walk.effect.take());
+    let (around, calls) = (walk.planned, walk.set_config_calls);
+    walk.planned = around.or(Some(operation));
     look(walk);
-    walk.effect = effect;
-    for relation in &mut walk.relations[before..] {
-        *relation = Relation { name: relation.name.clone(), operation, columns: Vec::new(), counted: false };
-    }
+    (walk.planned, walk.set_config_calls) = (around, calls);
 }
 
 fn create_as(walk: &mut Walk, create: &CreateTableAsStmt) -> (Operation, Effect) {
@@ -335,8 +362,7 @@ fn dropped(walk: &mut Walk, drop: &DropStmt) -> (Operation, Effect) {
         }
     }
     for name in &relations {
-        let operation = Operation::Ddl;
-        walk.relations.push(Relation { name: name.clone(), operation, columns: Vec::new(), counted: false });
+        walk.touch_name(name.clone(), Operation::Ddl, false);
     }
     let effect = match ObjectType::try_from(drop.remove_type) {
         Ok(ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectSequence) => Effect::Drop(relations),
@@ -370,13 +396,9 @@ fn relation_of(kind: i32, parts: &[&str]) -> Option<Name> {
 fn named_object(walk: &mut Walk, kind: i32, object: Option<&Node>) {
     if let Some(Node { node: Some(NodeEnum::List(list)) }) = object {
         let parts: Vec<&str> = strings(&list.items).collect();
-        let operation = Operation::Ddl;
-        walk.relations.extend(relation_of(kind, &parts).map(|name| Relation {
-            name,
-            operation,
-            columns: Vec::new(),
-            counted: false,
-        }));
+        if let Some(name) = relation_of(kind, &parts) {
+            walk.touch_name(name, Operation::Ddl, false);
+        }
     }
 }
 
@@ -389,41 +411,6 @@ fn grant(walk: &mut Walk, grant: &GrantStmt) -> Operation {
         }
     }
     Operation::Grant
-}
-
-fn transaction_effect(transaction: &TransactionStmt) -> Effect {
-    let (chain, savepoint) = (transaction.chain, transaction.savepoint_name.clone());
-    match TransactionStmtKind::try_from(transaction.kind) {
-        Ok(TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart) => Effect::Begin,
-        Ok(TransactionStmtKind::TransStmtCommit) => Effect::Commit { chain },
-        Ok(TransactionStmtKind::TransStmtRollback) => Effect::Rollback { chain },
-        Ok(TransactionStmtKind::TransStmtSavepoint) => Effect::Savepoint(savepoint),
-        Ok(TransactionStmtKind::TransStmtRelease) => Effect::Release(savepoint),
-        Ok(TransactionStmtKind::TransStmtRollbackTo) => Effect::RollbackTo(savepoint),
-        Ok(TransactionStmtKind::TransStmtPrepare) => Effect::PrepareTransaction,
-        _ => Effect::None,
-    }
-}
-
-fn set_variable(set: &VariableSetStmt) -> (Operation, Effect) {
-    let kind = VariableSetKind::try_from(set.kind);
-    if kind == Ok(VariableSetKind::VarSetMulti) && set.name.contains("TRANSACTION") {
-        return (Operation::Transaction, Effect::None);
-    }
-    let ours = set.name.eq_ignore_ascii_case("search_path");
-    let local = set.is_local;
-    let effect = match kind {
-        Ok(VariableSetKind::VarSetValue) if ours => {
-            let schemas = set.args.iter().filter_map(text).filter(|name| !name.is_empty());
-            Effect::SearchPath { schemas: Some(schemas.map(str::to_owned).collect()), local }
-        }
-        Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) if ours => {
-            Effect::SearchPath { schemas: None, local }
-        }
-        Ok(VariableSetKind::VarResetAll) => Effect::SearchPath { schemas: None, local: false },
-        _ => Effect::None,
-    };
-    (Operation::Set, effect)
 }
 
 fn discard_effect(target: i32) -> Effect {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use hansard_lake::catalog::Commit;
-use hansard_lake::layout::{FlushId, HOUR};
-use hansard_lake::projection::{Outcome, Rows, SessionRow, StatementRow, TouchRow};
-use hansard_lake::writer;
+use hansard_lake::layout::HOUR;
+use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use uuid::Uuid;
 
 use crate::fixture::{House, at};
@@ -16,22 +14,7 @@ pub(crate) const RELATIONS: [&str; 3] = ["public.candidates", "public.rankings",
 /// `hours` files of each table but `frames`, from midnight on, `statements` statements each, all of one session an hour.
 pub(crate) async fn fill(house: &House, hours: i64, statements: u64) {
     for hour in 0..hours {
-        let rows = hour_of_work(hour, statements);
-        let hold = house.lake.catalog.take_shard(0, "bulk").await.unwrap();
-        let from = hold.watermark;
-        let flush = FlushId { shard: 0, epoch: hold.epoch.0, flush: 0, from, watermark: from };
-        let lake = Arc::clone(&house.lake);
-        let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, &rows, &flush)).await.unwrap();
-        let commit = Commit {
-            shard: 0,
-            epoch: hold.epoch,
-            from,
-            watermark: from,
-            files: files.unwrap(),
-            sessions: Vec::new(),
-            ended: Vec::new(),
-        };
-        house.lake.catalog.commit(commit).await.unwrap();
+        house.put(hour_of_work(hour, statements)).await;
     }
 }
 
@@ -62,8 +45,10 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             error: None,
             verdict: "allow",
             transaction_id: no,
-            transaction_outcome: Outcome::Committed,
+            transaction_outcome: Some(Outcome::Committed),
             committed_at: Some(at + 500_000),
+            outcome_reason: None,
+            opaque: None,
             first_seq: no * 4,
             last_seq: no * 4 + 3,
             truncated: false,
@@ -80,8 +65,12 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             statement_no: no,
             target: target.clone(),
             rows: Some(1),
-            transaction_outcome: Outcome::Committed,
+            transaction_id: no,
+            transaction_outcome: Some(Outcome::Committed),
+            outcome_reason: None,
             columns: vec!["id".into(), "score".into()],
+            certainty: Certainty::Certain,
+            reason: None,
         });
     }
     rows.sessions.push(SessionRow {
@@ -110,6 +99,7 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         capture: "full".to_owned(),
         max_result_bytes: None,
         tls: None,
+        contradictions: 0,
     });
     rows
 }

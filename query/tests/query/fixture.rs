@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use hansard_event_log::{EventLog, Fsync, LocalLog, LocalLogOptions, Position, shard_of};
-use hansard_lake::catalog::Commit;
+use hansard_lake::catalog::{Commit, OpenSession};
 use hansard_lake::layout::FlushId;
-use hansard_lake::projection::{Projector, Rows};
 use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_query::{Answer, Engine, EngineOptions, Moment, format};
+use hansard_record::{Projector, Rows, SessionState};
 use hansard_schemas::events::Message;
 use hansard_schemas::events::{
     Authenticated, Block, ClientCertificate, Direction, Event, FrameRun, Omitted, Payload, SessionClosed,
@@ -69,9 +69,22 @@ impl House {
         }
     }
 
+    /// Adds rows to the lake, as a recorder that had read no further.
+    pub(crate) async fn put(&self, rows: Rows) {
+        let hold = self.lake.catalog.take_shard(0, "test").await.unwrap();
+        let from = hold.watermark;
+        let flush = FlushId { shard: 0, epoch: hold.epoch.0, flush: 0, from, watermark: from };
+        let lake = Arc::clone(&self.lake);
+        let write = move || writer::write_rows(&lake, |table| rows.batch(table), &flush);
+        let files = tokio::task::spawn_blocking(write).await.unwrap().unwrap();
+        let (sessions, ended) = (Vec::new(), Vec::new());
+        let commit = Commit { shard: 0, epoch: hold.epoch, from, watermark: from, files, sessions, ended };
+        self.lake.catalog.commit(commit).await.unwrap();
+    }
+
     pub(crate) async fn flush_shard(&self, shard: u16) {
         let hold = self.lake.catalog.take_shard(shard, "test").await.unwrap();
-        let mut projector = Projector::restore(shard, &hold.sessions).unwrap();
+        let mut projector = Projector::restore(hold.sessions.iter().map(OpenSession::saved)).unwrap();
         let mut rows = Rows::default();
         let mut from = Position(hold.watermark);
         loop {
@@ -87,14 +100,16 @@ impl House {
             let (epoch, watermark) = (hold.epoch, from.0);
             let flush = FlushId { shard, epoch: epoch.0, flush: 0, from: hold.watermark, watermark };
             let lake = Arc::clone(&self.lake);
-            let files = tokio::task::spawn_blocking(move || writer::write_rows(&lake, &rows, &flush)).await.unwrap();
+            let write = move || writer::write_rows(&lake, |table| rows.batch(table), &flush);
+            let files = tokio::task::spawn_blocking(write).await.unwrap();
+            let open = |SessionState { session_id, state }: SessionState| OpenSession { shard, session_id, state };
             let commit = Commit {
                 shard,
                 epoch,
                 from: hold.watermark,
                 watermark,
                 files: files.unwrap(),
-                sessions: changes.sessions,
+                sessions: changes.sessions.into_iter().map(open).collect(),
                 ended: changes.ended,
             };
             self.lake.catalog.commit(commit).await.unwrap();

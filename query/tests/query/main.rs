@@ -7,6 +7,7 @@ mod consistency;
 mod fixture;
 mod formats;
 mod limits;
+mod outcomes;
 mod plans;
 mod questions;
 mod read_only;

@@ -108,5 +108,5 @@ async fn plans_can_be_explained_and_tables_found() {
         .sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")
         .await
         .unwrap();
-    assert_eq!(column(&tables, "table_name"), ["frames", "sessions", "statements", "touches"]);
+    assert_eq!(column(&tables, "table_name"), ["frames", "sessions", "statements", "touches", "transactions"]);
 }

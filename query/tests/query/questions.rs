@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hansard_query::{Engine, ErrorKind, SessionFilter};
 use hansard_schemas::http::SessionOutcome;
+use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::bulk;
@@ -47,7 +48,7 @@ async fn who_updated_names_the_jobs_that_did_and_no_other() {
     assert_eq!(updaters(&cold, "public.rankings", "2026-11-22T03:12Z", MINUTE).await, night);
     let answer = cold.who_updated("rankings", "2026-11-22T03:14Z", MINUTE).await.unwrap();
     assert!(column(&answer, "sql")[0].starts_with("INSERT INTO rankings"));
-    assert_eq!(answer.schema.fields().len(), 13);
+    assert_eq!(answer.schema.fields().len(), Table::Touches.schema().fields().len() + 1);
 }
 
 #[tokio::test]
@@ -166,13 +167,13 @@ async fn one_session_its_steps_and_its_files() {
     let touches = engine.session_touches(id, 1, 4).await.unwrap();
     assert_eq!(column(&touches, "relation"), ["public.candidates", "public.rankings"]);
 
-    let frames = engine.session_rows(id, hansard_schemas::lake::Table::Frames).await.unwrap();
+    let frames = engine.session_rows(id, Table::Frames).await.unwrap();
     assert_eq!(column(&frames, "seq").len(), 18);
     assert_eq!(column(&frames, "seq").last().unwrap(), "18");
 
     let files = engine.session_files(id).await.unwrap();
     let tables: Vec<&str> = files.iter().map(|file| file.table.name()).collect();
-    assert_eq!(tables, ["frames", "statements", "touches", "sessions"]);
+    assert_eq!(tables, ["frames", "statements", "touches", "transactions", "sessions"]);
 }
 
 #[tokio::test]

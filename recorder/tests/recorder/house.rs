@@ -8,9 +8,9 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use hansard_event_log::{EventLog, Fsync, LocalLog, LocalLogOptions, LocalLogReader};
-use hansard_lake::catalog::FileFilter;
-use hansard_lake::projection::{Projector, Rows};
+use hansard_lake::catalog::{FileFilter, OpenSession};
 use hansard_lake::{Lake, LakeOptions};
+use hansard_record::{Projector, Rows};
 use hansard_recorder::{Error, Recorder, RecorderOptions};
 use hansard_schemas::lake::Table;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -167,6 +167,6 @@ pub(crate) async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
 pub(crate) async fn unfinished(lake: &Lake) -> Vec<Uuid> {
     let snapshot = lake.catalog.snapshot(&FileFilter::default()).await.unwrap();
     let mut rows = Rows::default();
-    Projector::restore(0, &snapshot.sessions).unwrap().unfinished(&mut rows);
+    Projector::restore(snapshot.sessions.iter().map(OpenSession::saved)).unwrap().unfinished(&mut rows);
     rows.sessions.iter().map(|session| session.session_id).collect()
 }

@@ -32,6 +32,7 @@ fn file(path: &str) -> FileEntry {
         hour: 0,
         level: 0,
         rows: 3,
+        unsettled: 1,
         bytes: 1000,
         sha256: "ab".repeat(32),
         min_at: 10,
@@ -160,7 +161,7 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
     let any = FileFilter::default;
     let relation =
         |name: &str| FileFilter { table: Some(Table::Touches), relations: Some(vec![name.to_owned()]), ..any() };
-    let operation = |name: &str| Some(name.to_owned());
+    let operations = |name: &str| Some(vec![name.to_owned()]);
     let cases: Vec<(FileFilter, Vec<&str>)> = vec![
         (any(), vec!["frames/1", "touches/early", "touches/late"]),
         (FileFilter { table: Some(Table::Frames), ..any() }, vec!["frames/1"]),
@@ -171,10 +172,14 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
         (FileFilter { session_id: Some(mine), ..any() }, vec!["touches/early", "touches/late"]),
         (FileFilter { session_id: Some(Uuid::nil()), ..any() }, vec![]),
         (relation("public.a"), vec!["touches/early", "touches/late"]),
-        (FileFilter { operation: operation("update"), ..relation("public.a") }, vec!["touches/early"]),
+        (FileFilter { operations: operations("update"), ..relation("public.a") }, vec!["touches/early"]),
         // The file reaches to 20, the relation in it only to 12.
         (FileFilter { at_from: Some(13), ..relation("public.a") }, vec!["touches/late"]),
-        (FileFilter { operation: operation("select"), at_to: Some(20), ..relation("public.a") }, vec![]),
+        (FileFilter { operations: operations("select"), at_to: Some(20), ..relation("public.a") }, vec![]),
+        (
+            FileFilter { operations: Some(vec!["update".to_owned(), "select".to_owned()]), ..relation("public.a") },
+            vec!["touches/early", "touches/late"],
+        ),
         (relation("public.c"), vec![]),
         (relation("' OR 1=1 --"), vec![]),
         (FileFilter { relations: Some(vec!["public.b".to_owned()]), ..any() }, vec!["frames/1", "touches/early"]),

@@ -1,4 +1,4 @@
--- The catalog of a lake, version 1 (PRAGMA user_version). Times are UTC nanoseconds, except `removed.at`.
+-- The catalog of a lake, version 2 (PRAGMA user_version). Times are UTC nanoseconds, except `removed.at`.
 
 -- Who records a shard of the event log, and how far it has come.
 CREATE TABLE shards (
@@ -28,13 +28,14 @@ CREATE TABLE files (
     bytes      INTEGER NOT NULL,
     sha256     TEXT    NOT NULL,
     min_at     INTEGER NOT NULL,
-    max_at     INTEGER NOT NULL
+    max_at     INTEGER NOT NULL,
+    unsettled  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX files_by_time ON files (table_name, max_at, min_at);
 CREATE INDEX files_by_window ON files (table_name, target, hour);
 CREATE INDEX files_by_level ON files (level);
 
--- Which files of `touches` hold a relation, per operation.
+-- Which files of `touches` hold a relation, per operation; and which of `transactions` a gid, per kind.
 CREATE TABLE file_relations (
     relation  TEXT    NOT NULL,
     operation TEXT    NOT NULL,

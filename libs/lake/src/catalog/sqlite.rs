@@ -22,9 +22,12 @@ use super::{
 mod filter;
 
 /// Version of the database's schema that this code writes and reads.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// What makes a database of version 1 one of version 2: rows of its files have their outcomes.
+const FROM_1: &str = "ALTER TABLE files ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0";
 
 /// How long a statement waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -144,6 +147,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match schema_version(&transaction)? {
         VERSION => return Ok(()),
+        1 => {
+            transaction.execute_batch(FROM_1)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            return Ok(());
+        }
         0 => {}
         other => return Err(other_version(path, other).into()),
     }
@@ -175,6 +184,10 @@ fn schema_version(connection: &Connection) -> rusqlite::Result<i32> {
 fn other_version(path: &Path, version: i32) -> Error {
     let reason = if version > VERSION {
         format!("its schema has version {version}, this program knows {VERSION}; use the newer program")
+    } else if version == 1 {
+        format!(
+            "its schema has version 1, this program needs {VERSION}; start the recorder once, which brings it up to date"
+        )
     } else {
         format!("its schema has version {version}, this program needs {VERSION}; it is not the catalog of a lake")
     };
@@ -368,8 +381,8 @@ fn fence(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Failure> 
 fn insert_file(transaction: &Transaction<'_>, file: &FileEntry) -> Result<(), Failure> {
     let added = transaction
         .prepare_cached(
-            "INSERT INTO files (path, table_name, target, hour, level, rows, bytes, sha256, min_at, max_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (path) DO NOTHING",
+            "INSERT INTO files (path, table_name, target, hour, level, rows, bytes, sha256, min_at, max_at, unsettled)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (path) DO NOTHING",
         )?
         .execute(params![
             file.path,
@@ -381,7 +394,8 @@ fn insert_file(transaction: &Transaction<'_>, file: &FileEntry) -> Result<(), Fa
             signed(file.bytes),
             file.sha256,
             file.min_at,
-            file.max_at
+            file.max_at,
+            signed(file.unsettled)
         ])?;
     if added == 0 {
         return Err(Error::Conflict(file.path.clone()).into());
@@ -417,6 +431,7 @@ fn file_entry(row: &Row<'_>, place: &Path) -> Result<FileEntry, Failure> {
         sha256: row.get(7)?,
         min_at: row.get(8)?,
         max_at: row.get(9)?,
+        unsettled: unsigned(row, 10)?,
         index: FileIndex::default(),
     })
 }

@@ -247,17 +247,23 @@ fn format(path: &str, reason: String) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use hansard_record::Rows as Record;
+
     use super::*;
-    use crate::projection;
 
     #[test]
     fn a_file_from_before_a_column_has_nulls_there() {
-        let mut rows = projection::Rows::default();
+        let mut rows = Record::default();
         rows.frames.push(crate::writer::tests::frame(uuid::Uuid::from_u128(1), 1, 7, 3));
         let today = rows.batch(Table::Frames);
         let older = today.project(&(0..10).collect::<Vec<_>>()).unwrap();
         let order = Order::of(Table::Frames).unwrap();
         assert_eq!(order.widened(older).unwrap(), today);
         assert_eq!(order.widened(today.clone()).unwrap(), today);
+        // A touch of then has its outcome, and no number of its transaction.
+        rows.touches.push(crate::writer::tests::touch(uuid::Uuid::from_u128(1), 1, "public.t", "update", 7));
+        let older = rows.batch(Table::Touches).project(&(0..12).collect::<Vec<_>>()).unwrap();
+        let widened = Order::of(Table::Touches).unwrap().widened(older).unwrap();
+        assert!(widened.schema() == Table::Touches.schema() && widened["transaction_id"].is_null(0));
     }
 }

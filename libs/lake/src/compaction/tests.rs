@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
+use hansard_record::Rows;
 use hansard_schemas::lake::Table;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -11,16 +12,14 @@ use uuid::Uuid;
 use super::*;
 use crate::catalog::{Commit, FileIndex, Snapshot};
 use crate::layout::FlushId;
-use crate::projection::Rows;
-use crate::writer::tests::{frame, lake, rows_of, touch};
-use crate::writer::write_rows;
+use crate::writer::tests::{frame, lake, rows_of, touch, transaction, write};
 
 /// Flushes `parts`, one after the other, into an empty lake.
 async fn record(lake: &Lake, parts: Vec<Rows>) {
     let hold = lake.catalog.take_shard(0, "test").await.unwrap();
     for (number, rows) in (0..).zip(parts) {
         let id = FlushId { shard: 0, epoch: hold.epoch.0, flush: number, from: number, watermark: number + 1 };
-        let files = write_rows(lake, &rows, &id).unwrap();
+        let files = write(lake, &rows, &id).unwrap();
         let (sessions, ended) = (vec![], vec![]);
         let commit =
             Commit { shard: 0, epoch: hold.epoch, from: number, watermark: number + 1, files, sessions, ended };
@@ -58,7 +57,13 @@ fn interleaved(parts: usize) -> Vec<Rows> {
                 rows.frames.push(frame(id, seq, i64::try_from(seq).unwrap(), 30));
             }
             let operation = if part.is_multiple_of(2) { "update" } else { "select" };
-            rows.touches.push(touch(id, part as u64, &format!("public.t{}", session % 3), operation, part as i64));
+            let mut touch = touch(id, part as u64, &format!("public.t{}", session % 3), operation, part as i64);
+            // One of each part ended after it.
+            if session == 0 {
+                (touch.transaction_outcome, touch.committed_at) = (None, None);
+            }
+            rows.touches.push(touch);
+            rows.transactions.push(transaction(id, part as u64, part as i64 + 1));
         }
         rows
     };
@@ -70,17 +75,19 @@ async fn a_merge_keeps_every_row_and_sorts_them() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
     record(&lake, interleaved(9)).await;
-    let before =
-        (content(&lake, folder.path(), Table::Frames).await, content(&lake, folder.path(), Table::Touches).await);
+    let all = async || {
+        let tables = [Table::Frames, Table::Touches, Table::Transactions];
+        futures::future::join_all(tables.map(|table| content(&lake, folder.path(), table))).await
+    };
+    let before = all().await;
     let options = CompactionOptions { enough: 8, linger: Duration::ZERO };
     let report = run(&lake, &options, 0).await.unwrap();
-    assert_eq!((report.replaced, report.created, report.rows), (18, 2, 9 * 5 * 301));
-    assert_eq!(before.0, content(&lake, folder.path(), Table::Frames).await);
-    assert_eq!(before.1, content(&lake, folder.path(), Table::Touches).await);
+    assert_eq!((report.replaced, report.created, report.rows), (27, 3, 9 * 5 * 302));
+    assert_eq!(before, all().await);
     let files = snapshot(&lake, FileFilter::default()).await.files;
     assert_eq!(
-        files.iter().map(|file| (file.table, file.level)).collect::<Vec<_>>(),
-        [(Table::Frames, 1), (Table::Touches, 1)]
+        files.iter().map(|file| (file.table, file.level, file.unsettled)).collect::<Vec<_>>(),
+        [(Table::Frames, 1, 0), (Table::Touches, 1, 9), (Table::Transactions, 1, 0)]
     );
     for file in &files {
         let batch = rows_of(folder.path(), &file.path);
@@ -93,18 +100,21 @@ async fn a_merge_keeps_every_row_and_sorts_them() {
     // The index speaks of the new file as it did of the old ones.
     let relation = FileFilter {
         relations: Some(vec!["public.t0".to_owned()]),
-        operation: Some("update".to_owned()),
+        operations: Some(vec!["update".to_owned()]),
         table: Some(Table::Touches),
         at_to: Some(0),
         ..FileFilter::default()
     };
     assert_eq!(snapshot(&lake, relation.clone()).await.files.len(), 1);
-    assert_eq!(snapshot(&lake, FileFilter { operation: Some("delete".to_owned()), ..relation }).await.files.len(), 0);
+    assert_eq!(
+        snapshot(&lake, FileFilter { operations: Some(vec!["delete".to_owned()]), ..relation }).await.files.len(),
+        0
+    );
     let session = FileFilter { session_id: Some(Uuid::from_u128(8)), ..FileFilter::default() };
-    assert_eq!(snapshot(&lake, session).await.files.len(), 2);
+    assert_eq!(snapshot(&lake, session).await.files.len(), 3);
     // The former files are gone from the store too, after their linger.
-    assert_eq!(report.deleted, 18);
-    assert_eq!(count_files(folder.path()), 2);
+    assert_eq!(report.deleted, 27);
+    assert_eq!(count_files(folder.path()), 3);
 }
 
 #[tokio::test]
@@ -127,7 +137,7 @@ async fn an_hour_that_is_over_becomes_one_file_of_level_two() {
     let options = CompactionOptions::default();
     assert_eq!(run(&lake, &options, HOUR / 2).await.unwrap(), Report::default());
     let before = content(&lake, folder.path(), Table::Frames).await;
-    assert_eq!(run(&lake, &options, HOUR + SETTLED).await.unwrap().created, 2);
+    assert_eq!(run(&lake, &options, HOUR + SETTLED).await.unwrap().created, 3);
     assert!(snapshot(&lake, FileFilter::default()).await.files.iter().all(|file| file.level == 2));
     assert_eq!(before, content(&lake, folder.path(), Table::Frames).await);
     assert_eq!(run(&lake, &options, HOUR + SETTLED).await.unwrap(), Report::default());
@@ -171,10 +181,10 @@ async fn of_two_compactors_one_wins() {
     let (one, two) = tokio::join!(run(&lake, &options, 0), run(&lake, &options, 0));
     // One may have deleted an input before the other opened it: an error, with nothing changed.
     let created: usize = [one, two].into_iter().flatten().map(|report| report.created).sum();
-    assert!(created <= 2);
+    assert!(created <= 3);
     run(&lake, &options, 0).await.unwrap();
     assert_eq!(before, content(&lake, folder.path(), Table::Frames).await);
-    assert_eq!(count_files(folder.path()), 2);
+    assert_eq!(count_files(folder.path()), 3);
 }
 
 #[test]
@@ -187,6 +197,7 @@ fn late_rows_wait_for_more_of_them() {
         hour: 0,
         level,
         rows: 1,
+        unsettled: 0,
         bytes,
         sha256: String::new(),
         min_at: 0,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arrow::compute::concat_batches;
 use bytes::Bytes;
+use hansard_record::{Certainty, FrameRow, Outcome, Rows, TouchRow, TransactionKind, TransactionRow};
 use hansard_schemas::events::{Direction, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding};
@@ -12,7 +13,6 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::*;
 use crate::LakeOptions;
 use crate::layout::HOUR;
-use crate::projection::{FrameRow, Outcome, TouchRow};
 
 /// A lake in a folder of its own.
 pub(crate) fn lake(folder: &Path) -> Lake {
@@ -63,9 +63,36 @@ pub(crate) fn touch(session_id: Uuid, statement_no: u64, relation: &str, operati
         statement_no,
         target: "ranking".into(),
         rows: Some(1),
-        transaction_outcome: Outcome::Committed,
+        transaction_id: statement_no,
+        transaction_outcome: Some(Outcome::Committed),
+        outcome_reason: None,
         columns: vec!["score".into()],
+        certainty: Certainty::Certain,
+        reason: None,
     }
+}
+
+/// A transaction of one statement.
+pub(crate) fn transaction(session_id: Uuid, transaction_id: u64, ended_at: i64) -> TransactionRow {
+    TransactionRow {
+        session_id,
+        transaction_id,
+        target: "ranking".into(),
+        database: "ranking".into(),
+        kind: TransactionKind::Transaction,
+        first_statement: transaction_id,
+        last_statement: transaction_id,
+        outcome: Outcome::Committed,
+        reason: None,
+        ended_at,
+        committed_at: Some(ended_at),
+        gid: None,
+    }
+}
+
+/// Writes plain rows.
+pub(crate) fn write(lake: &Lake, rows: &Rows, flush: &FlushId) -> Result<Vec<FileEntry>, Error> {
+    write_rows(lake, |table| rows.batch(table), flush)
 }
 
 fn flush(flush: u64) -> FlushId {
@@ -83,7 +110,7 @@ fn rows_are_cut_by_target_and_hour_and_stay_sorted() {
         rows.frames.push(frame(one, seq, if seq <= 1000 { HOUR - 1 } else { HOUR }, 40));
     }
     rows.frames.push(FrameRow { target: "../x".into(), ..frame(two, 1, 7, 1) });
-    let files = write_rows(&lake, &rows, &flush(0)).unwrap();
+    let files = write(&lake, &rows, &flush(0)).unwrap();
     let found: Vec<_> =
         files.iter().map(|file| (file.target.as_str(), file.hour, file.rows, file.min_at, file.max_at)).collect();
     assert_eq!(found, [("../x", 0, 1, 7, 7), ("ranking", 0, 4000, 5, HOUR - 1), ("ranking", HOUR, 2000, HOUR, HOUR)]);
@@ -108,9 +135,9 @@ fn the_same_flush_again_lands_on_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
     let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
-    let first = write_rows(&lake, &rows, &flush(0)).unwrap();
-    assert_eq!(first, write_rows(&lake, &rows, &flush(0)).unwrap());
-    assert_ne!(first[0].path, write_rows(&lake, &rows, &flush(1)).unwrap()[0].path);
+    let first = write(&lake, &rows, &flush(0)).unwrap();
+    assert_eq!(first, write(&lake, &rows, &flush(0)).unwrap());
+    assert_ne!(first[0].path, write(&lake, &rows, &flush(1)).unwrap()[0].path);
     assert_eq!(std::fs::read_dir(folder.path().join("lake/.staging")).unwrap().count(), 0, "nothing half-made stays");
 }
 
@@ -125,7 +152,7 @@ fn relations_are_indexed_with_their_own_times() {
         touch(session, 3, "public.rankings", "update", 20),
         touch(session, 4, "public.rankings", "select", 90),
     ];
-    let files = write_rows(&lake, &Rows { touches, ..Rows::default() }, &flush(0)).unwrap();
+    let files = write(&lake, &Rows { touches, ..Rows::default() }, &flush(0)).unwrap();
     let spans: Vec<_> = files[0]
         .index
         .relations
@@ -139,6 +166,47 @@ fn relations_are_indexed_with_their_own_times() {
     ];
     assert_eq!(spans, expected);
     assert_eq!((files[0].min_at, files[0].max_at, &files[0].index.sessions[..]), (10, 90, &[session][..]));
+}
+
+#[test]
+fn a_file_says_how_many_outcomes_are_elsewhere_and_which_gids_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path());
+    let session = Uuid::from_u128(7);
+    let early = |number| TouchRow {
+        transaction_outcome: None,
+        committed_at: None,
+        ..touch(session, number, "public.t", "update", 10)
+    };
+    let gid = |number, kind, outcome, at| TransactionRow {
+        kind,
+        outcome,
+        gid: Some("g1".into()),
+        ..transaction(session, number, at)
+    };
+    let rows = Rows {
+        touches: vec![touch(session, 1, "public.t", "update", 10), early(2), early(3)],
+        transactions: vec![
+            gid(3, TransactionKind::Resolution, Outcome::Committed, 90),
+            gid(2, TransactionKind::Transaction, Outcome::Prepared, 50),
+            transaction(session, 1, 20),
+        ],
+        ..Rows::default()
+    };
+    let files = write(&lake, &rows, &flush(0)).unwrap();
+    let found: Vec<_> = files.iter().map(|file| (file.table, file.rows, file.unsettled)).collect();
+    assert_eq!(found, [(Table::Touches, 3, 2), (Table::Transactions, 3, 1)]);
+    let spans: Vec<_> = files[1]
+        .index
+        .relations
+        .iter()
+        .map(|span| (span.relation.as_str(), span.operation.as_str(), span.min_at, span.max_at))
+        .collect();
+    assert_eq!(spans, [("g1", "resolution", 90, 90), ("g1", "transaction", 50, 50)]);
+    assert_eq!((files[1].min_at, files[1].max_at, &files[1].index.sessions[..]), (20, 90, &[session][..]));
+    let batch = rows_of(folder.path(), &files[1].path);
+    let numbers = batch.column_by_name("transaction_id").unwrap().as_primitive::<arrow::datatypes::Int64Type>();
+    assert_eq!(numbers.values().to_vec(), [1, 2, 3]);
 }
 
 #[test]
@@ -156,7 +224,7 @@ fn files_have_the_measured_settings() {
         (0..length).map(step).collect()
     };
     let frames = (1..=1280).map(|seq| FrameRow { frame: noise(32 * 1024), ..frame(session, seq, 1, 0) }).collect();
-    let files = write_rows(&lake, &Rows { frames, ..Rows::default() }, &flush(0)).unwrap();
+    let files = write(&lake, &Rows { frames, ..Rows::default() }, &flush(0)).unwrap();
     let file = std::fs::File::open(folder.path().join("lake").join(&files[0].path)).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
     let metadata = reader.metadata();
@@ -187,11 +255,11 @@ fn a_lake_that_cannot_be_written_leaves_nothing_half_done() {
     let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
     // A file in the place of the table's folder: works for every user, root too.
     std::fs::write(folder.path().join("lake/frames"), b"").unwrap();
-    let error = write_rows(&lake, &rows, &flush(0)).unwrap_err();
+    let error = write(&lake, &rows, &flush(0)).unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("lake/frames"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path().join("lake/.staging")).unwrap().count(), 0);
     std::fs::remove_file(folder.path().join("lake/frames")).unwrap();
-    assert_eq!(write_rows(&lake, &rows, &flush(0)).unwrap().len(), 1);
+    assert_eq!(write(&lake, &rows, &flush(0)).unwrap().len(), 1);
 }
 
 #[test]
@@ -221,5 +289,5 @@ fn a_lake_open_for_reading_writes_nothing() {
     })
     .unwrap();
     let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
-    assert!(matches!(write_rows(&reader, &rows, &flush(0)), Err(Error::ReadOnly)));
+    assert!(matches!(write(&reader, &rows, &flush(0)), Err(Error::ReadOnly)));
 }

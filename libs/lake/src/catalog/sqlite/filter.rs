@@ -7,7 +7,7 @@ use hansard_schemas::lake::Table;
 
 /// Columns of a file, in the order that `file_entry` reads.
 pub(super) const COLUMNS: &str =
-    "f.path, f.table_name, f.target, f.hour, f.level, f.rows, f.bytes, f.sha256, f.min_at, f.max_at";
+    "f.path, f.table_name, f.target, f.hour, f.level, f.rows, f.bytes, f.sha256, f.min_at, f.max_at, f.unsettled";
 
 /// The query for the files that pass, and its parameters.
 pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
@@ -32,20 +32,20 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
         conditions.push(format!("f.id IN (SELECT s.file FROM file_sessions s WHERE s.session_id = {session})"));
     }
     let mut spans = Vec::new();
-    spans.extend(filter.relations.as_ref().map(|relations| {
-        let relations: Vec<String> = relations.iter().map(|relation| bind(relation.clone().into())).collect();
-        format!("r.relation IN ({})", relations.join(", "))
-    }));
-    spans
-        .extend(filter.operation.as_ref().map(|operation| format!("r.operation = {}", bind(operation.clone().into()))));
+    for (column, texts) in [("relation", &filter.relations), ("operation", &filter.operations)] {
+        if let Some(texts) = texts {
+            let texts: Vec<String> = texts.iter().map(|text| bind(text.clone().into())).collect();
+            spans.push(format!("r.{column} IN ({})", texts.join(", ")));
+        }
+    }
     if !spans.is_empty() {
         spans.extend(from.iter().map(|from| format!("r.max_at >= {from}")));
         spans.extend(to.iter().map(|to| format!("r.min_at <= {to}")));
         let touched = format!("f.id IN (SELECT r.file FROM file_relations r WHERE {})", spans.join(" AND "));
-        // The index knows only files of `touches`; it says nothing about the others.
+        // It says nothing about files of other tables.
         conditions.push(match filter.table {
-            Some(Table::Touches) => touched,
-            _ => format!("(f.table_name <> 'touches' OR {touched})"),
+            Some(Table::Touches | Table::Transactions) => touched,
+            _ => format!("(f.table_name NOT IN ('touches', 'transactions') OR {touched})"),
         });
     }
     let mut sql = format!("SELECT {COLUMNS} FROM files f");

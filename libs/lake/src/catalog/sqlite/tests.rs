@@ -54,6 +54,24 @@ fn databases_of_others_are_refused() {
     assert!(matches!(SqliteCatalog::open(&text), Err(Error::Incompatible { .. })));
 }
 
+#[tokio::test]
+async fn a_database_of_version_1_becomes_one_of_today_with_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    drop(SqliteCatalog::open(&path).unwrap());
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("ALTER TABLE files DROP COLUMN unsettled").unwrap();
+    old.execute("INSERT INTO files VALUES (1, 'p', 'touches', 't', 0, 0, 3, 9, 'ab', 10, 20)", []).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let line = SqliteCatalog::open_read_only(&path).unwrap_err().to_string();
+    assert!(line.contains("recorder once"), "{line}");
+    let catalog = SqliteCatalog::open(&path).unwrap();
+    let files = catalog.snapshot(&FileFilter::default()).await.unwrap().files;
+    assert_eq!((files[0].rows, files[0].unsettled, files[0].max_at), (3, 0, 20));
+    SqliteCatalog::open_read_only(&path).unwrap();
+}
+
 #[test]
 fn reading_does_not_create_a_database() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,282 @@
+//! The statement that the server has come to: what it is by the names and settings of that moment.
+
+use super::names::Name;
+use super::{
+    Analyser, Asked, Body, Conversation, Current, Ending, Event, Executed, MAX_NAMES, MAX_PREPARED, MAX_WAITING_BYTES,
+    Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
+};
+use crate::exchange::Kind;
+
+impl<T: Text> Conversation<T> {
+    /// Begins the statement that is next, where everything before it is answered.
+    pub(super) fn begin(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
+        if self.current.is_some() || self.lost > 0 {
+            return;
+        }
+        let Some(front) = self.exchange.front() else { return };
+        match (front.kind, &front.request.body) {
+            (Kind::Query, Body::Query(_)) => {
+                self.read_query(analyser);
+                self.begin_part(out);
+            }
+            (Kind::Execute, Body::Execute { .. }) => self.begin_execute(out),
+            (Kind::FunctionCall, Body::Function { oid, parameters }) => {
+                let (oid, parameters) = (*oid, parameters.clone());
+                let mut started = self.start(Request::Function(oid));
+                started.parameters = Some(parameters);
+                self.tell(started, None, None, out);
+            }
+            // Further statements of the same query begin with their answers.
+            (Kind::Query, Body::Omitted { .. }) if self.answered > 0 => {}
+            (Kind::Query | Kind::Execute | Kind::FunctionCall, Body::Omitted { .. }) => self.begin_omitted(out),
+            _ => {}
+        }
+    }
+
+    /// The server has come to a simple query: it reads it, and forgets what has no name.
+    fn read_query(&mut self, analyser: &mut dyn Analyser<Text = T>) {
+        if self.text.is_some() {
+            return;
+        }
+        let Some(Asked { body: Body::Query(raw), .. }) = self.exchange.front().map(|front| &front.request) else {
+            return;
+        };
+        self.text = Some(read(&self.settings, raw, analyser));
+        let unnamed = Name::new(b"");
+        self.forget_prepared(&unnamed);
+        if let Some(portal) = self.portals.remove(&unnamed) {
+            self.portal_bytes -= portal.bytes;
+        }
+    }
+
+    /// The next statement of a simple query whose statements are known one by one.
+    fn begin_part(&mut self, out: &mut Vec<Event<T>>) {
+        let Some(text) = &self.text else { return };
+        let known = text.statements();
+        let request = match known {
+            Some(count) if self.answered < count => {
+                let own = Executed { text: text.clone(), part: self.answered, prepared_in_sql: false };
+                let executes = self.executed_by(&own);
+                Request::Text { own, executes }
+            }
+            None if self.answered == 0 => Request::Unforeseen(text.clone()),
+            _ => return,
+        };
+        self.start_part(request, out);
+    }
+
+    /// Something is answered that did not begin: the text held one more statement than was known.
+    pub(super) fn begin_unforeseen(&mut self, out: &mut Vec<Event<T>>) {
+        let Some(text) = &self.text else { return };
+        if text.statements().is_some() {
+            self.contradictions += 1;
+        }
+        self.start_part(Request::Unforeseen(text.clone()), out);
+    }
+
+    fn start_part(&mut self, request: Request<T>, out: &mut Vec<Event<T>>) {
+        let does = match &request {
+            Request::Text { own, .. } => Some(own.clone()),
+            _ => None,
+        };
+        let mut started = self.start(request);
+        if self.answered > 0 {
+            // The one before it is done.
+            started.at = self.at;
+        }
+        self.tell(started, does, None, out);
+    }
+
+    fn begin_execute(&mut self, out: &mut Vec<Event<T>>) {
+        let Some(Asked { body: Body::Execute { portal, .. }, .. }) = self.exchange.front().map(|front| &front.request)
+        else {
+            return;
+        };
+        let name = Name::new(&self.settings.name(portal));
+        let Some(portal) = self.portals.get_mut(&name) else {
+            let started = self.start(Request::Name(name.shown()));
+            return self.tell(started, None, Some(name), out);
+        };
+        if let (Some(statement), false) = (portal.statement, portal.finished) {
+            // More rows of what has begun.
+            let does = portal.text.clone();
+            let ending = Ending::Never;
+            self.current = Some(Current { statement, does, portal: Some(name), columns: Vec::new(), ending });
+            return;
+        }
+        let (parameters, first_seq, truncated) = (portal.parameters.take(), portal.first_seq, portal.truncated);
+        self.portal_bytes -= std::mem::take(&mut portal.bytes);
+        let again = portal.finished;
+        let (does, request) = match portal.text.clone() {
+            None => (None, Request::Name(portal.prepared_name.clone())),
+            Some(own) if again => (None, Request::Again(own)),
+            Some(own) => {
+                let executes = self.executed_by(&own);
+                (Some(own.clone()), Request::Text { own, executes })
+            }
+        };
+        let mut started = self.start(request);
+        started.parameters = parameters;
+        started.truncated = truncated;
+        if !again {
+            started.first_seq = first_seq;
+            if let Some(portal) = self.portals.get_mut(&name) {
+                portal.statement = Some(started.statement);
+            }
+        }
+        self.tell(started, does, Some(name), out);
+    }
+
+    /// What a statement runs that was prepared, or bound to a portal, before.
+    fn executed_by(&self, own: &Executed<T>) -> Option<Executed<T>> {
+        let notes = own.text.notes(own.part, own.prepared_in_sql);
+        notes.iter().find_map(|note| match note {
+            Note::Execute(name) => self.prepared.get(&self.name_in_sql(name)).map(|prepared| prepared.text.clone()),
+            Note::Fetch(cursor) => {
+                let portal = self.portals.get(&self.name_in_sql(cursor))?;
+                portal.text.clone().filter(|_| portal.statement.is_none() && !portal.finished)
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn name_in_sql(&self, name: &str) -> Name {
+        Name::new(&self.settings.encode(name))
+    }
+
+    /// The first request's statement, from here on.
+    pub(super) fn start(&mut self, request: Request<T>) -> Started<T> {
+        self.statements += 1;
+        let (at, seq, last_seq, truncated) = match self.exchange.front().map(|front| &front.request) {
+            Some(asked) => {
+                let cut = matches!(&asked.body, Body::Query(text) if text.cut);
+                (asked.at, asked.seq, asked.last_seq, cut)
+            }
+            None => (self.at, self.seq, self.seq, false),
+        };
+        Started { statement: self.statements, at, first_seq: seq, last_seq, request, parameters: None, truncated, assumed: false }
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        started: Started<T>,
+        does: Option<Executed<T>>,
+        portal: Option<Name>,
+        out: &mut Vec<Event<T>>,
+    ) {
+        let ending = match &started.request {
+            Request::Text { own, .. } if !own.text.understood(own.part, own.prepared_in_sql) => Ending::Unknown,
+            Request::Text { own, .. } => {
+                let notes = own.text.notes(own.part, own.prepared_in_sql);
+                let ends = notes.iter().any(|note| matches!(note, Note::MayEndTransaction | Note::CommitsByItself));
+                if ends { Ending::Possible } else { Ending::Never }
+            }
+            Request::Again(_) | Request::Function(_) => Ending::Never,
+            Request::Unforeseen(_) | Request::Name(_) | Request::Omitted => Ending::Unknown,
+        };
+        let does = does.filter(|does| does.text.understood(does.part, does.prepared_in_sql));
+        self.current = Some(Current { statement: started.statement, does, portal, columns: Vec::new(), ending });
+        out.push(Event::Started(started));
+    }
+
+    /// Parse was answered: the name means this text now.
+    pub(super) fn prepare(&mut self, asked: Asked, analyser: &mut dyn Analyser<Text = T>) {
+        let Body::Parse { name, text: raw, types } = asked.body else { return };
+        let name = Name::new(&self.settings.name(&name));
+        let text = read(&self.settings, &raw, analyser);
+        let bytes = text.bytes();
+        let seq = if asked.seq > asked.segment { asked.seq } else { 0 };
+        let text = Executed { text, part: 0, prepared_in_sql: false };
+        self.uses += 1;
+        let used = self.uses;
+        let columns = Vec::new();
+        self.insert_prepared(name, Prepared { text, truncated: raw.cut, types, seq, used, bytes, columns });
+    }
+
+    pub(super) fn insert_prepared(&mut self, name: Name, prepared: Prepared<T>) {
+        self.forget_prepared(&name);
+        if self.prepared.len() >= MAX_NAMES {
+            return;
+        }
+        self.prepared_bytes += prepared.bytes;
+        self.prepared_by_use.insert(prepared.used, name.clone());
+        self.prepared.insert(name, prepared);
+        while self.prepared_bytes > MAX_PREPARED {
+            let Some(oldest) = self.prepared_by_use.first_key_value().map(|(_, name)| name.clone()) else { return };
+            self.forget_prepared(&oldest);
+        }
+    }
+
+    pub(super) fn forget_prepared(&mut self, name: &Name) {
+        if let Some(prepared) = self.prepared.remove(name) {
+            self.prepared_bytes -= prepared.bytes;
+            self.prepared_by_use.remove(&prepared.used);
+        }
+    }
+
+    pub(super) fn forget_all_prepared(&mut self) {
+        self.prepared.clear();
+        self.prepared_by_use.clear();
+        self.prepared_bytes = 0;
+    }
+
+    /// Bind was answered: the portal runs what the name means now.
+    pub(super) fn bind(&mut self, asked: Asked, out: &mut Vec<Event<T>>) {
+        let (seq, segment) = (asked.seq, asked.segment);
+        let Body::Bind { portal, statement, parameters, formats } = asked.body else { return };
+        let name = Name::new(&self.settings.name(&portal));
+        let prepared_name = Name::new(&self.settings.name(&statement));
+        self.end_portal(&name, out);
+        if self.portals.len() >= MAX_NAMES {
+            return;
+        }
+        self.uses += 1;
+        let used = self.uses;
+        let prepared = self.prepared.get_mut(&prepared_name);
+        let prepared = prepared.map(|prepared| {
+            self.prepared_by_use.remove(&prepared.used);
+            self.prepared_by_use.insert(used, prepared_name.clone());
+            prepared.used = used;
+            &*prepared
+        });
+        let first_seq = prepared.map(|prepared| prepared.seq).filter(|&parsed| parsed > segment).unwrap_or(seq);
+        let mut bytes = parameters.bytes();
+        let fits = self.portal_bytes + bytes <= MAX_WAITING_BYTES;
+        let mut parameters = if fits { parameters } else { Parameters { truncated: true, ..Parameters::default() } };
+        if !fits {
+            bytes = 0;
+        }
+        if let Some(prepared) = prepared {
+            parameters.types = prepared.types.clone();
+        }
+        let truncated = prepared.is_some_and(|prepared| prepared.truncated) || parameters.truncated;
+        let portal = Portal {
+            text: prepared.map(|prepared| prepared.text.clone()),
+            truncated,
+            prepared_name: prepared_name.shown(),
+            parameters: Some(parameters),
+            bytes,
+            first_seq,
+            statement: None,
+            suspended: None,
+            finished: false,
+            columns: prepared.map(|prepared| prepared.columns.clone()).unwrap_or_default(),
+            formats,
+        };
+        self.portal_bytes += bytes;
+        self.portals.insert(name, portal);
+    }
+}
+
+/// A text as the session reads it now.
+pub(super) fn read<T: Text>(settings: &super::Settings, raw: &RawText, analyser: &mut dyn Analyser<Text = T>) -> T {
+    let mut bytes = &raw.bytes[..];
+    if raw.cut {
+        // Not in the middle of a character.
+        let end = (1..4).find(|back| bytes.len() >= *back && bytes[bytes.len() - back] & 0xc0 == 0xc0);
+        bytes = end.map_or(bytes, |back| &bytes[..bytes.len() - back]);
+    }
+    let (text, mut reading) = settings.text(bytes);
+    reading.whole &= !raw.cut;
+    analyser.read(&text, reading)
+}

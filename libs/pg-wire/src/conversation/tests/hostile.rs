@@ -1,0 +1,59 @@
+//! Bounds.
+
+use super::*;
+
+#[test]
+fn work_stays_linear_when_many_fail() {
+    // Each failure looks at what fails, not at all that was prepared: 20,000 names and 20,000 failures take a moment.
+    let mut lines = String::new();
+    for number in 0..20_000 {
+        lines.push_str(&format!("> P n{number} SELECT 1\n< 1\n"));
+    }
+    for _ in 0..20_000 {
+        lines.push_str("> P - ?x\n> S\n< E 42601\n< Z I\n");
+    }
+    let (conversation, events) = feed(&script(&lines), |_| None, false);
+    assert_eq!(conversation.prepared.len(), 20_000);
+    assert_eq!(events.len(), 3 * 20_000);
+}
+
+#[test]
+fn what_waits_and_what_is_prepared_is_bounded() {
+    let text = "u".repeat(MAX_PREPARED / 8);
+    let mut lines = String::new();
+    for number in 0..20 {
+        lines.push_str(&format!("> P n{number} {text}\n< 1\n"));
+    }
+    let (conversation, _) = feed(&script(&lines), |_| None, false);
+    assert!(conversation.prepared_bytes <= MAX_PREPARED && conversation.prepared.len() >= 7);
+    let mut lines = String::new();
+    for _ in 0..20 {
+        lines.push_str(&format!("> P - {text}\n"));
+    }
+    let (conversation, _) = feed(&script(&lines), |_| None, false);
+    assert!(conversation.waiting_bytes <= 2 * MAX_WAITING_BYTES, "{}", conversation.waiting_bytes);
+    // Names that nobody can hold are not known, rather than known wrongly.
+    let mut lines = String::new();
+    for number in 0..=MAX_NAMES {
+        lines.push_str(&format!("> P n{number} SELECT 1\n< 1\n"));
+    }
+    lines.push_str(&format!("> B - n{MAX_NAMES}\n> E -\n> S\n< 2\n< C UPDATE 1\n< Z I\n"));
+    let (_, events) = feed(&script(&lines), |_| None, false);
+    assert_eq!(told(&events)[0], format!("1 started name n{MAX_NAMES}"));
+}
+
+#[test]
+fn frames_that_are_missing_make_names_unknown() {
+    let (mut conversation, mut events) =
+        feed(&script("> P s UPDATE t\n> S\n< 1\n< Z I\n> Q UPDATE u"), |_| None, false);
+    events.clear();
+    conversation.gap(&mut Words, &mut events);
+    assert_eq!(told(&events), ["1 unanswered", "transaction 1 unknown"]);
+    events.clear();
+    for (seq, message) in (100..).zip(script("> B - s\n> E -\n> S\n< 2\n< C UPDATE 1\n< Z I")) {
+        let bytes = encoded(&message);
+        let frame = Frame { seq, at: 0, direction: message.0, tag: message.1, part: None, bytes: &bytes };
+        conversation.feed(&frame, &mut Words, &mut events);
+    }
+    assert_eq!(told(&events), ["2 started name s", "2 UPDATE 1", "transaction 2 committed"]);
+}

@@ -1,0 +1,228 @@
+//! Analyses of statement texts, kept for the texts that come again.
+//!
+//! Invariant: bounded in entries and in bytes of text; what is not kept is analysed again, to the same end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hansard_pg_wire::conversation::{Analyser, Note, Reading, Text};
+use hansard_policy::{Analysis, Dialect, Effect, Operation, Statement};
+use hashlink::LruCache;
+
+/// Most texts that are kept, of each way to read them.
+const MAX_TEXTS: usize = 4096;
+
+/// Most bytes of text that are kept.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A text and what it says.
+#[derive(Debug, Clone)]
+pub struct SqlText(Arc<Read>);
+
+#[derive(Debug)]
+struct Read {
+    sql: Arc<str>,
+    reading: Reading,
+    statements: Vec<Analysed>,
+    /// How many statements there are is known.
+    counted: bool,
+}
+
+/// A statement of an analysed text.
+#[derive(Debug)]
+pub(super) struct Analysed {
+    /// Its part of the text.
+    pub(super) sql: Arc<str>,
+    pub(super) fingerprint: Option<Arc<str>>,
+    pub(super) statement: Arc<Statement>,
+    /// What it prepares, where it is PREPARE.
+    pub(super) prepares: Option<Arc<Statement>>,
+    notes: Vec<Note>,
+    prepared_notes: Vec<Note>,
+}
+
+impl SqlText {
+    pub(super) fn sql(&self) -> &Arc<str> {
+        &self.0.sql
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        self.0.reading
+    }
+
+    /// The statement in that place; the first one where there is none.
+    pub(super) fn statement(&self, part: u32) -> &Analysed {
+        self.0.statements.get(part as usize).unwrap_or(&self.0.statements[0])
+    }
+}
+
+impl PartialEq for SqlText {
+    fn eq(&self, other: &SqlText) -> bool {
+        (&self.0.sql, self.0.reading) == (&other.0.sql, other.0.reading)
+    }
+}
+
+impl Eq for SqlText {}
+
+impl std::hash::Hash for SqlText {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.0.sql, self.0.reading).hash(state);
+    }
+}
+
+impl Text for SqlText {
+    fn statements(&self) -> Option<u32> {
+        self.0.counted.then(|| u32::try_from(self.0.statements.len()).unwrap_or(u32::MAX))
+    }
+
+    fn understood(&self, part: u32, prepared: bool) -> bool {
+        let analysed = self.statement(part);
+        let statement = if prepared { analysed.prepares.as_ref() } else { Some(&analysed.statement) };
+        statement.is_some_and(|statement| statement.operation != Operation::Opaque)
+    }
+
+    fn notes(&self, part: u32, prepared: bool) -> &[Note] {
+        let analysed = self.statement(part);
+        if prepared { &analysed.prepared_notes } else { &analysed.notes }
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.sql.len()
+    }
+}
+
+/// Statements of texts, by text and by how the session reads it.
+#[derive(Debug, Default)]
+pub struct Analyses {
+    kept: HashMap<Reading, LruCache<Arc<str>, SqlText>>,
+    bytes: usize,
+}
+
+impl Analyser for Analyses {
+    type Text = SqlText;
+
+    fn read(&mut self, text: &str, reading: Reading) -> SqlText {
+        if let Some(kept) = self.kept.get_mut(&reading).and_then(|kept| kept.get(text)) {
+            return kept.clone();
+        }
+        let sql: Arc<str> = text.into();
+        let read = SqlText(Arc::new(analyse(sql.clone(), reading)));
+        if text.len() <= MAX_BYTES / 4 {
+            self.keep(sql, read.clone());
+        }
+        read
+    }
+}
+
+impl Analyses {
+    fn keep(&mut self, sql: Arc<str>, read: SqlText) {
+        self.bytes += sql.len();
+        let kept = self.kept.entry(read.reading()).or_insert_with(|| LruCache::new(MAX_TEXTS + 1));
+        kept.insert(sql, read);
+        if kept.len() > MAX_TEXTS
+            && let Some((oldest, _)) = kept.remove_lru()
+        {
+            self.bytes -= oldest.len();
+        }
+        while self.bytes > MAX_BYTES {
+            // Of the way to read that has the most of them.
+            let fullest = self.kept.values_mut().max_by_key(|kept| kept.len());
+            match fullest.and_then(LruCache::remove_lru) {
+                Some((oldest, _)) => self.bytes -= oldest.len(),
+                None => return,
+            }
+        }
+    }
+}
+
+fn analyse(sql: Arc<str>, reading: Reading) -> Read {
+    let as_if = |standard_conforming_strings| {
+        hansard_policy::analyse_as(&sql, Dialect { standard_conforming_strings })
+    };
+    let analysis = if !reading.readable {
+        opaque(&sql, "it is not readable in the client's encoding")
+    } else if !reading.whole {
+        opaque(&sql, "more of it was sent than is kept")
+    } else {
+        match reading.standard_conforming_strings {
+            Some(known) => as_if(known),
+            None if !sql.contains('\\') => as_if(true),
+            None => {
+                let (on, off) = (as_if(true), as_if(false));
+                if on == off { on } else { opaque(&sql, "how it reads depends on a setting that is not known") }
+            }
+        }
+    };
+    let counted = !analysis.is_opaque();
+    let mut statements = analysis.statements;
+    if statements.is_empty() {
+        statements.push(Statement::new(Operation::Empty, 0..sql.len()));
+    }
+    let alone = statements.len() == 1;
+    let analysed = statements.into_iter().map(|statement| {
+        // A text that is one statement stays as the job sent it.
+        let sql = if alone { sql.clone() } else { sql[statement.range.clone()].into() };
+        let prepares = match &statement.effect {
+            Effect::Prepare { statement, .. } => Some(Arc::new((**statement).clone())),
+            _ => None,
+        };
+        Analysed {
+            sql,
+            fingerprint: statement.fingerprint.as_deref().map(Arc::from),
+            notes: notes(&statement),
+            prepared_notes: prepares.as_deref().map(notes).unwrap_or_default(),
+            prepares,
+            statement: Arc::new(statement),
+        }
+    });
+    Read { statements: analysed.collect(), counted, sql, reading }
+}
+
+fn opaque(sql: &str, reason: &str) -> Analysis {
+    Analysis {
+        statements: vec![Statement {
+            opaque: Some(reason.to_owned()),
+            may_change_settings: true,
+            may_end_transaction: true,
+            ..Statement::new(Operation::Opaque, 0..sql.len())
+        }],
+    }
+}
+
+fn notes(statement: &Statement) -> Vec<Note> {
+    let mut notes = Vec::new();
+    match &statement.effect {
+        Effect::Commit { chain } => notes.push(Note::Commit { chain: *chain }),
+        Effect::Rollback { chain } => notes.push(Note::Rollback { chain: *chain }),
+        Effect::Savepoint(name) => notes.push(Note::Savepoint(name.clone())),
+        Effect::Release(name) => notes.push(Note::Release(name.clone())),
+        Effect::RollbackTo(name) => notes.push(Note::RollbackTo(name.clone())),
+        Effect::PrepareTransaction(gid) => notes.push(Note::PrepareTransaction(gid.clone())),
+        Effect::CommitPrepared(gid) => notes.push(Note::CommitPrepared(gid.clone())),
+        Effect::RollbackPrepared(gid) => notes.push(Note::RollbackPrepared(gid.clone())),
+        Effect::Prepare { name, .. } => notes.push(Note::Prepare(name.clone())),
+        Effect::Execute(name) => notes.push(Note::Execute(name.clone())),
+        Effect::Deallocate(name) => notes.push(Note::Deallocate(name.clone())),
+        Effect::Discard { all: true, .. } => notes.push(Note::DiscardAll),
+        Effect::Fetch(name) => notes.push(Note::Fetch(name.clone())),
+        Effect::CloseCursor(name) => notes.push(Note::CloseCursor(name.clone())),
+        Effect::Setting { name, value, .. } => {
+            notes.push(Note::Setting { name: name.clone(), value: value.clone() });
+        }
+        Effect::ResetAll => notes.push(Note::Setting { name: "all".to_owned(), value: None }),
+        _ => {}
+    }
+    notes.extend(
+        statement.settings.iter().map(|set| Note::Setting { name: set.name.clone(), value: set.value.clone() }),
+    );
+    if statement.may_change_settings {
+        notes.push(Note::MayChangeSettings);
+    }
+    if statement.may_end_transaction {
+        notes.push(match statement.operation {
+            Operation::Do | Operation::Call | Operation::Opaque => Note::MayEndTransaction,
+            _ => Note::CommitsByItself,
+        });
+    }
+    notes
+}

@@ -1,0 +1,181 @@
+//! Saved sessions.
+//!
+//! A version byte, then zstd over JSON. Texts are held once, however many statements share them, and read again when
+//! the session goes on. Of a session that has ended, another byte and the time: there are thousands of them, and every
+//! reader of the log's end reads them all.
+//!
+//! Invariant: what [`decode`] gives back goes on exactly as what [`encode`] was given; what this version does not
+//! read is an error, never a guess.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use hansard_pg_wire::conversation::{Analyser, Conversation, Reading, Started};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::analyses::{Analyses, SqlText};
+use super::session::{Facts, Identity, Session};
+use super::statements::{Context, Pending, Statements};
+
+/// Written before the rest.
+const VERSION: u8 = 3;
+
+/// Written before the time at which a session ended, UTC nanoseconds, little-endian.
+const ENDED: u8 = 2;
+
+/// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
+const MAX_STATE: u64 = 1024 * 1024 * 1024;
+
+/// Fast: states are written again at every flush.
+const LEVEL: i32 = 1;
+
+/// What is kept of a session.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// It goes on.
+    Open(Box<Session>),
+    /// It ended at that time, UTC nanoseconds: what comes of it once more is known.
+    Ended(i64),
+}
+
+/// As it is written.
+#[derive(Serialize)]
+struct Saving<'a> {
+    identity: [&'a str; 5],
+    facts: &'a Facts,
+    chain: String,
+    context: &'a Context,
+    texts: Vec<(&'a str, Reading)>,
+    conversation: Conversation<usize>,
+    pending: Vec<SavedPending>,
+}
+
+/// As it is read.
+#[derive(Deserialize)]
+struct Saved {
+    identity: [String; 5],
+    facts: Facts,
+    chain: String,
+    context: Context,
+    texts: Vec<(String, Reading)>,
+    conversation: Conversation<usize>,
+    pending: Vec<SavedPending>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedPending {
+    started: Started<usize>,
+    omitted: Option<(u64, u64)>,
+}
+
+/// Numbers equal texts by the order in which they first come.
+#[derive(Default)]
+struct Table {
+    places: HashMap<SqlText, usize>,
+    texts: Vec<SqlText>,
+}
+
+impl Table {
+    fn place(&mut self, text: &SqlText) -> usize {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        self.texts.push(text.clone());
+        self.places.insert(text.clone(), self.texts.len() - 1);
+        self.texts.len() - 1
+    }
+}
+
+/// The state of a session, or of its having ended.
+pub(super) fn encode(entry: &Entry) -> Vec<u8> {
+    let json = match entry {
+        Entry::Ended(at) => return [&[ENDED][..], &at.to_le_bytes()].concat(),
+        Entry::Open(session) => encode_open(session).expect("the state has string keys only"),
+    };
+    let mut state = vec![VERSION];
+    state.extend(zstd::bulk::compress(&json, LEVEL).expect("compressing in memory takes no input that fails"));
+    state
+}
+
+fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
+    let mut table = Table::default();
+    let conversation = session.conversation.map(&mut |text| table.place(text));
+    let pending = session.statements.pending.values();
+    let pending = pending.map(|pending| SavedPending {
+        started: pending.started.map(&mut |text| table.place(text)),
+        omitted: pending.omitted,
+    });
+    let pending = pending.collect();
+    let Identity { session_id: _, target, job, subject, issuer, database } = &session.identity;
+    serde_json::to_vec(&Saving {
+        identity: [target, job, subject, issuer, database],
+        facts: &session.facts,
+        chain: hex::encode(session.chain),
+        context: &session.statements.context,
+        texts: table.texts.iter().map(|text| (&**text.sql(), text.reading())).collect(),
+        conversation,
+        pending,
+    })
+}
+
+/// What [`encode`] was given; or what is wrong with the state.
+pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) -> Result<Entry, String> {
+    if let Some((&ENDED, at)) = state.split_first() {
+        let at = at.try_into().map_err(|_| "its end is not 8 bytes".to_owned())?;
+        return Ok(Entry::Ended(i64::from_le_bytes(at)));
+    }
+    let Some((&VERSION, packed)) = state.split_first() else {
+        let version = state.first().map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
+        return Err(format!("it holds {version}, not version {VERSION}"));
+    };
+    let mut json = Vec::new();
+    zstd::stream::read::Decoder::new(packed)
+        .and_then(|decoder| decoder.take(MAX_STATE).read_to_end(&mut json))
+        .map_err(|error| format!("it does not pass zstd: {error}"))?;
+    let saved: Saved = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    let texts: Vec<SqlText> = saved.texts.iter().map(|(text, reading)| analyses.read(text, *reading)).collect();
+    let highest = std::cell::Cell::new(0);
+    let mut text = |place: &usize| {
+        highest.set(highest.get().max(place + 1));
+        texts.get(*place).or(texts.first()).cloned()
+    };
+    let conversation = saved.conversation.map(&mut text);
+    let pending: Vec<_> =
+        saved.pending.iter().map(|pending| (pending.started.map(&mut text), pending.omitted)).collect();
+    if highest.get() > texts.len() {
+        return Err(format!("it has no text {}", highest.get() - 1));
+    }
+    // Each place was looked at above.
+    let conversation = conversation.map(&mut |text| text.clone().expect("the text is there"));
+    let mut statements = Statements::default();
+    statements.context = saved.context;
+    for (started, omitted) in pending {
+        let started = started.map(&mut |text| text.clone().expect("the text is there"));
+        statements.pending.insert(started.statement, Pending { started, omitted });
+    }
+    let chain = hex::decode(&saved.chain).ok().and_then(|chain| chain.try_into().ok());
+    let [target, job, subject, issuer, database] = saved.identity.map(Arc::from);
+    Ok(Entry::Open(Box::new(Session {
+        identity: Identity { session_id, target, job, subject, issuer, database },
+        facts: saved.facts,
+        chain: chain.ok_or("its chain head is not 32 bytes")?,
+        conversation,
+        statements,
+        changed: false,
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_read_as_it_is_written() {
+        let at = 1_795_317_120_123_456_789;
+        let read = |state: &[u8]| decode(Uuid::nil(), state, &mut Analyses::default());
+        assert!(matches!(read(&encode(&Entry::Ended(at))), Ok(Entry::Ended(found)) if found == at));
+        assert!(read(&[ENDED, 1]).is_err() && read(&[1]).is_err() && read(&[]).is_err());
+    }
+}

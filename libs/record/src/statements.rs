@@ -1,0 +1,524 @@
+//! A session's statements: what each of them did, by its text and by the server's answer.
+//!
+//! A statement's rows leave when it is answered. What becomes of its transaction is written into them as long as they
+//! are at hand, and told by a row of its own in any case.
+//!
+//! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
+//! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hansard_pg_wire::conversation::{
+    Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
+};
+use hansard_policy::{Effect, Operation, Relation, Statement};
+use hansard_schemas::events::Omitted;
+use serde::{Deserialize, Serialize};
+
+use super::analyses::SqlText;
+use super::command;
+use super::names::{Names, UNKNOWN_RELATION};
+use super::parameters;
+use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
+use super::session::Identity;
+
+/// Bytes of text and touches that rows may take for each byte on the wire.
+const ALLOWANCE: u64 = 32;
+
+/// What a session may take before it has sent as much, in bytes.
+const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
+
+/// Of a text that takes too much room, in bytes.
+const SHORTENED: usize = 1024;
+
+/// Bytes that a touch is counted with.
+const TOUCH: u64 = 128;
+
+/// The statements of a session that are not answered, and what their texts mean there.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    /// Begun and not answered, by number: the one under way, and portals that are fetched from in portions.
+    pub(super) pending: BTreeMap<u64, Pending>,
+    pub(super) context: Context,
+    /// Rows at hand whose transaction has not ended.
+    open: Vec<OpenRow>,
+}
+
+/// What a text needs to be understood, beside itself, and what is counted.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Context {
+    pub(super) names: Names,
+    /// Answers that do not fit what was asked for.
+    pub(super) contradictions: u64,
+    /// Bytes that rows may still take.
+    allowance: u64,
+    /// The highest number of a statement that was answered.
+    last: u64,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Context { names: Names::default(), contradictions: 0, allowance: ALLOWANCE_AT_FIRST, last: 0 }
+    }
+}
+
+/// A statement that is not a row yet.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) started: Started<SqlText>,
+    /// Rows and bytes of its result that are not in the record.
+    pub(super) omitted: Option<(u64, u64)>,
+}
+
+/// Where the rows of a statement are.
+#[derive(Debug)]
+struct OpenRow {
+    statement: u64,
+    transaction: u64,
+    row: usize,
+    touches: std::ops::Range<usize>,
+}
+
+/// What a statement does, as far as its text tells.
+struct Does {
+    operation: Operation,
+    /// As it stands in column `sql`.
+    sql: Arc<str>,
+    fingerprint: Option<Arc<str>>,
+    relations: Vec<Relation>,
+    /// The relations are certainly those.
+    certain: bool,
+    /// Why it is not, or not wholly, understood.
+    opaque: Option<String>,
+    /// What it changes in the session: its own, not that of what it executes.
+    effect: Effect,
+    created: Option<String>,
+}
+
+impl Does {
+    fn unknown(operation: Operation, sql: Arc<str>, reason: &str) -> Does {
+        Does {
+            operation,
+            sql,
+            fingerprint: None,
+            relations: Vec::new(),
+            certain: false,
+            opaque: Some(reason.to_owned()),
+            effect: Effect::None,
+            created: None,
+        }
+    }
+
+    fn of(request: &Request<SqlText>) -> Does {
+        match request {
+            Request::Text { own, executes } => Does::of_text(own, executes.as_ref()),
+            Request::Again(own) => {
+                let does = Does::of_text(own, None);
+                Does { relations: Vec::new(), opaque: None, effect: Effect::None, ..does }
+            }
+            Request::Unforeseen(text) => {
+                let first = text.statement(0);
+                let reason = match &first.statement.opaque {
+                    Some(reason) => reason.as_str(),
+                    None => "the server answered more statements than its text holds",
+                };
+                let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
+                does.hint(&first.statement);
+                does
+            }
+            Request::Name(name) => {
+                let reason = format!("what stands behind the name \"{name}\" is not known");
+                Does::unknown(Operation::Execute, "".into(), &reason)
+            }
+            Request::Function(oid) => {
+                let sql = format!("function call {oid}").into();
+                Does::unknown(Operation::Call, sql, "a function was called by its OID")
+            }
+            Request::Omitted => Does::unknown(Operation::Opaque, "".into(), "its text is not recorded"),
+        }
+    }
+
+    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>) -> Does {
+        let analysed = own.text.statement(own.part);
+        let statement = meant(own);
+        let mut does = Does {
+            operation: statement.operation,
+            sql: analysed.sql.clone(),
+            fingerprint: analysed.fingerprint.clone(),
+            relations: statement.relations.clone(),
+            certain: true,
+            opaque: statement.opaque.clone(),
+            effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
+            created: None,
+        };
+        if statement.operation == Operation::Opaque {
+            does.hint(&statement);
+        }
+        match (&does.effect, executes) {
+            (Effect::Execute(_), Some(inner)) => {
+                let inner = meant(inner);
+                let mut relations = inner.relations.clone();
+                if does.operation == Operation::Execute {
+                    does.operation = inner.operation;
+                } else {
+                    // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE.
+                    relations.iter_mut().for_each(|relation| relation.counted = false);
+                    relations.append(&mut does.relations);
+                }
+                does.relations = relations;
+                does.opaque.clone_from(&inner.opaque);
+            }
+            (Effect::Execute(name), None) => {
+                does.opaque = Some(format!("what was prepared as \"{name}\" is not known"));
+            }
+            (Effect::Fetch(_), Some(inner)) => {
+                let inner = meant(inner);
+                does.relations = inner.relations.clone();
+                does.relations.iter_mut().for_each(|relation| relation.counted = false);
+                does.opaque.clone_from(&inner.opaque);
+            }
+            (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
+            _ => {}
+        }
+        does
+    }
+
+    /// What its first words say of a statement that is not understood.
+    fn hint(&mut self, statement: &Statement) {
+        self.certain = false;
+        if let Some((operation, name)) = &statement.head {
+            let (name, operation) = (name.clone(), *operation);
+            self.relations = vec![Relation { name, operation, columns: Vec::new(), counted: false }];
+        }
+    }
+
+    /// The server answered something else than what the text asks for.
+    fn contradicted(&mut self, words: &str) {
+        let reason = format!("the server answered {words}, which does not fit the text");
+        (self.certain, self.opaque) = (false, Some(reason));
+    }
+
+    /// It may have done something to a relation that its text does not tell.
+    fn may_touch(&self) -> bool {
+        self.opaque.is_some() && command::touches_relations(self.operation)
+    }
+}
+
+/// The statement itself, or what it prepares.
+fn meant(executed: &Executed<SqlText>) -> Arc<Statement> {
+    let analysed = executed.text.statement(executed.part);
+    match &analysed.prepares {
+        Some(inner) if executed.prepared_in_sql => inner.clone(),
+        _ => analysed.statement.clone(),
+    }
+}
+
+impl Statements {
+    /// The session has sent, or was sent, so much.
+    pub(super) fn passed(&mut self, bytes: u64) {
+        let context = &mut self.context;
+        context.allowance = context.allowance.saturating_add(bytes.saturating_mul(ALLOWANCE)).min(1 << 40);
+    }
+
+    /// Rows that were at hand are not any more.
+    pub(super) fn rows_left(&mut self) {
+        self.open.clear();
+    }
+
+    /// Takes what the conversation told.
+    pub(super) fn take(&mut self, events: &mut Vec<Event<SqlText>>, identity: &Identity, rows: &mut Rows) {
+        for event in events.drain(..) {
+            match event {
+                Event::Started(started) => {
+                    let number = started.statement;
+                    self.pending.insert(number, Pending { started, omitted: None });
+                }
+                Event::Finished(finished) => self.finish(finished, identity, rows),
+                Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
+                Event::RolledBack { transaction, first, last, at } => {
+                    self.context.names.roll_back_from(first);
+                    self.settle(rows, |open| open.transaction == transaction && (first..=last).contains(&open.statement), &Outcome::RolledBack, None, None);
+                    rows.transactions.push(TransactionRow {
+                        first_statement: first,
+                        last_statement: last,
+                        ..transaction_row(identity, transaction, TransactionKind::Savepoint, Outcome::RolledBack, at)
+                    });
+                }
+                Event::TransactionEnded(ended) => self.end_transaction(ended, identity, rows),
+                Event::Resolved { gid, committed, statement, transaction, at } => {
+                    let outcome = if committed { Outcome::Committed } else { Outcome::RolledBack };
+                    rows.transactions.push(TransactionRow {
+                        first_statement: statement,
+                        last_statement: statement,
+                        committed_at: committed.then_some(at),
+                        gid: Some(gid.into()),
+                        ..transaction_row(identity, transaction, TransactionKind::Resolution, outcome, at)
+                    });
+                }
+                Event::Setting { name, value } => {
+                    if name == "search_path" {
+                        self.context.names.told(&value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end_transaction(&mut self, ended: TransactionEnded, identity: &Identity, rows: &mut Rows) {
+        let TransactionEnded { transaction, first, outcome, at, .. } = ended;
+        self.context.names.end_transaction(matches!(outcome, Ended::RolledBack(_)));
+        let (outcome, committed_at, reason, gid) = match outcome {
+            Ended::Committed => (Outcome::Committed, Some(at), None, None),
+            Ended::RolledBack(reason) => (Outcome::RolledBack, None, reason, None),
+            Ended::Prepared(gid) => (Outcome::Prepared, None, None, Some(Arc::from(gid))),
+            Ended::Unknown(reason) => (Outcome::Unknown, None, Some(reason), None),
+        };
+        let reason: Option<Arc<str>> = reason.map(Arc::from);
+        // Whatever became of a prepared transaction is said by another row, perhaps of another session.
+        if outcome != Outcome::Prepared {
+            self.settle(rows, |open| open.transaction == transaction, &outcome, committed_at, reason.clone());
+        }
+        self.open.retain(|open| open.transaction != transaction);
+        if let Some(first) = first {
+            rows.transactions.push(TransactionRow {
+                first_statement: first,
+                last_statement: self.context.last.max(first),
+                reason,
+                committed_at,
+                gid,
+                ..transaction_row(identity, transaction, TransactionKind::Transaction, outcome, at)
+            });
+        }
+    }
+
+    /// Writes an outcome into rows that are at hand and have none.
+    fn settle(
+        &mut self,
+        rows: &mut Rows,
+        belongs: impl Fn(&OpenRow) -> bool,
+        outcome: &Outcome,
+        committed_at: Option<i64>,
+        reason: Option<Arc<str>>,
+    ) {
+        for open in self.open.iter().filter(|open| belongs(open)) {
+            if let Some(row) = rows.statements.get_mut(open.row)
+                && row.statement_no == open.statement
+                && row.transaction_outcome.is_none()
+            {
+                row.transaction_outcome = Some(*outcome);
+                (row.committed_at, row.outcome_reason) = (committed_at, reason.clone());
+            }
+            for touch in rows.touches.get_mut(open.touches.clone()).unwrap_or_default() {
+                if touch.statement_no == open.statement && touch.transaction_outcome.is_none() {
+                    touch.transaction_outcome = Some(*outcome);
+                    (touch.committed_at, touch.outcome_reason) = (committed_at, reason.clone());
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, finished: Finished, identity: &Identity, rows: &mut Rows) {
+        let Some(pending) = self.pending.remove(&finished.statement) else { return };
+        let mut does = Does::of(&pending.started.request);
+        if let Some(tag) = &finished.tag {
+            let answered = command::operation(tag);
+            if matches!(does.operation, Operation::Opaque | Operation::Execute) {
+                does.operation = answered;
+            } else if !command::fits(does.operation, tag) {
+                self.context.contradictions += 1;
+                does.contradicted(&tag.words);
+                does.operation = answered;
+            }
+        }
+        // A result that was not fetched to its end says nothing of what the statement did.
+        let told = finished.tag.is_some() || does.operation == Operation::Select;
+        let count = finished.rows.filter(|_| told).and_then(|rows| i64::try_from(rows).ok());
+        let number = finished.statement;
+        let succeeded = finished.failure.is_none();
+        let failure = finished.failure;
+        let outcome = finished.undone.then_some(Outcome::RolledBack);
+        let row = Answered {
+            transaction: finished.transaction,
+            at: Some(finished.at),
+            seq: finished.seq,
+            count,
+            sqlstate: failure.as_ref().map(|failure| failure.sqlstate.as_str().into()),
+            error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
+            outcome,
+        };
+        let effect = does.effect.clone();
+        self.push(pending, does, row, identity, rows);
+        if succeeded {
+            self.context.names.apply(number, &effect);
+        }
+    }
+
+    fn unanswered(&mut self, statement: u64, transaction: u64, identity: &Identity, rows: &mut Rows) {
+        let Some(pending) = self.pending.remove(&statement) else { return };
+        let does = Does::of(&pending.started.request);
+        let row = Answered { transaction, ..Answered::default() };
+        self.push(pending, does, row, identity, rows);
+    }
+
+    /// Makes the statement's rows.
+    fn push(&mut self, pending: Pending, mut does: Does, answered: Answered, identity: &Identity, rows: &mut Rows) {
+        let Pending { started, omitted } = pending;
+        let number = started.statement;
+        self.context.last = self.context.last.max(number);
+        if started.assumed && does.opaque.is_none() {
+            let reason = "it was sent ahead and not answered: what its names mean depends on what came before it";
+            (does.certain, does.opaque) = (false, Some(reason.to_owned()));
+        }
+        let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
+        let undone = answered.outcome == Some(Outcome::RolledBack);
+        let begin = rows.touches.len();
+        let touch = |relation: Arc<str>, operation: Operation, certain: bool, count, columns| TouchRow {
+            relation,
+            operation: operation.as_str(),
+            at: started.at,
+            committed_at: None,
+            job: identity.job.clone(),
+            subject: identity.subject.clone(),
+            session_id: identity.session_id,
+            statement_no: number,
+            target: identity.target.clone(),
+            rows: count,
+            transaction_id: answered.transaction,
+            transaction_outcome: answered.outcome,
+            outcome_reason: None,
+            columns,
+            certainty: if certain { Certainty::Certain } else { Certainty::Possible },
+            reason: if certain { None } else { opaque.clone() },
+        };
+        let mut dropped = false;
+        for relation in &does.relations {
+            if self.context.allowance < TOUCH {
+                dropped = true;
+                break;
+            }
+            self.context.allowance -= TOUCH;
+            let new = relation.operation == Operation::Ddl && does.created.as_ref() == Some(&relation.name.name);
+            let name = match new {
+                true => format!("pg_temp.{}", relation.name.name).into(),
+                false => self.context.names.resolve(&relation.name),
+            };
+            let columns = relation.columns.iter().map(|column| column.as_str().into()).collect();
+            let count = answered.count.filter(|_| relation.counted && !undone);
+            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
+        }
+        if (does.may_touch() || dropped) && !undone {
+            let mut row = touch(UNKNOWN_RELATION.into(), does.operation, false, None, Vec::new());
+            if dropped {
+                row.reason = Some("it touches more relations than are told for so little that was sent".into());
+            }
+            rows.touches.push(row);
+        }
+        let touches = begin..rows.touches.len();
+        let (sql, shortened) = self.within_allowance(does.sql);
+        if answered.outcome.is_none() {
+            let open = OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
+            self.open.push(open);
+        }
+        let parameters = started.parameters.as_ref();
+        let truncated = started.truncated || parameters.is_some_and(|parameters| parameters.truncated);
+        rows.statements.push(StatementRow {
+            session_id: identity.session_id,
+            statement_no: number,
+            target: identity.target.clone(),
+            job: identity.job.clone(),
+            subject: identity.subject.clone(),
+            issuer: identity.issuer.clone(),
+            operation: does.operation.as_str(),
+            sql,
+            parameters: parameters.and_then(parameters::to_json).map(Arc::from),
+            fingerprint: does.fingerprint,
+            started_at: started.at,
+            finished_at: answered.at,
+            rows: answered.count,
+            sqlstate: answered.sqlstate,
+            error: answered.error,
+            verdict: "allow",
+            transaction_id: answered.transaction,
+            transaction_outcome: answered.outcome,
+            committed_at: None,
+            outcome_reason: None,
+            opaque,
+            first_seq: started.first_seq,
+            last_seq: started.last_seq.max(answered.seq),
+            // What the frames do not hold either is not there in part.
+            truncated: (truncated || shortened) && started.request != Request::Omitted,
+            omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
+        });
+    }
+
+    /// The text, or its beginning where it came too often for what was sent.
+    fn within_allowance(&mut self, sql: Arc<str>) -> (Arc<str>, bool) {
+        let length = sql.len() as u64;
+        if sql.len() <= SHORTENED || length <= self.context.allowance {
+            self.context.allowance = self.context.allowance.saturating_sub(length);
+            return (sql, false);
+        }
+        let mut end = SHORTENED;
+        while !sql.is_char_boundary(end) {
+            end -= 1;
+        }
+        (sql[..end].into(), true)
+    }
+
+    /// Rows of a statement's result are not in the record.
+    pub(super) fn omitted(&mut self, statement: Option<u64>, omitted: Omitted) {
+        if let Some(pending) = statement.and_then(|statement| self.pending.get_mut(&statement)) {
+            let (rows, bytes) = pending.omitted.unwrap_or_default();
+            let all = (rows.saturating_add(omitted.frames), bytes.saturating_add(omitted.bytes));
+            pending.omitted = Some(all);
+        }
+    }
+
+    /// Rows of what is not answered; `ahead` was sent behind it.
+    pub(super) fn in_flight(&self, ahead: Vec<Started<SqlText>>, identity: &Identity, rows: &mut Rows) {
+        let context = Context { names: self.context.names.clone(), ..Context::default() };
+        let mut looking = Statements { context, ..Statements::default() };
+        let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
+        for pending in self.pending.values().cloned().chain(ahead) {
+            let does = Does::of(&pending.started.request);
+            looking.push(pending, does, Answered::default(), identity, rows);
+        }
+    }
+}
+
+/// What the server's answer says of a statement.
+#[derive(Default)]
+struct Answered {
+    transaction: u64,
+    at: Option<i64>,
+    seq: u64,
+    count: Option<i64>,
+    sqlstate: Option<Arc<str>>,
+    error: Option<Arc<str>>,
+    /// Where it is known without its transaction's.
+    outcome: Option<Outcome>,
+}
+
+fn transaction_row(
+    identity: &Identity,
+    transaction_id: u64,
+    kind: TransactionKind,
+    outcome: Outcome,
+    ended_at: i64,
+) -> TransactionRow {
+    TransactionRow {
+        session_id: identity.session_id,
+        transaction_id,
+        target: identity.target.clone(),
+        database: identity.database.clone(),
+        kind,
+        first_statement: 0,
+        last_statement: 0,
+        outcome,
+        reason: None,
+        ended_at,
+        committed_at: None,
+        gid: None,
+    }
+}
