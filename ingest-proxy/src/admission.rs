@@ -6,6 +6,7 @@ pub(crate) mod cores;
 pub(crate) mod dispatcher;
 pub(crate) mod listener;
 pub(crate) mod places;
+pub(crate) mod refusal_rate;
 pub(crate) mod thread;
 pub(crate) mod tls;
 

@@ -5,7 +5,8 @@
 //! holds both against each other.
 //!
 //! Invariants: `seq` and `event_no` are dense and in the order of the calls; a block that the log refused stays
-//! pending as it is, and more may be added to it; a secret's bytes are never taken.
+//! pending as it is, and more may be added to it; a secret's bytes are never taken, be it a frame of its own or part of a
+//! statement ([`secrets`]).
 
 use std::sync::Arc;
 
@@ -20,9 +21,12 @@ use crate::worker::Worker;
 mod fields;
 pub(crate) mod journal;
 mod level;
+mod secrets;
+mod unidentified;
 
 use fields::{Fields, varint_len};
 use level::Filter;
+use secrets::Secrets;
 
 /// The varint fields of a block between its target and its payload's bytes, at their longest.
 const FIELDS: usize = 6 * 11;
@@ -51,6 +55,7 @@ pub(crate) struct Capture {
     frames: bool,
     /// Where not everything is recorded.
     filter: Option<Box<Filter>>,
+    secrets: Secrets,
 }
 
 /// A run of frames or a part of one, beside its bytes.
@@ -61,19 +66,14 @@ struct Run<'a> {
     part: events::Part,
     tag: Option<u8>,
     withheld: &'a str,
+    /// There are bytes all the same: those of secrets are overwritten.
+    masked: bool,
     origin: events::Origin,
 }
 
-impl Default for Run<'_> {
-    fn default() -> Self {
-        Run {
-            direction: Direction::Frontend,
-            count: 1,
-            part: events::Part::Whole,
-            tag: None,
-            withheld: "",
-            origin: events::Origin::Peer,
-        }
+impl Run<'_> {
+    fn of(direction: Direction, count: u32, part: events::Part, tag: Option<u8>) -> Run<'static> {
+        Run { direction, count, part, tag, withheld: "", masked: false, origin: events::Origin::Peer }
     }
 }
 
@@ -100,6 +100,7 @@ impl Capture {
             bytes: [0; 2],
             frames,
             filter: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -125,20 +126,37 @@ impl Capture {
     /// `count` whole frames.
     #[inline]
     pub(crate) fn frames(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
+        if self.secrets.concern(direction, bytes) {
+            return self.frames_with_secrets(direction, at, bytes);
+        }
+        self.public_frames(direction, at, bytes, count);
+    }
+
+    /// Whole frames in which no secret is left.
+    #[inline]
+    fn public_frames(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
         if let Some(filter) = self.filter.take() {
             return self.filter_frames(filter, direction, at, bytes);
         }
-        self.run(at, bytes, Run { direction, count, ..Run::default() });
+        self.run(at, bytes, Run::of(direction, count, events::Part::Whole, None));
     }
 
     /// A whole frame to the job that is Hansard's own. It is recorded whatever the session's level leaves out.
     pub(crate) fn own(&mut self, at: u64, bytes: &[u8]) {
-        let origin = events::Origin::Hansard;
-        self.run(at, bytes, Run { direction: Direction::Backend, origin, ..Run::default() });
+        let run = Run::of(Direction::Backend, 1, events::Part::Whole, None);
+        self.run(at, bytes, Run { origin: events::Origin::Hansard, ..run });
     }
 
     /// Part of a frame that is too long to be recorded whole.
     pub(crate) fn part(&mut self, direction: Direction, at: u64, bytes: &[u8], tag: u8, part: Part) {
+        match self.secrets.part(direction, bytes, tag, part) {
+            None => self.public_part(direction, at, bytes, tag, part),
+            Some(masked) => self.masking(|capture| capture.public_part(direction, at, &masked, tag, part)),
+        }
+    }
+
+    /// Part of a frame in which no secret is left.
+    fn public_part(&mut self, direction: Direction, at: u64, bytes: &[u8], tag: u8, part: Part) {
         if self.filter_part(direction, at, bytes, tag, part) {
             return;
         }
@@ -147,17 +165,18 @@ impl Capture {
             Part::Middle => events::Part::Middle,
             Part::Last => events::Part::Last,
         };
-        self.run(at, bytes, Run { direction, part, tag: Some(tag), ..Run::default() });
+        self.run(at, bytes, Run::of(direction, 1, part, Some(tag)));
     }
 
     /// A packet without a tag: what opens a connection.
     pub(crate) fn untagged(&mut self, direction: Direction, at: u64, bytes: &[u8]) {
-        self.run(at, bytes, Run { direction, tag: Some(0), ..Run::default() });
+        self.run(at, bytes, Run::of(direction, 1, events::Part::Whole, Some(0)));
     }
 
     /// A frame whose bytes are not recorded.
     pub(crate) fn withheld(&mut self, direction: Direction, at: u64, tag: u8, what: &str) {
-        self.run(at, &[], Run { direction, tag: Some(tag), withheld: what, ..Run::default() });
+        let run = Run::of(direction, 1, events::Part::Whole, Some(tag));
+        self.run(at, &[], Run { withheld: what, ..run });
     }
 
     /// Anything but frames.
@@ -235,6 +254,7 @@ impl Capture {
             return;
         }
         self.open();
+        let run = self.secrets.marked(run);
         encode_run(&mut self.block, at, self.next_seq, bytes, run);
         self.next_seq += u64::from(run.count);
     }
@@ -279,18 +299,21 @@ fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: R
     if !run.withheld.is_empty() {
         end.length(7, run.withheld.len());
     }
-    let mut origin = Fields::<2>::new();
+    let mut marks = Fields::<4>::new();
+    if run.masked {
+        marks.number(9, 1);
+    }
     if run.origin != events::Origin::Peer {
-        origin.number(12, run.origin as u64);
+        marks.number(12, run.origin as u64);
     }
     let run_len =
-        begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len() + origin.as_slice().len();
+        begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len() + marks.as_slice().len();
     let mut event = Fields::<RUN>::new();
     event.length(1, 9 + 1 + varint_len(run_len as u64) + run_len);
     event.fixed(1, at);
     event.length(3, run_len);
-    for part in [event.as_slice(), begin.as_slice(), bytes, end.as_slice(), run.withheld.as_bytes(), origin.as_slice()]
-    {
+    let withheld = run.withheld.as_bytes();
+    for part in [event.as_slice(), begin.as_slice(), bytes, end.as_slice(), withheld, marks.as_slice()] {
         block.extend_from_slice(part);
     }
 }

@@ -120,11 +120,13 @@ pub(crate) struct Refusal {
     pub(crate) hint: Option<String>,
     /// For the record and the operator's log only.
     pub(crate) internal: String,
+    /// What is recorded of it as long as nobody vouches for the job, where the message repeats what that sent.
+    pub(crate) recorded: Option<&'static str>,
 }
 
 impl Refusal {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Refusal {
-        Refusal { kind, message: message.into(), detail: None, hint: None, internal: String::new() }
+        Refusal { kind, message: message.into(), detail: None, hint: None, internal: String::new(), recorded: None }
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Refusal {
@@ -139,6 +141,11 @@ impl Refusal {
 
     pub(crate) fn internal(mut self, internal: impl Into<String>) -> Refusal {
         self.internal = internal.into();
+        self
+    }
+
+    pub(crate) fn recorded_as(mut self, message: &'static str) -> Refusal {
+        self.recorded = Some(message);
         self
     }
 

@@ -4,6 +4,7 @@
 //! key, is believed; issuer, audience and times are checked after it; a token is neither kept nor repeated in any
 //! message. Source: RFC 7519, RFC 8725.
 
+mod capture;
 mod claims;
 mod keys;
 #[cfg(test)]
@@ -77,6 +78,7 @@ impl Identity {
         };
         self.issuers.iter().find(|issuer| issuer.options.issuer == name).ok_or_else(|| {
             bad(format!("the token's issuer \"{}\" is not known here", short(name)))
+                .recorded_as("the token's issuer is not known here")
                 .hint("Use a token of an issuer that this Hansard is configured for ([[identity.issuers]]).")
         })
     }
@@ -159,6 +161,7 @@ fn algorithm(name: &str) -> Result<Algorithm, Refusal> {
         "EdDSA" => Algorithm::EdDSA,
         other => {
             return Err(bad(format!("the token's algorithm \"{}\" is not accepted", short(other)))
+                .recorded_as("the token's algorithm is not accepted")
                 .hint("Accepted are RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA."));
         }
     })

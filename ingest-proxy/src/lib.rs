@@ -45,8 +45,8 @@ use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
-    CaptureLevel, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions,
-    MAX_TOKEN, Options, OptionsError, Password, RoleOptions, Roots, SslMode, TargetOptions, TlsOptions,
+    CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, IdentityOptions,
+    IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, Roots, SslMode, TargetOptions, TlsOptions,
     UpstreamOptions, UpstreamTls,
 };
 
@@ -87,6 +87,7 @@ impl Proxy {
             routes,
             identity,
             cancel_keys: cancel::CancelKeys::new(),
+            refusals: admission::refusal_rate::Refusals::new(),
             search_paths: search_path::SearchPaths::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),

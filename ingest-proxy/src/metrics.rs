@@ -12,6 +12,7 @@ const REFUSALS: &str = "hansard_proxy_refusals_total";
 const FRAMES: &str = "hansard_proxy_frames_total";
 const BYTES: &str = "hansard_proxy_bytes_total";
 const APPEND: &str = "hansard_proxy_append_seconds";
+const REFUSALS_UNRECORDED: &str = "hansard_proxy_refusals_unrecorded_total";
 const LOG_REFUSALS: &str = "hansard_proxy_log_refusals_total";
 
 /// Gives the metrics their help texts.
@@ -19,6 +20,10 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(SESSIONS_OPEN, "Sessions that are open now");
     metrics::describe_counter!(SESSIONS, "Sessions that showed a valid token");
     metrics::describe_counter!(REFUSALS, "Sessions refused or ended by Hansard, by kind");
+    metrics::describe_counter!(
+        REFUSALS_UNRECORDED,
+        "Connections without a valid token that are not recorded one by one: too many came from their address"
+    );
     metrics::describe_counter!(FRAMES, "Frames that passed, by direction");
     metrics::describe_counter!(BYTES, "Bytes that passed, by direction");
     metrics::describe_histogram!(APPEND, metrics::Unit::Seconds, "Time of an append to the event log (one in 16)");
@@ -35,6 +40,10 @@ pub(crate) fn log_refusals() -> metrics::Counter {
 
 pub(crate) fn refused(kind: Kind) {
     metrics::counter!(REFUSALS, "kind" => kind.label()).increment(1);
+}
+
+pub(crate) fn refusal_unrecorded() {
+    metrics::counter!(REFUSALS_UNRECORDED).increment(1);
 }
 
 /// Counts a session as open for as long as it lives.

@@ -11,7 +11,8 @@ use std::time::Duration;
 mod capture;
 mod upstream;
 
-pub use capture::{CaptureLevel, CaptureOptions, RoleOptions};
+pub(crate) use capture::is_like;
+pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
 pub use upstream::{ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Longest token accepted, in bytes.
@@ -86,8 +87,8 @@ pub struct TargetOptions {
     pub replication: bool,
     /// How much of its sessions is recorded.
     pub capture: CaptureOptions,
-    /// Roles with another one; the first that fits counts.
-    pub roles: Vec<RoleOptions>,
+    /// Jobs with another one; the first that fits counts.
+    pub capture_rules: Vec<CaptureRule>,
 }
 
 /// TLS towards jobs. The files are PEM, and are read again when they change.
@@ -210,6 +211,14 @@ pub enum OptionsError {
         /// The setting, and what is wrong with it.
         reason: &'static str,
     },
+    /// A rule about what is recorded that fits everybody, nobody, or whom it is not meant for.
+    #[error("target \"{target}\": a capture rule {reason}")]
+    CaptureRule {
+        /// Its name.
+        target: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Not a URL that an upstream can have.
     #[error("upstream {0}")]
     Upstream(String),
@@ -231,6 +240,7 @@ impl Options {
         unique("issuer URL", self.identity.issuers.iter().map(|issuer| issuer.issuer.clone()))?;
         for target in &self.targets {
             target.validate()?;
+            target.validate_rules(&self.identity.issuers)?;
         }
         for issuer in &self.identity.issuers {
             issuer.validate()?;
@@ -254,11 +264,6 @@ impl Options {
 }
 
 impl TargetOptions {
-    /// How much is recorded of a session that asks for this role.
-    pub(crate) fn capture_of(&self, role: &str) -> CaptureOptions {
-        self.roles.iter().find(|entry| entry.matches(role)).map_or(self.capture, |entry| entry.capture)
-    }
-
     fn validate(&self) -> Result<(), OptionsError> {
         not_empty("the name of a target", &self.name)?;
         not_empty(&format!("the upstream user of target \"{}\"", self.name), &self.upstream.user)?;
@@ -268,6 +273,24 @@ impl TargetOptions {
         }
         if !self.listen.ip().is_loopback() && self.tls.is_none() && !self.allow_plaintext {
             return Err(OptionsError::Plaintext { target: self.name.clone(), listen: self.listen });
+        }
+        Ok(())
+    }
+}
+
+impl TargetOptions {
+    fn validate_rules(&self, issuers: &[IssuerOptions]) -> Result<(), OptionsError> {
+        for rule in &self.capture_rules {
+            let reason = match &rule.issuer {
+                _ if !rule.has_condition() => "does not say whose sessions it is for",
+                Some(name) if !issuers.iter().any(|issuer| issuer.name == *name) => {
+                    "names an issuer that is not configured"
+                }
+                // Each issuer names jobs, subjects and groups as it likes.
+                None if issuers.len() > 1 => "does not say of which issuer, and there are several",
+                _ => continue,
+            };
+            return Err(OptionsError::CaptureRule { target: self.name.clone(), reason });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::cores::Cores;
 use crate::admission::places::Places;
+use crate::admission::refusal_rate::Refusals;
 use crate::admission::tls::ListenerTls;
 use crate::identity::Identity;
 use crate::options::Options;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Vec<Route>,
     pub(crate) identity: Identity,
     pub(crate) cancel_keys: CancelKeys,
+    pub(crate) refusals: Refusals,
     pub(crate) search_paths: SearchPaths,
     /// Sessions with a valid token.
     pub(crate) sessions: Arc<Places>,

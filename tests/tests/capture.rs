@@ -17,6 +17,9 @@ const LATE: &str = "mark-late-72";
 const ERROR: &str = "mark-error-73";
 const SENT: &str = "mark-sent-74";
 
+/// A password.
+const SECRET: &str = "mark-secret-75";
+
 /// What a session left behind.
 struct Found {
     config: Config,
@@ -178,7 +181,7 @@ async fn each_level_holds_what_it_says_and_nothing_else() {
     full(&recorded(&postgres, &Settings::default()).await);
     let recording = "capture = \"statements\"".to_owned();
     statements(&recorded(&postgres, &Settings { recording, ..Settings::default() }).await);
-    let more = "[[targets.roles]]\nrole = \"ap*\"\ncapture = \"metadata\"".to_owned();
+    let more = "[[targets.capture_rules]]\njob = \"jo*\"\ncapture = \"metadata\"".to_owned();
     metadata(&recorded(&postgres, &Settings { more, ..Settings::default() }).await);
     let recording = "max_result_bytes = \"4KiB\"".to_owned();
     limited(&recorded(&postgres, &Settings { recording, ..Settings::default() }).await);
@@ -298,4 +301,63 @@ fn limited(found: &Found) {
         assert_eq!(row["omitted_rows"], marked[0]["rows"]);
     }
     assert!(found.replay.contains("result cut in the record at the limit: "), "{}", found.replay);
+}
+
+/// What a job does with passwords: what succeeds, what fails, and what the database repeats of it.
+async fn job_with_passwords(hansard: &Hansard, token: &str) {
+    let job = hansard.connect(token).await.unwrap();
+    job.batch_execute(&format!("INSERT INTO copies VALUES ('{SENT} host=h password={SECRET} user=u')")).await.unwrap();
+    job.execute("INSERT INTO copies VALUES ($1)", &[&format!("host=h password={SECRET} user={SENT}")]).await.unwrap();
+    let mut repeated = 0;
+    for statement in [
+        "ALTER ROLE nobody PASSWORD 'mark-secret-75'",
+        "ALTER ROLE nobody PASSWORD \"mark-secret-75\"",
+        "DO $$ BEGIN EXECUTE 'ALTER ROLE nobody PASSWORD ''mark-secret-75'''; END $$",
+        "SELECT 'password=mark-secret-75'::int",
+        "CREATE SUBSCRIPTION s CONNECTION 'postgres://u:mark-secret-75@127.0.0.1:1/d' PUBLICATION p",
+    ] {
+        let error = job.simple_query(statement).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        repeated += usize::from(format!("{error:?}").contains(SECRET));
+    }
+    assert!(repeated >= 3, "the job is told {repeated} times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_sql_is_in_no_row_of_the_lake() {
+    let postgres = postgres().await;
+    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let mut hansard = config.start("up").unwrap();
+    job_with_passwords(&hansard, &config.token("job").unwrap()).await;
+    let columns =
+        "SELECT operation, sql, parameters, error, rows, transaction_outcome FROM statements ORDER BY statement_no";
+    let session = eventually("the session is closed", Duration::from_secs(20), || {
+        let mut sessions = config.sql("SELECT * FROM sessions WHERE complete")?;
+        sessions.pop().ok_or_else(|| anyhow::anyhow!("it is open"))
+    })
+    .unwrap();
+    let hot = config.sql(columns).unwrap();
+    assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
+    let statements = config.sql(columns).unwrap();
+    assert_eq!(hot, statements);
+    let replay = config.ask("replay", &[session["session_id"].as_str().unwrap()]).unwrap();
+    let found = Found { config, statements, session, replay };
+    assert_eq!((found.holds(SENT), found.holds(SECRET)), ((true, true), (false, false)));
+    for told in [found.replay.as_str(), &hansard.logged(), &format!("{:?}", found.statements)] {
+        assert!(!told.contains(SECRET), "{told}");
+    }
+    // With what it was, and on what.
+    assert_eq!(found.statements.len(), 7, "{:#?}", found.statements);
+    assert!(found.statements[0]["sql"].as_str().unwrap().contains("password=************** user=u"));
+    assert!(found.statements[1]["parameters"].as_str().unwrap().contains("password=************** user=mark-sent-74"));
+    assert_eq!(found.statements[2]["sql"], "ALTER ROLE nobody PASSWORD '**************'");
+    assert!(found.statements[3]["error"].as_str().unwrap().contains("******"), "{:#?}", found.statements[3]);
+    let touched = found.frames("SELECT relation, operation, rows FROM touches");
+    let insert = serde_json::json!({"relation": "public.copies", "operation": "insert", "rows": 1});
+    assert_eq!(touched, [insert.clone(), insert]);
+    let marks = found.frames(
+        "SELECT count(*) AS marks, bool_and(masked AND octet_length(frame) > 5) AS there FROM frames \
+         WHERE withheld = 'password in SQL'",
+    );
+    assert!(marks[0]["marks"].as_u64().unwrap() >= 10 && marks[0]["there"] == true, "{marks:?}");
 }

@@ -1,6 +1,6 @@
-//! How much is recorded: of all sessions, of a target's, of a role's. What is not said is as one level further out.
+//! How much is recorded: of all sessions, of a target's, of some jobs'. What is not said is as one level further out.
 
-use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, RoleOptions};
+use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, CaptureRule};
 
 use super::ConfigError;
 use super::raw;
@@ -12,30 +12,63 @@ pub(super) fn of_all(place: &Place<'_>, raw: &raw::Recording) -> Result<CaptureO
     options(place, "recording.", said, CaptureOptions::default())
 }
 
-/// Of an entry of `[[targets]]`, whose keys begin with `prefix`, and of its roles.
+/// Of an entry of `[[targets]]`, whose keys begin with `prefix`, and of its rules. `issuers` are the names of those that
+/// are configured.
 pub(super) fn of_target(
     place: &Place<'_>,
     prefix: &str,
-    said: (Option<&str>, Option<&str>),
-    raw: &[raw::Role],
+    raw: &raw::Target,
     outer: CaptureOptions,
-) -> Result<(CaptureOptions, Vec<RoleOptions>), ConfigError> {
+    issuers: &[&str],
+) -> Result<(CaptureOptions, Vec<CaptureRule>), ConfigError> {
+    let said = (raw.capture.as_deref(), raw.max_result_bytes.as_deref());
     let target = options(place, prefix, said, outer)?;
-    let mut roles: Vec<RoleOptions> = Vec::new();
-    for (index, entry) in raw.iter().enumerate() {
-        let prefix = format!("{prefix}roles.{index}.");
-        let key = format!("{prefix}role");
-        let role = place.required(&key, entry.role.clone())?;
-        if roles.iter().any(|other| other.role == role) {
-            return Err(place.wrong(&key, format!("{role:?} is configured twice; the first one would count")));
+    let mut rules: Vec<CaptureRule> = Vec::new();
+    for (index, entry) in raw.capture_rules.iter().enumerate() {
+        let at = format!("{prefix}capture_rules.{index}");
+        let given = |name: &str, value: &Option<String>| {
+            value.clone().map(|value| place.required(&format!("{at}.{name}"), Some(value))).transpose()
+        };
+        let rule = CaptureRule {
+            issuer: given("issuer", &entry.issuer)?,
+            subject: given("subject", &entry.subject)?,
+            job: given("job", &entry.job)?,
+            groups: entry.groups.clone().unwrap_or_default(),
+            capture: options(
+                place,
+                &format!("{at}."),
+                (entry.capture.as_deref(), entry.max_result_bytes.as_deref()),
+                target,
+            )?,
+        };
+        if rule.groups.iter().any(|group| group.trim().is_empty()) {
+            return Err(place.wrong(&format!("{at}.groups"), "has an empty name"));
+        }
+        if !rule.has_condition() {
+            let reason = "says nothing of whose sessions it is for: add issuer, subject, job or groups, or set \
+                          capture for the target";
+            return Err(place.wrong(&at, reason));
+        }
+        match &rule.issuer {
+            Some(name) if !issuers.contains(&name.as_str()) => {
+                return Err(place.word(&format!("{at}.issuer"), name, issuers));
+            }
+            None if issuers.len() > 1 => {
+                let reason =
+                    "is missing: there are several issuers, and each names jobs, subjects and groups as it likes";
+                return Err(place.wrong(&format!("{at}.issuer"), reason));
+            }
+            _ => {}
         }
         if entry.capture.is_none() && entry.max_result_bytes.is_none() {
-            return Err(place.wrong(&key, "has neither capture nor max_result_bytes beside it, so it changes nothing"));
+            return Err(place.wrong(&at, "has neither capture nor max_result_bytes, so it changes nothing"));
         }
-        let said = (entry.capture.as_deref(), entry.max_result_bytes.as_deref());
-        roles.push(RoleOptions { role, capture: options(place, &prefix, said, target)? });
+        if rules.iter().any(|other| CaptureRule { capture: rule.capture, ..other.clone() } == rule) {
+            return Err(place.wrong(&at, "is for the same sessions as another one; the first one would count"));
+        }
+        rules.push(rule);
     }
-    Ok((target, roles))
+    Ok((target, rules))
 }
 
 fn options(

@@ -114,13 +114,16 @@ pub(super) struct Target {
     pub(super) replication: Option<bool>,
     pub(super) capture: Option<String>,
     pub(super) max_result_bytes: Option<String>,
-    pub(super) roles: Vec<Role>,
+    pub(super) capture_rules: Vec<CaptureRule>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Role {
-    pub(super) role: Option<String>,
+pub(super) struct CaptureRule {
+    pub(super) issuer: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) job: Option<String>,
+    pub(super) groups: Option<Vec<String>>,
     pub(super) capture: Option<String>,
     pub(super) max_result_bytes: Option<String>,
 }

@@ -147,21 +147,24 @@ fn each_mistake_gets_its_line() {
 }
 
 #[test]
-fn what_is_recorded_goes_from_all_to_targets_to_roles() {
-    use hansard_ingest_proxy::{CaptureLevel, CaptureOptions};
+fn what_is_recorded_goes_from_all_to_targets_to_jobs() {
+    use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, CaptureRule};
+    let issuer = |name: &str| {
+        format!("[[identity.issuers]]\nname = '{name}'\nissuer = 'https://{name}'\naudience = 'a'\njwks_file = 'k'\n")
+    };
     let target = |name: &str, port: u16, rest: &str| {
         format!(
             "[[targets]]\nname = '{name}'\nlisten = '127.0.0.1:{port}'\nupstream = 'postgres://u@127.0.0.1'\n{rest}\n"
         )
     };
     let text = [
-        &format!("{LEAST}[recording]\ncapture = 'statements'\nmax_result_bytes = '1MiB'\n")[..],
+        &format!("{LEAST}[recording]\ncapture = 'statements'\nmax_result_bytes = '1MiB'\n{}", issuer("ci"))[..],
         &target("a", 1, ""),
         &target(
             "b",
             2,
-            "capture = 'full'\n[[targets.roles]]\nrole = 'etl_*'\ncapture = 'metadata'\n\
-             [[targets.roles]]\nrole = 'dba'\nmax_result_bytes = 'none'",
+            "capture = 'full'\n[[targets.capture_rules]]\njob = 'etl_*'\ngroups = ['batch']\ncapture = 'metadata'\n\
+             [[targets.capture_rules]]\nissuer = 'ci'\nsubject = 'dba'\nmax_result_bytes = 'none'",
         ),
     ]
     .concat();
@@ -170,24 +173,53 @@ fn what_is_recorded_goes_from_all_to_targets_to_roles() {
     assert_eq!(config.targets[0].options.capture, of(CaptureLevel::Statements, Some(1 << 20)));
     let b = &config.targets[1].options;
     assert_eq!(b.capture, of(CaptureLevel::Full, Some(1 << 20)));
-    let roles: Vec<_> = b.roles.iter().map(|entry| (entry.role.as_str(), entry.capture)).collect();
-    assert_eq!(roles, [("etl_*", of(CaptureLevel::Metadata, Some(1 << 20))), ("dba", of(CaptureLevel::Full, None))]);
+    let expected = [
+        CaptureRule {
+            job: Some("etl_*".to_owned()),
+            groups: vec!["batch".to_owned()],
+            capture: of(CaptureLevel::Metadata, Some(1 << 20)),
+            ..CaptureRule::default()
+        },
+        CaptureRule {
+            issuer: Some("ci".to_owned()),
+            subject: Some("dba".to_owned()),
+            capture: of(CaptureLevel::Full, None),
+            ..CaptureRule::default()
+        },
+    ];
+    assert_eq!(b.capture_rules, expected);
     let full = load(&format!("{LEAST}{}", target("a", 1, "")), &[]).unwrap();
     assert_eq!(full.targets[0].options.capture, CaptureOptions::default());
     for (rest, expected) in [
         ("capture = 'some'", "targets.0.capture: found \"some\", expected one of full, statements, metadata"),
         ("max_result_bytes = '0B'", "targets.0.max_result_bytes: 0 bytes would keep no row"),
         ("max_result_bytes = '5'", "targets.0.max_result_bytes: \"5\" is not a size"),
-        ("[[targets.roles]]\ncapture = 'full'", "targets.0.roles.0.role: is missing"),
-        ("[[targets.roles]]\nrole = 'x'", "changes nothing"),
-        ("[[targets.roles]]\nrole = 'x'\ncaptrue = 'full'", "did you mean `capture`?"),
+        ("[[targets.capture_rules]]\ncapture = 'full'", "targets.0.capture_rules.0: says nothing of whose sessions"),
+        ("[[targets.capture_rules]]\ngroups = []\ncapture = 'full'", "says nothing of whose sessions"),
+        ("[[targets.capture_rules]]\ngroups = ['']\ncapture = 'full'", "capture_rules.0.groups: has an empty name"),
+        ("[[targets.capture_rules]]\njob = ''\ncapture = 'full'", "targets.0.capture_rules.0.job: is empty"),
+        ("[[targets.capture_rules]]\njob = 'x'", "changes nothing"),
+        ("[[targets.capture_rules]]\njob = 'x'\ncaptrue = 'full'", "did you mean `capture`?"),
+        // What a job asks for is no condition.
+        ("[[targets.capture_rules]]\nrole = 'x'\ncapture = 'full'", "unknown key `targets.0.capture_rules.0.role`"),
+        ("[[targets.roles]]\nrole = 'x'", "unknown key `targets.0.roles`"),
         (
-            "[[targets.roles]]\nrole = 'x'\ncapture = 'full'\n[[targets.roles]]\nrole = 'x'\ncapture = 'full'",
-            "targets.0.roles.1.role: \"x\" is configured twice",
+            "[[targets.capture_rules]]\nissuer = 'idp'\ncapture = 'full'",
+            "targets.0.capture_rules.0.issuer: found \"idp\", expected one of ci",
+        ),
+        (
+            "[[targets.capture_rules]]\njob = 'x'\ncapture = 'full'\n[[targets.capture_rules]]\njob = 'x'\ncapture = 'metadata'",
+            "targets.0.capture_rules.1: is for the same sessions as another one",
         ),
     ] {
-        complains(&format!("{LEAST}{}", target("a", 1, rest)), &[], expected);
+        complains(&format!("{LEAST}{}{}", issuer("ci"), target("a", 1, rest)), &[], expected);
     }
+    let of_nobody = target("a", 1, "[[targets.capture_rules]]\njob = 'x'\ncapture = 'metadata'");
+    complains(
+        &format!("{LEAST}{}{}{of_nobody}", issuer("ci"), issuer("idp")),
+        &[],
+        "targets.0.capture_rules.0.issuer: is missing: there are several issuers",
+    );
     complains(&format!("{LEAST}[recording]\ncapture = 'all'"), &[], "recording.capture: found \"all\"");
 }
 

@@ -29,6 +29,8 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
     }
     let event_log = event_log(&place, raw.event_log, &raw.recording)?;
     let recorded = capture::of_all(&place, &raw.recording)?;
+    let issuers = issuers(&place, raw.identity.issuers)?;
+    let targets = targets(&place, raw.targets, recorded, &issuers)?;
     let data = event_log.path.parent().map_or_else(|| place.base.clone(), Path::to_path_buf);
     Ok(Config {
         file: file.to_path_buf(),
@@ -45,9 +47,9 @@ pub(super) fn validate(file: &Path, raw: Raw) -> Result<Config, ConfigError> {
             }
         },
         lake: lake(&place, raw.lake)?,
-        issuers: issuers(&place, raw.identity.issuers)?,
+        issuers,
         proxy: proxy(&place, raw.proxy)?,
-        targets: targets(&place, raw.targets, recorded)?,
+        targets,
         policy_dir: raw.policy.dir,
         query: query(&place, raw.query)?,
         web: web(&place, raw.web, &data)?,
@@ -305,11 +307,18 @@ fn proxy(place: &Place<'_>, raw: raw::Proxy) -> Result<Proxy, ConfigError> {
     })
 }
 
-fn targets(place: &Place<'_>, raw: Vec<raw::Target>, recorded: CaptureOptions) -> Result<Vec<Target>, ConfigError> {
+fn targets(
+    place: &Place<'_>,
+    raw: Vec<raw::Target>,
+    recorded: CaptureOptions,
+    issuers: &[Issuer],
+) -> Result<Vec<Target>, ConfigError> {
+    let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
     let mut targets: Vec<Target> = Vec::new();
     let mut addresses = HashSet::new();
     for (index, entry) in raw.into_iter().enumerate() {
         let key = |name: &str| format!("targets.{index}.{name}");
+        let (capture, capture_rules) = capture::of_target(place, &key(""), &entry, recorded, &issuers)?;
         let name = place.required(&key("name"), entry.name)?;
         if targets.iter().any(|other| other.options.name == name) {
             return Err(place.wrong(&key("name"), format!("{name:?} names two targets")));
@@ -337,19 +346,21 @@ fn targets(place: &Place<'_>, raw: Vec<raw::Target>, recorded: CaptureOptions) -
         if let Some(password) = entry.upstream_password {
             upstream.password = Some(Password::new(password));
         }
-        let (capture, roles) = capture::of_target(
-            place,
-            &key(""),
-            (entry.capture.as_deref(), entry.max_result_bytes.as_deref()),
-            &entry.roles,
-            recorded,
-        )?;
         for file in upstream.files_mut() {
             *file = place.base.join(&*file);
         }
         let replication = entry.replication.unwrap_or(false);
         targets.push(Target {
-            options: TargetOptions { name, listen, upstream, tls, allow_plaintext, replication, capture, roles },
+            options: TargetOptions {
+                name,
+                listen,
+                upstream,
+                tls,
+                allow_plaintext,
+                replication,
+                capture,
+                capture_rules,
+            },
             password_file: entry.upstream_password_file.map(|file| place.path(&file)),
         });
     }

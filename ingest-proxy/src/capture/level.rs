@@ -294,7 +294,7 @@ impl Capture {
     }
 
     fn whole(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
-        self.run(at, bytes, Run { direction, count, ..Run::default() });
+        self.run(at, bytes, Run::of(direction, count, events::Part::Whole, None));
     }
 
     fn mark(&mut self, filter: &mut Filter, at: u64, mark: Mark) {

@@ -15,14 +15,15 @@ proptest! {
         tag in proptest::option::of(any::<u8>()),
         part in 0i32..4,
         secret in any::<bool>(),
+        masked in any::<bool>(),
         backend in any::<bool>(),
         own in any::<bool>(),
     ) {
         let withheld = if secret { "password" } else { "" };
-        let bytes = if secret { Vec::new() } else { bytes };
+        let bytes = if secret && !masked { Vec::new() } else { bytes };
         let direction = if backend { Direction::Backend } else { Direction::Frontend };
         let origin = if own { events::Origin::Hansard } else { events::Origin::Peer };
-        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld, origin };
+        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld, masked, origin };
         let mut encoded = Vec::new();
         encode_run(&mut encoded, at, first_seq, &bytes, run);
         let frames = FrameRun {
@@ -33,8 +34,10 @@ proptest! {
             part,
             tag: tag.map(u32::from),
             withheld: withheld.to_owned(),
+            omitted: None,
+            masked,
+            sha256: Vec::new(),
             origin: origin as i32,
-            ..FrameRun::default()
         };
         let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
         prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);

@@ -65,7 +65,9 @@ impl Issuer {
                 Some(id) => format!("issuer \"{name}\" has no key \"{}\" for this algorithm", short(id)),
                 None => format!("issuer \"{name}\" has no key for this algorithm"),
             };
-            return Err(bad(which).hint("Get a new token; if it stays so, the key set (jwks_file) lacks the key."));
+            return Err(bad(which)
+                .recorded_as("the token's issuer has no such key")
+                .hint("Get a new token; if it stays so, the key set (jwks_file) lacks the key."));
         }
         Ok(keys)
     }

@@ -1,4 +1,4 @@
-//! How much of a session's frames is recorded: by target, and by the role that a job asks for.
+//! How much of a session's frames is recorded: by target, and by who the job has shown to be.
 //!
 //! Invariant: what is decided holds for the whole session and stands in its record.
 
@@ -37,27 +37,40 @@ impl CaptureLevel {
     }
 }
 
-/// Roles that are recorded otherwise than the rest of their target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleOptions {
-    /// Name of a role, where `*` stands for any characters, or none.
-    pub role: String,
+/// Sessions that are recorded otherwise than the rest of their target: those of jobs of whom all of this is true. What
+/// is compared is what a valid token says; what a job asks for does not matter. At least one of the conditions is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaptureRule {
+    /// Name of the issuer in the configuration.
+    pub issuer: Option<String>,
+    /// Of the token, where `*` stands for any characters, or none.
+    pub subject: Option<String>,
+    /// Name of the job, likewise.
+    pub job: Option<String>,
+    /// Groups that the job is in, all of them.
+    pub groups: Vec<String>,
     /// How they are recorded.
     pub capture: CaptureOptions,
 }
 
-impl RoleOptions {
-    pub(crate) fn matches(&self, role: &str) -> bool {
-        let Some((first, rest)) = self.role.split_once('*') else { return self.role == role };
-        let Some(mut left) = role.strip_prefix(first) else { return false };
-        let mut pieces: Vec<&str> = rest.split('*').collect();
-        let last = pieces.pop().unwrap_or("");
-        for piece in pieces {
-            let Some(place) = left.find(piece) else { return false };
-            left = &left[place + piece.len()..];
-        }
-        left.ends_with(last)
+impl CaptureRule {
+    /// Whether it says whose sessions it is for.
+    pub fn has_condition(&self) -> bool {
+        self.issuer.is_some() || self.subject.is_some() || self.job.is_some() || !self.groups.is_empty()
     }
+}
+
+/// Whether a text is like a pattern, in which `*` stands for any characters, or none.
+pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or("");
+    for piece in pieces {
+        let Some(place) = left.find(piece) else { return false };
+        left = &left[place + piece.len()..];
+    }
+    left.ends_with(last)
 }
 
 #[cfg(test)]
@@ -66,18 +79,15 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_characters() {
-        let matches = |pattern: &str, role: &str| {
-            RoleOptions { role: pattern.to_owned(), capture: CaptureOptions::default() }.matches(role)
-        };
-        for (pattern, role) in
+        for (pattern, text) in
             [("etl_*", "etl_"), ("etl_*", "etl_night"), ("*", ""), ("a*b*c", "abbc"), ("*_ro", "x_ro"), ("app", "app")]
         {
-            assert!(matches(pattern, role), "{pattern} {role}");
+            assert!(is_like(text, pattern), "{pattern} {text}");
         }
-        for (pattern, role) in
+        for (pattern, text) in
             [("etl_*", "ETL_x"), ("etl_*", "et"), ("app", "app2"), ("ab*ba", "aba"), ("a*b*c", "acb"), ("*_ro", "x_rw")]
         {
-            assert!(!matches(pattern, role), "{pattern} {role}");
+            assert!(!is_like(text, pattern), "{pattern} {text}");
         }
     }
 }

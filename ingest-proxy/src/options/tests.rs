@@ -12,7 +12,7 @@ fn valid() -> Options {
             allow_plaintext: false,
             replication: false,
             capture: CaptureOptions::default(),
-            roles: Vec::new(),
+            capture_rules: Vec::new(),
         }],
         identity: IdentityOptions {
             issuers: vec![IssuerOptions {
@@ -58,6 +58,29 @@ fn what_cannot_work_is_named() {
         "audience of identity issuer \"ci\" must not be empty",
     );
     check(&|options| options.max_sessions = 0, "max_sessions must not be zero");
+}
+
+#[test]
+fn a_capture_rule_says_whose_sessions_it_is_for() {
+    let check = |rule: CaptureRule, issuers: usize| {
+        let mut options = valid();
+        for number in 1..issuers {
+            let (name, issuer) = (format!("ci{number}"), format!("https://{number}.example"));
+            options.identity.issuers.push(IssuerOptions { name, issuer, ..options.identity.issuers[0].clone() });
+        }
+        options.targets[0].capture_rules = vec![rule];
+        options.validate().map_err(|error| error.to_string())
+    };
+    let job = CaptureRule { job: Some("etl_*".to_owned()), ..CaptureRule::default() };
+    let issuer = |name: &str| CaptureRule { issuer: Some(name.to_owned()), ..job.clone() };
+    assert_eq!((check(job.clone(), 1), check(issuer("ci"), 2)), (Ok(()), Ok(())));
+    for (rule, issuers, expected) in [
+        (CaptureRule::default(), 1, "does not say whose sessions it is for"),
+        (issuer("idp"), 2, "names an issuer that is not configured"),
+        (job, 2, "does not say of which issuer, and there are several"),
+    ] {
+        assert_eq!(check(rule, issuers), Err(format!("target \"ranking\": a capture rule {expected}")));
+    }
 }
 
 #[test]

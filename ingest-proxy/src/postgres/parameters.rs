@@ -39,61 +39,67 @@ const ALLOWED: [&str; 30] = [
     "xmloption",
 ];
 
-/// Whether a setting may be given at start-up. Names with a dot are an application's own.
+/// Whether a setting of this name, in lower case, may be given at start-up. Names with a dot are an application's own.
 fn is_allowed(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ALLOWED.binary_search(&name.as_str()).is_ok() || name.contains('.')
+    ALLOWED.binary_search(&name).is_ok() || name.contains('.')
 }
 
-/// Checks the parameters other than `user` and `database`.
-pub(crate) fn check(parameters: &[(String, String)], replication: bool) -> Result<(), Refusal> {
-    for (name, value) in parameters {
-        match name.as_str() {
-            "replication" if replication || is_off(value) => {}
-            "replication" => {
-                return Err(Refusal::new(
-                    Kind::Unsupported,
-                    "replication connections are not permitted for this target",
-                )
-                .hint("Operators: `replication = true` permits them."));
-            }
-            "options" => check_options(value)?,
-            name if is_allowed(name) => {}
-            name => return Err(refuse(name)),
-        }
-    }
-    Ok(())
+/// What a start-up packet asks for beside user and database, each setting by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Names in lower case, as the server compares them, in the order in which it applies them: those of `options`
+    /// first.
+    settings: Vec<(String, String)>,
+    /// The mode asked for, where it is one.
+    replication: Option<String>,
 }
 
-/// The parameters as they are passed on.
-pub(crate) fn forwarded(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    let plain = |name: &str, value: &str| name == "replication" && is_off(value);
-    parameters
-        .iter()
-        .filter(move |(name, value)| !plain(name, value))
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-/// The parameters that decide the search path, as command-line options.
-pub(crate) fn search_path_options(parameters: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for (name, value) in parameters {
-        if name == "options" && value.to_ascii_lowercase().replace('-', "_").contains("search_path") {
-            out.push_str(value);
-            out.push(' ');
-        }
-        if name == "search_path" {
-            out.push_str("-c search_path=");
-            for character in value.chars() {
-                if character.is_whitespace() || character == '\\' {
-                    out.push('\\');
+impl Settings {
+    /// Reads the parameters other than `user` and `database`. The names `options` and `replication` are the packet's
+    /// own and written like that (the server's `ProcessStartupPacket`); all others are settings, whose case does not
+    /// matter.
+    pub(crate) fn read(parameters: &[(String, String)], replication: bool) -> Result<Settings, Refusal> {
+        let mut settings = Settings::default();
+        let mut plain = Vec::new();
+        // Of several, the last one is the server's.
+        let mut options = None;
+        for (name, value) in parameters {
+            match name.as_str() {
+                "replication" if is_off(value) => settings.replication = None,
+                "replication" if replication => settings.replication = Some(value.clone()),
+                "replication" => {
+                    return Err(Refusal::new(
+                        Kind::Unsupported,
+                        "replication connections are not permitted for this target",
+                    )
+                    .hint("Operators: `replication = true` permits them."));
                 }
-                out.push(character);
+                "options" => options = Some(value),
+                name => {
+                    let lower = name.to_ascii_lowercase();
+                    if !is_allowed(&lower) {
+                        return Err(refuse(name));
+                    }
+                    plain.push((lower, value.clone()));
+                }
             }
-            out.push(' ');
         }
+        settings.settings = options.map(|options| options_of(options)).transpose()?.unwrap_or_default();
+        settings.settings.append(&mut plain);
+        Ok(settings)
     }
-    out
+
+    /// The parameters as they are passed on: one for each setting. What the job wrote as `options` does not reach the
+    /// server as one text, so that the server cannot read it otherwise than it was read here.
+    pub(crate) fn forwarded(&self) -> impl Iterator<Item = (&str, &str)> {
+        let replication = self.replication.iter().map(|mode| ("replication", mode.as_str()));
+        replication.chain(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// The value of a setting; of several the server keeps the last one.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.settings.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 fn is_off(value: &str) -> bool {
@@ -102,11 +108,14 @@ fn is_off(value: &str) -> bool {
 
 fn refuse(name: &str) -> Refusal {
     Refusal::new(Kind::Parameter, format!("start-up parameter \"{}\" is not passed on by Hansard", shown(name)))
+        .recorded_as("a start-up parameter is not passed on by Hansard")
         .hint("Leave it out, and use SET once the session has begun.")
 }
 
-/// `-c name=value`, `-cname=value` and `--name=value`, as in the server's `process_postgres_switches`.
-fn check_options(options: &str) -> Result<(), Refusal> {
+/// The settings of `-c name=value`, `-cname=value` and `--name=value`, as the server's `process_postgres_switches` reads
+/// them; of all else, the word that is refused.
+fn options_of(options: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let mut settings = Vec::new();
     let mut words = split(options).into_iter();
     while let Some(word) = words.next() {
         let setting = if let Some(setting) = word.strip_prefix("--") {
@@ -118,21 +127,26 @@ fn check_options(options: &str) -> Result<(), Refusal> {
         } else {
             return Err(refuse(&format!("options: {word}")));
         };
-        let name = setting.split('=').next().unwrap_or_default().replace('-', "_");
+        let Some((name, value)) = setting.split_once('=') else {
+            return Err(refuse(&format!("options: {word} {setting}")).detail("It has no value."));
+        };
+        let name = name.replace('-', "_").to_ascii_lowercase();
         if !is_allowed(&name) {
             return Err(refuse(&format!("options: {name}")));
         }
+        settings.push((name, value.to_owned()));
     }
-    Ok(())
+    Ok(settings)
 }
 
-/// Words between blanks; a backslash takes the next character as it is (the server's `pg_split_opts`).
+/// Words between blanks; a backslash takes the next character as it is (the server's `pg_split_opts`). Blanks are those
+/// of C's `isspace`, the vertical tab among them.
 fn split(options: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = options.chars();
     while let Some(character) = characters.next() {
-        if character.is_ascii_whitespace() {
+        if matches!(character, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r') {
             words.extend(word.take());
         } else {
             let taken = if character == '\\' { characters.next() } else { Some(character) };
@@ -152,8 +166,16 @@ fn shown(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check_one(name: &str, value: &str) -> Result<(), Refusal> {
-        check(&[(name.to_owned(), value.to_owned())], false)
+    fn read(parameters: &[(&str, &str)], replication: bool) -> Result<Settings, Refusal> {
+        let owned: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::read(&owned, replication)
+    }
+
+    /// What is passed on of one parameter.
+    #[track_caller]
+    fn forwarded(name: &str, value: &str) -> Vec<(String, String)> {
+        let settings = read(&[(name, value)], false).unwrap();
+        settings.forwarded().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[test]
@@ -162,18 +184,27 @@ mod tests {
     }
 
     #[test]
-    fn what_drivers_send_passes() {
-        for (name, value) in [
-            ("application_name", "pgbench"),
-            ("DateStyle", "ISO"),
-            ("TimeZone", "UTC"),
-            ("extra_float_digits", "2"),
-            ("options", "-c search_path=a,b --statement-timeout=5s -cmyapp.tenant=7"),
-            ("options", r"-c search_path=a,\ b"),
-            ("replication", "false"),
-            ("myapp.user", "x"),
+    fn what_drivers_send_passes_setting_by_setting() {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<_> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        for (name, value, expected) in [
+            ("application_name", "pgbench", &[("application_name", "pgbench")][..]),
+            ("DateStyle", "ISO", &[("datestyle", "ISO")]),
+            ("extra_float_digits", "2", &[("extra_float_digits", "2")]),
+            (
+                "options",
+                "-c search_path=a,b --statement-timeout=5s -cMyApp.tenant=7",
+                &[("search_path", "a,b"), ("statement_timeout", "5s"), ("myapp.tenant", "7")],
+            ),
+            ("options", r"-c search_path=a,\ b", &[("search_path", "a, b")]),
+            ("options", "-c search_path=x=y,\\\\", &[("search_path", r"x=y,\")]),
+            ("options", " \t", &[]),
+            ("options", "", &[]),
+            ("replication", "false", &[]),
+            ("myapp.user", "x", &[("myapp.user", "x")]),
         ] {
-            assert_eq!(check_one(name, value), Ok(()), "{name}={value}");
+            assert_eq!(forwarded(name, value), pairs(expected), "{name}={value}");
         }
     }
 
@@ -181,25 +212,54 @@ mod tests {
     fn what_changes_who_the_session_is_does_not() {
         for (name, value) in [
             ("role", "postgres"),
+            ("ROLE", "postgres"),
             ("session_authorization", "postgres"),
+            ("Session_Authorization", "postgres"),
             ("replication", "database"),
             ("replication", "true"),
+            // The server takes these for settings that it does not have.
+            ("Options", "-c jit=off"),
+            ("USER", "postgres"),
             ("options", "-c role=postgres"),
+            ("options", "-c ROLE=postgres"),
+            ("options", "-c jit=off\x0b-c\x0brole=admin"),
+            ("options", "-c\x0brole=admin"),
+            ("options", "-c jit=off\x0c--role=admin"),
             ("options", "--session-authorization=postgres"),
             ("options", r"-c r\ole=postgres"),
             ("options", "-P"),
             ("options", "-c"),
+            ("options", "-c jit"),
+            ("options", "-c=on"),
+            ("options", "--"),
+            ("options", "-ec jit=off"),
+            ("options", "jit=off"),
+            // One word, whose setting is named " jit".
+            ("options", r"-c\ jit=off"),
         ] {
-            let refusal = check_one(name, value).unwrap_err();
+            let refusal = read(&[(name, value)], false).unwrap_err();
             assert_eq!(crate::postgres::refusal::sqlstate(refusal.kind), "0A000", "{name}={value}");
         }
-        assert_eq!(check(&[("replication".to_owned(), "database".to_owned())], true), Ok(()));
+        let told = read(&[("options", "-c jit=off -W 5")], false).unwrap_err().message;
+        assert_eq!(told, "start-up parameter \"options: -W\" is not passed on by Hansard");
+        let database = read(&[("replication", "database")], true).unwrap();
+        assert_eq!(database.forwarded().collect::<Vec<_>>(), [("replication", "database")]);
     }
 
     #[test]
-    fn the_search_path_is_asked_for_with_the_same_settings() {
-        let parameters =
-            [("search_path".to_owned(), "a, b".to_owned()), ("options".to_owned(), "-c jit=off".to_owned())];
-        assert_eq!(search_path_options(&parameters), r"-c search_path=a,\ b ");
+    fn the_last_of_several_counts_and_options_come_first() {
+        let settings = read(
+            &[
+                ("Search_Path", "plain"),
+                ("options", "-c search_path=never -c role=admin"),
+                ("options", "-c search_path=b --Application-Name=x"),
+            ],
+            false,
+        )
+        .unwrap();
+        assert_eq!(settings.get("search_path"), Some("plain"));
+        assert_eq!(settings.get("application_name"), Some("x"));
+        let all: Vec<_> = settings.forwarded().collect();
+        assert_eq!(all, [("search_path", "b"), ("application_name", "x"), ("search_path", "plain")]);
     }
 }

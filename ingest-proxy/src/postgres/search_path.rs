@@ -16,8 +16,8 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 const MOST_KEPT: u64 = 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Target, database and the job's start-up `options`.
-type Key = (usize, String, String);
+/// Target, database and the `search_path` that the job asks for at start-up.
+type Key = (usize, String, Option<String>);
 
 /// See the module.
 #[derive(Debug)]
@@ -28,20 +28,18 @@ impl SearchPaths {
         SearchPaths(Cache::builder().max_capacity(MOST_KEPT).time_to_live(KEPT_FOR).build())
     }
 
-    /// The search path; empty when it could not be learned. `options` are command-line options as in a
-    /// StartupMessage.
+    /// The search path of a session that begins with this setting; empty when it could not be learned.
     pub(crate) async fn of(
         &self,
         number: usize,
         target: &TargetOptions,
         route: &Route,
         database: &str,
-        options: String,
+        asked: Option<String>,
     ) -> Vec<String> {
-        let key = (number, database.to_owned(), options);
-        let options = key.2.clone();
-        let cell = self.0.get_with(key, Arc::default);
-        learned(&cell, async { ask(target, route, database, &options).await.map_err(|failure| failure.line()) }).await
+        let cell = self.0.get_with((number, database.to_owned(), asked.clone()), Arc::default);
+        let asked = asked.as_deref();
+        learned(&cell, async { ask(target, route, database, asked).await.map_err(|failure| failure.line()) }).await
     }
 }
 
@@ -60,9 +58,14 @@ async fn learned(cell: &OnceCell<Vec<String>>, ask: impl Future<Output = Result<
     Vec::new()
 }
 
-async fn ask(target: &TargetOptions, route: &Route, database: &str, options: &str) -> Result<Vec<String>, Failure> {
-    let options = (!options.is_empty()).then_some(("options", options));
-    let parameters = [("application_name", "hansard")].into_iter().chain(options);
+async fn ask(
+    target: &TargetOptions,
+    route: &Route,
+    database: &str,
+    asked: Option<&str>,
+) -> Result<Vec<String>, Failure> {
+    let asked = asked.map(|schemas| ("search_path", schemas));
+    let parameters = [("application_name", "hansard")].into_iter().chain(asked);
     let upstream = upstream::connect(target, route, database, parameters, PATIENCE).await?;
     upstream.ask(target, "SELECT unnest(pg_catalog.current_schemas(false))").await
 }

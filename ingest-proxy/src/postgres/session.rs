@@ -3,6 +3,8 @@
 //! Invariants: a session's record ends with a SessionClosed and its reason, whatever happened; the database is asked
 //! for nothing before the job's name is in the log; a job that is refused is told why before the connection closes.
 
+mod opened;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,23 +16,27 @@ use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::conversation::PostgresConversation;
-use super::{parameters, refusal as message};
-use crate::admission::{LINGER, tls};
 use crate::capture::Capture;
-use crate::clock;
 use crate::errors::{Kind, Refusal};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
 use crate::postgres::cancel::{CancelTarget, Key};
+use crate::postgres::parameters::Settings;
 use crate::postgres::startup::{
-    RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor, negotiation,
+    Content, EarlyMessage, RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor,
+    negotiation,
 };
 use crate::postgres::upstream::{self, Failure, Upstream};
 use crate::relay::stream::Stream;
 use crate::relay::{End, Relay};
 use crate::worker::Worker;
+
+use super::conversation::PostgresConversation;
+use super::refusal as message;
+use crate::admission::LINGER;
+use crate::clock;
+use opened::parameter;
 
 /// For a turn to connect to the database.
 const TURN: Duration = Duration::from_secs(30);
@@ -133,9 +139,9 @@ async fn run(worker: Arc<Worker>, target: usize, stream: TcpStream, peer: Socket
         startup: StartupExchange::new(Stream::Plain(stream)),
     };
     // The start-up's state is large and short-lived; the data phase should not carry it.
-    let Some(authenticated) = Box::pin(connection.admit()).await else { return };
+    let Some(admitted) = Box::pin(connection.admit()).await else { return };
     drop(place);
-    let Some(session) = Box::pin(authenticated.connect()).await else { return };
+    let Some(session) = Box::pin(admitted.connect()).await else { return };
     session.relay().await;
 }
 
@@ -152,6 +158,7 @@ struct UnauthenticatedConnection {
 struct AuthenticatedConnection {
     connection: UnauthenticatedConnection,
     request: SessionRequest,
+    settings: Settings,
     principal: Principal,
     database: String,
     open: OpenSession,
@@ -193,49 +200,44 @@ impl UnauthenticatedConnection {
             }
             Err(StartupFailure::Unused) => return None,
             Err(failure) => {
-                self.open_record(&SessionRequest::default());
-                if !self.startup.inbox.is_empty() {
-                    self.capture.withheld(Direction::Frontend, clock::now(), 0, "not a start-up packet");
-                }
-                self.refuse(failure).await;
+                self.refuse(failure, None).await;
                 return None;
             }
         };
-        self.open_record(&request);
-        let checked =
-            parameters::check(&request.parameters, self.options().replication).and_then(|()| self.database(&request));
-        let database = match checked {
-            Ok(database) => database,
+        let checked = Settings::read(&request.parameters, self.options().replication)
+            .and_then(|settings| Ok((settings, self.database(&request)?)));
+        let (settings, database) = match checked {
+            Ok(checked) => checked,
             Err(refusal) => {
-                self.refuse(refusal.into()).await;
+                self.refuse(refusal.into(), None).await;
                 return None;
             }
         };
         let principal = tokio::time::timeout_at(deadline, self.identify(&request)).await;
-        let authenticated = match principal.unwrap_or_else(|late| Err(timeout(late))) {
-            Ok(principal) => self.worker.shared.sessions.take().map(|place| (principal, place)).ok_or_else(|| {
-                let total = self.worker.shared.sessions.total();
-                StartupFailure::from(
-                    Refusal::new(Kind::TooMany, "too many sessions")
-                        .hint(format!("At most {total} may be open at once (max_sessions); try again later.")),
-                )
-            }),
-            Err(failure) => Err(failure),
-        };
-        match authenticated {
-            Ok((principal, place)) => Some(AuthenticatedConnection {
-                connection: self,
-                request,
-                principal,
-                database,
-                open: OpenSession::begin(),
-                place,
-            }),
+        let principal = match principal.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(principal) => principal,
             Err(failure) => {
-                self.refuse(failure).await;
-                None
+                self.refuse(failure, None).await;
+                return None;
             }
-        }
+        };
+        let Some(place) = self.worker.shared.sessions.take() else {
+            let total = self.worker.shared.sessions.total();
+            let refusal = Refusal::new(Kind::TooMany, "too many sessions")
+                .hint(format!("At most {total} may be open at once (max_sessions); try again later."));
+            self.refuse(refusal.into(), Some((&request, &settings, &principal))).await;
+            return None;
+        };
+        self.open_record(&request, &settings, &principal);
+        Some(AuthenticatedConnection {
+            connection: self,
+            request,
+            settings,
+            principal,
+            database,
+            open: OpenSession::begin(),
+            place,
+        })
     }
 
     /// The database to connect to.
@@ -249,6 +251,7 @@ impl UnauthenticatedConnection {
                 Kind::Database,
                 format!("database \"{}\" is not served by target \"{}\"", request.database, options.name),
             )
+            .recorded_as("a database that this target does not serve")
             .hint(format!("Connect to database \"{only}\"."))),
         }
     }
@@ -257,79 +260,61 @@ impl UnauthenticatedConnection {
     async fn identify(&mut self, request: &SessionRequest) -> Result<Principal, StartupFailure> {
         let mut ask = Vec::new();
         if let Some(frame) = negotiation(request) {
-            self.capture.own(clock::now(), &frame);
-            ask = frame;
+            ask.extend_from_slice(&frame);
+            self.startup.add(Direction::Backend, Content::Frame(frame));
         }
-        self.capture.own(clock::now(), ASK_PASSWORD);
+        self.startup.add(Direction::Backend, Content::Frame(ASK_PASSWORD.to_vec()));
         ask.extend_from_slice(ASK_PASSWORD);
         self.startup.send(&ask).await?;
         let token = self.startup.password().await?;
-        let now = clock::now();
-        self.capture.withheld(Direction::Frontend, now, b'p', "password");
-        Ok(self.worker.shared.identity.verify(&token, now)?)
+        self.startup.add(Direction::Frontend, Content::Password);
+        Ok(self.worker.shared.identity.verify(&token, clock::now())?)
     }
 
-    /// SessionOpened, and what has been said so far.
-    fn open_record(&mut self, request: &SessionRequest) {
-        let log = self.worker.journal.log();
-        let mut application_name = String::new();
-        let mut parameters = Vec::new();
-        for (name, value) in &request.parameters {
-            if name == "application_name" {
-                application_name.clone_from(value);
-            } else {
-                parameters.push(events::Parameter { name: name.clone(), value: value.clone() });
+    /// Says no, and records it. `known` is who it is said to, and what that asked for.
+    async fn refuse(mut self, failure: StartupFailure, known: Option<(&SessionRequest, &Settings, &Principal)>) {
+        let unrecorded = match known {
+            Some((request, settings, principal)) => {
+                self.open_record(request, settings, principal);
+                Some(0)
             }
-        }
-        let capture = self.options().capture_of(&request.user);
-        let opened = events::SessionOpened {
-            client_addr: self.peer.to_string(),
-            application_name,
-            db_user: request.user.clone(),
-            database: request.database.clone(),
-            parameters,
-            protocol_version: (3 << 16) | u32::from(request.minor),
-            node: log.node().to_owned(),
-            instance: log.instance().to_owned(),
-            hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
-            capture: capture.level.as_str().to_owned(),
-            max_result_bytes: capture.max_result_bytes.unwrap_or(0),
-            tls: self.startup.stream.as_ref().and_then(Stream::agreed).map(tls::described),
+            None => {
+                let unrecorded = self.worker.shared.refusals.record(self.peer.ip());
+                if unrecorded.is_some() {
+                    self.open_unidentified();
+                }
+                unrecorded
+            }
         };
-        self.capture.record_as(capture);
-        let packets = std::mem::take(&mut self.startup.packets);
-        let at = packets.first().map_or_else(clock::now, |packet| packet.at);
-        self.capture.event(at, event::Kind::SessionOpened(opened));
-        for packet in packets {
-            self.capture.untagged(packet.direction, packet.at, &packet.bytes);
-        }
-    }
-
-    /// Says no, and records it.
-    async fn refuse(mut self, failure: StartupFailure) {
         let (refusal, format) = match failure {
             StartupFailure::Refused(refusal, _) if self.startup.stream.is_none() => (refusal, RefusalFormat::Nothing),
             StartupFailure::Refused(refusal, format) => (refusal, format),
+            StartupFailure::Unused | StartupFailure::Disconnected if unrecorded.is_none() => return,
             StartupFailure::Unused | StartupFailure::Disconnected => {
                 return close(self.capture, Reason::ClosedByJob).await;
             }
         };
         metrics::refused(refusal.kind);
+        let bytes = format.bytes(&refusal);
+        let Some(unrecorded) = unrecorded else { return linger_close(self.startup.stream, &bytes).await };
         tracing::info!(
             target_name = %self.options().name, peer = %self.peer, sqlstate = message::sqlstate(refusal.kind),
             reason = %refusal.message, "a connection was refused"
         );
         let now = clock::now();
-        let bytes = format.bytes(&refusal);
+        // What the message repeats is the job's own as long as nobody vouches for it.
+        let repeats = refusal.recorded.filter(|_| known.is_none());
         self.capture.event(
             now,
             event::Kind::AuthenticationFailed(events::AuthenticationFailed {
                 sqlstate: message::sqlstate(refusal.kind).to_owned(),
-                message: refusal.message,
+                message: repeats.map_or(refusal.message, str::to_owned),
                 detail: refusal.internal,
+                unrecorded,
             }),
         );
         match format {
+            RefusalFormat::Postgres if repeats.is_some() => self.capture.digest(Direction::Backend, now, b'E', &bytes),
             RefusalFormat::Postgres => self.capture.own(now, &bytes),
             RefusalFormat::Http | RefusalFormat::TlsAlert => self.capture.untagged(Direction::Backend, now, &bytes),
             RefusalFormat::Nothing => {}
@@ -345,8 +330,14 @@ impl UnauthenticatedConnection {
             return metrics::refused(Kind::TooMany);
         };
         let cancels = |meant: &CancelTarget| ("cancels_session".to_owned(), meant.session.to_string());
-        let parameters = meant.as_ref().map(cancels).into_iter().collect();
-        self.open_record(&SessionRequest { parameters, ..SessionRequest::default() });
+        let parameters = meant.as_ref().map(|meant| parameter(&cancels(meant))).into_iter().collect();
+        self.open(events::SessionOpened { parameters, ..events::SessionOpened::default() });
+        for EarlyMessage { at, direction, content } in std::mem::take(&mut self.startup.messages) {
+            // Requests for encryption and their answers.
+            if let Content::Packet(bytes) = content {
+                self.capture.untagged(direction, at, &bytes);
+            }
+        }
         self.capture.withheld(Direction::Frontend, clock::now(), 0, "cancel key");
         let Some(meant) = meant else {
             return close(self.capture, Reason::CancelUnknown).await;
@@ -383,11 +374,11 @@ impl AuthenticatedConnection {
             return None;
         };
         let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
-        let options = parameters::search_path_options(&self.request.parameters);
-        let passed = parameters::forwarded(&self.request.parameters);
+        let asked = self.settings.get("search_path").map(str::to_owned);
+        let passed = self.settings.forwarded();
         let (upstream, search_path) = tokio::join!(
             upstream::connect(target, route, &self.database, passed, shared.options.connect_timeout),
-            shared.search_paths.of(self.connection.target, target, route, &self.database, options),
+            shared.search_paths.of(self.connection.target, target, route, &self.database, asked),
         );
         drop(turn);
         let upstream = match upstream {

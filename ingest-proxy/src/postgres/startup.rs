@@ -32,15 +32,25 @@ pub(crate) struct StartupExchange {
     /// Bytes that have come and not been understood.
     pub(crate) inbox: Vec<u8>,
     /// What was said so far, to be recorded once it is clear that this is a session.
-    pub(crate) packets: Vec<UntaggedPacket>,
+    pub(crate) messages: Vec<EarlyMessage>,
 }
 
-/// A packet without a tag.
+/// What was sent before it was known who is there, in order.
 #[derive(Debug)]
-pub(crate) struct UntaggedPacket {
+pub(crate) struct EarlyMessage {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A packet without a tag.
+    Packet(Vec<u8>),
+    /// A frame.
+    Frame(Vec<u8>),
+    /// The password, which is not kept.
+    Password,
 }
 
 /// What a connection asks for.
@@ -119,7 +129,7 @@ impl RefusalFormat {
 
 impl StartupExchange {
     pub(crate) fn new(stream: Stream) -> StartupExchange {
-        StartupExchange { stream: Some(stream), inbox: Vec::new(), packets: Vec::new() }
+        StartupExchange { stream: Some(stream), inbox: Vec::new(), messages: Vec::new() }
     }
 
     /// Reads until it is known what the connection asks for.
@@ -217,7 +227,7 @@ impl StartupExchange {
     /// Answers a request for encryption.
     async fn answer(&mut self, byte: u8) -> Result<(), StartupFailure> {
         self.send(&[byte]).await?;
-        self.packets.push(UntaggedPacket { at: clock::now(), direction: Direction::Backend, bytes: vec![byte] });
+        self.add(Direction::Backend, Content::Packet(vec![byte]));
         Ok(())
     }
 
@@ -265,8 +275,12 @@ impl StartupExchange {
 
     /// Moves a packet from the inbox to what was said.
     fn take(&mut self, length: usize) {
-        let bytes = self.inbox.drain(..length).collect();
-        self.packets.push(UntaggedPacket { at: clock::now(), direction: Direction::Frontend, bytes });
+        let packet = Content::Packet(self.inbox.drain(..length).collect());
+        self.add(Direction::Frontend, packet);
+    }
+
+    pub(crate) fn add(&mut self, direction: Direction, content: Content) {
+        self.messages.push(EarlyMessage { at: clock::now(), direction, content });
     }
 
     async fn read(&mut self) -> Result<(), StartupFailure> {
@@ -274,7 +288,7 @@ impl StartupExchange {
         let room = (MAX_STARTUP.max(MAX_TOKEN) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
         let stream = self.stream.as_mut().ok_or(StartupFailure::Disconnected)?;
         match stream.read(&mut chunk[..room]).await? {
-            0 if self.inbox.is_empty() && self.packets.is_empty() => Err(StartupFailure::Unused),
+            0 if self.inbox.is_empty() && self.messages.is_empty() => Err(StartupFailure::Unused),
             0 => Err(StartupFailure::Disconnected),
             read => {
                 self.inbox.extend_from_slice(&chunk[..read]);

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use futures::{SinkExt, StreamExt};
-use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, RoleOptions};
+use hansard_ingest_proxy::{CaptureLevel, CaptureOptions, CaptureRule};
 use hansard_schemas::events::{Direction, FrameRun, Part, event::Kind};
 
-use crate::proxy::{Plan, RunningProxy};
+use crate::proxy::{Plan, RunningProxy, claims, connect, token};
 use crate::record::{self, Recorded};
 
 /// Bytes that are searched for: they come from the job, from the database, and in errors.
@@ -216,19 +216,39 @@ async fn a_row_longer_than_any_buffer_is_recorded_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_has_a_level_of_its_own() {
+async fn the_level_goes_by_who_a_job_is_and_not_by_the_role_that_it_asks_for() {
     let mut plan = Plan::new();
-    plan.options.targets[0].capture = options(CaptureLevel::Metadata, None);
-    plan.options.targets[0].roles = vec![
-        RoleOptions { role: "etl_*".to_owned(), capture: options(CaptureLevel::Statements, None) },
-        RoleOptions { role: "night*".to_owned(), capture: options(CaptureLevel::Full, Some(1 << 20)) },
-        RoleOptions { role: "nightly".to_owned(), capture: options(CaptureLevel::Statements, None) },
+    plan.options.targets[0].upstream.database = None;
+    let rule = |job: &str, groups: &[&str], capture| CaptureRule {
+        issuer: Some("ci".to_owned()),
+        job: Some(job.to_owned()),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        capture,
+        ..CaptureRule::default()
+    };
+    plan.options.targets[0].capture_rules = vec![
+        rule("etl_*", &[], options(CaptureLevel::Metadata, None)),
+        rule("*", &["jobs", "secretive"], options(CaptureLevel::Statements, None)),
+        rule("nightly", &[], options(CaptureLevel::Full, Some(1 << 20))),
     ];
     let proxy = plan.start().await;
-    let job = proxy.client().await;
-    job.simple_query(&format!("SELECT '{MARKER}'")).await.unwrap();
-    drop(job);
-    let (recorded, found) = stopped(proxy).await;
-    assert_eq!((capture_of(&recorded), found), (("full".to_owned(), 1 << 20), true));
-    assert_eq!(recorded.withheld(), ["password", "cancel key"]);
+    for (job, groups, role) in [
+        ("etl_night", &["jobs"][..], "nightly"),
+        ("other", &["secretive", "jobs"], "nightly"),
+        ("nightly", &["jobs"], "etl_night"),
+        // Neither its role nor what else it asks for makes a job another one.
+        ("other", &["jobs"], "etl_night"),
+    ] {
+        let mut claims = claims();
+        (claims["job"], claims["groups"]) = (job.into(), groups.into());
+        let dsn = proxy.dsn(&token(&claims)).replace("user=nightly", &format!("user={role}"));
+        let client = connect(&format!("{dsn} application_name=etl_night")).await.unwrap();
+        client.simple_query("SELECT 1").await.unwrap();
+    }
+    let jobs = record::until(&proxy.log, |jobs| jobs.len() == 4 && jobs.iter().all(|job| job.end().is_some())).await;
+    let captures: Vec<_> = jobs.iter().map(capture_of).collect();
+    let expected = [("metadata", 0), ("statements", 0), ("full", 1 << 20), ("full", 0)];
+    assert_eq!(captures, expected.map(|(level, limit)| (level.to_owned(), limit)));
+    let holds = |job: &Recorded| job.bytes(Direction::Frontend).windows(8).any(|window| window == b"SELECT 1");
+    assert_eq!(jobs.iter().map(holds).collect::<Vec<_>>(), [false, true, true, true]);
 }

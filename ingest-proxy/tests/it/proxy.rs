@@ -65,7 +65,7 @@ impl Plan {
                 allow_plaintext: false,
                 replication: false,
                 capture: CaptureOptions::default(),
-                roles: Vec::new(),
+                capture_rules: Vec::new(),
             }],
             identity: IdentityOptions {
                 issuers: vec![IssuerOptions {

@@ -148,6 +148,10 @@ async fn start_up_parameters_pass_by_allow_list() {
         ("session_authorization", "postgres"),
         ("options", "-c role=postgres"),
         ("options", "--role=postgres -c jit=off"),
+        // A blank for the server's isspace(), though not for everybody.
+        ("options", "-c jit=off\x0b-c\x0brole=postgres"),
+        ("options", "-c ROLE=postgres"),
+        ("Role", "postgres"),
         ("options", "-ep /etc/passwd"),
         ("replication", "database"),
         ("replication", "true"),
@@ -162,6 +166,39 @@ async fn start_up_parameters_pass_by_allow_list() {
         assert_eq!(sqlstate, "0A000", "{name}={value}: {message}");
     }
     assert!(heard.lock().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_up_options_reach_the_database_as_they_were_read() {
+    let proxy = Plan::new().start().await;
+    let parameters = [
+        ("user", "nightly"),
+        ("Application_Name", "night's work"),
+        ("options", "-c SEARCH_PATH=pg_catalog,\\ public\x0b--statement-timeout=7s\x0c-cmy.tenant=a\\\\b"),
+        ("DATESTYLE", "German"),
+    ];
+    let mut raw = Raw::connect(proxy.address).await;
+    raw.send(&startup(&parameters)).await;
+    raw.message().await.unwrap();
+    raw.send(&password(&token(&claims()))).await;
+    raw.until(b'Z').await;
+    for (setting, expected) in [
+        ("search_path", "pg_catalog, public"),
+        ("statement_timeout", "7s"),
+        ("my.tenant", "a\\b"),
+        ("datestyle", "German, DMY"),
+        ("application_name", "night's work"),
+    ] {
+        assert_eq!(raw.value(&format!("SELECT current_setting('{setting}')")).await, expected, "{setting}");
+    }
+    drop(raw);
+    let recorded = record::closed(&proxy.log).await;
+    assert_eq!(recorded.opened().application_name, "night's work");
+    let search_path = recorded.kinds().find_map(|kind| match kind {
+        hansard_schemas::events::event::Kind::Authenticated(authenticated) => Some(authenticated.search_path.clone()),
+        _ => None,
+    });
+    assert_eq!(search_path.unwrap(), ["pg_catalog", "public"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,7 @@ async fn plain_text_is_taken_only_where_it_is_allowed() {
     assert!(refused.contains("sslmode=verify-full"), "{refused}");
     // Before a token was asked for.
     let recorded = record::closed(&proxy.log).await;
-    assert_eq!((recorded.end(), recorded.withheld().len()), (Some("not authenticated"), 0));
+    assert_eq!((recorded.end(), recorded.withheld()), (Some("not authenticated"), vec!["not identified"]));
 
     let mut plan = Plan::new().tls(&authority);
     plan.options.targets[0].allow_plaintext = true;

@@ -136,9 +136,7 @@ impl Analyses {
 }
 
 fn analyse(sql: Arc<str>, reading: Reading) -> Read {
-    let as_if = |standard_conforming_strings| {
-        hansard_policy::analyse_as(&sql, Dialect { standard_conforming_strings })
-    };
+    let as_if = |standard_conforming_strings| hansard_policy::analyse_as(&sql, Dialect { standard_conforming_strings });
     let analysis = if !reading.readable {
         opaque(&sql, "it is not readable in the client's encoding")
     } else if !reading.whole {

@@ -22,8 +22,7 @@ pub(super) fn operation(command: &CommandTag) -> Operation {
         ("TRUNCATE", _) => Operation::Truncate,
         ("COPY", _) if command.copied_in => Operation::CopyIn,
         ("COPY", _) => Operation::CopyOut,
-        ("PREPARE", "TRANSACTION")
-        | ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE", _) => {
+        ("PREPARE", "TRANSACTION") | ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE", _) => {
             Operation::Transaction
         }
         ("PREPARE", _) => Operation::Prepare,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hansard_pg_wire::frame;
 use hansard_pg_wire::conversation::{Closed, Conversation, Event as Told, Frame};
+use hansard_pg_wire::frame;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
     CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, Tls, extend_chain,
@@ -75,6 +75,8 @@ struct Absent {
     withheld: Arc<str>,
     /// What the mark stands for; `None` for a secret.
     omitted: Option<Omitted>,
+    /// The frame is there, and the secrets in it are overwritten.
+    masked: bool,
 }
 
 /// A session that has not ended.
@@ -161,7 +163,11 @@ impl Session {
                 self.statements.context.names.set_default(authenticated.search_path);
             }
             Kind::AuthenticationFailed(failed) => {
-                let reasons = [failed.message, failed.detail];
+                let unrecorded = match failed.unrecorded {
+                    0 => String::new(),
+                    more => format!("{more} more from this address are not recorded one by one"),
+                };
+                let reasons = [failed.message, failed.detail, unrecorded];
                 let said: Vec<&str> = reasons.iter().map(String::as_str).filter(|reason| !reason.is_empty()).collect();
                 self.facts.auth_failure = Some(format!("{}: {}", failed.sqlstate, said.join(": ")));
             }
@@ -198,11 +204,15 @@ impl Session {
         let (direction, part) = (run.direction(), run.part());
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
         let bytes = run.frames;
-        let withheld: Option<Arc<str>> = (!run.withheld.is_empty()).then(|| run.withheld.into());
-        let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted });
+        let withheld: Option<Arc<str>> = match run.withheld {
+            withheld if withheld.is_empty() => None,
+            withheld if run.sha256.is_empty() => Some(withheld.into()),
+            withheld => Some(format!("{withheld}, sha256 {}", hex::encode(&run.sha256)).into()),
+        };
+        let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted, masked: run.masked });
         let end = run.first_seq + u64::from(run.count);
         let mut next = run.first_seq;
-        if let Some(absent) = absent {
+        if let Some(absent) = absent.as_ref().filter(|absent| !absent.masked) {
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
                 let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
                 self.frame(seq, at, direction, stated.unwrap_or(0), part, kept, Some(absent.clone()), output);
@@ -211,7 +221,7 @@ impl Session {
         }
         if part != Part::Whole || stated.is_some() {
             let tag = stated.or_else(|| bytes.first().copied()).unwrap_or(0);
-            self.frame(end - 1, at, direction, tag, part, bytes, None, output);
+            self.frame(end - 1, at, direction, tag, part, bytes, absent, output);
             return;
         }
         let mut place = 0;
@@ -220,7 +230,7 @@ impl Session {
             if next < end {
                 if next > self.facts.last_seq {
                     let whole = bytes.slice(place..place + length);
-                    self.frame(next, at, direction, frame.tag, Part::Whole, whole, None, output);
+                    self.frame(next, at, direction, frame.tag, Part::Whole, whole, absent.clone(), output);
                 }
                 next += 1;
                 place += length;
@@ -260,7 +270,7 @@ impl Session {
             }
         };
         // Secrets are no matter of statements.
-        if absent.is_none() || omitted.is_some() {
+        if absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some() {
             let part = match part {
                 Part::Whole => None,
                 Part::First => Some(frame::Part::First),

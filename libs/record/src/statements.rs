@@ -9,9 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hansard_pg_wire::conversation::{
-    Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
-};
+use hansard_pg_wire::conversation::{Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded};
 use hansard_policy::{Effect, Operation, Relation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
@@ -238,7 +236,13 @@ impl Statements {
                 Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
                 Event::RolledBack { transaction, first, last, at } => {
                     self.context.names.roll_back_from(first);
-                    self.settle(rows, |open| open.transaction == transaction && (first..=last).contains(&open.statement), &Outcome::RolledBack, None, None);
+                    self.settle(
+                        rows,
+                        |open| open.transaction == transaction && (first..=last).contains(&open.statement),
+                        &Outcome::RolledBack,
+                        None,
+                        None,
+                    );
                     rows.transactions.push(TransactionRow {
                         first_statement: first,
                         last_statement: last,
@@ -417,7 +421,8 @@ impl Statements {
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql);
         if answered.outcome.is_none() {
-            let open = OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
+            let open =
+                OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
             self.open.push(open);
         }
         let parameters = started.parameters.as_ref();

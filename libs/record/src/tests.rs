@@ -59,6 +59,7 @@ fn run(at: u64, first_seq: u64, frames: &[(Direction, Vec<u8>)]) -> Event {
         count: u32::try_from(frames.len()).unwrap(),
         frames: frames.iter().flat_map(|(_, bytes)| bytes.clone()).collect(),
         part: Part::Whole as i32,
+        tag: None,
         ..FrameRun::default()
     });
     event(at, 0, kind)
@@ -152,17 +153,14 @@ fn resolved(mut rows: Rows) -> Rows {
     let within = |row: &TransactionRow, kind, transaction, statement| {
         row.kind == kind
             && row.transaction_id == transaction
-            && (kind == TransactionKind::Transaction
-                || (row.first_statement..=row.last_statement).contains(&statement))
+            && (kind == TransactionKind::Transaction || (row.first_statement..=row.last_statement).contains(&statement))
     };
-    let find = |kind, transaction, statement| {
-        rows.transactions.iter().find(|row| within(row, kind, transaction, statement))
-    };
+    let find =
+        |kind, transaction, statement| rows.transactions.iter().find(|row| within(row, kind, transaction, statement));
     let outcome = |own: Option<Outcome>, transaction, statement| match own {
         Some(own) => Some((own, None)),
         None if find(TransactionKind::Savepoint, transaction, statement).is_some() => Some((Outcome::RolledBack, None)),
-        None => find(TransactionKind::Transaction, transaction, statement)
-            .map(|row| (row.outcome, row.committed_at)),
+        None => find(TransactionKind::Transaction, transaction, statement).map(|row| (row.outcome, row.committed_at)),
     };
     for row in &mut rows.statements {
         if let Some((found, at)) = outcome(row.transaction_outcome, row.transaction_id, row.statement_no) {
@@ -500,6 +498,35 @@ fn secrets_and_parts_are_frames_too() {
         text
     );
     assert!(rows.sessions[0].complete);
+}
+
+#[test]
+fn a_statement_with_a_password_is_one_all_the_same() {
+    let mut events = opening();
+    let packet = FrameRun {
+        direction: Direction::Frontend as i32,
+        first_seq: 1,
+        count: 1,
+        tag: Some(0),
+        withheld: "not identified".into(),
+        omitted: Some(hansard_schemas::events::Omitted { frames: 1, bytes: 41 }),
+        sha256: vec![0xab; 32],
+        ..FrameRun::default()
+    };
+    let mut masked = run(210, 3, &[query("update t set x = dblink('password=****')")]);
+    if let Some(Kind::Frames(run)) = &mut masked.kind {
+        (run.withheld, run.masked) = ("password in SQL".into(), true);
+    }
+    events.extend([event(150, 0, Kind::Frames(packet)), run(200, 2, &[ready(b'I')]), masked]);
+    events.extend([run(400, 4, &[done("UPDATE 1"), ready(b'I')]), closing(3, 5)]);
+    let rows = project(&[block(SESSION, "ranking", events)]);
+    assert_eq!(told(&rows), ["1 update committed, public.t update 1"]);
+    assert_eq!(&*rows.statements[0].sql, "update t set x = dblink('password=****')");
+    let marks: Vec<_> = rows.frames.iter().filter(|row| row.masked).collect();
+    assert_eq!(marks.len(), 2);
+    let digest = format!("not identified, sha256 {}", "ab".repeat(32));
+    assert_eq!((marks[0].withheld.as_deref(), marks[0].frame.len()), (Some(&digest[..]), 0));
+    assert_eq!((marks[1].withheld.as_deref(), marks[1].frame[0]), (Some("password in SQL"), b'Q'));
 }
 
 /// Rows in order, without what depends on how events were cut.

@@ -75,6 +75,7 @@ fn kinds() -> Vec<Event> {
             sqlstate: text("28P01"),
             message: text("the token is not accepted"),
             detail: text("signature"),
+            ..AuthenticationFailed::default()
         }),
         Kind::Gap(Gap { reason: text("the log was full"), frames: 12 }),
         Kind::SessionClosed(SessionClosed {
@@ -156,8 +157,38 @@ fn encrypted() -> Block {
     Block { last_seq: 0, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
 }
 
+/// A connection that did not show who it is, and a statement with a password in it.
+fn secrets() -> Block {
+    let run = FrameRun { direction: Direction::Frontend as i32, count: 1, ..FrameRun::default() };
+    let packet = FrameRun {
+        first_seq: 1,
+        tag: Some(0),
+        withheld: "not identified".to_owned(),
+        omitted: Some(Omitted { frames: 1, bytes: 41 }),
+        sha256: (0x20..0x40).collect(),
+        ..run.clone()
+    };
+    let query = FrameRun {
+        first_seq: 2,
+        frames: b"Q\0\0\0\x21ALTER ROLE a PASSWORD '****'\0".to_vec().into(),
+        withheld: "password in SQL".to_owned(),
+        masked: true,
+        ..run
+    };
+    let failed = AuthenticationFailed {
+        sqlstate: "28P01".to_owned(),
+        message: "the token is not accepted".to_owned(),
+        unrecorded: 12,
+        ..AuthenticationFailed::default()
+    };
+    let kinds = [Kind::AuthenticationFailed(failed), Kind::Frames(packet), Kind::Frames(query)];
+    let event = |(place, kind)| Event { at: AT, event_no: u64::from(place == 0), kind: Some(kind) };
+    let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
+    Block { last_seq: 2, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
+}
+
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 5] {
+fn released() -> [(&'static str, Block); 6] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
@@ -167,6 +198,7 @@ fn released() -> [(&'static str, Block); 5] {
         ("empty.bin", empty),
         ("omissions.bin", omissions()),
         ("encrypted.bin", encrypted()),
+        ("secrets.bin", secrets()),
     ]
 }
 

@@ -1,0 +1,36 @@
+//! What is recorded of somebody who has not shown who it is: how much it sent, and a digest. The words are its own, and
+//! nobody vouches for them.
+
+use hansard_pg_wire::frame::Direction;
+use hansard_schemas::events::{self, Event, FrameRun, Omitted, event};
+
+use super::{Capture, encode_event};
+
+const NOT_IDENTIFIED: &str = "not identified";
+
+impl Capture {
+    /// A frame, or a packet (tag 0), of which size and SHA-256 are recorded.
+    pub(crate) fn digest(&mut self, direction: Direction, at: u64, tag: u8, bytes: &[u8]) {
+        self.bytes[usize::from(direction == Direction::Backend)] += bytes.len() as u64;
+        self.worker.traffic.add(direction, 1, bytes.len() as u64);
+        if !self.frames {
+            return;
+        }
+        self.open();
+        let run = FrameRun {
+            direction: match direction {
+                Direction::Frontend => events::Direction::Frontend,
+                Direction::Backend => events::Direction::Backend,
+            } as i32,
+            first_seq: self.next_seq,
+            count: 1,
+            tag: Some(u32::from(tag)),
+            withheld: NOT_IDENTIFIED.to_owned(),
+            omitted: Some(Omitted { frames: 1, bytes: bytes.len() as u64 }),
+            sha256: ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec(),
+            ..FrameRun::default()
+        };
+        self.next_seq += 1;
+        encode_event(&mut self.block, &Event { at, event_no: 0, kind: Some(event::Kind::Frames(run)) });
+    }
+}

@@ -1,0 +1,66 @@
+//! How much of a job's sessions is recorded: by what its token says, and by nothing that the job says itself.
+
+use super::Principal;
+use crate::options::{CaptureOptions, CaptureRule, TargetOptions, is_like};
+
+impl Principal {
+    /// How much is recorded of a session with this target.
+    pub(crate) fn capture(&self, target: &TargetOptions) -> CaptureOptions {
+        let rule = target.capture_rules.iter().find(|rule| self.fits(rule));
+        rule.map_or(target.capture, |rule| rule.capture)
+    }
+
+    fn fits(&self, rule: &CaptureRule) -> bool {
+        rule.has_condition()
+            && rule.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer)
+            && rule.subject.as_ref().is_none_or(|subject| is_like(&self.subject, subject))
+            && rule.job.as_ref().is_none_or(|job| is_like(&self.job, job))
+            && rule.groups.iter().all(|group| self.groups.contains(group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_a_rule_says_has_to_be_true() {
+        let principal = Principal {
+            issuer: "ci".to_owned(),
+            subject: "repo:films/reranker".to_owned(),
+            job: "etl_night".to_owned(),
+            groups: vec!["batch".to_owned(), "films".to_owned()],
+            token_id: String::new(),
+            token_expires_at: 0,
+            ends_at: 0,
+        };
+        let rule = |issuer: &str, subject: &str, job: &str, groups: &[&str]| {
+            let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            CaptureRule {
+                issuer: given(issuer),
+                subject: given(subject),
+                job: given(job),
+                groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+                capture: CaptureOptions::default(),
+            }
+        };
+        for fits in [
+            rule("ci", "", "", &[]),
+            rule("", "repo:films/*", "", &[]),
+            rule("", "", "etl_*", &[]),
+            rule("", "", "", &["films"]),
+            rule("ci", "*reranker", "etl_night", &["films", "batch"]),
+        ] {
+            assert!(principal.fits(&fits), "{fits:?}");
+        }
+        for fails in [
+            rule("", "", "", &[]),
+            rule("other", "", "etl_*", &[]),
+            rule("ci", "repo:*/other", "etl_*", &[]),
+            rule("ci", "", "etl", &["films"]),
+            rule("ci", "", "etl_*", &["films", "dba"]),
+        ] {
+            assert!(!principal.fits(&fails), "{fails:?}");
+        }
+    }
+}
