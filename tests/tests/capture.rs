@@ -356,7 +356,7 @@ async fn a_password_in_sql_is_in_no_row_of_the_lake() {
     let insert = serde_json::json!({"relation": "public.copies", "operation": "insert", "rows": 1});
     assert_eq!(touched, [insert.clone(), insert]);
     let marks = found.frames(
-        "SELECT count(*) AS marks, bool_and(masked AND octet_length(frame) > 5) AS there FROM frames \
+        "SELECT count(*) AS marks, bool_and(masked AND encode(frame, 'hex') <> '') AS there FROM frames \
          WHERE withheld = 'password in SQL'",
     );
     assert!(marks[0]["marks"].as_u64().unwrap() >= 10 && marks[0]["there"] == true, "{marks:?}");
