@@ -65,6 +65,21 @@ pub(super) fn fits(asked: Operation, command: &CommandTag) -> bool {
         }
 }
 
+/// Whether the operation itself says that rows were written, or that code ran that may have.
+pub(super) fn writes_rows(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Insert
+            | Operation::Update
+            | Operation::Delete
+            | Operation::Merge
+            | Operation::Truncate
+            | Operation::CopyIn
+            | Operation::Call
+            | Operation::Do
+    )
+}
+
 /// Whether such a statement can do something to a relation that nobody named.
 pub(super) fn touches_relations(operation: Operation) -> bool {
     !matches!(
@@ -83,6 +98,32 @@ pub(super) fn touches_relations(operation: Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_fit_what_they_answer() {
+        let fits = |asked, words: &str| super::fits(asked, &CommandTag { words: words.to_owned(), copied_in: false });
+        for (asked, words) in [
+            (Operation::Update, "UPDATE"),
+            (Operation::Ddl, "SELECT"),
+            (Operation::Ddl, "CREATE TABLE"),
+            (Operation::Grant, "ALTER ROLE"),
+            (Operation::Explain, "EXPLAIN"),
+            (Operation::CopyIn, "COPY"),
+            (Operation::Maintenance, "REINDEX"),
+        ] {
+            assert!(fits(asked, words), "{asked:?} {words}");
+        }
+        for (asked, words) in [
+            (Operation::Select, "UPDATE"),
+            (Operation::Update, "SELECT"),
+            (Operation::Ddl, "DELETE"),
+            (Operation::Transaction, "UPDATE"),
+            (Operation::Empty, "UPDATE"),
+            (Operation::Update, ""),
+        ] {
+            assert!(!fits(asked, words), "{asked:?} {words}");
+        }
+    }
 
     #[test]
     fn tags_tell_operations() {

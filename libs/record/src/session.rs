@@ -7,7 +7,8 @@ use hansard_pg_wire::conversation::{Closed, Conversation, Event as Told, Frame};
 use hansard_pg_wire::frame;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
-    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Part, SessionClosed, SessionOpened, Tls, extend_chain,
+    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Origin, Part, SessionClosed, SessionOpened, Tls,
+    extend_chain,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -77,6 +78,18 @@ struct Absent {
     omitted: Option<Omitted>,
     /// The frame is there, and the secrets in it are overwritten.
     masked: bool,
+}
+
+/// A frame, or a part of one, as it was captured.
+struct Captured {
+    seq: u64,
+    at: i64,
+    direction: Direction,
+    tag: u8,
+    part: Part,
+    bytes: Bytes,
+    absent: Option<Absent>,
+    origin: Origin,
 }
 
 /// A session that has not ended.
@@ -201,7 +214,7 @@ impl Session {
         if run.first_seq > self.facts.last_seq + 1 {
             self.gap(run.first_seq - self.facts.last_seq - 1, "frames are missing", output);
         }
-        let (direction, part) = (run.direction(), run.part());
+        let (direction, part, origin) = (run.direction(), run.part(), run.origin());
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
         let bytes = run.frames;
         let withheld: Option<Arc<str>> = match run.withheld {
@@ -212,16 +225,17 @@ impl Session {
         let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted, masked: run.masked });
         let end = run.first_seq + u64::from(run.count);
         let mut next = run.first_seq;
+        let captured = |seq, tag, bytes, absent| Captured { seq, at, direction, tag, part, bytes, absent, origin };
         if let Some(absent) = absent.as_ref().filter(|absent| !absent.masked) {
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
                 let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
-                self.frame(seq, at, direction, stated.unwrap_or(0), part, kept, Some(absent.clone()), output);
+                self.frame(captured(seq, stated.unwrap_or(0), kept, Some(absent.clone())), output);
             }
             return;
         }
         if part != Part::Whole || stated.is_some() {
             let tag = stated.or_else(|| bytes.first().copied()).unwrap_or(0);
-            self.frame(end - 1, at, direction, tag, part, bytes, absent, output);
+            self.frame(captured(end - 1, tag, bytes, absent), output);
             return;
         }
         let mut place = 0;
@@ -230,7 +244,7 @@ impl Session {
             if next < end {
                 if next > self.facts.last_seq {
                     let whole = bytes.slice(place..place + length);
-                    self.frame(next, at, direction, frame.tag, Part::Whole, whole, absent.clone(), output);
+                    self.frame(captured(next, frame.tag, whole, absent.clone()), output);
                 }
                 next += 1;
                 place += length;
@@ -243,18 +257,8 @@ impl Session {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn frame(
-        &mut self,
-        seq: u64,
-        at: i64,
-        direction: Direction,
-        tag: u8,
-        part: Part,
-        bytes: Bytes,
-        absent: Option<Absent>,
-        output: &mut Output<'_>,
-    ) {
+    fn frame(&mut self, captured: Captured, output: &mut Output<'_>) {
+        let Captured { seq, at, direction, tag, part, bytes, absent, origin } = captured;
         let facts = &mut self.facts;
         (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
         let omitted = absent.as_ref().and_then(|absent| absent.omitted);
@@ -269,8 +273,9 @@ impl Session {
                 frame::Direction::Frontend
             }
         };
-        // Secrets are no matter of statements.
-        if absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some() {
+        // Secrets are no matter of statements, and what Hansard says is no word of the database.
+        let told = origin != Origin::Hansard;
+        if told && (absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some()) {
             let part = match part {
                 Part::Whole => None,
                 Part::First => Some(frame::Part::First),

@@ -412,7 +412,10 @@ impl Statements {
             rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
         }
         if (does.may_touch() || dropped) && !undone {
-            let mut row = touch(UNKNOWN_RELATION.into(), does.operation, false, None, Vec::new());
+            // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
+            let told = does.certain || command::writes_rows(does.operation);
+            let operation = if told { does.operation } else { Operation::Opaque };
+            let mut row = touch(UNKNOWN_RELATION.into(), operation, false, None, Vec::new());
             if dropped {
                 row.reason = Some("it touches more relations than are told for so little that was sent".into());
             }

@@ -386,6 +386,19 @@ fn what_has_not_ended_is_open() {
 }
 
 #[test]
+fn what_hansard_says_is_no_answer_of_the_database() {
+    let mut events = session(&[query("update t set a = 1"), failed("57P01")]);
+    let of_database = project(&[block(SESSION, "ranking", events.clone())]);
+    assert_eq!(told(&of_database), ["1 update rolled back, public.t update -"]);
+    let at = events.len() - 2;
+    let Some(Kind::Frames(run)) = &mut events[at].kind else { panic!("{events:?}") };
+    run.origin = hansard_schemas::events::Origin::Hansard as i32;
+    let of_hansard = project(&[block(SESSION, "ranking", events)]);
+    assert_eq!(told(&of_hansard), ["1 update unknown, public.t update -"]);
+    assert_eq!(of_hansard.frames.len(), of_database.frames.len());
+}
+
+#[test]
 fn holes_become_gaps() {
     let mut events = session(&[simple("select 1", &["SELECT 1"]), simple("select 2", &["SELECT 1"])].concat());
     events.remove(4);

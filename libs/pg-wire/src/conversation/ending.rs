@@ -54,7 +54,8 @@ impl<T: Text> Conversation<T> {
         }
         let commits = |executed: &Executed<T>| {
             let (part, prepared) = (executed.part, executed.prepared_in_sql);
-            !executed.text.understood(part, prepared) || executed.text.notes(part, prepared).iter().any(ends_transaction)
+            !executed.text.understood(part, prepared)
+                || executed.text.notes(part, prepared).iter().any(ends_transaction)
         };
         let waiting: Vec<Waiting<Asked>> = self.exchange.waiting().iter().cloned().collect();
         let begun = usize::from(self.current.is_some());

@@ -154,7 +154,16 @@ impl<T: Text> Conversation<T> {
             }
             None => (self.at, self.seq, self.seq, false),
         };
-        Started { statement: self.statements, at, first_seq: seq, last_seq, request, parameters: None, truncated, assumed: false }
+        Started {
+            statement: self.statements,
+            at,
+            first_seq: seq,
+            last_seq,
+            request,
+            parameters: None,
+            truncated,
+            assumed: false,
+        }
     }
 
     pub(super) fn tell(

@@ -149,7 +149,7 @@ fn metadata_tells_what_was_done_but_not_to_what() {
     assert_eq!(
         told(&rows),
         [
-            "1 select committed, ? select - possibly",
+            "1 select committed, ? opaque - possibly",
             "2 update committed, ? update - possibly",
             "3 opaque unknown, ? opaque - possibly"
         ]

@@ -458,7 +458,12 @@ fn a_simple_query_behind_executes_begins_with_its_first_statement() {
          < C UPDATE 3
          < Z I",
         &[
-            "1 started UPDATE a", "1 UPDATE 1", "2 started UPDATE b", "2 UPDATE 2", "3 started UPDATE c", "3 UPDATE 3",
+            "1 started UPDATE a",
+            "1 UPDATE 1",
+            "2 started UPDATE b",
+            "2 UPDATE 2",
+            "3 started UPDATE c",
+            "3 UPDATE 3",
             "transaction 1 committed",
         ],
     );
