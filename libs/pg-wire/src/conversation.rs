@@ -255,6 +255,8 @@ struct RawText {
     bytes: Vec<u8>,
     /// There was more.
     cut: bool,
+    /// A simple query that the server refuses before it looks at the text.
+    malformed: bool,
 }
 
 /// A statement that has begun.

@@ -188,7 +188,7 @@ impl Walk {
                 if settings::is_set_config(call) {
                     self.set_config_calls += 1;
                 } else {
-                    self.may_change_settings |= functions::may_change_settings(&name);
+                    self.may_change_settings |= !functions::is_built_in(&name);
                 }
                 self.functions.insert(name);
             }

@@ -8,10 +8,11 @@ use std::sync::LazyLock;
 
 use crate::Name;
 
-/// The function may change settings of the session, as any can that is not known.
-pub(crate) fn may_change_settings(name: &Name) -> bool {
+/// The name is taken for that of a function which PostgreSQL brings along, and which neither changes settings nor runs a
+/// text or touches what it was not given. Any other function may do anything.
+pub fn is_built_in(name: &Name) -> bool {
     static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| BUILT_IN.split_ascii_whitespace().collect());
-    !matches!(name.schema.as_deref(), None | Some("pg_catalog")) || !NAMES.contains(name.name.as_str())
+    matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(name.name.as_str())
 }
 
 /// Of PostgreSQL 15's `pg_proc`, and what 16 to 18 added: without what operators, types and aggregates consist of,

@@ -32,6 +32,7 @@ mod tests;
 mod transactions;
 mod utility;
 
+pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;

@@ -89,6 +89,8 @@ struct Does {
     certain: bool,
     /// Why it is not, or not wholly, understood.
     opaque: Option<String>,
+    /// It is opaque for a function that it calls.
+    calls: bool,
     /// What it changes in the session: its own, not that of what it executes.
     effect: Effect,
     created: Option<String>,
@@ -103,6 +105,7 @@ impl Does {
             relations: Vec::new(),
             certain: false,
             opaque: Some(reason.to_owned()),
+            calls: false,
             effect: Effect::None,
             created: None,
         }
@@ -147,6 +150,7 @@ impl Does {
             relations: statement.relations.clone(),
             certain: true,
             opaque: statement.opaque.clone(),
+            calls: false,
             effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
             created: None,
         };
@@ -179,7 +183,21 @@ impl Does {
             (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
             _ => {}
         }
+        let runs = executes.map_or(statement, meant);
+        does.runs_code_of_others(&runs);
         does
+    }
+
+    /// A function that is not PostgreSQL's own may do anything, to any relation.
+    fn runs_code_of_others(&mut self, statement: &Statement) {
+        if self.opaque.is_none() && !matches!(self.effect, Effect::Prepare { .. }) {
+            let others = |name: &&hansard_policy::Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
+            if let Some(name) = statement.functions.iter().find(others) {
+                let schema = name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+                self.opaque = Some(format!("it calls {schema}{}, which may do anything", name.name));
+                self.calls = true;
+            }
+        }
     }
 
     /// What its first words say of a statement that is not understood.
@@ -414,7 +432,11 @@ impl Statements {
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
             let told = does.certain || command::writes_rows(does.operation);
-            let operation = if told { does.operation } else { Operation::Opaque };
+            let operation = match told {
+                _ if does.calls => Operation::Call,
+                true => does.operation,
+                false => Operation::Opaque,
+            };
             let mut row = touch(UNKNOWN_RELATION.into(), operation, false, None, Vec::new());
             if dropped {
                 row.reason = Some("it touches more relations than are told for so little that was sent".into());

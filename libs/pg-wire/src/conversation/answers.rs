@@ -350,9 +350,10 @@ impl<T: Text> Conversation<T> {
             cause = None;
         }
         if let Some(Waiting { request: Asked { body: Body::Parse { name, .. }, .. }, .. }) = skipped.first() {
-            // The server forgets the unnamed statement before it reads the new one.
+            // The server forgets the unnamed statement before it reads the text of the new one, but not where the
+            // message itself was none.
             let name = super::Name::new(&self.settings.name(name));
-            if name.is_unnamed() {
+            if name.is_unnamed() && failure.sqlstate != "08P01" {
                 self.forget_prepared(&name);
             }
         }

@@ -68,9 +68,12 @@ impl<'a> Reader<'a> {
 /// A statement's text; `cut`: the message was, so that only a zero byte shows that the text is whole.
 fn raw_text(reader: &mut Reader<'_>, cut: bool, room: usize) -> RawText {
     let cut = cut && !reader.0.contains(&0);
+    // One zero byte, at the end.
+    let zero = reader.0.iter().position(|&byte| byte == 0);
+    let malformed = !cut && zero.is_none_or(|zero| zero + 1 != reader.0.len());
     let text = reader.string();
     let limit = MAX_TEXT.min(if text.len() > room { TEXT_HEAD } else { room.max(TEXT_HEAD) });
-    RawText { bytes: text[..text.len().min(limit)].to_vec(), cut: cut || text.len() > limit }
+    RawText { bytes: text[..text.len().min(limit)].to_vec(), cut: cut || text.len() > limit, malformed }
 }
 
 /// A request's body. `cut`: its end is missing. `room`: bytes that may be kept.

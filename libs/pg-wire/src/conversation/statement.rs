@@ -41,7 +41,11 @@ impl<T: Text> Conversation<T> {
         let Some(Asked { body: Body::Query(raw), .. }) = self.exchange.front().map(|front| &front.request) else {
             return;
         };
+        let malformed = raw.malformed;
         self.text = Some(read(&self.settings, raw, analyser));
+        if malformed {
+            return;
+        }
         let unnamed = Name::new(b"");
         self.forget_prepared(&unnamed);
         if let Some(portal) = self.portals.remove(&unnamed) {

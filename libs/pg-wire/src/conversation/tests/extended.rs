@@ -1,6 +1,6 @@
 //! Names, portals, pipelines.
 
-use super::check;
+use super::{Direction, check, feed, script, told};
 
 #[test]
 fn a_statement_of_the_extended_protocol_is_told_once() {
@@ -158,6 +158,16 @@ fn a_simple_query_forgets_the_unnamed_statement_and_portal() {
             "transaction 2 rolled back",
         ],
     );
+}
+
+#[test]
+fn a_message_that_is_none_forgets_nothing() {
+    let mut messages = script("> P - UPDATE t\n> S\n< 1\n< Z I");
+    messages.push((Direction::Frontend, b'Q', Vec::new()));
+    messages.extend(script("< E 08P01\n< Z I\n> B - -\n> E -\n> S\n< 2\n< C UPDATE 5\n< Z I").split_off(1));
+    let (_, events) = feed(&messages, |_| None, false);
+    let told = told(&events);
+    assert_eq!(told[told.len() - 3..], ["2 started UPDATE t", "2 UPDATE 5", "transaction 2 committed"]);
 }
 
 #[test]
