@@ -12,7 +12,7 @@ mod copies;
 
 use std::borrow::Cow;
 
-use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested};
+use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
 use hansard_pg_wire::frame::{Cut, Cutter, Direction, Frame, FrameError, HEADER, MAX_FRAME, Part, frames};
 
 use crate::errors::{Kind, Refusal};
@@ -58,7 +58,7 @@ pub(crate) struct PostgresConversation {
     copies_out: bool,
     /// A long message of the job.
     long: Option<LongRequest>,
-    /// A long message of the database is an error with SQLSTATE 08P01.
+    /// A long message of the database is an error of COPY's own.
     long_violation: bool,
     last: [u8; 2],
 }
@@ -169,6 +169,15 @@ impl PostgresConversation {
         }
         let (mut len, mut count) = (0, 0);
         for frame in frames(bytes) {
+            if self.barrier.has_kept(frame.tag) {
+                if count > 0 {
+                    break;
+                }
+                // Something else follows: the ReadyForQuery before it was the job's.
+                let status = self.barrier.pass_kept();
+                self.answer(b'Z', Some(status), false);
+                return Step::Replace(Piece { len: 0, record: Record::Nothing }, ready(status));
+            }
             let own = self.barrier.takes(frame.tag);
             if (own || frame.tag == b'K') && count > 0 {
                 break;
@@ -183,7 +192,7 @@ impl PostgresConversation {
             if frame.tag == b'K' {
                 return strange("it sent a key in the middle of a session");
             }
-            self.answer(frame.tag, frame.body.first().copied(), frame.tag == b'E' && is_violation(frame.body));
+            self.answer(frame.tag, frame.body.first().copied(), frame.tag == b'E' && refused_by_copy(frame.body));
             (len, count) = (len + frame.bytes.len(), count + 1);
         }
         if count > 0 {
@@ -273,6 +282,7 @@ impl PostgresConversation {
         self.flushed = false;
         self.synced &= matches!(tag, b'Q' | b'F' | b'S' | b'H' | b'X' | b'd' | b'c' | b'f');
         let requested = self.exchange.request(tag, first, || effect);
+        self.settle_discarded();
         if let Some(message) = self.barrier.request(tag, copy && requested == Requested::Queued) {
             self.message = Some(Cow::Borrowed(message));
         }
@@ -301,11 +311,7 @@ impl PostgresConversation {
             }
             _ => {}
         }
-        if tag == b'E'
-            && let Some(intruder) = self.exchange.take_intruder()
-        {
-            self.copies.settle(intruder.request, false);
-        }
+        self.settle_discarded();
         match tag {
             b'Z' => {
                 self.status = first.unwrap_or(self.status);
@@ -319,8 +325,18 @@ impl PostgresConversation {
         }
         self.full &= self.exchange.waiting().len() > MAX_WAITING / 2;
         if self.barrier.answer(tag, extended, &self.exchange, self.replication) {
-            let close = self.marker_message(extended);
+            let close = self.marker_message(self.barrier.marks_with_sync());
             self.message = Some(Cow::Owned(close));
+        }
+    }
+
+    #[inline]
+    fn settle_discarded(&mut self) {
+        if !self.exchange.has_discarded() {
+            return;
+        }
+        for waiting in self.exchange.take_discarded() {
+            self.copies.settle(waiting.request, false);
         }
     }
 
@@ -343,15 +359,16 @@ impl PostgresConversation {
 
     /// An answer to Hansard's own messages, or one that may be: what the job gets in its place.
     fn take_marked(&mut self, frame: Frame<'_>) -> Option<Vec<u8>> {
-        let status = self.barrier.marked(frame.tag, frame.body.first().copied().unwrap_or(b'I'))?;
+        let status = frame.body.first().copied().unwrap_or(b'I');
+        let status = self.barrier.marked(frame.tag, status, self.exchange.is_skipping())?;
         self.answer(b'Z', Some(status), false);
         Some(ready(status))
     }
 
-    /// In the extended protocol a Sync comes before it, because the server may skip everything up to one.
-    fn marker_message(&self, extended: bool) -> Vec<u8> {
+    /// A Sync comes before it where the server may skip everything up to one.
+    fn marker_message(&self, sync: bool) -> Vec<u8> {
         let length = u32::try_from(4 + 1 + self.marker.len() + 1).unwrap_or(0);
-        let mut message = if extended { SYNC.to_vec() } else { Vec::new() };
+        let mut message = if sync { SYNC.to_vec() } else { Vec::new() };
         message.push(b'C');
         message.extend(length.to_be_bytes());
         message.push(b'S');
@@ -387,7 +404,7 @@ impl PostgresConversation {
                 self.look(body);
             }
             Direction::Frontend => {}
-            Direction::Backend => self.long_violation = tag == b'E' && is_violation(body),
+            Direction::Backend => self.long_violation = tag == b'E' && refused_by_copy(body),
         }
         Some(Piece { len, record: Record::Part { tag, part } })
     }
@@ -510,11 +527,6 @@ fn ready(status: u8) -> Vec<u8> {
 fn name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|&byte| byte == 0)?;
     Some((&bytes[..end], &bytes[end + 1..]))
-}
-
-/// The body of an ErrorResponse with SQLSTATE 08P01.
-fn is_violation(body: &[u8]) -> bool {
-    body.split(|&byte| byte == 0).take_while(|field| !field.is_empty()).any(|field| field == b"C08P01")
 }
 
 #[cfg(test)]

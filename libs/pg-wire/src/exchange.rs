@@ -8,8 +8,8 @@
 //! Flush are ignored, and any other message is an error of the COPY; outside of COPY its messages are ignored.
 //!
 //! One thing the order alone can't tell: a Sync that was passed while COPY took data is ignored, or, when the data had
-//! failed before, answered. It counts as ignored unless an answer to it comes before the job's next request is passed;
-//! the proxy holds that request back until it is known.
+//! failed before, answered, and what was passed behind it is carried out then. It counts as ignored unless an answer to
+//! it comes before the job's next request is passed; the proxy holds that request back until it is known.
 
 use std::collections::VecDeque;
 
@@ -60,6 +60,8 @@ pub struct Waiting<R> {
     pub request: R,
     /// It was sent while COPY took data, which makes it an error of the COPY.
     intruder: bool,
+    /// Some of its answer has come.
+    begun: bool,
 }
 
 /// What becomes of a message of the job.
@@ -128,8 +130,10 @@ pub struct Exchange<R> {
     copy_syncs: u32,
     /// Of those, the ones that may still be answered, since the COPY failed and no request was passed since.
     maybe_answered: u32,
-    /// What COPY took for an error of its own, until it is asked for.
-    intruder: Option<Waiting<R>>,
+    /// What stands behind such a Sync: carried out if that is answered, discarded if not.
+    undecided: Vec<Waiting<R>>,
+    /// What was never carried out, until it is asked for.
+    discarded: Vec<Waiting<R>>,
 }
 
 impl<R> Default for Exchange<R> {
@@ -140,9 +144,17 @@ impl<R> Default for Exchange<R> {
             copy: None,
             copy_syncs: 0,
             maybe_answered: 0,
-            intruder: None,
+            undecided: Vec::new(),
+            discarded: Vec::new(),
         }
     }
+}
+
+/// Whether an ErrorResponse's body says that COPY came upon a message which it does not know. SQLSTATE 08P01 alone can be
+/// raised by any function; the name of the server's routine cannot.
+pub fn refused_by_copy(body: &[u8]) -> bool {
+    let fields = || body.split(|&byte| byte == 0).take_while(|field| !field.is_empty());
+    fields().any(|field| field == b"C08P01") && fields().any(|field| field == b"RCopyGetData")
 }
 
 impl<R> Exchange<R> {
@@ -221,6 +233,7 @@ impl<R> Exchange<R> {
             return Requested::Unanswered;
         }
         self.maybe_answered = 0;
+        self.discarded.append(&mut self.undecided);
         if self.skipping {
             if kind != Kind::Sync {
                 return Requested::Skipped;
@@ -235,17 +248,17 @@ impl<R> Exchange<R> {
             // The COPY fails by it, if it did not before.
             self.copy = Some(Copy::Ending);
         }
-        self.waiting.push_back(Waiting { kind, request: request(), intruder });
+        self.waiting.push_back(Waiting { kind, request: request(), intruder, begun: false });
         Requested::Queued
     }
 
-    /// A message of the database is passed on. `protocol_violation`: it is an error with SQLSTATE 08P01.
-    pub fn answer(&mut self, tag: u8, protocol_violation: bool) -> Answered<R> {
+    /// A message of the database is passed on. `refused_by_copy`: see [`refused_by_copy`].
+    pub fn answer(&mut self, tag: u8, refused_by_copy: bool) -> Answered<R> {
         let front = self.waiting.front().map(|waiting| waiting.kind);
-        match (tag, front) {
+        let answered = match (tag, front) {
             (b'N' | b'A' | b'S' | b'K' | b'R' | b'v', _) => Answered::Aside,
             (b'Z', _) => self.ready(),
-            (b'E', _) => self.error(protocol_violation),
+            (b'E', _) => self.error(refused_by_copy),
             (b'1', Some(Kind::Parse))
             | (b'2', Some(Kind::Bind))
             | (b'3', Some(Kind::Close))
@@ -272,17 +285,30 @@ impl<R> Exchange<R> {
             | (b'D' | b'H' | b'd' | b'c', Some(Kind::Query | Kind::Execute))
             | (b'V', Some(Kind::FunctionCall)) => Answered::Goes,
             _ => Answered::Unasked,
+        };
+        if matches!(answered, Answered::Goes | Answered::Fails)
+            && let Some(front) = self.waiting.front_mut()
+        {
+            front.begun = true;
         }
+        answered
     }
 
-    /// The request that a COPY took for an error of its own: it was never carried out.
-    pub fn take_intruder(&mut self) -> Option<Waiting<R>> {
-        self.intruder.take()
+    /// Requests that were queued and, as is known by now, never carried out: a COPY took them for errors of its own, or
+    /// they stood behind a Sync that it ignored.
+    pub fn take_discarded(&mut self) -> Vec<Waiting<R>> {
+        std::mem::take(&mut self.discarded)
+    }
+
+    /// As [`Exchange::take_discarded`], without taking it.
+    pub fn has_discarded(&self) -> bool {
+        !self.discarded.is_empty()
     }
 
     /// Forgets everything that waits: what it was.
     pub fn abandon(&mut self) -> VecDeque<Waiting<R>> {
         (self.skipping, self.copy, self.copy_syncs, self.maybe_answered) = (false, None, 0, 0);
+        self.waiting.extend(self.undecided.drain(..));
         std::mem::take(&mut self.waiting)
     }
 
@@ -297,12 +323,17 @@ impl<R> Exchange<R> {
         (self.copy, self.copy_syncs) = (None, 0);
     }
 
-    fn error(&mut self, protocol_violation: bool) -> Answered<R> {
+    /// ReadyForQuery may be the first request's: a Sync is answered by nothing else.
+    fn is_due(&self) -> bool {
+        self.waiting.front().is_some_and(|front| front.kind == Kind::Sync || front.begun)
+    }
+
+    fn error(&mut self, refused_by_copy: bool) -> Answered<R> {
         if matches!(self.copy, Some(Copy::In | Copy::Ending)) {
             self.maybe_answered = self.copy_syncs;
             // The COPY itself took the message that it does not know.
-            if protocol_violation && self.waiting.get(1).is_some_and(|next| next.intruder) {
-                self.intruder = self.waiting.remove(1);
+            if refused_by_copy && self.waiting.get(1).is_some_and(|next| next.intruder) {
+                self.discarded.extend(self.waiting.remove(1));
             }
         }
         self.end_copy();
@@ -312,6 +343,12 @@ impl<R> Exchange<R> {
         match self.waiting.front().map(|waiting| waiting.kind) {
             None => Answered::FailsAlone,
             Some(kind) if kind.ends_ready() => Answered::Fails,
+            // What came behind the Syncs is carried out, if one of them is answered.
+            Some(_) if self.maybe_answered > 0 => {
+                self.undecided = self.waiting.drain(1..).collect();
+                self.skipping = true;
+                Answered::FailsAndSkips(self.waiting.drain(..).collect())
+            }
             Some(_) => {
                 let end = self.waiting.iter().position(|waiting| waiting.kind == Kind::Sync);
                 self.skipping = end.is_none();
@@ -323,7 +360,7 @@ impl<R> Exchange<R> {
     fn ready(&mut self) -> Answered<R> {
         let next = self.waiting.iter().position(|waiting| waiting.kind.ends_ready());
         if let Some(place) = next
-            && (place == 0 || self.maybe_answered == 0)
+            && (self.maybe_answered == 0 || place == 0 && self.is_due())
         {
             self.end_copy();
             let mut passed: Vec<Waiting<R>> = self.waiting.drain(..=place).collect();
@@ -335,6 +372,7 @@ impl<R> Exchange<R> {
         if self.maybe_answered > 0 {
             self.maybe_answered -= 1;
             self.skipping = false;
+            self.waiting.extend(self.undecided.drain(..));
             return Answered::ReadyAgain;
         }
         Answered::Unasked

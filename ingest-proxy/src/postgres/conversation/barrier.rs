@@ -5,8 +5,9 @@
 //!
 //! When the data has failed, the server ignored a Sync that it read before, and answers one that it read after. Where
 //! Syncs were passed, a Close of a statement that does not exist marks the place behind which nothing of them is
-//! answered any more. In the extended protocol a Sync of Hansard's own goes before it. Did the server take that one for
-//! the first, then it has stopped skipping: what the job sends up to its next Sync is dropped in the server's place.
+//! answered any more. Where the server may be skipping, a Sync of Hansard's own goes before it, and the last
+//! ReadyForQuery is its answer. Where it made the server stop skipping, what the job sends up to its next Sync is dropped
+//! in the server's place. Behind a Close among the data no mark can be told from its answer: there is none, then.
 
 use hansard_pg_wire::exchange::Exchange;
 
@@ -23,18 +24,18 @@ pub(super) enum Barrier {
         extended: bool,
         syncs: u32,
     },
-    /// The end of the data was passed.
+    /// The end of the data was passed, or a request that COPY does not know.
     End {
         extended: bool,
         syncs: u32,
+        request: Option<u8>,
     },
     /// Up to the ReadyForQuery of a simple query that has failed.
     Ready,
-    /// Up to the answer to the marker; of the extended protocol the last ReadyForQuery, and how many were passed.
+    /// Up to the answer to the marker; with a Sync, the last ReadyForQuery is kept.
     Marker {
-        extended: bool,
+        sync: bool,
         ready: Option<u8>,
-        passed: u32,
     },
     /// The job's messages are dropped up to Sync, which this status answers.
     Skip {
@@ -66,8 +67,8 @@ impl Barrier {
                     None
                 }
                 _ => {
-                    let syncs = *syncs;
-                    *self = Barrier::End { extended, syncs };
+                    let (syncs, request) = (*syncs, (!matches!(tag, b'c' | b'f')).then_some(tag));
+                    *self = Barrier::End { extended, syncs, request };
                     extended.then_some(FLUSH)
                 }
             },
@@ -91,12 +92,11 @@ impl Barrier {
             }
             Barrier::Answer if exchange.waiting().is_empty() || exchange.copies_both_ways() => Barrier::None,
             Barrier::Ready if tag == b'Z' => Barrier::None,
-            Barrier::Data { extended, syncs } | Barrier::End { extended, syncs } if tag == b'E' => {
-                if syncs > 0 && !replication {
-                    *self = Barrier::Marker { extended, ready: None, passed: 0 };
-                    return true;
-                }
-                if extended { Barrier::None } else { Barrier::Ready }
+            Barrier::Data { extended, syncs } if tag == b'E' => {
+                return self.failed(extended, syncs, None, replication);
+            }
+            Barrier::End { extended, syncs, request } if tag == b'E' => {
+                return self.failed(extended, syncs, request, replication);
             }
             Barrier::Data { extended, .. } | Barrier::End { extended, .. } if tag == b'C' => {
                 if extended {
@@ -110,24 +110,55 @@ impl Barrier {
         false
     }
 
+    /// The data failed; true when a marker is to be sent.
+    fn failed(&mut self, extended: bool, syncs: u32, request: Option<u8>, replication: bool) -> bool {
+        let marks = syncs > 0 && !replication && request != Some(b'C');
+        *self = match marks {
+            true => Barrier::Marker { sync: extended || request.is_some(), ready: None },
+            false if extended => Barrier::None,
+            false => Barrier::Ready,
+        };
+        marks
+    }
+
+    /// The marker begins with a Sync.
+    pub(super) fn marks_with_sync(&self) -> bool {
+        matches!(self, Barrier::Marker { sync: true, .. })
+    }
+
     /// A message of the database with this tag answers a marker, or may do so.
     #[inline]
     pub(super) fn takes(&self, tag: u8) -> bool {
         match self {
-            Barrier::Marker { extended, .. } => tag == b'3' || *extended && tag == b'Z',
+            Barrier::Marker { sync, .. } => tag == b'3' || *sync && tag == b'Z',
             _ => false,
         }
     }
 
-    /// It came: the status of the ReadyForQuery that is passed in its place.
-    pub(super) fn marked(&mut self, tag: u8, status: u8) -> Option<u8> {
-        let Barrier::Marker { extended, ready, passed } = *self else { return None };
+    /// A ReadyForQuery was kept that was the job's, as a message with this tag behind it shows.
+    #[inline]
+    pub(super) fn has_kept(&self, tag: u8) -> bool {
+        matches!(self, Barrier::Marker { ready: Some(_), .. }) && !matches!(tag, b'Z' | b'3' | b'N' | b'A' | b'S')
+    }
+
+    /// It is passed: its status.
+    pub(super) fn pass_kept(&mut self) -> u8 {
+        match self {
+            Barrier::Marker { ready, .. } => ready.take().unwrap_or(b'I'),
+            _ => b'I',
+        }
+    }
+
+    /// It came: the status of the ReadyForQuery that is passed in its place. `skipping`: without it, the server would
+    /// still be skipping.
+    pub(super) fn marked(&mut self, tag: u8, status: u8, skipping: bool) -> Option<u8> {
+        let Barrier::Marker { sync, ready } = *self else { return None };
         if tag == b'Z' {
-            *self = Barrier::Marker { extended, ready: Some(status), passed: passed + u32::from(ready.is_some()) };
+            *self = Barrier::Marker { sync, ready: Some(status) };
             return ready;
         }
         *self = match ready {
-            Some(status) if passed == 0 => Barrier::Skip { status },
+            Some(status) if skipping => Barrier::Skip { status },
             _ => Barrier::None,
         };
         None

@@ -37,7 +37,7 @@ fn answer(word: &str) -> Vec<u8> {
         "Zt" => message(b'Z', b"T"),
         "Ze" => message(b'Z', b"E"),
         "E" => message(b'E', b"SERROR\0C22P02\0\0"),
-        "!" => message(b'E', b"SERROR\0C08P01\0\0"),
+        "!" => message(b'E', b"SERROR\0C08P01\0RCopyGetData\0\0"),
         "Elong" => message(b'E', &[b"SERROR\0C22P02\0M", &vec![b'x'; 50_000][..], b"\0\0"].concat()),
         letter => message(letter.as_bytes()[0], b""),
     }
@@ -109,6 +109,7 @@ impl Stage {
                 }
                 Record::Part { tag, part: Part::First } => self.seen.push(format!("{sign}{}", char::from(tag))),
                 Record::Part { .. } => {}
+                Record::Nothing if bytes.is_empty() => {}
                 Record::Nothing => self.seen.push(format!("~{}", char::from(bytes[0]))),
             }
             if let Step::Answer(_, message) | Step::Replace(_, message) = step {
@@ -244,6 +245,21 @@ fn syncs_in_failed_data_are_told_apart_in_the_extended_protocol() {
     );
     check(">Pcopy B E d S c Plong X; <1 2 G; <E; <Z 3", ">P >B >E +H <1 <2 <G >d >S >c +H <E +S +C +H ~Z ~3 -P >X");
     check(">Pcopy B E d c S; <1 2 G; <E; <Z", ">P >B >E +H <1 <2 <G >d >c +H <E >S <Z");
+}
+
+#[test]
+fn what_stands_behind_a_sync_in_failed_data_runs_or_is_skipped() {
+    let passed = ">P >B >E +H <1 <2 <G >d >S >P +H <E +S +C +H";
+    // The Sync was answered, and the Parse behind it.
+    check(">Pcopy B E d S P B; <1 2 G; <E; <Z 1 Z 3", &format!("{passed} ~Z <ZI* <1 ~Z ~3 >B"));
+    // It was ignored: the server skips the Parse, and stops at our Sync.
+    check(">Pcopy B E d S P B S; <1 2 G; <E; <Z 3", &format!("{passed} ~Z ~3 -B -S <ZI*"));
+    // The Parse failed: the server would skip again.
+    check(">Pcopy B E d S P B S; <1 2 G; <E; <Z E Z 3", &format!("{passed} ~Z <ZI* <E ~Z ~3 -B -S <ZI*"));
+    // In the simple protocol a Parse may fail, too, and hide a marker without a Sync.
+    check(">copy d S P B; <G; <E; <Z Z 1 Z 3", ">Q <G >d >S >P <E +S +C +H ~Z ~Z <ZI* <ZI* <1 ~Z ~3 >B");
+    // A Close has the marker's own answer.
+    check(">Pcopy B E d S C B; <1 2 G; <E; <Z 3", ">P >B >E +H <1 <2 <G >d >S >C +H <E >B <Z <3");
 }
 
 #[test]

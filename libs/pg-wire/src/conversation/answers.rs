@@ -4,7 +4,7 @@ use super::message::{self, Failure, Reader};
 use super::{
     Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, Note, Prepared, Request, Text,
 };
-use crate::exchange::{Answered, Kind, Waiting};
+use crate::exchange::{Answered, Kind, Waiting, refused_by_copy};
 
 impl<T: Text> Conversation<T> {
     /// `frames` of them, one like the other, where they are rows.
@@ -31,18 +31,18 @@ impl<T: Text> Conversation<T> {
             return;
         }
         self.before(tag, out);
-        match self.exchange.answer(tag, failure.as_ref().is_some_and(|failure| failure.sqlstate == "08P01")) {
+        match self.exchange.answer(tag, tag == b'E' && refused_by_copy(body)) {
             Answered::Aside => {}
             Answered::Goes => self.goes_on(tag, body, frames, out),
             Answered::Ends(ended) => self.ended(tag, body, ended, analyser, out),
             Answered::Fails => {
                 let failure = failure.unwrap_or_default();
-                self.intruder_failed(&failure, analyser, out);
+                self.tell_discarded(&failure, analyser, out);
                 self.fails(failure, out);
             }
             Answered::FailsAndSkips(skipped) => {
                 let failure = failure.unwrap_or_default();
-                self.intruder_failed(&failure, analyser, out);
+                self.tell_discarded(&failure, analyser, out);
                 self.fails_and_skips(failure, skipped, analyser, out);
             }
             // Of the session, not of a statement.
@@ -309,11 +309,16 @@ impl<T: Text> Conversation<T> {
         self.failed(ends, out);
     }
 
-    /// A request that came in the middle of COPY data was not carried out.
-    fn intruder_failed(&mut self, failure: &Failure, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
-        let Some(intruder) = self.exchange.take_intruder() else { return };
-        self.waiting_bytes -= intruder.request.bytes;
-        for started in self.ahead(&[intruder], true, analyser) {
+    /// Requests among COPY data, or behind it, that were never carried out.
+    pub(super) fn tell_discarded(
+        &mut self,
+        failure: &Failure,
+        analyser: &mut dyn Analyser<Text = T>,
+        out: &mut Vec<Event<T>>,
+    ) {
+        let discarded = self.exchange.take_discarded();
+        self.waiting_bytes -= discarded.iter().map(|waiting| waiting.request.bytes).sum::<usize>();
+        for started in self.ahead(&discarded, true, analyser) {
             let statement = started.statement;
             out.push(Event::Started(started));
             self.finish(statement, None, Some(failure.clone()), None, out);

@@ -2,8 +2,8 @@
 
 use super::message::{self, NAME_KEPT};
 use super::{
-    Analyser, Asked, Body, Conversation, Direction, Event, MAX_PARAMETERS, MAX_TEXT, MAX_WAITING_BYTES, Outcome,
-    Partial, Text,
+    Analyser, Asked, Body, Conversation, Direction, Event, Failure, MAX_PARAMETERS, MAX_TEXT, MAX_WAITING_BYTES,
+    Outcome, Partial, Text,
 };
 use crate::exchange::Requested;
 
@@ -38,6 +38,15 @@ impl<T: Text> Conversation<T> {
             kept = body.bytes();
             Asked { seq, last_seq, at, segment, bytes: kept, body }
         });
+        if self.exchange.has_discarded() {
+            let failure = Failure {
+                sqlstate: "08P01".to_owned(),
+                message: "not executed: it came while COPY took data".to_owned(),
+                ..Failure::default()
+            };
+            self.tell_discarded(&failure, analyser, out);
+            self.failed(false, out);
+        }
         match requested {
             Requested::Queued => {
                 self.waiting_bytes += kept;

@@ -132,6 +132,9 @@ fn messages(line: &str) -> Vec<Message> {
             if first == "42601" {
                 body.extend(strings(&["P1"]));
             }
+            if first == "08P01" {
+                body.extend(strings(&["RCopyGetData"]));
+            }
             body.push(0);
             return vec![(Direction::Backend, b'E', body)];
         }

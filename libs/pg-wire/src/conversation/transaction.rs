@@ -120,8 +120,12 @@ impl<T: Text> Conversation<T> {
                         _ => None,
                     })
                 });
+                let prepares = note(|note| matches!(note, Note::PrepareTransaction(_))).is_some();
                 match (notes, to) {
                     (_, Some(name)) => self.roll_back_to(statement, name, out),
+                    // Outside of a transaction block the server only warns: it goes on, and commits in the end.
+                    _ if prepares && !self.is_explicit() => _ = self.transaction_of(statement, out),
+                    (None, None) if !self.is_explicit() => self.doubt("a ROLLBACK was of all or of nothing"),
                     (Some(_), None) => {
                         let chain =
                             note(|note| matches!(note, Note::Rollback { chain: true } | Note::Commit { chain: true }))

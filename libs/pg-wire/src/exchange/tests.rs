@@ -96,6 +96,18 @@ fn what_copy_does_not_know_is_its_error_or_runs_after_another_one() {
 }
 
 #[test]
+fn what_stands_behind_a_sync_among_failed_data_is_carried_out_if_that_is_answered() {
+    check(">E <G >d >S >P <E <Z <1 >S <Z", "0.. 0! z 3. 4z");
+    check(">E <G >d >S >P <E >S <Z", "0.. 0! 4z");
+    check(">E <G >d >S >S >Q <E <Z <Z <C <Z", "0.. 0! z z 4.. 4z");
+    check(">E <G >d >S >S >Q <E <Z <C <Z", "0.. 0! z 4.. 4z");
+    check(">Q <G >d >S >Q <E <Z <Z <C <Z", "0.. 0! 0z z 3.. 3z");
+    check(">Q <G >d >S >Q <E <Z <C <Z", "0.. 0! 0z 3.. 3z");
+    let (_, mut exchange) = play(">E <G >d >S >P <E >S <Z");
+    assert_eq!(exchange.take_discarded().iter().map(|waiting| waiting.request).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn outside_of_copy_its_messages_are_ignored() {
     check(">d >c >f >Q <C <Z", "3.. 3z");
 }

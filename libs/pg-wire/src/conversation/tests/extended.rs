@@ -478,3 +478,33 @@ fn a_simple_query_behind_executes_begins_with_its_first_statement() {
         ],
     );
 }
+
+#[test]
+fn what_stands_behind_a_sync_among_failed_copy_data_runs_if_that_is_answered() {
+    let head = "> X COPY t\n< 1\n< 2\n< G\n> d bad\n> S\n> P - UPDATE a\n< E 22P02";
+    check(
+        &format!("{head}\n< Z I\n< 1\n> B - -\n> E -\n> S\n< 2\n< C UPDATE 1\n< Z I"),
+        &[
+            "1 started COPY t",
+            "1 failed 22P02",
+            "transaction 1 rolled back",
+            "2 started UPDATE a",
+            "2 UPDATE 1",
+            "transaction 2 committed",
+        ],
+    );
+    check(
+        &format!("{head}\n> S\n< Z I\n> Q UPDATE b\n< C UPDATE 1\n< Z I"),
+        &[
+            "1 started COPY t",
+            "1 failed 22P02",
+            "transaction 1 rolled back",
+            "2 started UPDATE a",
+            "2 not executed",
+            "transaction 2 rolled back",
+            "3 started UPDATE b",
+            "3 UPDATE 1",
+            "transaction 3 committed",
+        ],
+    );
+}

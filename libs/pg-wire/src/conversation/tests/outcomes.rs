@@ -260,3 +260,21 @@ fn contradictions_are_counted_and_nothing_is_certain_then() {
     // Nobody asked.
     contradicted("< C UPDATE 1", &[]);
 }
+
+#[test]
+fn to_prepare_outside_of_a_transaction_block_undoes_nothing() {
+    check(
+        "> X UPDATE t
+         > Q PREPARE TRANSACTION x
+         < X UPDATE 1
+         < C ROLLBACK
+         < Z I",
+        &[
+            "1 started UPDATE t",
+            "1 UPDATE 1",
+            "2 started PREPARE TRANSACTION x",
+            "2 ROLLBACK",
+            "transaction 1 committed",
+        ],
+    );
+}
