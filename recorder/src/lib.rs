@@ -66,7 +66,7 @@ impl RecorderOptions {
         RecorderOptions {
             holder: "recorder".to_owned(),
             flush_interval,
-            buffer_bytes: 64 * 1024 * 1024,
+            buffer_bytes: 24 * 1024 * 1024,
             read_bytes: 1024 * 1024,
             proxies: Proxies::WriteTheirEnd,
             stop_patience: Duration::from_secs(30),

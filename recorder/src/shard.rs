@@ -24,7 +24,7 @@ use crate::{Error, Observer, RecorderOptions, metrics};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Readers begin at the watermark of their snapshot: the log keeps what lies behind this many flushes…
-const KEPT_FLUSHES: usize = 2;
+const KEPT_FLUSHES: usize = 6;
 
 /// …or what is younger than this, whichever is less.
 const KEPT_TIME: Duration = Duration::from_secs(30);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 mod tests;
 
 /// Most requests that wait for their answers. The proxy holds the job's requests back there.
-pub const MAX_WAITING: usize = 65_536;
+pub const MAX_WAITING: usize = 16_384;
 
 /// A request that is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,13 +22,16 @@ use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionK
 use super::session::Identity;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
-const ALLOWANCE: u64 = 32;
+const ALLOWANCE: u64 = 16;
 
 /// What a session may take before it has sent as much, in bytes.
 const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
 
 /// Of a text that takes too much room, in bytes.
 const SHORTENED: usize = 1024;
+
+/// Of a text that another statement's row has, in bytes.
+const REPEATED: usize = 64;
 
 /// Bytes that a touch is counted with.
 const TOUCH: u64 = 128;
@@ -91,6 +94,8 @@ struct Does {
     opaque: Option<String>,
     /// It is opaque for a function that it calls.
     calls: bool,
+    /// Another statement has the whole of the text.
+    repeated: bool,
     /// What it changes in the session: its own, not that of what it executes.
     effect: Effect,
     created: Option<String>,
@@ -106,6 +111,7 @@ impl Does {
             certain: false,
             opaque: Some(reason.to_owned()),
             calls: false,
+            repeated: false,
             effect: Effect::None,
             created: None,
         }
@@ -118,14 +124,18 @@ impl Does {
                 let does = Does::of_text(own, None);
                 Does { relations: Vec::new(), opaque: None, effect: Effect::None, ..does }
             }
-            Request::Unforeseen(text) => {
+            Request::Unforeseen { text, before } => {
                 let first = text.statement(0);
                 let reason = match &first.statement.opaque {
                     Some(reason) => reason.as_str(),
                     None => "the server answered more statements than its text holds",
                 };
                 let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
-                does.hint(&first.statement);
+                if *before == 0 {
+                    does.hint(&first.statement);
+                }
+                // The first one has the whole text.
+                does.repeated = *before > 0;
                 does
             }
             Request::Name(name) => {
@@ -151,6 +161,7 @@ impl Does {
             certain: true,
             opaque: statement.opaque.clone(),
             calls: false,
+            repeated: false,
             effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
             created: None,
         };
@@ -444,7 +455,7 @@ impl Statements {
             rows.touches.push(row);
         }
         let touches = begin..rows.touches.len();
-        let (sql, shortened) = self.within_allowance(does.sql);
+        let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
         if answered.outcome.is_none() {
             let open =
                 OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
@@ -483,13 +494,14 @@ impl Statements {
     }
 
     /// The text, or its beginning where it came too often for what was sent.
-    fn within_allowance(&mut self, sql: Arc<str>) -> (Arc<str>, bool) {
+    fn within_allowance(&mut self, sql: Arc<str>, repeated: bool) -> (Arc<str>, bool) {
         let length = sql.len() as u64;
-        if sql.len() <= SHORTENED || length <= self.context.allowance {
+        let limit = if repeated { REPEATED } else { SHORTENED };
+        if sql.len() <= limit || !repeated && length <= self.context.allowance {
             self.context.allowance = self.context.allowance.saturating_sub(length);
             return (sql, false);
         }
-        let mut end = SHORTENED;
+        let mut end = limit;
         while !sql.is_char_boundary(end) {
             end -= 1;
         }

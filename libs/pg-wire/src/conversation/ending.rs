@@ -72,7 +72,7 @@ impl<T: Text> Conversation<T> {
                 match &started.request {
                     Request::Text { own, .. } => commits(own),
                     Request::Again(_) | Request::Function(_) => false,
-                    Request::Unforeseen(_) | Request::Name(_) | Request::Omitted => true,
+                    Request::Unforeseen { .. } | Request::Name(_) | Request::Omitted => true,
                 }
             })
     }
@@ -143,7 +143,7 @@ impl<T: Text> Conversation<T> {
                                 Request::Text { own, executes: None }
                             })
                             .collect(),
-                        None => vec![Request::Unforeseen(text)],
+                        None => vec![Request::Unforeseen { text, before: 0 }],
                     }
                 }
                 Body::Parse { name: bytes, text: raw, .. } => {

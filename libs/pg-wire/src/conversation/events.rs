@@ -87,7 +87,12 @@ pub enum Request<T> {
     /// A portal that was run to its end before: it runs nothing more.
     Again(Executed<T>),
     /// A text whose statements are not known one by one, or had one more answer than statements.
-    Unforeseen(T),
+    Unforeseen {
+        /// The text.
+        text: T,
+        /// How many of its statements were answered before.
+        before: u32,
+    },
     /// A name whose text is not known.
     Name(String),
     /// The protocol's function call, with the function's OID.

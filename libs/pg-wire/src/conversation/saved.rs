@@ -94,7 +94,9 @@ impl<T> Started<T> {
                     Request::Text { own: own.map(text), executes: executes.as_ref().map(|inner| inner.map(text)) }
                 }
                 Request::Again(own) => Request::Again(own.map(text)),
-                Request::Unforeseen(whole) => Request::Unforeseen(text(whole)),
+                Request::Unforeseen { text: whole, before } => {
+                    Request::Unforeseen { text: text(whole), before: *before }
+                }
                 Request::Name(name) => Request::Name(name.clone()),
                 Request::Function(oid) => Request::Function(*oid),
                 Request::Omitted => Request::Omitted,

@@ -63,7 +63,7 @@ impl<T: Text> Conversation<T> {
                 let executes = self.executed_by(&own);
                 Request::Text { own, executes }
             }
-            None if self.answered == 0 => Request::Unforeseen(text.clone()),
+            None if self.answered == 0 => Request::Unforeseen { text: text.clone(), before: 0 },
             _ => return,
         };
         self.start_part(request, out);
@@ -75,7 +75,7 @@ impl<T: Text> Conversation<T> {
         if text.statements().is_some() {
             self.contradictions += 1;
         }
-        self.start_part(Request::Unforeseen(text.clone()), out);
+        self.start_part(Request::Unforeseen { text: text.clone(), before: self.answered }, out);
     }
 
     fn start_part(&mut self, request: Request<T>, out: &mut Vec<Event<T>>) {
@@ -185,7 +185,7 @@ impl<T: Text> Conversation<T> {
                 if ends { Ending::Possible } else { Ending::Never }
             }
             Request::Again(_) | Request::Function(_) => Ending::Never,
-            Request::Unforeseen(_) | Request::Name(_) | Request::Omitted => Ending::Unknown,
+            Request::Unforeseen { .. } | Request::Name(_) | Request::Omitted => Ending::Unknown,
         };
         let does = does.filter(|does| does.text.understood(does.part, does.prepared_in_sql));
         self.current = Some(Current { statement: started.statement, does, portal, columns: Vec::new(), ending });

@@ -218,7 +218,7 @@ fn told(events: &[Event<Read>]) -> Vec<String> {
                         Request::Text { own, executes: None } => part(own),
                         Request::Text { own, executes: Some(inner) } => format!("{} = {}", part(own), part(inner)),
                         Request::Again(own) => format!("again {}", part(own)),
-                        Request::Unforeseen(text) => format!("not understood {}", text.text),
+                        Request::Unforeseen { text, .. } => format!("not understood {}", text.text),
                         Request::Name(name) => format!("name {name}"),
                         Request::Function(oid) => format!("function {oid}"),
                         Request::Omitted => "omitted".to_owned(),
