@@ -34,7 +34,7 @@ mod transaction;
 
 pub use ending::Closed;
 pub use events::{
-    CommandTag, Event, Executed, Finished, Outcome, Parameter, Parameters, Request, Started, TransactionEnded,
+    CommandTag, Doubt, Event, Executed, Finished, Outcome, Parameter, Parameters, Request, Started, TransactionEnded,
 };
 pub use message::{Column, Failure};
 pub use settings::Reading;
@@ -55,6 +55,9 @@ pub const MAX_PREPARED: usize = 32 * 1024 * 1024;
 /// Most that is kept of requests and bound values that wait, in bytes each. Beyond it values and texts are left out,
 /// and the statements say so.
 pub const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most cursors of SQL that are kept.
+const MAX_CURSORS: usize = 1024;
 
 /// Most names of prepared statements, or of portals; what lies behind further ones is not known.
 const MAX_NAMES: usize = 65_536;
@@ -133,6 +136,8 @@ pub enum Note {
     Deallocate(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
+    /// DECLARE, of a cursor of that name.
+    Declare(String),
     /// FETCH or MOVE, from a cursor of that name.
     Fetch(String),
     /// CLOSE; of all cursors, without a name.
@@ -150,6 +155,10 @@ pub enum Note {
     CommitsByItself,
     /// It may have changed settings.
     MayChangeSettings,
+    /// It reads or writes relations, behind which code may stand that changes a setting.
+    TouchesRelations,
+    /// DO or CALL: it may have changed what names of prepared statements and portals mean.
+    RunsCode,
 }
 
 /// Follows one session.
@@ -185,6 +194,8 @@ pub struct Conversation<T> {
     prepared_by_use: BTreeMap<u64, Name>,
     portals: BTreeMap<Name, Portal<T>>,
     portal_bytes: usize,
+    /// Cursors of SQL: the statements that declared them.
+    cursors: BTreeMap<Name, Executed<T>>,
     settings: Settings,
     /// Long frames that have not ended, of the job and of the server.
     partial: [Option<Partial>; 2],
@@ -293,6 +304,8 @@ struct Prepared<T> {
     seq: u64,
     /// When it was last used.
     used: u64,
+    /// Code ran since that may have changed what the name means.
+    doubted: bool,
     bytes: usize,
     columns: Vec<Column>,
 }
@@ -306,6 +319,8 @@ struct Portal<T> {
     prepared_name: String,
     /// The last statement that had begun before.
     bound_at: u64,
+    /// Code ran that may have changed what it is.
+    doubted: bool,
     /// Until its statement has begun.
     parameters: Option<Parameters>,
     bytes: usize,
@@ -366,6 +381,7 @@ impl<T> Default for Conversation<T> {
             prepared_by_use: BTreeMap::new(),
             portals: BTreeMap::new(),
             portal_bytes: 0,
+            cursors: BTreeMap::new(),
             settings: Settings::default(),
             partial: [None, None],
             columns: false,

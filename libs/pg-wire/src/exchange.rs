@@ -42,6 +42,8 @@ pub enum Kind {
     Sync,
     /// FunctionCall.
     FunctionCall,
+    /// A Flush that is malformed: an error is its answer. Others have none.
+    MalformedFlush,
 }
 
 impl Kind {
@@ -198,7 +200,7 @@ impl<R> Exchange<R> {
         self.maybe_answered
     }
 
-    /// What a message of the job with that tag would be; `describes_portal` is the first byte of Describe's body.
+    /// What a message of the job with that tag would be; `first` is the first byte of its body.
     pub fn kind(tag: u8, first: Option<u8>) -> Option<Kind> {
         Some(match tag {
             b'Q' => Kind::Query,
@@ -210,6 +212,7 @@ impl<R> Exchange<R> {
             b'C' => Kind::Close,
             b'S' => Kind::Sync,
             b'F' => Kind::FunctionCall,
+            b'H' if first.is_some() => Kind::MalformedFlush,
             _ => return None,
         })
     }
@@ -228,9 +231,15 @@ impl<R> Exchange<R> {
                 _ => Requested::Unknown,
             };
         };
-        if kind == Kind::Sync && self.copy == Some(Copy::In) {
-            self.copy_syncs = self.copy_syncs.saturating_add(1);
-            return Requested::Unanswered;
+        if self.copy == Some(Copy::In) {
+            match kind {
+                Kind::Sync => {
+                    self.copy_syncs = self.copy_syncs.saturating_add(1);
+                    return Requested::Unanswered;
+                }
+                Kind::MalformedFlush => return Requested::Unanswered,
+                _ => {}
+            }
         }
         self.maybe_answered = 0;
         self.discarded.append(&mut self.undecided);

@@ -422,3 +422,13 @@ proptest! {
         analyse(&words.join(" "));
     }
 }
+
+#[test]
+fn the_last_analyze_of_explain_counts() {
+    let runs = |options: &str| {
+        let sql = format!("EXPLAIN ({options}) UPDATE t SET a = 1");
+        analyse(&sql).statements[0].relations.iter().any(|relation| relation.operation == Operation::Update)
+    };
+    assert!(runs("ANALYZE") && runs("ANALYZE off, ANALYZE on") && runs("analyze 1, costs off"));
+    assert!(!runs("ANALYZE true, ANALYZE off") && !runs("ANALYZE off") && !runs("costs off"));
+}

@@ -289,12 +289,14 @@ fn copies_from_client(node: &NodeEnum) -> bool {
 
 /// EXPLAIN plans; with ANALYZE it runs what it explains.
 fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
-    let analyze = explain.options.iter().any(|option| match &option.node {
+    // The last one counts.
+    let analyze = explain.options.iter().rev().find_map(|option| match &option.node {
         Some(NodeEnum::DefElem(option)) if option.defname == "analyze" => {
-            option.arg.as_deref().is_none_or(|value| truth(value) != Some(false))
+            Some(option.arg.as_deref().is_none_or(|value| truth(value) != Some(false)))
         }
-        _ => false,
+        _ => None,
     });
+    let analyze = analyze.unwrap_or(false);
     let Some(inner) = explain.query.as_ref().and_then(|node| node.node.as_ref()) else {
         walk.unknown("EXPLAIN of nothing");
         return (Operation::Explain, Effect::None);

@@ -202,6 +202,7 @@ fn notes(statement: &Statement) -> Vec<Note> {
         Effect::Execute(name) => notes.push(Note::Execute(name.clone())),
         Effect::Deallocate(name) => notes.push(Note::Deallocate(name.clone())),
         Effect::Discard { all: true, .. } => notes.push(Note::DiscardAll),
+        Effect::Declare(name) => notes.push(Note::Declare(name.clone())),
         Effect::Fetch(name) => notes.push(Note::Fetch(name.clone())),
         Effect::CloseCursor(name) => notes.push(Note::CloseCursor(name.clone())),
         Effect::Setting { name, value, .. } => {
@@ -215,6 +216,12 @@ fn notes(statement: &Statement) -> Vec<Note> {
     );
     if statement.may_change_settings {
         notes.push(Note::MayChangeSettings);
+    }
+    if matches!(statement.operation, Operation::Do | Operation::Call) {
+        notes.push(Note::RunsCode);
+    }
+    if statement.relations.iter().any(|relation| relation.name.schema.as_deref() != Some("pg_catalog")) {
+        notes.push(Note::TouchesRelations);
     }
     if statement.may_end_transaction {
         notes.push(match statement.operation {

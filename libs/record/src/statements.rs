@@ -9,7 +9,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hansard_pg_wire::conversation::{Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded};
+use hansard_pg_wire::conversation::{
+    Doubt, Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
+};
 use hansard_policy::{Effect, Operation, Relation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
@@ -119,10 +121,10 @@ impl Does {
 
     fn of(request: &Request<SqlText>) -> Does {
         match request {
-            Request::Text { own, executes } => Does::of_text(own, executes.as_ref()),
+            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again),
             Request::Again(own) => {
                 // What it has run is done; functions are called again for each row that is left.
-                let does = Does::of_text(own, None);
+                let does = Does::of_text(own, None, true);
                 Does { relations: Vec::new(), effect: Effect::None, ..does }
             }
             Request::Unforeseen { text, before } => {
@@ -151,7 +153,7 @@ impl Does {
         }
     }
 
-    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>) -> Does {
+    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>, again: bool) -> Does {
         let analysed = own.text.statement(own.part);
         let statement = meant(own);
         let mut does = Does {
@@ -186,6 +188,8 @@ impl Does {
             (Effect::Execute(name), None) => {
                 does.opaque = Some(format!("what was prepared as \"{name}\" is not known"));
             }
+            // What it reads was told before; what it calls is called again.
+            (Effect::Fetch(_), Some(_)) if again => {}
             (Effect::Fetch(_), Some(inner)) => {
                 let inner = meant(inner);
                 does.relations = inner.relations.clone();
@@ -400,8 +404,13 @@ impl Statements {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
-        if started.assumed && does.opaque.is_none() {
-            let reason = "it was sent ahead and not answered: what its names mean depends on what came before it";
+        if let (Some(doubt), None) = (started.doubt, &does.opaque) {
+            let reason = match doubt {
+                Doubt::SentAhead => {
+                    "it was sent ahead and not answered: what its names mean depends on what came before it"
+                }
+                Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
+            };
             (does.certain, does.opaque) = (false, Some(reason.to_owned()));
         }
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);

@@ -24,6 +24,7 @@ fn request(word: &str) -> Vec<u8> {
         "Ec" => (b'E', b"c\0\0\0\0\0".to_vec()),
         "Ep" => (b'E', [&vec![b'p'; 63][..], b"other\0\0\0\0\0"].concat()),
         "d" => (b'd', b"1\n".to_vec()),
+        "dlong" => (b'd', vec![b'1'; 70_000]),
         "0" => return b"\0\0\0\x08\x04\xd2\x16\x2f".to_vec(),
         "bad" => return b"Q\0\0\0\0".to_vec(),
         letter => (letter.as_bytes()[0], Vec::new()),
@@ -279,6 +280,20 @@ fn a_marker_is_asked_for_by_a_name_of_its_own() {
         stage.hear(direction, &bytes);
     }
     assert_eq!(stage.seen.join(" "), ">Q <G >d >S >c <E <Z");
+}
+
+#[test]
+fn nothing_is_inserted_into_the_middle_of_a_long_message() {
+    let mut stage = Stage::new();
+    let (begin, rest) = (request("dlong")[..60_000].to_vec(), request("dlong")[60_000..].to_vec());
+    stage.hear(Direction::Frontend, &request("copy"));
+    stage.hear(Direction::Backend, &answer("G"));
+    stage.hear(Direction::Frontend, &[request("d"), request("S"), begin].concat());
+    stage.hear(Direction::Backend, &answer("E"));
+    assert_eq!(stage.seen.join(" "), ">Q <G >d >S >d <E", "the data's own bytes come first");
+    stage.hear(Direction::Frontend, &rest);
+    stage.hear(Direction::Backend, &[answer("Z"), answer("3")].concat());
+    assert_eq!(stage.seen.join(" "), ">Q <G >d >S >d <E +C +H <Z ~3");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::message::{self, Failure, Reader};
 use super::{
-    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, Note, Prepared, Request, Text,
+    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_CURSORS, Note, Prepared, Request,
+    Text,
 };
 use crate::exchange::{Answered, Kind, Waiting, refused_by_copy};
 
@@ -115,6 +116,7 @@ impl<T: Text> Conversation<T> {
             }
             b'V' => {
                 if let Some(current) = self.current.take() {
+                    self.answered = 1;
                     let tag = CommandTag { words: "CALL".to_owned(), copied_in: false };
                     self.finish(current.statement, None, None, Some(tag), out);
                     // The protocol's function call never ends a transaction by itself.
@@ -241,6 +243,7 @@ impl<T: Text> Conversation<T> {
                         types: Vec::new(),
                         seq: 0,
                         used: self.uses,
+                        doubted: false,
                         bytes: text.bytes(),
                         columns: Vec::new(),
                     };
@@ -256,6 +259,18 @@ impl<T: Text> Conversation<T> {
                     self.end_portals(out);
                     self.settings.lose();
                 }
+                Note::Declare(cursor) => {
+                    let name = self.name_in_sql(cursor);
+                    if self.cursors.len() >= MAX_CURSORS && !self.cursors.contains_key(&name) {
+                        self.cursors.pop_first();
+                    }
+                    self.cursors.insert(name, does.clone());
+                }
+                Note::RunsCode => {
+                    self.prepared.values_mut().for_each(|prepared| prepared.doubted = true);
+                    self.portals.values_mut().for_each(|portal| portal.doubted = true);
+                }
+                Note::TouchesRelations => self.settings.lose_strings(),
                 Note::Fetch(cursor) => {
                     let name = self.name_in_sql(cursor);
                     if let Some(portal) = self.portals.get_mut(&name) {
@@ -305,7 +320,7 @@ impl<T: Text> Conversation<T> {
             let failure = not_executed(&failure);
             while self.answered < count {
                 let own = Executed { text: text.clone(), part: self.answered, prepared_in_sql: false };
-                let started = self.start(Request::Text { own, executes: None });
+                let started = self.start(Request::Text { own, executes: None, again: false });
                 let statement = started.statement;
                 out.push(Event::Started(started));
                 self.finish(statement, None, Some(failure.clone()), None, out);

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::names::Name;
 use super::statement::read;
-use super::{Analyser, Asked, Body, Conversation, Ending, Event, Executed, Note, Outcome, Request, Started, Text};
+use super::{
+    Analyser, Asked, Body, Conversation, Doubt, Ending, Event, Executed, Note, Outcome, Request, Started, Text,
+};
 use crate::exchange::Waiting;
 
 /// How a session ended.
@@ -145,7 +147,7 @@ impl<T: Text> Conversation<T> {
                         Some(count) => (0..count)
                             .map(|part| {
                                 let own = Executed { text: text.clone(), part, prepared_in_sql: false };
-                                Request::Text { own, executes: None }
+                                Request::Text { own, executes: None, again: false }
                             })
                             .collect(),
                         None => vec![Request::Unforeseen { text, before: 0 }],
@@ -159,7 +161,7 @@ impl<T: Text> Conversation<T> {
                     }
                     truncated = raw.cut;
                     let own = Executed { text, part: 0, prepared_in_sql: false };
-                    vec![Request::Text { own, executes: None }]
+                    vec![Request::Text { own, executes: None, again: false }]
                 }
                 Body::Bind { portal, statement, parameters: values, .. } => {
                     bound.insert(name(portal), (name(statement), Some(place)));
@@ -186,7 +188,7 @@ impl<T: Text> Conversation<T> {
                         Some(portal) if portal.statement.is_some() && !portal.finished => continue,
                         Some(portal) => match &portal.text {
                             Some(own) if portal.finished => vec![Request::Again(own.clone())],
-                            Some(own) => vec![Request::Text { own: own.clone(), executes: None }],
+                            Some(own) => vec![Request::Text { own: own.clone(), executes: None, again: false }],
                             None => vec![Request::Name(portal.prepared_name.clone())],
                         },
                         None => vec![Request::Name(name(portal).shown())],
@@ -209,7 +211,7 @@ impl<T: Text> Conversation<T> {
                     request,
                     parameters: parameters.clone(),
                     truncated,
-                    assumed: !attempts,
+                    doubt: (!attempts).then_some(Doubt::SentAhead),
                 });
             }
         }
@@ -218,10 +220,12 @@ impl<T: Text> Conversation<T> {
 
     fn by_name(&self, statement: &Name, parsed: &HashMap<Name, (T, bool)>) -> Request<T> {
         match (parsed.get(statement), self.prepared.get(statement)) {
-            (Some((text, _)), _) => {
-                Request::Text { own: Executed { text: text.clone(), part: 0, prepared_in_sql: false }, executes: None }
-            }
-            (None, Some(prepared)) => Request::Text { own: prepared.text.clone(), executes: None },
+            (Some((text, _)), _) => Request::Text {
+                own: Executed { text: text.clone(), part: 0, prepared_in_sql: false },
+                executes: None,
+                again: false,
+            },
+            (None, Some(prepared)) => Request::Text { own: prepared.text.clone(), executes: None, again: false },
             (None, None) => Request::Name(statement.shown()),
         }
     }

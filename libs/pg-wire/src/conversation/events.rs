@@ -70,8 +70,17 @@ pub struct Started<T> {
     pub parameters: Option<Parameters>,
     /// The text is not whole.
     pub truncated: bool,
-    /// The server had not come to it: what it is supposes that everything before it succeeded.
-    pub assumed: bool,
+    /// Why it may be something else.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a statement may be something else than it is told to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doubt {
+    /// The server had not come to it: it supposes that everything before it succeeded.
+    SentAhead,
+    /// DO or CALL ran since its name was given: such code can give the name to something else.
+    CodeRan,
 }
 
 /// What was asked for.
@@ -81,8 +90,10 @@ pub enum Request<T> {
     Text {
         /// Where it stands.
         own: Executed<T>,
-        /// Of EXECUTE, or of FETCH from a portal that was not run yet.
+        /// Of EXECUTE, and of FETCH.
         executes: Option<Executed<T>>,
+        /// What it executes was run before: functions alone are called again.
+        again: bool,
     },
     /// A portal that was run to its end before: it runs nothing more.
     Again(Executed<T>),

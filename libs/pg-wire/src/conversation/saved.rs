@@ -31,6 +31,7 @@ impl<T> Conversation<T> {
             prepared_by_use: self.prepared_by_use.clone(),
             portals: self.portals.iter().map(|(name, portal)| (name.clone(), portal.map(text))).collect(),
             portal_bytes: self.portal_bytes,
+            cursors: self.cursors.iter().map(|(name, declared)| (name.clone(), declared.map(text))).collect(),
             settings: self.settings.clone(),
             partial: self.partial.clone(),
             columns: self.columns,
@@ -57,6 +58,7 @@ impl<T> Prepared<T> {
             types: self.types.clone(),
             seq: self.seq,
             used: self.used,
+            doubted: self.doubted,
             bytes: self.bytes,
             columns: self.columns.clone(),
         }
@@ -70,6 +72,7 @@ impl<T> Portal<T> {
             truncated: self.truncated,
             prepared_name: self.prepared_name.clone(),
             bound_at: self.bound_at,
+            doubted: self.doubted,
             parameters: self.parameters.clone(),
             bytes: self.bytes,
             first_seq: self.first_seq,
@@ -91,9 +94,11 @@ impl<T> Started<T> {
             first_seq: self.first_seq,
             last_seq: self.last_seq,
             request: match &self.request {
-                Request::Text { own, executes } => {
-                    Request::Text { own: own.map(text), executes: executes.as_ref().map(|inner| inner.map(text)) }
-                }
+                Request::Text { own, executes, again } => Request::Text {
+                    own: own.map(text),
+                    executes: executes.as_ref().map(|inner| inner.map(text)),
+                    again: *again,
+                },
                 Request::Again(own) => Request::Again(own.map(text)),
                 Request::Unforeseen { text: whole, before } => {
                     Request::Unforeseen { text: text(whole), before: *before }
@@ -104,7 +109,7 @@ impl<T> Started<T> {
             },
             parameters: self.parameters.clone(),
             truncated: self.truncated,
-            assumed: self.assumed,
+            doubt: self.doubt,
         }
     }
 }

@@ -25,8 +25,9 @@ pub(super) struct Settings {
     now: Values,
     /// As the server told last.
     told: Values,
-    /// Something was set or told since the session was last outside of a transaction.
-    changed: bool,
+    /// The one and the other was set or told, or may have been, since the session was last outside of a transaction.
+    changed_encoding: bool,
+    changed_strings: bool,
     server_encoding: Option<String>,
 }
 
@@ -39,14 +40,20 @@ struct Values {
 impl Default for Settings {
     fn default() -> Self {
         let values = Values { client_encoding: Some("UTF8".to_owned()), standard_conforming_strings: Some(true) };
-        Settings { now: values.clone(), told: values, changed: false, server_encoding: Some("UTF8".to_owned()) }
+        Settings {
+            now: values.clone(),
+            told: values,
+            changed_encoding: false,
+            changed_strings: false,
+            server_encoding: Some("UTF8".to_owned()),
+        }
     }
 }
 
 impl Settings {
     /// ParameterStatus.
     pub(super) fn tell(&mut self, name: &str, value: &str) {
-        self.changed |= matches!(name, "client_encoding" | "standard_conforming_strings");
+        self.mark(name);
         match name {
             "client_encoding" => {
                 self.told.client_encoding = Some(value.to_owned());
@@ -63,7 +70,7 @@ impl Settings {
 
     /// A statement was carried out that sets one of them, to its default where there is no value.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) {
-        self.changed |= matches!(name, "client_encoding" | "names" | "standard_conforming_strings" | "all");
+        self.mark(name);
         match name {
             "client_encoding" | "names" => self.now.client_encoding = value.map(str::to_owned),
             "standard_conforming_strings" => {
@@ -74,22 +81,38 @@ impl Settings {
         }
     }
 
+    fn mark(&mut self, name: &str) {
+        self.changed_encoding |= matches!(name, "client_encoding" | "names" | "all");
+        self.changed_strings |= matches!(name, "standard_conforming_strings" | "all");
+    }
+
     /// They may have changed unseen.
     pub(super) fn lose(&mut self) {
-        self.changed = true;
+        (self.changed_encoding, self.changed_strings) = (true, true);
         self.now = Values { client_encoding: None, standard_conforming_strings: None };
+    }
+
+    /// How strings read may have changed unseen. A code that stands behind a relation could change the encoding, too, but
+    /// nothing that is meant to work does.
+    pub(super) fn lose_strings(&mut self) {
+        self.changed_strings = true;
+        self.now.standard_conforming_strings = None;
     }
 
     /// What was set has been undone, or may have been.
     pub(super) fn undo(&mut self) {
-        if self.changed {
-            self.lose();
+        if self.changed_encoding {
+            self.now.client_encoding = None;
+        }
+        if self.changed_strings {
+            self.now.standard_conforming_strings = None;
         }
     }
 
     /// ReadyForQuery: whatever has changed was told before.
     pub(super) fn settle(&mut self, in_transaction: bool) {
-        self.changed &= in_transaction;
+        self.changed_encoding &= in_transaction;
+        self.changed_strings &= in_transaction;
         if self.now != self.told {
             self.now.clone_from(&self.told);
         }

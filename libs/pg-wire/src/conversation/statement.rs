@@ -2,8 +2,8 @@
 
 use super::names::Name;
 use super::{
-    Analyser, Asked, Body, Conversation, Current, Ending, Event, Executed, MAX_NAMES, MAX_PREPARED, MAX_WAITING_BYTES,
-    Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
+    Analyser, Asked, Body, Conversation, Current, Doubt, Ending, Event, Executed, MAX_NAMES, MAX_PREPARED,
+    MAX_WAITING_BYTES, Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
 };
 use crate::exchange::Kind;
 
@@ -20,14 +20,14 @@ impl<T: Text> Conversation<T> {
                 self.begin_part(out);
             }
             (Kind::Execute, Body::Execute { .. }) => self.begin_execute(out),
-            (Kind::FunctionCall, Body::Function { oid, parameters }) => {
+            (Kind::FunctionCall, Body::Function { oid, parameters }) if self.answered == 0 => {
                 let (oid, parameters) = (*oid, parameters.clone());
                 let mut started = self.start(Request::Function(oid));
                 started.parameters = Some(parameters);
                 self.tell(started, None, None, out);
             }
             // Further statements of the same query begin with their answers.
-            (Kind::Query, Body::Omitted { .. }) if self.answered > 0 => {}
+            (Kind::Query | Kind::FunctionCall, Body::Omitted { .. }) if self.answered > 0 => {}
             (Kind::Query | Kind::Execute | Kind::FunctionCall, Body::Omitted { .. }) => self.begin_omitted(out),
             _ => {}
         }
@@ -57,11 +57,9 @@ impl<T: Text> Conversation<T> {
         let known = text.statements();
         let request = match known {
             Some(count) if self.answered < count => {
-                let own = Executed { text: text.clone(), part: self.answered, prepared_in_sql: false };
-                let executes = self.executed_by(&own);
-                Request::Text { own, executes }
+                self.text_request(Executed { text: text.clone(), part: self.answered, prepared_in_sql: false })
             }
-            None if self.answered == 0 => Request::Unforeseen { text: text.clone(), before: 0 },
+            None if self.answered == 0 => (Request::Unforeseen { text: text.clone(), before: 0 }, None),
             _ => return,
         };
         self.start_part(request, out);
@@ -73,15 +71,16 @@ impl<T: Text> Conversation<T> {
         if text.statements().is_some() {
             self.contradictions += 1;
         }
-        self.start_part(Request::Unforeseen { text: text.clone(), before: self.answered }, out);
+        self.start_part((Request::Unforeseen { text: text.clone(), before: self.answered }, None), out);
     }
 
-    fn start_part(&mut self, request: Request<T>, out: &mut Vec<Event<T>>) {
+    fn start_part(&mut self, (request, doubt): (Request<T>, Option<Doubt>), out: &mut Vec<Event<T>>) {
         let does = match &request {
             Request::Text { own, .. } => Some(own.clone()),
             _ => None,
         };
         let mut started = self.start(request);
+        started.doubt = doubt;
         if self.answered > 0 {
             // The one before it is done.
             started.at = self.at;
@@ -107,16 +106,14 @@ impl<T: Text> Conversation<T> {
             return;
         }
         let (parameters, first_seq, truncated) = (portal.parameters.take(), portal.first_seq, portal.truncated);
-        let again = portal.finished;
-        let (does, request) = match portal.text.clone() {
-            None => (None, Request::Name(portal.prepared_name.clone())),
-            Some(own) if again => (None, Request::Again(own)),
-            Some(own) => {
-                let executes = self.executed_by(&own);
-                (Some(own.clone()), Request::Text { own, executes })
-            }
+        let (again, doubted) = (portal.finished, portal.doubted);
+        let (does, (request, doubt)) = match portal.text.clone() {
+            None => (None, (Request::Name(portal.prepared_name.clone()), None)),
+            Some(own) if again => (None, (Request::Again(own), None)),
+            Some(own) => (Some(own.clone()), self.text_request(own)),
         };
         let mut started = self.start(request);
+        started.doubt = doubt.or(doubted.then_some(Doubt::CodeRan));
         started.parameters = parameters;
         started.truncated = truncated;
         if !again {
@@ -128,17 +125,33 @@ impl<T: Text> Conversation<T> {
         self.tell(started, does, Some(name), out);
     }
 
-    /// What a statement runs that was prepared, or bound to a portal, before.
-    fn executed_by(&self, own: &Executed<T>) -> Option<Executed<T>> {
+    /// A statement of a text, with what it runs that was prepared, bound to a portal or declared before.
+    fn text_request(&self, own: Executed<T>) -> (Request<T>, Option<Doubt>) {
         let notes = own.text.notes(own.part, own.prepared_in_sql);
-        notes.iter().find_map(|note| match note {
-            Note::Execute(name) => self.prepared.get(&self.name_in_sql(name)).map(|prepared| prepared.text.clone()),
-            Note::Fetch(cursor) => {
-                let portal = self.portals.get(&self.name_in_sql(cursor))?;
-                portal.text.clone().filter(|_| portal.statement.is_none() && !portal.finished)
+        let (mut executes, mut again, mut doubted) = (None, false, false);
+        for note in notes {
+            match note {
+                Note::Execute(name) => {
+                    if let Some(prepared) = self.prepared.get(&self.name_in_sql(name)) {
+                        (executes, doubted) = (Some(prepared.text.clone()), prepared.doubted);
+                    }
+                }
+                Note::Fetch(cursor) => {
+                    let name = self.name_in_sql(cursor);
+                    match (self.portals.get(&name), self.cursors.get(&name)) {
+                        (Some(portal), _) => {
+                            again = portal.statement.is_some() || portal.finished;
+                            (executes, doubted) = (portal.text.clone(), portal.doubted);
+                        }
+                        // What a cursor reads was told when it was declared.
+                        (None, Some(declared)) => (executes, again) = (Some(declared.clone()), true),
+                        (None, None) => {}
+                    }
+                }
+                _ => {}
             }
-            _ => None,
-        })
+        }
+        (Request::Text { own, executes, again }, doubted.then_some(Doubt::CodeRan))
     }
 
     pub(super) fn name_in_sql(&self, name: &str) -> Name {
@@ -163,7 +176,7 @@ impl<T: Text> Conversation<T> {
             request,
             parameters: None,
             truncated,
-            assumed: false,
+            doubt: None,
         }
     }
 
@@ -200,7 +213,10 @@ impl<T: Text> Conversation<T> {
         self.uses += 1;
         let used = self.uses;
         let columns = Vec::new();
-        self.insert_prepared(name, Prepared { text, truncated: raw.cut, types, seq, used, bytes, columns });
+        self.insert_prepared(
+            name,
+            Prepared { text, truncated: raw.cut, types, seq, used, doubted: false, bytes, columns },
+        );
     }
 
     pub(super) fn insert_prepared(&mut self, name: Name, prepared: Prepared<T>) {
@@ -266,6 +282,7 @@ impl<T: Text> Conversation<T> {
             truncated,
             prepared_name: prepared_name.shown(),
             bound_at: self.statements,
+            doubted: prepared.is_some_and(|prepared| prepared.doubted),
             parameters: Some(parameters),
             bytes,
             first_seq,

@@ -82,7 +82,8 @@ fn notes(statement: &str) -> Vec<Note> {
         ["FETCH", ..] => vec![Note::Fetch(word(1))],
         ["CLOSE", ..] => vec![Note::CloseCursor(Some(word(1)))],
         ["SET", ..] => vec![Note::Setting { name: word(1), value: Some(word(2)) }],
-        ["DO", ..] | ["CALL", ..] => vec![Note::MayEndTransaction, Note::MayChangeSettings],
+        ["DO", ..] | ["CALL", ..] => vec![Note::MayEndTransaction, Note::MayChangeSettings, Note::RunsCode],
+        ["VACUUM", ..] => vec![Note::CommitsByItself],
         _ => Vec::new(),
     }
 }
@@ -215,15 +216,17 @@ fn told(events: &[Event<Read>]) -> Vec<String> {
             Some(match event {
                 Event::Started(started) => {
                     let what = match &started.request {
-                        Request::Text { own, executes: None } => part(own),
-                        Request::Text { own, executes: Some(inner) } => format!("{} = {}", part(own), part(inner)),
+                        Request::Text { own, executes: None, .. } => part(own),
+                        Request::Text { own, executes: Some(_), again: true } => format!("{} again", part(own)),
+                        Request::Text { own, executes: Some(inner), .. } => format!("{} = {}", part(own), part(inner)),
                         Request::Again(own) => format!("again {}", part(own)),
                         Request::Unforeseen { text, .. } => format!("not understood {}", text.text),
                         Request::Name(name) => format!("name {name}"),
                         Request::Function(oid) => format!("function {oid}"),
                         Request::Omitted => "omitted".to_owned(),
                     };
-                    format!("{} started {what}", started.statement)
+                    let doubt = if started.doubt == Some(Doubt::CodeRan) { ", doubted" } else { "" };
+                    format!("{} started {what}{doubt}", started.statement)
                 }
                 Event::Finished(finished) => {
                     let n = finished.statement;

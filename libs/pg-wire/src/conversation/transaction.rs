@@ -30,6 +30,8 @@ pub(super) struct Transaction {
     undecided: bool,
     /// Some of it may not be in force although it is committed.
     doubt: Option<String>,
+    /// Some of it may be in force although it is rolled back.
+    stayed: bool,
 }
 
 impl<T: Text> Conversation<T> {
@@ -57,6 +59,7 @@ impl<T: Text> Conversation<T> {
                 unseen_savepoints: false,
                 undecided: false,
                 doubt: None,
+                stayed: false,
             }
         })
     }
@@ -108,6 +111,7 @@ impl<T: Text> Conversation<T> {
                     })
                 });
                 let (transaction, at) = (self.transaction_of(statement, out), self.at);
+                self.open_transaction().stayed = true;
                 if let Some(gid) = gid {
                     let committed = words.starts_with("COMMIT");
                     out.push(Event::Resolved { gid, committed, statement, transaction, at });
@@ -123,9 +127,15 @@ impl<T: Text> Conversation<T> {
                 let prepares = note(|note| matches!(note, Note::PrepareTransaction(_))).is_some();
                 match (notes, to) {
                     (_, Some(name)) => self.roll_back_to(statement, name, out),
-                    // Outside of a transaction block the server only warns: it goes on, and commits in the end.
-                    _ if prepares && !self.is_explicit() => _ = self.transaction_of(statement, out),
-                    (None, None) if !self.is_explicit() => self.doubt("a ROLLBACK was of all or of nothing"),
+                    // Outside of a transaction block the server only warns: it commits.
+                    _ if prepares && !self.is_explicit() => {
+                        self.transaction_of(statement, out);
+                        self.commit_transaction(out);
+                    }
+                    (None, None) if !self.is_explicit() => {
+                        self.doubt("a ROLLBACK was of all or of nothing");
+                        self.open_transaction().stayed = true;
+                    }
                     (Some(_), None) => {
                         let chain =
                             note(|note| matches!(note, Note::Rollback { chain: true } | Note::Commit { chain: true }))
@@ -180,9 +190,13 @@ impl<T: Text> Conversation<T> {
                 }
             }
             _ => {
-                if !self.is_explicit() && note(|note| *note == Note::CommitsByItself).is_some() {
+                let commits = match notes {
+                    Some(notes) => notes.contains(&Note::CommitsByItself),
+                    None => MAY_COMMIT_BY_THEMSELVES.contains(&words),
+                };
+                if commits && !self.is_explicit() {
                     self.transaction_of(statement, out);
-                    return self.commit_transaction(out);
+                    self.open_transaction().stayed = true;
                 }
                 let ends = match notes {
                     Some(notes) => notes.contains(&Note::MayEndTransaction),
@@ -253,6 +267,8 @@ impl<T: Text> Conversation<T> {
         };
         for name in names(&self.portals, &begun_since) {
             let Some(portal) = self.portals.get_mut(&name) else { continue };
+            // Whatever runs as a whole was run, and is undone.
+            portal.finished = true;
             if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended.take(), portal.statement.take()) {
                 self.finish(statement, Some(rows), None, None, out);
                 if let Some(Event::Finished(finished)) = out.last_mut() {
@@ -304,8 +320,12 @@ impl<T: Text> Conversation<T> {
             transaction.undecided = false;
         }
         self.end_portals(out);
-        if let Some(Transaction { id, first, .. }) = self.transaction.take() {
+        if let Some(Transaction { id, first, stayed, .. }) = self.transaction.take() {
             let (at, seq) = (self.at, self.seq);
+            let outcome = match outcome {
+                Outcome::RolledBack(_) if stayed => Outcome::Unknown(MAY_HAVE_STAYED.to_owned()),
+                outcome => outcome,
+            };
             // What was set until its end, or in it, may be undone.
             self.settings.undo();
             out.push(Event::TransactionEnded(TransactionEnded { transaction: id, first, outcome, at, seq }));
@@ -375,5 +395,27 @@ impl<T: Text> Conversation<T> {
         self.portal_bytes = 0;
     }
 }
+
+/// Tags of statements that commit by themselves outside of a transaction block, or may do so.
+const MAY_COMMIT_BY_THEMSELVES: &[&str] = &[
+    "ALTER DATABASE",
+    "ALTER SUBSCRIPTION",
+    "ALTER SYSTEM",
+    "ANALYZE",
+    "CLUSTER",
+    "CREATE DATABASE",
+    "CREATE INDEX",
+    "CREATE SUBSCRIPTION",
+    "CREATE TABLESPACE",
+    "DISCARD ALL",
+    "DROP DATABASE",
+    "DROP INDEX",
+    "DROP SUBSCRIPTION",
+    "DROP TABLESPACE",
+    "REINDEX",
+    "VACUUM",
+];
+
+const MAY_HAVE_STAYED: &str = "a statement that it ran may have committed by itself";
 
 const MAY_HAVE_ENDED: &str = "code that it ran may have committed or rolled back inside";

@@ -11,7 +11,9 @@ fn play(conversation: &str) -> (String, Exchange<usize>) {
     for message in conversation.split_whitespace() {
         let tag = message.as_bytes()[1];
         if message.starts_with('>') {
-            let taken = exchange.request(tag, Some(b'P'), || asked);
+            // `>H!` has a body, which a Flush must not have.
+            let first = (tag != b'H' || message.ends_with('!')).then_some(b'P');
+            let taken = exchange.request(tag, first, || asked);
             asked += 1;
             match taken {
                 Requested::Queued | Requested::Unanswered => {}
@@ -105,6 +107,13 @@ fn what_stands_behind_a_sync_among_failed_data_is_carried_out_if_that_is_answere
     check(">Q <G >d >S >Q <E <Z <C <Z", "0.. 0! 0z 3.. 3z");
     let (_, mut exchange) = play(">E <G >d >S >P <E >S <Z");
     assert_eq!(exchange.take_discarded().iter().map(|waiting| waiting.request).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_malformed_flush_fails_and_skips_as_a_request_does() {
+    check(">E >H! <C <E >Q >S <Z", "0. 1! Q:Skipped 3z");
+    check(">E >H! >E >S <C <E <Z", "0. 1+2! 3z");
+    check(">E >H <C >S <Z", "0. 2z");
 }
 
 #[test]

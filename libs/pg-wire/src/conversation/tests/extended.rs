@@ -265,7 +265,7 @@ fn fetch_runs_what_was_bound_to_a_portal() {
             "1 BEGIN",
             "2 started FETCH c = UPDATE t",
             "2 FETCH 1",
-            "3 started FETCH c",
+            "3 started FETCH c again",
             "3 FETCH 0",
             "4 started COMMIT",
             "4 COMMIT",
@@ -507,4 +507,116 @@ fn what_stands_behind_a_sync_among_failed_copy_data_runs_if_that_is_answered() {
             "transaction 3 committed",
         ],
     );
+}
+
+#[test]
+fn a_suspended_portal_is_told_whatever_ends_it() {
+    // A simple query replaces the unnamed one.
+    check(
+        "> Q BEGIN
+         < C BEGIN
+         < Z T
+         > X INSERT t
+         > S
+         < 1
+         < 2
+         < D
+         < s
+         < Z T
+         > Q COMMIT
+         < C COMMIT
+         < Z I",
+        &[
+            "1 started BEGIN",
+            "1 BEGIN",
+            "2 started INSERT t",
+            "2 - 1",
+            "3 started COMMIT",
+            "3 COMMIT",
+            "transaction 1 committed",
+        ],
+    );
+    // It is undone with what a savepoint undoes, and runs nothing more.
+    check(
+        "> Q BEGIN; SAVEPOINT s
+         < C BEGIN
+         < C SAVEPOINT
+         < Z T
+         > P - INSERT t
+         > B c -
+         > E c
+         > S
+         < 1
+         < 2
+         < D
+         < s
+         < Z T
+         > Q ROLLBACK TO s; COMMIT
+         < C ROLLBACK
+         < C COMMIT
+         < Z I",
+        &[
+            "1 started BEGIN",
+            "1 BEGIN",
+            "2 started SAVEPOINT s",
+            "2 SAVEPOINT",
+            "3 started INSERT t",
+            "4 started ROLLBACK TO s",
+            "4 ROLLBACK",
+            "3 - 1",
+            "3 to 3 rolled back",
+            "5 started COMMIT",
+            "5 COMMIT",
+            "transaction 1 committed",
+        ],
+    );
+}
+
+#[test]
+fn a_function_call_is_told_once() {
+    let mut messages = script("");
+    messages.push((Direction::Frontend, b'F', vec![0, 0, 0, 89, 0, 0, 0, 0, 0, 0]));
+    messages.extend(script("< V\n< Z I").split_off(1));
+    let (conversation, events) = feed(&messages, |_| None, false);
+    assert_eq!(told(&events), ["1 started function 89", "1 CALL", "transaction 1 committed"]);
+    assert_eq!(conversation.contradictions(), 0);
+}
+
+#[test]
+fn code_may_change_what_names_mean() {
+    check(
+        "> Q PREPARE p AS UPDATE t
+         < C PREPARE
+         < Z I
+         > Q DO deallocate p
+         < C DO
+         < Z I
+         > Q EXECUTE p
+         < C UPDATE 1
+         < Z I",
+        &[
+            "1 started PREPARE p AS UPDATE t",
+            "1 PREPARE",
+            "transaction 1 committed",
+            "2 started DO deallocate p",
+            "2 DO",
+            "transaction 2 unknown",
+            "3 started EXECUTE p = UPDATE t, doubted",
+            "3 UPDATE 1",
+            "transaction 3 committed",
+        ],
+    );
+}
+
+#[test]
+fn settings_told_inside_of_a_transaction_may_be_undone_with_it() {
+    let (conversation, _) = feed(
+        &script(
+            "> Q BEGIN\n< C BEGIN\n< Z T\n> Q SET standard_conforming_strings off\n< C SET
+             < S standard_conforming_strings off\n< Z T\n> X ROLLBACK\n< X ROLLBACK",
+        ),
+        |_| None,
+        false,
+    );
+    assert_eq!(conversation.settings.text(b"").1.standard_conforming_strings, None);
 }

@@ -278,3 +278,77 @@ fn to_prepare_outside_of_a_transaction_block_undoes_nothing() {
         ],
     );
 }
+
+#[test]
+fn what_commits_by_itself_may_stay_though_its_pipeline_fails() {
+    check(
+        "> X UPDATE t
+         > X VACUUM t
+         > X SELECT 1
+         > S
+         < X UPDATE 1
+         < X VACUUM
+         < 1
+         < 2
+         < E 22012
+         < Z I",
+        &[
+            "1 started UPDATE t",
+            "1 UPDATE 1",
+            "2 started VACUUM t",
+            "2 VACUUM",
+            "3 started SELECT 1",
+            "3 failed 22012",
+            "transaction 1 unknown",
+        ],
+    );
+    check("> Q VACUUM t\n< C VACUUM\n< Z I", &["1 started VACUUM t", "1 VACUUM", "transaction 1 committed"]);
+}
+
+#[test]
+fn what_was_sent_behind_a_rollback_or_a_commit_may_be_in_force() {
+    let open = "> Q BEGIN\n< C BEGIN\n< Z T";
+    assert!(
+        closed(&format!("{open}\n> Q ROLLBACK\n> Q UPDATE t"), Closed::Recorded)
+            .contains(&"transaction 1 unknown".to_owned())
+    );
+    assert!(closed("> X UPDATE t\n> X COMMIT", Closed::Recorded).contains(&"transaction 1 unknown".to_owned()));
+    assert!(closed("> X DO commit", Closed::Recorded).contains(&"transaction 1 unknown".to_owned()));
+    assert_eq!(closed("> X UPDATE t\n< X UPDATE 1", Closed::Recorded), ["transaction 1 rolled back"]);
+}
+
+#[test]
+fn savepoints_that_are_not_known_leave_doubt() {
+    check(
+        "> Q BEGIN; SAVEPOINT a; UPDATE one
+         < C BEGIN
+         < C SAVEPOINT
+         < C UPDATE 1
+         < Z T
+         > Q ?savepoint a
+         < C SAVEPOINT
+         < Z T
+         > Q UPDATE two; ROLLBACK TO a; COMMIT
+         < C UPDATE 1
+         < C ROLLBACK
+         < C COMMIT
+         < Z I",
+        &[
+            "1 started BEGIN",
+            "1 BEGIN",
+            "2 started SAVEPOINT a",
+            "2 SAVEPOINT",
+            "3 started UPDATE one",
+            "3 UPDATE 1",
+            "4 started not understood ?savepoint a",
+            "4 SAVEPOINT",
+            "5 started UPDATE two",
+            "5 UPDATE 1",
+            "6 started ROLLBACK TO a",
+            "6 ROLLBACK",
+            "7 started COMMIT",
+            "7 COMMIT",
+            "transaction 1 unknown",
+        ],
+    );
+}
