@@ -403,10 +403,9 @@ impl<T: Text> Conversation<T> {
     ) {
         self.contradictions += 1;
         self.waiting_bytes -= passed.iter().map(|waiting| waiting.request.bytes).sum::<usize>();
-        if let Some(current) = self.current.take() {
-            let transaction = self.transaction_of(current.statement, out);
-            out.push(Event::Unanswered { statement: current.statement, transaction });
-            passed.remove(0);
+        if self.current.is_some() {
+            let first = passed.remove(0);
+            self.text_never_answered(&first.request, out);
         }
         self.never_answered(passed, analyser, out);
         self.doubt("a statement was not answered");
@@ -416,10 +415,9 @@ impl<T: Text> Conversation<T> {
     /// ReadyForQuery for a simple query, a function call or a Sync.
     fn query_over(&mut self, ended: &Waiting<Asked>, out: &mut Vec<Event<T>>) {
         let known = self.text.as_ref().and_then(Text::statements);
-        if let Some(current) = self.current.take() {
+        if self.current.is_some() {
             self.contradictions += 1;
-            let transaction = self.transaction_of(current.statement, out);
-            out.push(Event::Unanswered { statement: current.statement, transaction });
+            self.text_never_answered(&ended.request, out);
             self.doubt("a statement was not answered");
         } else if ended.kind == Kind::Query && known.is_some_and(|count| self.answered < count) {
             self.contradictions += 1;

@@ -86,17 +86,50 @@ impl<T: Text> Conversation<T> {
 
     /// Ends everything under way, with that outcome of the transaction.
     pub(super) fn abandon(&mut self, outcome: Outcome, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
-        let current = self.current.take();
-        if let Some(current) = &current {
-            let transaction = self.transaction_of(current.statement, out);
-            out.push(Event::Unanswered { statement: current.statement, transaction });
+        let begun = usize::from(self.current.is_some() || self.text.is_some());
+        if let Some(asked) = self.exchange.front().map(|front| front.request.clone()) {
+            self.text_never_answered(&asked, out);
         }
         let waiting: Vec<Waiting<Asked>> = self.exchange.abandon().into();
-        let begun = usize::from(current.is_some() || self.text.is_some());
         self.never_answered(waiting[begun.min(waiting.len())..].to_vec(), analyser, out);
         self.waiting_bytes = 0;
         (self.text, self.answered, self.copied_in) = (None, 0, false);
         self.end_transaction(outcome, out);
+    }
+
+    /// The statement under way, and those behind it in its text, get no answer.
+    pub(super) fn text_never_answered(&mut self, asked: &Asked, out: &mut Vec<Event<T>>) {
+        let rest = self.rest_of_text(asked);
+        let current = self.current.take().map(|current| current.statement);
+        let later = rest.iter().map(|started| started.statement);
+        let unanswered: Vec<u64> = current.into_iter().chain(later).collect();
+        for started in rest {
+            self.statements = started.statement;
+            out.push(Event::Started(started));
+        }
+        for statement in unanswered {
+            let transaction = self.transaction_of(statement, out);
+            out.push(Event::Unanswered { statement, transaction });
+        }
+        (self.text, self.answered) = (None, 0);
+    }
+
+    /// The statements of a simple query behind the one under way.
+    fn rest_of_text(&self, asked: &Asked) -> Vec<Started<T>> {
+        let (Some(text), Some(_)) = (&self.text, &self.current) else { return Vec::new() };
+        let count = text.statements().unwrap_or(0);
+        let parts = (self.answered.saturating_add(1)..count).zip(self.statements + 1..);
+        let started = parts.map(|(part, statement)| Started {
+            statement,
+            at: asked.at,
+            first_seq: asked.seq,
+            last_seq: asked.last_seq,
+            request: self.text_request(Executed { text: text.clone(), part, prepared_in_sql: false }).0,
+            parameters: None,
+            truncated: false,
+            doubt: None,
+        });
+        started.collect()
     }
 
     /// Requests that get no answer.
@@ -121,7 +154,12 @@ impl<T: Text> Conversation<T> {
     {
         let waiting: Vec<Waiting<Asked>> = self.exchange.waiting().iter().cloned().collect();
         let begun = usize::from(self.current.is_some() || self.text.is_some());
-        self.clone().ahead(&waiting[begun.min(waiting.len())..], false, analyser)
+        let asked = self.exchange.front().map(|front| &front.request);
+        let mut started = asked.map(|asked| self.rest_of_text(asked)).unwrap_or_default();
+        let mut later = self.clone();
+        later.statements += started.len() as u64;
+        started.extend(later.ahead(&waiting[begun.min(waiting.len())..], false, analyser));
+        started
     }
 
     /// The statements of requests that the server has not come to, were everything before them to succeed. With

@@ -126,7 +126,7 @@ impl<T: Text> Conversation<T> {
     }
 
     /// A statement of a text, with what it runs that was prepared, bound to a portal or declared before.
-    fn text_request(&self, own: Executed<T>) -> (Request<T>, Option<Doubt>) {
+    pub(super) fn text_request(&self, own: Executed<T>) -> (Request<T>, Option<Doubt>) {
         let notes = own.text.notes(own.part, own.prepared_in_sql);
         let (mut executes, mut again, mut doubted) = (None, false, false);
         for note in notes {

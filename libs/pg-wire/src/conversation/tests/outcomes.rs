@@ -222,6 +222,10 @@ fn what_is_not_answered_may_be_in_force() {
         ["1 unanswered", "2 started UPDATE b", "2 unanswered", "transaction 1 unknown"]
     );
     assert_eq!(
+        closed("> Q UPDATE a; UPDATE b; UPDATE c\n< C UPDATE 1", Closed::Recorded),
+        ["3 started UPDATE c", "2 unanswered", "3 unanswered", "transaction 1 unknown"]
+    );
+    assert_eq!(
         closed("> X UPDATE t\n> S", Closed::Recorded),
         ["1 started UPDATE t", "1 unanswered", "transaction 1 unknown"]
     );
