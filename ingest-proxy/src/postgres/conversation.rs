@@ -109,7 +109,10 @@ impl PostgresConversation {
     }
 
     fn next_request(&mut self, bytes: &[u8], ended: bool) -> Step {
-        if let Some(message) = self.message.take() {
+        // Not into the middle of a message.
+        if self.cutters[0].at_boundary()
+            && let Some(message) = self.message.take()
+        {
             return Step::Insert(message);
         }
         let Some(&tag) = bytes.first() else { return Step::Wait };

@@ -304,6 +304,8 @@ struct Portal<T> {
     text: Option<Executed<T>>,
     truncated: bool,
     prepared_name: String,
+    /// The last statement that had begun before.
+    bound_at: u64,
     /// Until its statement has begun.
     parameters: Option<Parameters>,
     bytes: usize,

@@ -121,8 +121,9 @@ impl Does {
         match request {
             Request::Text { own, executes } => Does::of_text(own, executes.as_ref()),
             Request::Again(own) => {
+                // What it has run is done; functions are called again for each row that is left.
                 let does = Does::of_text(own, None);
-                Does { relations: Vec::new(), opaque: None, effect: Effect::None, ..does }
+                Does { relations: Vec::new(), effect: Effect::None, ..does }
             }
             Request::Unforeseen { text, before } => {
                 let first = text.statement(0);

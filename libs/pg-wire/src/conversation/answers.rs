@@ -192,8 +192,14 @@ impl<T: Text> Conversation<T> {
         }
         let (words, rows) = message::command_tag(body);
         let copied_in = std::mem::take(&mut self.copied_in);
-        let mut fetched =
-            self.omitted_portal.take().filter(|(statement, _)| *statement == current.statement).map(|(_, rows)| rows);
+        let mut fetched = None;
+        if let Some((statement, rows)) = self.omitted_portal.take() {
+            if statement == current.statement {
+                fetched = Some(rows);
+            } else {
+                self.finish(statement, Some(rows), None, None, out);
+            }
+        }
         if let Some(portal) = current.portal.as_ref().and_then(|name| self.portals.get_mut(name)) {
             fetched = portal.suspended.take().map(|(rows, ..)| rows);
             portal.finished = true;
@@ -407,7 +413,8 @@ impl<T: Text> Conversation<T> {
     }
 }
 
+/// Of statements behind the one that failed; what it failed with stands there.
 fn not_executed(failure: &Failure) -> Failure {
-    let reason = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
-    Failure { message: format!("not executed: an earlier statement failed{reason}"), ..failure.clone() }
+    let message = "not executed: an earlier statement failed".to_owned();
+    Failure { sqlstate: failure.sqlstate.clone(), message, ..Failure::default() }
 }

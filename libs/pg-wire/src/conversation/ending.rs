@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::names::Name;
 use super::statement::read;
-use super::{Analyser, Asked, Body, Conversation, Event, Executed, Note, Outcome, Request, Started, Text};
+use super::{Analyser, Asked, Body, Conversation, Ending, Event, Executed, Note, Outcome, Request, Started, Text};
 use crate::exchange::Waiting;
 
 /// How a session ended.
@@ -21,10 +21,11 @@ impl<T: Text> Conversation<T> {
     pub fn gap(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
         self.partial = [None, None];
         self.ready = true;
+        let ends = self.exchange.waiting().iter().filter(|waiting| waiting.kind.ends_ready()).count() as u64;
         self.abandon(Outcome::Unknown("frames are missing".to_owned()), analyser, out);
         self.forget_all_prepared();
         self.settings.forget();
-        self.lost = 1;
+        self.lost = self.lost.max(ends).max(1);
     }
 
     /// The connection is gone.
@@ -49,8 +50,9 @@ impl<T: Text> Conversation<T> {
             // The database ended the session: it carries out nothing more, and what it was at has failed.
             return false;
         }
-        if !self.is_explicit() {
-            return self.exchange.waiting().iter().any(|waiting| waiting.kind.ends_ready());
+        // Outside of a transaction block, whatever ends with ReadyForQuery commits.
+        if !self.is_explicit() && self.exchange.waiting().iter().any(|waiting| waiting.kind.ends_ready()) {
+            return true;
         }
         let commits = |executed: &Executed<T>| {
             let (part, prepared) = (executed.part, executed.prepared_in_sql);
@@ -59,7 +61,10 @@ impl<T: Text> Conversation<T> {
         };
         let waiting: Vec<Waiting<Asked>> = self.exchange.waiting().iter().cloned().collect();
         let begun = usize::from(self.current.is_some());
-        let current = self.current.as_ref().is_some_and(|current| current.does.as_ref().is_none_or(commits));
+        let current = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.ending != Ending::Never || current.does.as_ref().is_some_and(commits));
         // What is left of a text whose first statements were answered.
         let rest = self.text.as_ref().is_some_and(|text| match text.statements() {
             None => true,
@@ -126,7 +131,7 @@ impl<T: Text> Conversation<T> {
         analyser: &mut dyn Analyser<Text = T>,
     ) -> Vec<Started<T>> {
         let mut parsed: HashMap<Name, (T, bool)> = HashMap::new();
-        let mut bound: HashMap<Name, (Name, usize)> = HashMap::new();
+        let mut bound: HashMap<Name, (Name, Option<usize>)> = HashMap::new();
         let mut told = Vec::new();
         for (place, Waiting { request: asked, .. }) in waiting.iter().enumerate() {
             let name = |bytes: &[u8]| Name::new(&self.settings.name(bytes));
@@ -157,19 +162,21 @@ impl<T: Text> Conversation<T> {
                     vec![Request::Text { own, executes: None }]
                 }
                 Body::Bind { portal, statement, parameters: values, .. } => {
-                    bound.insert(name(portal), (name(statement), place));
+                    bound.insert(name(portal), (name(statement), Some(place)));
                     if !(attempts && place == 0) || follows(waiting, place) {
                         continue;
                     }
                     parameters = Some(values.clone());
                     vec![self.by_name(&name(statement), &parsed)]
                 }
-                Body::Execute { portal, .. } => match bound.get(&name(portal)) {
+                Body::Execute { portal, .. } => match bound.get_mut(&name(portal)) {
                     Some((statement, place)) => {
+                        // The first one has the values.
+                        let place = place.take().unwrap_or(usize::MAX);
                         if let Some(Waiting {
                             request: Asked { body: Body::Bind { parameters: values, .. }, .. },
                             ..
-                        }) = waiting.get(*place)
+                        }) = waiting.get(place)
                         {
                             parameters = Some(values.clone());
                         }
@@ -240,5 +247,13 @@ fn follows<R>(waiting: &[Waiting<R>], place: usize) -> bool {
 }
 
 fn ends_transaction(note: &Note) -> bool {
-    matches!(note, Note::Commit { .. } | Note::PrepareTransaction(_) | Note::MayEndTransaction)
+    // Behind a ROLLBACK, too, the next statement commits by itself.
+    matches!(
+        note,
+        Note::Commit { .. }
+            | Note::Rollback { .. }
+            | Note::PrepareTransaction(_)
+            | Note::MayEndTransaction
+            | Note::CommitsByItself
+    )
 }

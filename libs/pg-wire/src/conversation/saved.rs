@@ -69,6 +69,7 @@ impl<T> Portal<T> {
             text: self.text.as_ref().map(|executed| executed.map(text)),
             truncated: self.truncated,
             prepared_name: self.prepared_name.clone(),
+            bound_at: self.bound_at,
             parameters: self.parameters.clone(),
             bytes: self.bytes,
             first_seq: self.first_seq,

@@ -25,6 +25,8 @@ pub(super) struct Settings {
     now: Values,
     /// As the server told last.
     told: Values,
+    /// Something was set or told since the session was last outside of a transaction.
+    changed: bool,
     server_encoding: Option<String>,
 }
 
@@ -37,13 +39,14 @@ struct Values {
 impl Default for Settings {
     fn default() -> Self {
         let values = Values { client_encoding: Some("UTF8".to_owned()), standard_conforming_strings: Some(true) };
-        Settings { now: values.clone(), told: values, server_encoding: Some("UTF8".to_owned()) }
+        Settings { now: values.clone(), told: values, changed: false, server_encoding: Some("UTF8".to_owned()) }
     }
 }
 
 impl Settings {
     /// ParameterStatus.
     pub(super) fn tell(&mut self, name: &str, value: &str) {
+        self.changed |= matches!(name, "client_encoding" | "standard_conforming_strings");
         match name {
             "client_encoding" => {
                 self.told.client_encoding = Some(value.to_owned());
@@ -60,6 +63,7 @@ impl Settings {
 
     /// A statement was carried out that sets one of them, to its default where there is no value.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) {
+        self.changed |= matches!(name, "client_encoding" | "names" | "standard_conforming_strings" | "all");
         match name {
             "client_encoding" | "names" => self.now.client_encoding = value.map(str::to_owned),
             "standard_conforming_strings" => {
@@ -72,18 +76,20 @@ impl Settings {
 
     /// They may have changed unseen.
     pub(super) fn lose(&mut self) {
+        self.changed = true;
         self.now = Values { client_encoding: None, standard_conforming_strings: None };
     }
 
     /// What was set has been undone, or may have been.
     pub(super) fn undo(&mut self) {
-        if self.now != self.told {
+        if self.changed {
             self.lose();
         }
     }
 
     /// ReadyForQuery: whatever has changed was told before.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, in_transaction: bool) {
+        self.changed &= in_transaction;
         if self.now != self.told {
             self.now.clone_from(&self.told);
         }
@@ -247,10 +253,10 @@ mod tests {
         assert_eq!(settings.text(b"").1.standard_conforming_strings, Some(false));
         settings.undo();
         assert_eq!(settings.text(b"").1.standard_conforming_strings, None);
-        settings.settle();
+        settings.settle(false);
         assert_eq!(settings.text(b"").1.standard_conforming_strings, Some(true));
         settings.forget();
-        settings.settle();
+        settings.settle(false);
         assert_eq!(settings.text(b"").1.standard_conforming_strings, None);
     }
 

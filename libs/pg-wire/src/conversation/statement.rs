@@ -16,7 +16,7 @@ impl<T: Text> Conversation<T> {
         let Some(front) = self.exchange.front() else { return };
         match (front.kind, &front.request.body) {
             (Kind::Query, Body::Query(_)) => {
-                self.read_query(analyser);
+                self.read_query(analyser, out);
                 self.begin_part(out);
             }
             (Kind::Execute, Body::Execute { .. }) => self.begin_execute(out),
@@ -34,7 +34,7 @@ impl<T: Text> Conversation<T> {
     }
 
     /// The server has come to a simple query: it reads it, and forgets what has no name.
-    fn read_query(&mut self, analyser: &mut dyn Analyser<Text = T>) {
+    fn read_query(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
         if self.text.is_some() {
             return;
         }
@@ -48,9 +48,7 @@ impl<T: Text> Conversation<T> {
         }
         let unnamed = Name::new(b"");
         self.forget_prepared(&unnamed);
-        if let Some(portal) = self.portals.remove(&unnamed) {
-            self.portal_bytes -= portal.bytes;
-        }
+        self.end_portal(&unnamed, out);
     }
 
     /// The next statement of a simple query whose statements are known one by one.
@@ -109,7 +107,6 @@ impl<T: Text> Conversation<T> {
             return;
         }
         let (parameters, first_seq, truncated) = (portal.parameters.take(), portal.first_seq, portal.truncated);
-        self.portal_bytes -= std::mem::take(&mut portal.bytes);
         let again = portal.finished;
         let (does, request) = match portal.text.clone() {
             None => (None, Request::Name(portal.prepared_name.clone())),
@@ -197,7 +194,7 @@ impl<T: Text> Conversation<T> {
         let Body::Parse { name, text: raw, types } = asked.body else { return };
         let name = Name::new(&self.settings.name(&name));
         let text = read(&self.settings, &raw, analyser);
-        let bytes = text.bytes();
+        let bytes = text.bytes() + 4 * types.len();
         let seq = if asked.seq > asked.segment { asked.seq } else { 0 };
         let text = Executed { text, part: 0, prepared_in_sql: false };
         self.uses += 1;
@@ -253,13 +250,14 @@ impl<T: Text> Conversation<T> {
             &*prepared
         });
         let first_seq = prepared.map(|prepared| prepared.seq).filter(|&parsed| parsed > segment).unwrap_or(seq);
-        let mut bytes = parameters.bytes();
+        let types = prepared.map_or(0, |prepared| 4 * prepared.types.len());
+        let mut bytes = parameters.bytes() + types;
         let fits = self.portal_bytes + bytes <= MAX_WAITING_BYTES;
         let mut parameters = if fits { parameters } else { Parameters { truncated: true, ..Parameters::default() } };
         if !fits {
             bytes = 0;
         }
-        if let Some(prepared) = prepared {
+        if let Some(prepared) = prepared.filter(|_| fits) {
             parameters.types = prepared.types.clone();
         }
         let truncated = prepared.is_some_and(|prepared| prepared.truncated) || parameters.truncated;
@@ -267,6 +265,7 @@ impl<T: Text> Conversation<T> {
             text: prepared.map(|prepared| prepared.text.clone()),
             truncated,
             prepared_name: prepared_name.shown(),
+            bound_at: self.statements,
             parameters: Some(parameters),
             bytes,
             first_seq,

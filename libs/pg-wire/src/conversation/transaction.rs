@@ -175,8 +175,7 @@ impl<T: Text> Conversation<T> {
                     match place {
                         Some(place) => transaction.savepoints.truncate(place),
                         // Which ones are left is not known.
-                        None if name.is_none() => transaction.unseen_savepoints = true,
-                        None => {}
+                        None => transaction.unseen_savepoints = true,
                     }
                 }
             }
@@ -219,18 +218,48 @@ impl<T: Text> Conversation<T> {
         let at = self.at;
         let transaction = self.open_transaction();
         transaction.failed = false;
-        match transaction.savepoints.iter().rposition(|(other, _)| other == name) {
+        let place = transaction.savepoints.iter().rposition(|(other, _)| other == name);
+        match place.filter(|_| !transaction.unseen_savepoints) {
             Some(place) => {
                 transaction.savepoints.truncate(place + 1);
-                let (id, first) = (transaction.id, transaction.savepoints[place].1 + 1);
-                let last = statement.saturating_sub(1);
+                let (id, savepoint) = (transaction.id, transaction.savepoints[place].1);
+                self.roll_back_portals(savepoint, out);
+                let (first, last) = (savepoint + 1, statement.saturating_sub(1));
                 if first <= last {
                     out.push(Event::RolledBack { transaction: id, first, last, at });
                 }
             }
-            None => self.doubt("some of it was rolled back to a savepoint that is not known"),
+            // It may be another one of that name.
+            None => {
+                self.doubt("some of it was rolled back to a savepoint that is not known");
+                self.roll_back_portals(0, out);
+            }
         }
         self.settings.undo();
+    }
+
+    /// Portals bound since that statement are gone with what was rolled back; what others have fetched since is undone, and
+    /// what they fetch from here on is not.
+    fn roll_back_portals(&mut self, savepoint: u64, out: &mut Vec<Event<T>>) {
+        let names = |portals: &std::collections::BTreeMap<Name, super::Portal<T>>,
+                     wanted: &dyn Fn(&super::Portal<T>) -> bool| {
+            portals.iter().filter(|(_, portal)| wanted(portal)).map(|(name, _)| name.clone()).collect::<Vec<Name>>()
+        };
+        for name in names(&self.portals, &|portal| portal.bound_at >= savepoint) {
+            self.end_portal(&name, out);
+        }
+        let begun_since = |portal: &super::Portal<T>| {
+            portal.suspended.is_some() && portal.statement.is_some_and(|statement| statement > savepoint)
+        };
+        for name in names(&self.portals, &begun_since) {
+            let Some(portal) = self.portals.get_mut(&name) else { continue };
+            if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended.take(), portal.statement.take()) {
+                self.finish(statement, Some(rows), None, None, out);
+                if let Some(Event::Finished(finished)) = out.last_mut() {
+                    (finished.at, finished.seq) = (at, seq);
+                }
+            }
+        }
     }
 
     /// A statement that failed may have committed before, outside of a transaction block.
@@ -271,6 +300,9 @@ impl<T: Text> Conversation<T> {
 
     /// The session's transaction, if it is in one, has ended.
     pub(super) fn end_transaction(&mut self, outcome: Outcome, out: &mut Vec<Event<T>>) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.undecided = false;
+        }
         self.end_portals(out);
         if let Some(Transaction { id, first, .. }) = self.transaction.take() {
             let (at, seq) = (self.at, self.seq);
@@ -283,7 +315,7 @@ impl<T: Text> Conversation<T> {
     /// ReadyForQuery has the last word on what the session is in.
     pub(super) fn settle(&mut self, body: &[u8], out: &mut Vec<Event<T>>) {
         self.ready = true;
-        self.settings.settle();
+        self.settings.settle(body.first() != Some(&b'I'));
         match body.first() {
             Some(b'I') => match &self.transaction {
                 None => {}
