@@ -1,4 +1,4 @@
-//! The house as it is drawn: edges between crates, one copy of what must be one, licences and sources.
+//! The architecture as it is written down: edges between crates, one copy of what must be one, licences and sources.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 

@@ -17,24 +17,24 @@ use tokio::io::AsyncWriteExt;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Hansard in front of something that listens.
-struct House {
+struct Fixture {
     config: Config,
     hansard: Hansard,
     token: String,
     _folder: tempfile::TempDir,
 }
 
-impl House {
-    fn before(upstream: SocketAddr) -> House {
-        House::with(upstream.port(), &Settings::default())
+impl Fixture {
+    fn before(upstream: SocketAddr) -> Fixture {
+        Fixture::with(upstream.port(), &Settings::default())
     }
 
-    fn with(port: u16, settings: &Settings) -> House {
+    fn with(port: u16, settings: &Settings) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::within(folder.path(), port, settings).unwrap();
         let hansard = config.start("up").unwrap();
         let token = config.token("attacker").unwrap();
-        House { config, hansard, token, _folder: folder }
+        Fixture { config, hansard, token, _folder: folder }
     }
 
     async fn session(&self) -> Wire {
@@ -90,14 +90,14 @@ async fn a_datarow_with_a_negative_count_from_a_hostile_server_passes_and_is_rec
     let rows = [&b"\xff\xff"[..], b"\x7f\xff\0\0\0\x01x", b"\0\x01\x80\0\0\0", b"\0\x01\x7f\xff\xff\xff", b""];
     for row in rows {
         let words = [answer()[0].clone(), frame(b'D', row), frame(b'C', b"SELECT 1\0"), frame(b'Z', b"I")].concat();
-        let house = House::before(saying(words.clone()).await);
-        let mut wire = house.session().await;
+        let fixture = Fixture::before(saying(words.clone()).await);
+        let mut wire = fixture.session().await;
         wire.send(&query("SELECT name FROM somewhere")).await.unwrap();
         let heard = wire.rest().await.unwrap();
         assert!(heard.starts_with(&words), "what frames well passes as it is: {}", heard.escape_ascii());
-        assert_eq!(house.closed(1), ["closed by database"]);
-        assert_eq!(house.frames('D'), 1);
-        let statements = house.config.sql("SELECT sql FROM statements").unwrap();
+        assert_eq!(fixture.closed(1), ["closed by database"]);
+        assert_eq!(fixture.frames('D'), 1);
+        let statements = fixture.config.sql("SELECT sql FROM statements").unwrap();
         assert_eq!(statements.len(), 1, "{statements:?}");
     }
 }
@@ -108,12 +108,12 @@ async fn absurd_lengths_and_garbage_tags_from_a_hostile_server_end_the_session()
     let tags = (0..=255_u8).filter(|tag| tag.is_ascii_control() || *tag >= 0x80).step_by(40);
     let words = lengths.iter().map(|length| [&b"D"[..], &length.to_be_bytes()].concat());
     for words in words.chain(tags.map(|tag| [&[tag][..], &[0xff; 4]].concat())) {
-        let house = House::before(saying(words.clone()).await);
-        let mut wire = house.session().await;
+        let fixture = Fixture::before(saying(words.clone()).await);
+        let mut wire = fixture.session().await;
         wire.send(&query("SELECT 1")).await.unwrap();
         let (sqlstate, message) = wire.fatal().await.unwrap();
         assert_eq!((sqlstate.as_str(), message.as_str()), ("08006", "the database closed the connection"), "{words:?}");
-        assert_eq!(house.closed(1), ["closed by database"]);
+        assert_eq!(fixture.closed(1), ["closed by database"]);
     }
 }
 
@@ -125,16 +125,16 @@ async fn notice_notify_and_parameter_status_pass_between_any_two_messages() {
         frame(b'S', b"application_name\0renamed\0"),
     ];
     let words: Vec<u8> = answer().iter().flat_map(|message| [&asides.concat()[..], message].concat()).collect();
-    let house = House::before(saying(words.clone()).await);
-    let mut wire = house.session().await;
+    let fixture = Fixture::before(saying(words.clone()).await);
+    let mut wire = fixture.session().await;
     wire.send(&query("SELECT name FROM somewhere")).await.unwrap();
     let heard = wire.rest().await.unwrap();
     assert!(heard.starts_with(&words), "{}", heard.escape_ascii());
-    house.closed(1);
+    fixture.closed(1);
     for tag in ['N', 'A'] {
-        assert_eq!(house.frames(tag), answer().len());
+        assert_eq!(fixture.frames(tag), answer().len());
     }
-    let statements = house.config.sql("SELECT rows, sqlstate FROM statements").unwrap();
+    let statements = fixture.config.sql("SELECT rows, sqlstate FROM statements").unwrap();
     assert_eq!((statements.len(), statements[0]["rows"].as_i64()), (1, Some(2)), "{statements:?}");
 }
 
@@ -152,9 +152,9 @@ async fn every_answer_cut_at_every_byte_boundary_gives_the_same_outcome() {
     })
     .await
     .unwrap();
-    let house = House::before(address);
+    let fixture = Fixture::before(address);
     for at in 0..=length {
-        let mut wire = house.session().await;
+        let mut wire = fixture.session().await;
         wire.send(&query(at.to_string())).await.unwrap();
         let heard = wire.rest().await.unwrap();
         assert!(
@@ -163,16 +163,16 @@ async fn every_answer_cut_at_every_byte_boundary_gives_the_same_outcome() {
             heard.escape_ascii()
         );
     }
-    assert!(house.closed(length + 1).iter().all(|reason| reason == "closed by database"));
-    let odd = house.config.sql("SELECT sql, rows FROM statements WHERE rows IS NULL OR rows <> 2").unwrap();
+    assert!(fixture.closed(length + 1).iter().all(|reason| reason == "closed by database"));
+    let odd = fixture.config.sql("SELECT sql, rows FROM statements WHERE rows IS NULL OR rows <> 2").unwrap();
     assert!(odd.is_empty(), "{odd:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_cut_at_every_byte_boundary_gives_the_same_outcome_as_whole() {
     let postgres = Postgres::start().await.unwrap();
-    let house = House::with(postgres.port(), &Settings::default());
-    let mut wire = house.session().await;
+    let fixture = Fixture::with(postgres.port(), &Settings::default());
+    let mut wire = fixture.session().await;
     wire.query("CREATE TEMP TABLE t (n int)").await.unwrap();
     let call =
         [&1397_u32.to_be_bytes()[..], &[0, 1, 0, 1, 0, 1, 0, 0, 0, 4], &(-7_i32).to_be_bytes(), &[0, 1]].concat();
@@ -206,8 +206,8 @@ async fn every_message_cut_at_every_byte_boundary_gives_the_same_outcome_as_whol
         }
     }
     wire.send(&frame(b'X', b"")).await.unwrap();
-    assert_eq!(house.closed(1), ["terminated by job"]);
-    assert_eq!(house.frames('F'), 5 + call.len(), "each FunctionCall is recorded, cut or whole");
+    assert_eq!(fixture.closed(1), ["terminated by job"]);
+    assert_eq!(fixture.frames('F'), 5 + call.len(), "each FunctionCall is recorded, cut or whole");
 }
 
 /// A state that a session can be in, by what brings it there and the tag that shows it has arrived.
@@ -220,8 +220,8 @@ const STATES: [(&str, &str, u8); 5] = [
 ];
 
 /// A session in that state, and its process at the database.
-async fn in_state(house: &House, (_, sql, shown): (&str, &str, u8)) -> (Wire, i32) {
-    let mut wire = house.session().await;
+async fn in_state(fixture: &Fixture, (_, sql, shown): (&str, &str, u8)) -> (Wire, i32) {
+    let mut wire = fixture.session().await;
     wire.query("CREATE TEMP TABLE t (n int)").await.unwrap();
     let messages = wire.query("SELECT pg_backend_pid()").await.unwrap();
     let row = &messages.iter().find(|(tag, _)| *tag == b'D').unwrap().1;
@@ -249,12 +249,12 @@ async fn the_servers_fatal_reaches_the_client_in_every_state() {
     let postgres = Postgres::start().await.unwrap();
     let superuser = postgres.superuser(DATABASE).await.unwrap();
     for state in STATES {
-        let house = House::with(postgres.port(), &Settings::default());
-        let (mut wire, id) = in_state(&house, state).await;
+        let fixture = Fixture::with(postgres.port(), &Settings::default());
+        let (mut wire, id) = in_state(&fixture, state).await;
         superuser.query("SELECT pg_terminate_backend($1)", &[&id]).await.unwrap();
         let (sqlstate, message) = wire.fatal().await.unwrap();
         assert_eq!(sqlstate, "57P01", "{}: {message}", state.0);
-        assert_eq!(house.closed(1), ["closed by database"], "{}", state.0);
+        assert_eq!(fixture.closed(1), ["closed by database"], "{}", state.0);
     }
 }
 
@@ -262,8 +262,8 @@ async fn the_servers_fatal_reaches_the_client_in_every_state() {
 async fn a_database_that_dies_is_told_in_every_state() {
     for state in STATES {
         let postgres = Postgres::start().await.unwrap();
-        let house = House::with(postgres.port(), &Settings::default());
-        let (mut wire, id) = in_state(&house, state).await;
+        let fixture = Fixture::with(postgres.port(), &Settings::default());
+        let (mut wire, id) = in_state(&fixture, state).await;
         // Without a last word.
         hansard_tests::process::signal(u32::try_from(id).unwrap(), "KILL").unwrap();
         match wire.fatal().await {
@@ -273,66 +273,66 @@ async fn a_database_that_dies_is_told_in_every_state() {
             // In the middle of a message a word more would be taken for a part of it.
             Err(_) => assert!(matches!(state.2, b'T' | b'H'), "{}", state.0),
         }
-        assert_eq!(house.closed(1), ["closed by database"], "{}", state.0);
+        assert_eq!(fixture.closed(1), ["closed by database"], "{}", state.0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_reset_in_every_state_is_closed_at_the_database() {
     let postgres = Postgres::start().await.unwrap();
-    let house = House::with(postgres.port(), &Settings::default());
+    let fixture = Fixture::with(postgres.port(), &Settings::default());
     for state in STATES {
-        let (wire, _) = in_state(&house, state).await;
+        let (wire, _) = in_state(&fixture, state).await;
         wire.stream.set_zero_linger().unwrap();
         drop(wire);
         nobody_is_left(&postgres, state.0).await;
     }
-    let reasons = house.closed(STATES.len());
+    let reasons = fixture.closed(STATES.len());
     assert!(reasons.iter().all(|reason| reason == "connection to job lost"), "{reasons:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_close_in_every_state_ends_as_it_does_direct() {
     let postgres = Postgres::start().await.unwrap();
-    let house = House::with(postgres.port(), &Settings::default());
+    let fixture = Fixture::with(postgres.port(), &Settings::default());
     for (name, sql, shown) in STATES {
         // To its end in both cases: what is asked for before a half close is answered.
         let sql = sql.replace("100000", "20");
-        let (mut wire, _) = in_state(&house, (name, &sql, shown)).await;
+        let (mut wire, _) = in_state(&fixture, (name, &sql, shown)).await;
         wire.stream.shutdown().await.unwrap();
         let rest = wire.rest().await.unwrap();
         assert_eq!(rest.is_empty(), shown == b'Z', "{name}: {}", rest.escape_ascii());
         nobody_is_left(&postgres, name).await;
     }
-    let reasons = house.closed(STATES.len());
+    let reasons = fixture.closed(STATES.len());
     assert!(reasons.iter().all(|reason| reason == "closed by job"), "{reasons:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drain_on_sigterm_refuses_new_sessions_finishes_open_ones_and_completes_the_record() {
     let postgres = Postgres::start().await.unwrap();
-    let mut house = House::with(postgres.port(), &Settings::default());
-    let mut idle = house.session().await;
-    let mut busy = house.session().await;
+    let mut fixture = Fixture::with(postgres.port(), &Settings::default());
+    let mut idle = fixture.session().await;
+    let mut busy = fixture.session().await;
     busy.send(&query("SELECT pg_sleep(3)")).await.unwrap();
     eventually("the statement is on its way", PATIENCE, || {
-        anyhow::ensure!(house.frames('Q') == 1, "not in the record");
+        anyhow::ensure!(fixture.frames('Q') == 1, "not in the record");
         Ok(())
     })
     .unwrap();
-    let address = house.hansard.proxy().unwrap();
-    house.hansard.signal("TERM").unwrap();
+    let address = fixture.hansard.proxy().unwrap();
+    fixture.hansard.signal("TERM").unwrap();
     assert_eq!(idle.fatal().await.unwrap().0, "57P01");
-    let refused = Wire::session(address, "app", DATABASE, &house.token).await;
+    let refused = Wire::session(address, "app", DATABASE, &fixture.token).await;
     assert!(refused.is_err(), "a new session began");
     let messages = busy.until(b'Z').await.unwrap();
     assert!(messages.iter().any(|(tag, _)| *tag == b'D'), "{messages:?}");
     assert_eq!(busy.fatal().await.unwrap().0, "57P01");
-    let status = eventually("the proxy ends", PATIENCE, || house.hansard.ended().context("it runs")).unwrap();
-    assert!(status.success(), "{}", house.hansard.logged());
-    let open = house.config.sql("SELECT close_reason FROM sessions WHERE job = 'attacker' AND (NOT complete OR close_reason <> 'proxy stopped')").unwrap();
+    let status = eventually("the proxy ends", PATIENCE, || fixture.hansard.ended().context("it runs")).unwrap();
+    assert!(status.success(), "{}", fixture.hansard.logged());
+    let open = fixture.config.sql("SELECT close_reason FROM sessions WHERE job = 'attacker' AND (NOT complete OR close_reason <> 'proxy stopped')").unwrap();
     assert!(open.is_empty(), "{open:?}");
-    let finished = house
+    let finished = fixture
         .config
         .sql("SELECT sqlstate FROM statements WHERE sql LIKE '%pg_sleep%' AND finished_at IS NOT NULL")
         .unwrap();

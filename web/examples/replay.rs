@@ -19,9 +19,9 @@ mod night;
 async fn main() {
     let night = night::night().await;
     let folder = tempfile::tempdir().unwrap();
-    let empty = fixture::House::new();
-    let house = if std::env::args().any(|argument| argument == "--empty") { &empty } else { &night.house };
-    let engine = house.engine();
+    let empty = fixture::Fixture::new();
+    let fixture = if std::env::args().any(|argument| argument == "--empty") { &empty } else { &night.fixture };
+    let engine = fixture.engine();
     let options = WebOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         token_file: folder.path().join("web.token"),

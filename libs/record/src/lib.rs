@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, HashSet, btree_map};
 
-use hansard_pg_wire::conversation::Event as Told;
+use hansard_pg_wire::conversation::Event as ConversationEvent;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{Block, BlockExt, Event, Message};
 use uuid::Uuid;
@@ -60,7 +60,7 @@ pub struct Projector {
     /// Time of the latest event.
     latest: i64,
     analyses: Analyses,
-    told: Vec<Told<SqlText>>,
+    events: Vec<ConversationEvent<SqlText>>,
 }
 
 /// A session that goes on, as it is saved.
@@ -118,7 +118,7 @@ impl Projector {
         if let Some(Entry::Ended(_)) = self.entries.get(&session_id) {
             return;
         }
-        let mut output = Output { analyses: &mut self.analyses, told: &mut self.told, rows };
+        let mut output = Output { analyses: &mut self.analyses, events: &mut self.events, rows };
         let payload = match opened {
             Ok(payload) => payload,
             Err(error) => {
@@ -190,7 +190,7 @@ impl Projector {
     }
 
     fn end_where(&mut self, at: i64, reason: &str, rows: &mut Rows, gone: impl Fn(&Session) -> bool) {
-        let mut output = Output { analyses: &mut self.analyses, told: &mut self.told, rows };
+        let mut output = Output { analyses: &mut self.analyses, events: &mut self.events, rows };
         for (session_id, entry) in &mut self.entries {
             if let Entry::Open(session) = entry
                 && gone(session)

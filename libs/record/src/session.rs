@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hansard_pg_wire::conversation::{Closed, Conversation, Event as Told, Frame};
+use hansard_pg_wire::conversation::{Closed, Conversation, Event as ConversationEvent, Frame};
 use hansard_pg_wire::frame;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
@@ -107,7 +107,7 @@ pub(super) struct Session {
 /// What all sessions of a shard share, and where rows go.
 pub(super) struct Output<'a> {
     pub(super) analyses: &'a mut Analyses,
-    pub(super) told: &'a mut Vec<Told<SqlText>>,
+    pub(super) events: &'a mut Vec<ConversationEvent<SqlText>>,
     pub(super) rows: &'a mut Rows,
 }
 
@@ -274,8 +274,8 @@ impl Session {
             }
         };
         // Secrets are no matter of statements, and what Hansard says is no word of the database.
-        let told = origin != Origin::Hansard;
-        if told && (absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some()) {
+        let from_job_or_database = origin != Origin::Hansard;
+        if from_job_or_database && (absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some()) {
             let part = match part {
                 Part::Whole => None,
                 Part::First => Some(frame::Part::First),
@@ -289,11 +289,11 @@ impl Session {
                     let answering = self.conversation.answering().map(|answering| answering.statement);
                     self.statements.omitted(answering, omitted);
                 }
-                self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.told);
+                self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
             } else {
-                self.conversation.feed(&frame, output.analyses, output.told);
+                self.conversation.feed(&frame, output.analyses, output.events);
             }
-            self.take_told(output);
+            self.take_events(output);
         }
         output.rows.frames.push(FrameRow {
             session_id: self.identity.session_id,
@@ -310,9 +310,9 @@ impl Session {
         });
     }
 
-    fn take_told(&mut self, output: &mut Output<'_>) {
-        if !output.told.is_empty() {
-            self.statements.take(output.told, &self.identity, output.rows);
+    fn take_events(&mut self, output: &mut Output<'_>) {
+        if !output.events.is_empty() {
+            self.statements.take(output.events, &self.identity, output.rows);
         }
     }
 
@@ -332,8 +332,8 @@ impl Session {
             }
             _ => self.facts.gaps.push(Gap { after_seq, frames, reason: reason.to_owned() }),
         }
-        self.conversation.gap(output.analyses, output.told);
-        self.take_told(output);
+        self.conversation.gap(output.analyses, output.events);
+        self.take_events(output);
     }
 
     /// A block of the session could not be opened: it held frames up to `last_seq` and events up to `last_event`.
@@ -361,8 +361,8 @@ impl Session {
     /// The session is over: all its rows leave.
     pub(super) fn end(&mut self, at: i64, reason: &str, closed: bool, output: &mut Output<'_>) {
         let recorded = if closed { Closed::Recorded } else { Closed::Lost };
-        self.conversation.close(at, recorded, output.analyses, output.told);
-        self.take_told(output);
+        self.conversation.close(at, recorded, output.analyses, output.events);
+        self.take_events(output);
         let mut row = self.row();
         row.closed_at = Some(at);
         row.close_reason = Some(reason.to_owned());

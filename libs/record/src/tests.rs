@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod names;
 mod omissions;
+mod secrets;
 
 const SESSION: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
 
@@ -281,61 +283,6 @@ fn a_session_becomes_rows() {
 }
 
 #[test]
-fn names_follow_the_session() {
-    let frames = [
-        simple("set search_path to sales", &["SET"]),
-        simple("update t set a = 1", &["UPDATE 1"]),
-        simple("create temp table t (a int)", &["CREATE TABLE"]),
-        simple("delete from t", &["DELETE 0"]),
-        simple("drop table t", &["DROP TABLE"]),
-        within("begin; set local search_path to x", &["BEGIN", "SET"], b'T'),
-        simple("insert into t values (1); commit", &["INSERT 0 1", "COMMIT"]),
-        simple("select * from pg_class, t", &["SELECT 2"]),
-        simple("discard all", &["DISCARD ALL"]),
-        simple("truncate t", &["TRUNCATE TABLE"]),
-    ]
-    .concat();
-    let rows = all(&frames);
-    let touched: Vec<String> =
-        told(&rows).iter().filter_map(|line| line.split_once(", ").map(|(_, rest)| rest.to_owned())).collect();
-    assert_eq!(
-        touched,
-        [
-            "sales.t update 1",
-            "pg_temp.t ddl -",
-            "pg_temp.t delete 0",
-            "pg_temp.t ddl -",
-            "x.t insert 1",
-            "pg_catalog.pg_class select 2, sales.t select 2",
-            "public.t truncate -",
-        ]
-    );
-}
-
-#[test]
-fn prepared_in_sql_is_what_it_executes() {
-    let frames = [
-        simple("prepare p as update t set a = $1", &["PREPARE"]),
-        simple("execute p(1)", &["UPDATE 5"]),
-        simple("prepare q as delete from u; execute q; explain analyze execute q", &["PREPARE", "DELETE 2", "EXPLAIN"]),
-        simple("deallocate p; execute p", &["DEALLOCATE", "EXECUTE"]),
-    ]
-    .concat();
-    assert_eq!(
-        told(&all(&frames)),
-        [
-            "1 prepare committed",
-            "2 update committed, public.t update 5",
-            "3 prepare committed",
-            "4 delete committed, public.u delete 2",
-            "5 explain committed, public.u delete -",
-            "6 deallocate committed",
-            "7 opaque committed, ? opaque - possibly",
-        ]
-    );
-}
-
-#[test]
 fn savepoints_take_their_statements_back() {
     let frames = simple(
         "begin; update a set x = 1; savepoint s; update b set x = 1; set search_path to z; rollback to s; update c set x = 1; commit",
@@ -347,13 +294,6 @@ fn savepoints_take_their_statements_back() {
     assert_eq!(told[6], "7 update committed, public.c update 1");
     let at_once = simple("begin; savepoint s; rollback to s; commit", &["BEGIN", "SAVEPOINT", "ROLLBACK", "COMMIT"]);
     assert!(self::told(&all(&at_once)).iter().all(|line| line.ends_with("transaction committed")));
-}
-
-#[test]
-fn backslashes_follow_the_setting() {
-    let setting = (Direction::Backend, frame(b'S', b"standard_conforming_strings\0off\0"));
-    let frames = [vec![setting], simple(r"select '\'; delete from t; --'", &["SELECT 1"])].concat();
-    assert_eq!(told(&all(&frames)), ["1 select committed"]);
 }
 
 #[test]
@@ -475,71 +415,6 @@ fn states_of_another_version_are_refused() {
     for state in [&[][..], &[9, 1, 2], &[1, 1, 2]] {
         assert!(Projector::restore([(SESSION, state)]).is_err());
     }
-}
-
-#[test]
-fn secrets_and_parts_are_frames_too() {
-    let mut events = opening();
-    let part = |at, seq, bytes: &[u8], part: Part| {
-        let mut event = run(at, seq, &[(Direction::Frontend, bytes.to_vec())]);
-        if let Some(Kind::Frames(run)) = &mut event.kind {
-            (run.part, run.tag) = (part as i32, Some(u32::from(b'Q')));
-        }
-        event
-    };
-    let mut withheld = run(150, 1, &[(Direction::Frontend, Vec::new())]);
-    if let Some(Kind::Frames(run)) = &mut withheld.kind {
-        (run.tag, run.withheld) = (Some(u32::from(b'p')), "password".into());
-    }
-    let (_, text) = query("delete from t");
-    events.extend([withheld, run(200, 2, &[ready(b'I')]), part(300, 3, &text[..8], Part::First)]);
-    events.extend([part(310, 4, &text[8..10], Part::Middle), part(320, 5, &text[10..], Part::Last)]);
-    events.extend([run(400, 6, &[done("DELETE 1"), ready(b'I')]), closing(3, 7)]);
-    let rows = project(&[block(SESSION, "ranking", events)]);
-    assert_eq!(told(&rows), ["1 delete committed, public.t delete 1"]);
-    assert_eq!(
-        (rows.frames[0].withheld.as_deref(), rows.frames[0].masked, rows.frames[0].tag),
-        (Some("password"), true, b'p')
-    );
-    assert_eq!(
-        rows.frames
-            .iter()
-            .filter(|row| row.part != Part::Whole)
-            .map(|row| row.frame.to_vec())
-            .collect::<Vec<_>>()
-            .concat(),
-        text
-    );
-    assert!(rows.sessions[0].complete);
-}
-
-#[test]
-fn a_statement_with_a_password_is_one_all_the_same() {
-    let mut events = opening();
-    let packet = FrameRun {
-        direction: Direction::Frontend as i32,
-        first_seq: 1,
-        count: 1,
-        tag: Some(0),
-        withheld: "not identified".into(),
-        omitted: Some(hansard_schemas::events::Omitted { frames: 1, bytes: 41 }),
-        sha256: vec![0xab; 32],
-        ..FrameRun::default()
-    };
-    let mut masked = run(210, 3, &[query("update t set x = dblink('password=****')")]);
-    if let Some(Kind::Frames(run)) = &mut masked.kind {
-        (run.withheld, run.masked) = ("password in SQL".into(), true);
-    }
-    events.extend([event(150, 0, Kind::Frames(packet)), run(200, 2, &[ready(b'I')]), masked]);
-    events.extend([run(400, 4, &[done("UPDATE 1"), ready(b'I')]), closing(3, 5)]);
-    let rows = project(&[block(SESSION, "ranking", events)]);
-    assert_eq!(told(&rows), ["1 update committed, public.t update 1, ? call - possibly"]);
-    assert_eq!(&*rows.statements[0].sql, "update t set x = dblink('password=****')");
-    let marks: Vec<_> = rows.frames.iter().filter(|row| row.masked).collect();
-    assert_eq!(marks.len(), 2);
-    let digest = format!("not identified, sha256 {}", "ab".repeat(32));
-    assert_eq!((marks[0].withheld.as_deref(), marks[0].frame.len()), (Some(&digest[..]), 0));
-    assert_eq!((marks[1].withheld.as_deref(), marks[1].frame[0]), (Some("password in SQL"), b'Q'));
 }
 
 /// Rows in order, without what depends on how events were cut.

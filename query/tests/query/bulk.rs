@@ -6,15 +6,15 @@ use hansard_lake::layout::HOUR;
 use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow};
 use uuid::Uuid;
 
-use crate::fixture::{House, at};
+use crate::fixture::{Fixture, at};
 
 /// Relations that take turns, one in each hour.
 pub(crate) const RELATIONS: [&str; 3] = ["public.candidates", "public.rankings", "public.scores"];
 
 /// `hours` files of each table but `frames`, from midnight on, `statements` statements each, all of one session an hour.
-pub(crate) async fn fill(house: &House, hours: i64, statements: u64) {
+pub(crate) async fn fill(fixture: &Fixture, hours: i64, statements: u64) {
     for hour in 0..hours {
-        house.put(hour_of_work(hour, statements)).await;
+        fixture.put(hour_of_work(hour, statements)).await;
     }
 }
 

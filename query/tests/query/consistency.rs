@@ -9,23 +9,23 @@ use hansard_lake::Lake;
 use hansard_lake::catalog::{Catalog, Commit, Compaction, Error, FileEntry, FileFilter, ShardHold, Snapshot};
 use hansard_query::{Engine, EngineOptions, ErrorKind};
 
-use crate::fixture::{House, SHARDS, Session, column};
+use crate::fixture::{Fixture, SHARDS, Session, column};
 
 const SESSIONS: u128 = 4;
 const STATEMENTS: u64 = 150;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn counts_never_go_down_and_never_double() {
-    let house = Arc::new(House::new());
+    let fixture = Arc::new(Fixture::new());
     let written = Arc::new(AtomicU64::new(0));
     let asked = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicBool::new(false));
 
     let writers: Vec<_> = (1..=SESSIONS)
         .map(|id| {
-            let (house, written, asked) = (Arc::clone(&house), Arc::clone(&written), Arc::clone(&asked));
+            let (fixture, written, asked) = (Arc::clone(&fixture), Arc::clone(&written), Arc::clone(&asked));
             tokio::spawn(async move {
-                let mut session = Session::open(&house, id, "writer", "03:00:00").await;
+                let mut session = Session::open(&fixture, id, "writer", "03:00:00").await;
                 assert!(shard_of(&session.id, SHARDS) < SHARDS);
                 for no in 1..=STATEMENTS {
                     let sql = format!("UPDATE rankings SET score = {no} WHERE id = {no}");
@@ -45,20 +45,20 @@ async fn counts_never_go_down_and_never_double() {
         .collect();
 
     let recorder = tokio::spawn({
-        let (house, done) = (Arc::clone(&house), Arc::clone(&done));
+        let (fixture, done) = (Arc::clone(&fixture), Arc::clone(&done));
         async move {
             while !done.load(Ordering::SeqCst) {
-                house.flush().await;
+                fixture.flush().await;
                 // Trimmed at once: harder on readers than the recorder, which keeps a little.
-                let watermarks = house.lake.catalog.snapshot(&Default::default()).await.unwrap().watermarks;
+                let watermarks = fixture.lake.catalog.snapshot(&Default::default()).await.unwrap().watermarks;
                 for (shard, watermark) in watermarks {
-                    house.log.trim(shard, Position(watermark)).await.unwrap();
+                    fixture.log.trim(shard, Position(watermark)).await.unwrap();
                 }
             }
         }
     });
 
-    let engine = Arc::new(house.engine());
+    let engine = Arc::new(fixture.engine());
     let readers: Vec<_> = (0..3)
         .map(|_| {
             let (engine, written, done) = (Arc::clone(&engine), Arc::clone(&written), Arc::clone(&done));
@@ -103,9 +103,9 @@ async fn counts_never_go_down_and_never_double() {
 
 #[tokio::test]
 async fn one_engine_follows_flush_after_flush() {
-    let house = House::new();
-    let engine = house.engine();
-    let mut session = Session::open(&house, 1, "writer", "03:00:00").await;
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
+    let mut session = Session::open(&fixture, 1, "writer", "03:00:00").await;
     for no in 1..=6 {
         session.query("03:00:01", "UPDATE rankings SET score = 1", &[], "UPDATE 1").await;
         // Twice: from the log, and from what was kept of it.
@@ -117,57 +117,57 @@ async fn one_engine_follows_flush_after_flush() {
             assert_eq!(column(&frames, "n"), [(2 + 3 * no).to_string()]);
         }
         if no % 2 == 0 {
-            house.flush().await;
+            fixture.flush().await;
         }
     }
 }
 
 /// A catalog whose recorder commits just after each of the first snapshots that are taken of it.
 struct Busy {
-    house: Arc<House>,
+    fixture: Arc<Fixture>,
     commits: AtomicU64,
 }
 
 #[async_trait::async_trait]
 impl Catalog for Busy {
     async fn take_shard(&self, shard: u16, holder: &str) -> Result<ShardHold, Error> {
-        self.house.lake.catalog.take_shard(shard, holder).await
+        self.fixture.lake.catalog.take_shard(shard, holder).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), Error> {
-        self.house.lake.catalog.commit(commit).await
+        self.fixture.lake.catalog.commit(commit).await
     }
 
     async fn compact(&self, compaction: Compaction) -> Result<(), Error> {
-        self.house.lake.catalog.compact(compaction).await
+        self.fixture.lake.catalog.compact(compaction).await
     }
 
     async fn snapshot(&self, filter: &FileFilter) -> Result<Snapshot, Error> {
-        let snapshot = self.house.lake.catalog.snapshot(filter).await;
+        let snapshot = self.fixture.lake.catalog.snapshot(filter).await;
         let left = self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if let Ok(left) = left {
-            let mut session = Session::open(&self.house, 100 + u128::from(left), "late", "03:00:00").await;
+            let mut session = Session::open(&self.fixture, 100 + u128::from(left), "late", "03:00:00").await;
             session.query("03:00:01", "UPDATE rankings SET score = 1", &[], "UPDATE 1").await;
             session.close("03:00:02").await;
-            self.house.flush().await;
+            self.fixture.flush().await;
         }
         snapshot
     }
 
     async fn windows_below(&self, level: u8) -> Result<Vec<FileEntry>, Error> {
-        self.house.lake.catalog.windows_below(level).await
+        self.fixture.lake.catalog.windows_below(level).await
     }
 
     async fn expired(&self, linger: Duration) -> Result<Vec<String>, Error> {
-        self.house.lake.catalog.expired(linger).await
+        self.fixture.lake.catalog.expired(linger).await
     }
 
     async fn unknown(&self, paths: Vec<String>) -> Result<Vec<String>, Error> {
-        self.house.lake.catalog.unknown(paths).await
+        self.fixture.lake.catalog.unknown(paths).await
     }
 
     async fn forget(&self, paths: &[String]) -> Result<(), Error> {
-        self.house.lake.catalog.forget(paths).await
+        self.fixture.lake.catalog.forget(paths).await
     }
 }
 
@@ -176,13 +176,13 @@ async fn a_commit_between_two_tables_is_noticed() {
     let sql = "SELECT count(*) AS n, count(u.relation) AS touched, count(s.session_id) AS owned FROM statements t \
                LEFT JOIN touches u ON u.session_id = t.session_id LEFT JOIN sessions s ON s.session_id = t.session_id";
     let busy = async |commits: u64| {
-        let house = Arc::new(House::new());
-        let mut session = Session::open(&house, 1, "first", "03:00:00").await;
+        let fixture = Arc::new(Fixture::new());
+        let mut session = Session::open(&fixture, 1, "first", "03:00:00").await;
         session.query("03:00:01", "UPDATE rankings SET score = 1", &[], "UPDATE 1").await;
-        let catalog = Arc::new(Busy { house: Arc::clone(&house), commits: AtomicU64::new(commits) });
-        let mut lake: Lake = (*house.lake).clone();
+        let catalog = Arc::new(Busy { fixture: Arc::clone(&fixture), commits: AtomicU64::new(commits) });
+        let mut lake: Lake = (*fixture.lake).clone();
         lake.catalog = catalog;
-        let log: Arc<dyn EventLog> = house.log.clone();
+        let log: Arc<dyn EventLog> = fixture.log.clone();
         let engine = Engine::new(Arc::new(lake), Some(log), EngineOptions::default());
         engine.sql(sql).await
     };

@@ -23,14 +23,14 @@ pub(crate) fn at(clock: &str) -> i64 {
 }
 
 /// A folder with a log and a lake in it.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) log: Arc<LocalLog>,
     pub(crate) lake: Arc<Lake>,
     folder: tempfile::TempDir,
 }
 
-impl House {
-    pub(crate) fn new() -> House {
+impl Fixture {
+    pub(crate) fn new() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let log = LocalLog::open(LocalLogOptions {
             path: folder.path().join("log"),
@@ -45,7 +45,7 @@ impl House {
             catalog: format!("sqlite:{}", folder.path().join("catalog.db").display()),
         })
         .unwrap();
-        House { log, lake: Arc::new(lake), folder }
+        Fixture { log, lake: Arc::new(lake), folder }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -130,14 +130,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens session number `id` of a job, on target `ranking`.
-    pub(crate) async fn open(house: &House, id: u128, job: &str, clock: &str) -> Session {
-        Session::open_as(house, id, job, clock, "full").await
+    pub(crate) async fn open(fixture: &Fixture, id: u128, job: &str, clock: &str) -> Session {
+        Session::open_as(fixture, id, job, clock, "full").await
     }
 
     /// As [`Session::open`], at a capture level.
-    pub(crate) async fn open_as(house: &House, id: u128, job: &str, clock: &str, capture: &str) -> Session {
+    pub(crate) async fn open_as(fixture: &Fixture, id: u128, job: &str, clock: &str, capture: &str) -> Session {
         let id = Uuid::from_u128(0x019a_a000_0000_7000_8000_0000_0000_0000 | id);
-        let log = Arc::clone(&house.log);
+        let log = Arc::clone(&fixture.log);
         let mut session = Session { log, id, shard: shard_of(&id, SHARDS), seq: 0, event_no: 0, status: b'I' };
         session
             .tell(
@@ -295,40 +295,40 @@ pub(crate) fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// The night in question: what was flushed at 03:13 lies in the lake, the rest in the log.
-pub(crate) async fn story() -> House {
-    let house = House::new();
-    let mut rerank = Session::open(&house, 1, "rerank", "03:11:57").await;
+pub(crate) async fn story() -> Fixture {
+    let fixture = Fixture::new();
+    let mut rerank = Session::open(&fixture, 1, "rerank", "03:11:57").await;
     rerank.query("03:11:58", "BEGIN", &[], "BEGIN").await;
     rerank.query("03:11:59", "SELECT title FROM candidates", &["Alien", "Brazil"], "SELECT 2").await;
     rerank.query("03:12:00.5", "UPDATE rankings SET score = score + 1 WHERE id < 4", &[], "UPDATE 3").await;
     rerank.query("03:12:01", "COMMIT", &[], "COMMIT").await;
     rerank.close("03:12:02").await;
 
-    let mut reader = Session::open(&house, 2, "rag-reader", "03:12:09").await;
+    let mut reader = Session::open(&fixture, 2, "rag-reader", "03:12:09").await;
     reader.query("03:12:10", "SELECT title FROM public.rankings", &["Alien"], "SELECT 1").await;
     reader.close("03:12:11").await;
 
-    let mut contractor = Session::open(&house, 3, "contractor", "03:12:19").await;
+    let mut contractor = Session::open(&fixture, 3, "contractor", "03:12:19").await;
     contractor.query("03:12:19.5", "BEGIN", &[], "BEGIN").await;
     contractor.query("03:12:20", "UPDATE public.rankings SET score = 0", &[], "UPDATE 9").await;
     contractor.query("03:12:21", "ROLLBACK", &[], "ROLLBACK").await;
     contractor.close("03:12:22").await;
 
-    let mut archiver = Session::open(&house, 4, "archiver", "03:12:04").await;
+    let mut archiver = Session::open(&fixture, 4, "archiver", "03:12:04").await;
     archiver.query("03:12:05", "UPDATE audit.rankings SET note = 'x'", &[], "UPDATE 1").await;
     archiver.close("03:12:06").await;
 
     // Open at the flush, and for good.
-    let mut nightly = Session::open(&house, 5, "nightly", "03:12:39").await;
+    let mut nightly = Session::open(&fixture, 5, "nightly", "03:12:39").await;
     nightly.query("03:12:39.5", "BEGIN", &[], "BEGIN").await;
     nightly.query("03:12:40", "UPDATE rankings SET score = 7 WHERE id = 7", &[], "UPDATE 1").await;
-    house.flush().await;
+    fixture.flush().await;
 
-    let mut clumsy = Session::open(&house, 6, "clumsy", "03:13:10").await;
+    let mut clumsy = Session::open(&fixture, 6, "clumsy", "03:13:10").await;
     clumsy.fails("03:13:11", "UPDATE rankings SET nope = 1", "42703", "column \"nope\" does not exist").await;
     clumsy.close("03:13:12").await;
 
-    let mut importer = Session::open(&house, 7, "importer", "03:14:00").await;
+    let mut importer = Session::open(&fixture, 7, "importer", "03:14:00").await;
     importer
         .query(
             "03:14:01",
@@ -338,7 +338,7 @@ pub(crate) async fn story() -> House {
         )
         .await;
     importer.close("03:14:02").await;
-    house
+    fixture
 }
 
 /// One column of an answer, as text.

@@ -5,7 +5,7 @@ use hansard_query::format;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::bulk;
-use crate::fixture::House;
+use crate::fixture::Fixture;
 
 const SQL: &str = "SELECT arrow_cast('2026-11-22T03:12:00.5Z', 'Timestamp(Nanosecond, Some(\"+00:00\"))') AS at, \
                    arrow_cast('ab', 'Binary') AS bytes, make_array('a', NULL) AS list, NULL AS nothing, 1.5 AS x, \
@@ -14,8 +14,8 @@ const SQL: &str = "SELECT arrow_cast('2026-11-22T03:12:00.5Z', 'Timestamp(Nanose
 
 #[tokio::test]
 async fn textual_formats() {
-    let house = House::new();
-    let answer = house.engine().sql(SQL).await.unwrap();
+    let fixture = Fixture::new();
+    let answer = fixture.engine().sql(SQL).await.unwrap();
     let json: serde_json::Value = serde_json::from_slice(&format::json(&answer)).unwrap();
     assert_eq!(
         json,
@@ -35,14 +35,14 @@ async fn textual_formats() {
     );
     let table = format::table(&answer);
     assert!(table.contains("a\\nb") && table.ends_with("(1 row)\n"), "{table}");
-    assert_eq!(format::json(&house.engine().sql("SELECT 1 AS a WHERE false").await.unwrap()), b"[]\n");
+    assert_eq!(format::json(&fixture.engine().sql("SELECT 1 AS a WHERE false").await.unwrap()), b"[]\n");
 }
 
 #[tokio::test]
 async fn binary_formats() {
-    let house = House::new();
-    bulk::fill(&house, 2, 10).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 2, 10).await;
+    let engine = fixture.engine();
     let answer = engine.sql("SELECT * FROM touches ORDER BY at").await.unwrap();
     let parquet = format::parquet(&answer).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(parquet)).unwrap().build().unwrap();

@@ -4,7 +4,7 @@ use hansard_query::Engine;
 use hansard_record::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use uuid::Uuid;
 
-use crate::fixture::{House, Session, at, column};
+use crate::fixture::{Fixture, Session, at, column};
 
 const ONE: Uuid = Uuid::from_u128(0x019a_a000_0000_7000_8000_0000_0000_0101);
 const TWO: Uuid = Uuid::from_u128(0x019a_a000_0000_7000_8000_0000_0000_0102);
@@ -134,15 +134,15 @@ async fn told(engine: &Engine) -> Vec<String> {
 
 #[tokio::test]
 async fn an_outcome_in_a_later_file_is_that_of_the_statement() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let own = StatementRow { transaction_outcome: Some(Outcome::RolledBack), ..statement(ONE, 2) };
-    house.put(statements([statement(ONE, 1), own, statement(TWO, 3)])).await;
-    let engine = house.engine();
+    fixture.put(statements([statement(ONE, 1), own, statement(TWO, 3)])).await;
+    let engine = fixture.engine();
     assert_eq!(told(&engine).await, ["1 open null null", "2 rolled back null null", "3 open null null"]);
-    house.put(ends(vec![whole(ONE, Outcome::Committed, "05:00:00")])).await;
+    fixture.put(ends(vec![whole(ONE, Outcome::Committed, "05:00:00")])).await;
     let lost =
         TransactionRow { reason: Some("its answer never came".into()), ..whole(TWO, Outcome::Unknown, "05:00:00") };
-    house.put(ends(vec![lost])).await;
+    fixture.put(ends(vec![lost])).await;
     assert_eq!(
         told(&engine).await,
         ["1 committed 05:00:00 null", "2 rolled back null null", "3 unknown null its answer never came"]
@@ -158,12 +158,12 @@ async fn an_outcome_in_a_later_file_is_that_of_the_statement() {
 
 #[tokio::test]
 async fn an_outcome_in_the_hot_end_is_that_of_a_statement_in_a_file() {
-    let house = House::new();
-    let mut session = Session::open(&house, 1, "nightly", "03:12:00").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "nightly", "03:12:00").await;
     session.query("03:12:30", "BEGIN", &[], "BEGIN").await;
     let early = |no| StatementRow { session_id: session.id, ..statement(ONE, no) };
-    house.put(statements([early(50)])).await;
-    let engine = house.engine();
+    fixture.put(statements([early(50)])).await;
+    let engine = fixture.engine();
     let of = async || {
         let answer =
             engine.sql("SELECT transaction_outcome, committed_at FROM statements WHERE statement_no = 50").await;
@@ -174,38 +174,38 @@ async fn an_outcome_in_the_hot_end_is_that_of_a_statement_in_a_file() {
     session.query("03:13:00", "COMMIT", &[], "COMMIT").await;
     let committed = (vec!["committed".to_owned()], vec!["2026-11-22T03:13:00.002000000Z".to_owned()]);
     assert_eq!(of().await, committed);
-    house.flush().await;
+    fixture.flush().await;
     assert_eq!(of().await, committed);
 }
 
 #[tokio::test]
 async fn ranges_of_savepoints_that_overlap_undo_without_multiplying() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let kept = StatementRow {
         transaction_outcome: Some(Outcome::Committed),
         committed_at: Some(at("04:00:00")),
         ..statement(ONE, 5)
     };
-    house.put(statements((1..=8).map(|no| if no == 5 { kept.clone() } else { statement(ONE, no) }))).await;
+    fixture.put(statements((1..=8).map(|no| if no == 5 { kept.clone() } else { statement(ONE, no) }))).await;
     let undone = |first, last| end(ONE, TransactionKind::Savepoint, (first, last), Outcome::RolledBack, "03:30:00");
-    house.put(ends(vec![undone(2, 6), undone(3, 4), undone(4, 7)])).await;
-    house.put(ends(vec![undone(3, 3), whole(ONE, Outcome::Committed, "04:00:00")])).await;
+    fixture.put(ends(vec![undone(2, 6), undone(3, 4), undone(4, 7)])).await;
+    fixture.put(ends(vec![undone(3, 3), whole(ONE, Outcome::Committed, "04:00:00")])).await;
     let committed = |no: u64| format!("{no} committed 04:00:00 null");
     let expected: Vec<String> = (1..=8)
         .map(|no| if [1, 5, 8].contains(&no) { committed(no) } else { format!("{no} rolled back null null") })
         .collect();
-    assert_eq!(told(&house.engine()).await, expected);
+    assert_eq!(told(&fixture.engine()).await, expected);
 }
 
 #[tokio::test]
 async fn what_was_prepared_is_what_whichever_session_made_of_it() {
-    let house = House::new();
-    house.put(statements([statement(ONE, 1)])).await;
-    house.put(ends(vec![named("g", whole(ONE, Outcome::Prepared, "03:20:00"))])).await;
+    let fixture = Fixture::new();
+    fixture.put(statements([statement(ONE, 1)])).await;
+    fixture.put(ends(vec![named("g", whole(ONE, Outcome::Prepared, "03:20:00"))])).await;
     // Of an earlier transaction of that name, and of one elsewhere.
     let elsewhere = TransactionRow { target: "elsewhere".into(), ..resolution("g", Outcome::RolledBack, "03:21:00") };
-    house.put(ends(vec![resolution("g", Outcome::RolledBack, "03:10:00"), elsewhere])).await;
-    let engine = house.engine();
+    fixture.put(ends(vec![resolution("g", Outcome::RolledBack, "03:10:00"), elsewhere])).await;
+    let engine = fixture.engine();
     let unresolved = "1 unknown null prepared as g, and not resolved in the record";
     assert_eq!(told(&engine).await, [unresolved]);
     let transactions = "SELECT kind, outcome, committed_at, reason, gid FROM transactions WHERE kind = 'transaction'";
@@ -215,7 +215,7 @@ async fn what_was_prepared_is_what_whichever_session_made_of_it() {
         (vec!["unknown".to_owned()], vec!["g".to_owned()])
     );
 
-    house
+    fixture
         .put(ends(vec![
             resolution("g", Outcome::Committed, "06:00:00"),
             resolution("g", Outcome::RolledBack, "07:00:00"),
@@ -234,12 +234,12 @@ async fn what_was_prepared_is_what_whichever_session_made_of_it() {
 
 #[tokio::test]
 async fn rows_that_have_their_outcomes_are_read_as_ever() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let own = |no| StatementRow { transaction_outcome: Some(Outcome::Committed), ..statement(ONE, no) };
-    house
+    fixture
         .put(Rows { transactions: vec![whole(ONE, Outcome::Committed, "03:20:00")], ..statements([own(1), own(2)]) })
         .await;
-    let engine = house.engine();
+    let engine = fixture.engine();
     let plan = async |sql: &str| {
         column(&engine.sql(&format!("EXPLAIN FORMAT INDENT {sql}")).await.unwrap(), "plan").join("\n")
     };
@@ -247,8 +247,8 @@ async fn rows_that_have_their_outcomes_are_read_as_ever() {
     let settled = plan(sql).await;
     assert!(!settled.contains("OutcomeExec") && !settled.contains("transactions/v1"), "{settled}");
 
-    house.put(statements([statement(ONE, 3)])).await;
-    house.put(ends(vec![whole(TWO, Outcome::Committed, "03:20:00")])).await;
+    fixture.put(statements([statement(ONE, 3)])).await;
+    fixture.put(ends(vec![whole(TWO, Outcome::Committed, "03:20:00")])).await;
     let mixed = plan(sql).await;
     assert!(mixed.contains("OutcomeExec: statements") && mixed.contains("transactions/v1"), "{mixed}");
     // Of the facts, those of other sessions stay where they are. The file that needs none is read beside it; what does not ask for outcomes chooses among the others, too.
@@ -262,7 +262,7 @@ async fn rows_that_have_their_outcomes_are_read_as_ever() {
 
 #[tokio::test]
 async fn what_may_have_updated_comes_behind_what_did_with_its_reason() {
-    let house = House::new();
+    let fixture = Fixture::new();
     let row = |no, outcome| StatementRow { transaction_outcome: outcome, ..statement(ONE, no) };
     let touched = |no, outcome, relation: &str| touch(&row(no, outcome), relation);
     let (unknown, undone, done) = (Some(Outcome::Unknown), Some(Outcome::RolledBack), Some(Outcome::Committed));
@@ -288,8 +288,8 @@ async fn what_may_have_updated_comes_behind_what_did_with_its_reason() {
         feared(8, "insert", "?", None),
         touched(9, done, "public.other"),
     ];
-    house.put(rows).await;
-    let engine = house.engine();
+    fixture.put(rows).await;
+    let engine = fixture.engine();
     let answer = engine.who_updated("t", "2026-11-22T03:12Z", std::time::Duration::ZERO).await.unwrap();
     let lines: Vec<String> = column(&answer, "statement_no")
         .iter()

@@ -3,7 +3,7 @@
 use hansard_query::{Answer, Engine};
 
 use crate::bulk::{self, RELATIONS};
-use crate::fixture::{House, column, story};
+use crate::fixture::{Fixture, column, story};
 
 async fn plan(engine: &Engine, sql: &str) -> String {
     let answer = engine.sql(sql).await.unwrap();
@@ -22,9 +22,9 @@ fn scanned(plan: &str) -> usize {
 
 #[tokio::test]
 async fn who_touched_scans_only_the_file_that_can_hold_it() {
-    let house = House::new();
-    bulk::fill(&house, 9, 100).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 9, 100).await;
+    let engine = fixture.engine();
     // Hours 1, 4 and 7 hold updates of rankings.
     let sql = "SELECT * FROM who_touched('rankings', '2026-11-22T04:00', '2026-11-22T04:05', 'update')";
     let answer = engine.sql(sql).await.unwrap();
@@ -38,9 +38,9 @@ async fn who_touched_scans_only_the_file_that_can_hold_it() {
 
 #[tokio::test]
 async fn filters_choose_the_files() {
-    let house = House::new();
-    bulk::fill(&house, 9, 10).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 9, 10).await;
+    let engine = fixture.engine();
     let session = "019aa000-0000-7000-9000-000000000003";
     for (filter, files) in [
         ("true", 9),
@@ -67,9 +67,9 @@ async fn filters_choose_the_files() {
 
 #[tokio::test]
 async fn a_count_needs_no_scan_and_is_right() {
-    let house = House::new();
-    bulk::fill(&house, 3, 10).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 3, 10).await;
+    let engine = fixture.engine();
     let answer = engine.sql("SELECT count(*) AS n, min(started_at) AS first FROM statements").await.unwrap();
     assert_eq!(
         (column(&answer, "n"), column(&answer, "first")),
@@ -82,8 +82,8 @@ async fn a_count_needs_no_scan_and_is_right() {
 
 #[tokio::test]
 async fn cold_and_hot_are_one_plan() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let plan =
         plan(&engine, "EXPLAIN FORMAT INDENT SELECT job FROM touches WHERE relation = 'public.rankings' AND rows > 0")
             .await;
@@ -92,8 +92,8 @@ async fn cold_and_hot_are_one_plan() {
 
 #[tokio::test]
 async fn plans_can_be_explained_and_tables_found() {
-    let house = House::new();
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
     for sql in [
         "EXPLAIN SELECT 1",
         "EXPLAIN ANALYZE SELECT count(*) FROM touches",

@@ -8,7 +8,7 @@ use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::bulk;
-use crate::fixture::{House, Session, at, column, story};
+use crate::fixture::{Fixture, Session, at, column, story};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -23,8 +23,8 @@ fn says(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn who_updated_names_the_jobs_that_did_and_no_other() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let night = says(&[("rerank", "committed"), ("nightly", "open")]);
     assert_eq!(updaters(&engine, "public.rankings", "2026-11-22T03:12Z", MINUTE).await, night);
     assert_eq!(updaters(&engine, "rankings", "2026-11-22T03:12Z", MINUTE).await, night);
@@ -43,8 +43,8 @@ async fn who_updated_names_the_jobs_that_did_and_no_other() {
         says(&[("archiver", "committed")])
     );
     // The same from the lake alone.
-    house.flush().await;
-    let cold = Engine::new(house.lake.clone(), None, engine.options().clone());
+    fixture.flush().await;
+    let cold = Engine::new(fixture.lake.clone(), None, engine.options().clone());
     assert_eq!(updaters(&cold, "public.rankings", "2026-11-22T03:12Z", MINUTE).await, night);
     let answer = cold.who_updated("rankings", "2026-11-22T03:14Z", MINUTE).await.unwrap();
     assert!(column(&answer, "sql")[0].starts_with("INSERT INTO rankings"));
@@ -53,43 +53,43 @@ async fn who_updated_names_the_jobs_that_did_and_no_other() {
 
 #[tokio::test]
 async fn an_update_of_a_relation_whose_schema_is_not_known_is_not_missed() {
-    let house = House::new();
-    let mut lost = Session::open(&house, 1, "lost", "03:12:00").await;
+    let fixture = Fixture::new();
+    let mut lost = Session::open(&fixture, 1, "lost", "03:12:00").await;
     lost.query("03:12:01", "SET search_path = \"$user\"", &[], "SET").await;
     lost.query("03:12:02", "UPDATE rankings SET score = 1", &[], "UPDATE 5").await;
     lost.query("03:12:03", "UPDATE sales.rankings SET score = 1", &[], "UPDATE 5").await;
     for _ in 0..2 {
         for relation in ["rankings", "audit.rankings"] {
-            let answer = house.engine().who_updated(relation, "2026-11-22T03:12Z", MINUTE).await.unwrap();
+            let answer = fixture.engine().who_updated(relation, "2026-11-22T03:12Z", MINUTE).await.unwrap();
             assert_eq!(column(&answer, "relation"), ["?.rankings"]);
         }
-        let answer = house.engine().who_updated("films", "2026-11-22T03:12Z", MINUTE).await.unwrap();
+        let answer = fixture.engine().who_updated("films", "2026-11-22T03:12Z", MINUTE).await.unwrap();
         assert_eq!(column(&answer, "relation"), [""; 0]);
         // Once from the log, once from files.
-        house.flush().await;
+        fixture.flush().await;
     }
 }
 
 #[tokio::test]
 async fn a_commit_long_after_its_update_is_found_by_the_commit() {
-    let house = House::new();
-    let mut slow = Session::open(&house, 1, "slow", "01:00:00").await;
+    let fixture = Fixture::new();
+    let mut slow = Session::open(&fixture, 1, "slow", "01:00:00").await;
     slow.query("01:00:01", "BEGIN", &[], "BEGIN").await;
     slow.query("01:00:02", "UPDATE rankings SET score = 1", &[], "UPDATE 5").await;
-    house.flush().await;
+    fixture.flush().await;
     slow.query("03:12:30", "COMMIT", &[], "COMMIT").await;
-    let engine = house.engine();
+    let engine = fixture.engine();
     for _ in 0..2 {
         assert_eq!(updaters(&engine, "rankings", "2026-11-22T03:12Z", MINUTE).await, says(&[("slow", "committed")]));
         assert_eq!(updaters(&engine, "rankings", "2026-11-22T01:00Z", MINUTE).await, says(&[]));
-        house.flush().await;
+        fixture.flush().await;
     }
 }
 
 #[tokio::test]
 async fn who_touched_shows_what_was_rolled_back_too() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let answer = engine
         .who_touched("rankings", Some("2026-11-22T03:12:20Z"), Some("2026-11-22T03:12"), Some("update"))
         .await
@@ -107,8 +107,8 @@ async fn who_touched_shows_what_was_rolled_back_too() {
 
 #[tokio::test]
 async fn sessions_are_listed_by_page_and_filter() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let all = SessionFilter::default();
     let (mut jobs, mut cursor, mut pages) = (Vec::new(), None, 0);
     loop {
@@ -143,8 +143,8 @@ async fn sessions_are_listed_by_page_and_filter() {
 
 #[tokio::test]
 async fn one_session_its_steps_and_its_files() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let page = engine
         .sessions(&SessionFilter { job: Some("rerank".to_owned()), ..Default::default() }, None, 1)
         .await
@@ -178,9 +178,9 @@ async fn one_session_its_steps_and_its_files() {
 
 #[tokio::test]
 async fn every_table_of_a_lake_far_larger_than_a_page_can_be_asked() {
-    let house = House::new();
-    bulk::fill(&house, 12, 20).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 12, 20).await;
+    let engine = fixture.engine();
     let page = engine.sessions(&SessionFilter::default(), None, 5).await.unwrap();
     assert_eq!(column(&page.sessions, "job"), ["job-11", "job-10", "job-9", "job-8", "job-7"]);
     let next = engine.sessions(&SessionFilter::default(), page.next.as_deref(), 5).await.unwrap();

@@ -2,7 +2,7 @@
 
 use hansard_query::{Engine, ErrorKind};
 
-use crate::fixture::House;
+use crate::fixture::Fixture;
 
 async fn refused(engine: &Engine, sql: &str, kind: ErrorKind, says: &str) {
     let error = engine.sql(sql).await.expect_err(sql);
@@ -14,8 +14,8 @@ async fn refused(engine: &Engine, sql: &str, kind: ErrorKind, says: &str) {
 
 #[tokio::test]
 async fn what_changes_anything_is_refused() {
-    let house = House::new();
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
     for (sql, says) in [
         ("CREATE TABLE t AS SELECT 1", "CREATE TABLE"),
         ("CREATE VIEW v AS SELECT 1", "CREATE VIEW"),
@@ -43,8 +43,8 @@ async fn what_changes_anything_is_refused() {
 
 #[tokio::test]
 async fn what_reads_files_is_not_there() {
-    let house = House::new();
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
     for sql in [
         "SELECT * FROM read_parquet('/etc/passwd')",
         "SELECT * FROM read_csv('/etc/passwd')",
@@ -61,8 +61,8 @@ async fn what_reads_files_is_not_there() {
 
 #[tokio::test]
 async fn mistakes_are_named() {
-    let house = House::new();
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
     for (sql, says) in [
         ("", "empty"),
         ("SELECT 1; SELECT 2", "one statement at a time"),

@@ -4,7 +4,7 @@ use hansard_query::{Engine, ErrorKind};
 use hansard_schemas::events::{Direction, Omitted};
 use hansard_schemas::http::{Cell, ResultGrid};
 
-use crate::fixture::{House, Session, frame};
+use crate::fixture::{Fixture, Session, frame};
 
 fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
@@ -42,13 +42,13 @@ async fn grid(engine: &Engine, session: &Session, statement: i64, rows: usize) -
 
 #[tokio::test]
 async fn a_simple_query_s_rows() {
-    let house = House::new();
-    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "reader", "03:00:00").await;
     session.query("03:00:01", "SELECT title FROM films", &["Alien", "Brazil", ""], "SELECT 3").await;
     session.query("03:00:02", "UPDATE films SET seen = true", &[], "UPDATE 3").await;
     let answers = [description(&[("n", 23, 0)]), frame(b'C', b"SELECT 0\0"), frame(b'Z', b"I")];
     session.exchange("03:00:03", &[frame(b'Q', b"SELECT n FROM t\0")], &answers).await;
-    let engine = house.engine();
+    let engine = fixture.engine();
     for _ in 0..2 {
         let films = grid(&engine, &session, 1, 10).await;
         let [set] = &films.sets[..] else { panic!("{films:?}") };
@@ -66,14 +66,14 @@ async fn a_simple_query_s_rows() {
         assert!(empty.sets[0].columns[0].numeric);
         let error = engine.step_result(session.id, 9, 10).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        house.flush().await;
+        fixture.flush().await;
     }
 }
 
 #[tokio::test]
 async fn several_statements_in_one_text_have_each_their_own() {
-    let house = House::new();
-    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "reader", "03:00:00").await;
     let answers = [
         description(&[("a", 25, 0)]),
         row(&[Some(b"first")]),
@@ -84,15 +84,15 @@ async fn several_statements_in_one_text_have_each_their_own() {
         frame(b'Z', b"I"),
     ];
     session.exchange("03:00:01", &[frame(b'Q', b"SELECT a FROM x; SELECT b, c FROM y\0")], &answers).await;
-    let engine = house.engine();
+    let engine = fixture.engine();
     assert_eq!(grid(&engine, &session, 1, 10).await.sets[0].rows, [[text("first")]]);
     assert_eq!(grid(&engine, &session, 2, 10).await.sets[0].rows, [[text("second"), Cell::Null]]);
 }
 
 #[tokio::test]
 async fn a_prepared_statement_in_binary_and_pipelined() {
-    let house = House::new();
-    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "reader", "03:00:00").await;
     let prepare = [frame(b'P', b"s\0SELECT id, title FROM films\0\0\0"), frame(b'D', b"Ss\0"), frame(b'S', b"")];
     let prepared =
         [frame(b'1', b""), frame(b't', b"\0\0"), description(&[("id", 23, 0), ("title", 25, 0)]), frame(b'Z', b"I")];
@@ -105,7 +105,7 @@ async fn a_prepared_statement_in_binary_and_pipelined() {
     };
     let answers = [&answer(7, b"Alien")[..], &answer(8, "Brasília".as_bytes())[..], &[frame(b'Z', b"I")]].concat();
     session.exchange("03:00:02", &requests, &answers).await;
-    let engine = house.engine();
+    let engine = fixture.engine();
     let first = grid(&engine, &session, 1, 10).await;
     assert_eq!(first.sets[0].columns[0].type_name, "int4");
     assert_eq!(first.sets[0].rows, [[text("7"), text("Alien")]]);
@@ -114,8 +114,8 @@ async fn a_prepared_statement_in_binary_and_pipelined() {
 
 #[tokio::test]
 async fn copy_out_is_shown_by_line() {
-    let house = House::new();
-    let mut session = Session::open(&house, 1, "reader", "03:00:00").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "reader", "03:00:00").await;
     let answers = [
         frame(b'H', b"\0\0\x02\0\0\0\0"),
         frame(b'd', b"1\tAlien\n"),
@@ -125,21 +125,21 @@ async fn copy_out_is_shown_by_line() {
         frame(b'Z', b"I"),
     ];
     session.exchange("03:00:01", &[frame(b'Q', b"COPY films TO STDOUT\0")], &answers).await;
-    let copied = grid(&house.engine(), &session, 1, 10).await;
+    let copied = grid(&fixture.engine(), &session, 1, 10).await;
     assert_eq!(copied.sets[0].rows, [[text("1\tAlien")], [text("2\tBrazil")]]);
     assert_eq!(copied.notices.len(), 1);
 }
 
 #[tokio::test]
 async fn rows_that_were_not_recorded_are_said_in_place_of_the_grid() {
-    let house = House::new();
-    let mut session = Session::open_as(&house, 1, "reader", "03:00:00", "statements").await;
+    let fixture = Fixture::new();
+    let mut session = Session::open_as(&fixture, 1, "reader", "03:00:00", "statements").await;
     session.exchange("03:00:01", &[frame(b'Q', b"SELECT n FROM t\0")], &[description(&[("n", 23, 0)])]).await;
     let omitted = Omitted { frames: 1234, bytes: 5_600_000 };
     session.omit("03:00:02", Direction::Backend, b'D', "result rows", omitted).await;
     session.exchange("03:00:03", &[], &[frame(b'C', b"SELECT 1234\0"), frame(b'Z', b"I")]).await;
 
-    let mut limited = Session::open(&house, 2, "reader", "03:01:00").await;
+    let mut limited = Session::open(&fixture, 2, "reader", "03:01:00").await;
     let answers = [description(&[("n", 23, 0)]), row(&[Some(b"1")]), row(&[Some(b"2")])];
     limited.exchange("03:01:01", &[frame(b'Q', b"SELECT n FROM t; SELECT 7\0")], &answers).await;
     let omitted = Omitted { frames: 8, bytes: 96 };
@@ -153,14 +153,14 @@ async fn rows_that_were_not_recorded_are_said_in_place_of_the_grid() {
     ];
     limited.exchange("03:01:03", &[], &answers).await;
 
-    let mut hidden = Session::open_as(&house, 3, "reader", "03:02:00", "metadata").await;
+    let mut hidden = Session::open_as(&fixture, 3, "reader", "03:02:00", "metadata").await;
     let one = Omitted { frames: 1, bytes: 30 };
     hidden.omit("03:02:01", Direction::Frontend, b'Q', "statement text", one).await;
     hidden.exchange("03:02:02", &[], &[frame(b'C', b"UPDATE 3\0")]).await;
     hidden.omit("03:02:02", Direction::Backend, b'D', "result rows", one).await;
     hidden.exchange("03:02:02", &[], &[frame(b'C', b"SELECT 1\0"), frame(b'Z', b"I")]).await;
 
-    let engine = house.engine();
+    let engine = fixture.engine();
     for _ in 0..2 {
         let absent = grid(&engine, &session, 1, 10).await;
         assert_eq!(absent.sets, []);
@@ -179,6 +179,6 @@ async fn rows_that_were_not_recorded_are_said_in_place_of_the_grid() {
         let absent = grid(&engine, &hidden, 2, 10).await;
         assert_eq!(absent.sets, []);
         assert_eq!(absent.notices, ["Rows not recorded (capture level metadata): 1 row, 30 B."]);
-        house.flush().await;
+        fixture.flush().await;
     }
 }

@@ -55,8 +55,8 @@ fn cell(value: &Value) -> String {
 
 #[tokio::test]
 async fn sql_logic() {
-    let house = story().await;
-    let engine = house.engine();
+    let fixture = story().await;
+    let engine = fixture.engine();
     let folder = Path::new("tests/slt");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -65,6 +65,6 @@ async fn sql_logic() {
         for file in &files {
             assert!(run(&engine, file, hot).await > 0, "{}", file.display());
         }
-        house.flush().await;
+        fixture.flush().await;
     }
 }

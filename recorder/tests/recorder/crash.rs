@@ -10,7 +10,7 @@ use std::time::Duration;
 use hansard_lake::catalog::FileFilter;
 use hansard_recorder::{Recorder, RecorderOptions, Step};
 
-use crate::house::*;
+use crate::fixture::*;
 
 const FOLDER: &str = "HANSARD_TEST_CRASH_FOLDER";
 const PLACE: &str = "HANSARD_TEST_CRASH_PLACE";

@@ -4,6 +4,6 @@
 
 mod crash;
 mod feed;
-mod house;
+mod fixture;
 mod record;
 mod trouble;

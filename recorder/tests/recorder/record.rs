@@ -10,7 +10,7 @@ use hansard_recorder::{Proxies, Recorder, RecorderOptions};
 use hansard_schemas::lake::Table;
 
 use crate::feed::Session;
-use crate::house::*;
+use crate::fixture::*;
 
 const SOON: Duration = Duration::from_millis(30);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -45,7 +45,12 @@ async fn every_frame_once_and_in_order() {
 }
 
 /// A recorder that has begun with a long log, read block by block.
-async fn begun(log: &Arc<LocalLog>, lake: &Arc<Lake>, session: &mut Session, stop_patience: Duration) -> Running {
+async fn begun(
+    log: &Arc<LocalLog>,
+    lake: &Arc<Lake>,
+    session: &mut Session,
+    stop_patience: Duration,
+) -> RunningRecorder {
     log.append_now(0, &session.open()).unwrap();
     for number in 0..500 {
         log.append_now(0, &session.query(&format!("update public.rankings set score = {number}"))).unwrap();

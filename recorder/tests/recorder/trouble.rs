@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansard_event_log::EventLog;
 use hansard_recorder::{Error, Recorder};
 
-use crate::house::*;
+use crate::fixture::*;
 
 const SOON: Duration = Duration::from_millis(30);
 
@@ -19,7 +19,7 @@ async fn of_two_recorders_the_first_is_fenced() {
     log.append_now(0, &session.open()).unwrap();
     drained(&*log, &lake).await;
     // Another process would have a connection of its own.
-    let elsewhere = crate::house::lake(folder.path());
+    let elsewhere = crate::fixture::lake(folder.path());
     let second = start(Recorder::new(options(SOON), reader(folder.path()), elsewhere));
     let mut number = 0;
     until("the first recorder stops", async || {

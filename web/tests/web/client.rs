@@ -33,7 +33,7 @@ impl Server {
             token_file: token_file.clone(),
             targets: vec![TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: None }],
         };
-        let web = Web::bind(options, Arc::new(night.house.engine())).await.unwrap();
+        let web = Web::bind(options, Arc::new(night.fixture.engine())).await.unwrap();
         let (address, link, stop) = (web.address(), web.login_link(), CancellationToken::new());
         tokio::spawn(web.serve(stop.clone()));
         let token = hansard_web::read_token(&token_file).unwrap();

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::fixture::{House, Session, frame};
+use crate::fixture::{Fixture, Session, frame};
 
 /// A row description; columns are name, type OID and format (0 text, 1 binary).
 fn description(columns: &[(&str, u32, u16)]) -> Vec<u8> {
@@ -50,7 +50,7 @@ fn answer(columns: Option<Vec<u8>>, rows: Vec<Vec<u8>>, tag: &str, status: u8) -
 
 /// What there is to see, and whose it is.
 pub(crate) struct Night {
-    pub(crate) house: House,
+    pub(crate) fixture: Fixture,
     /// Candidates read, scored and updated; one statement fails, one transaction is rolled back.
     pub(crate) rerank: Uuid,
     /// Rolled back, on purpose.
@@ -65,15 +65,15 @@ pub(crate) struct Night {
 pub(crate) const MARKUP: &str = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
 
 pub(crate) async fn night() -> Night {
-    let house = House::new();
+    let fixture = Fixture::new();
 
-    let mut contractor = Session::open(&house, 3, "contractor-cleanup", "03:02:19").await;
+    let mut contractor = Session::open(&fixture, 3, "contractor-cleanup", "03:02:19").await;
     contractor.query("03:02:19.5", "BEGIN", &[], "BEGIN").await;
     contractor.query("03:02:20", "UPDATE public.rankings SET score = 0", &[], "UPDATE 3201").await;
     contractor.query("03:02:51", "ROLLBACK", &[], "ROLLBACK").await;
     contractor.close("03:02:52").await;
 
-    let mut rerank = Session::open(&house, 1, "nightly-rerank", "03:11:57").await;
+    let mut rerank = Session::open(&fixture, 1, "nightly-rerank", "03:11:57").await;
     rerank.query("03:11:57.2", "SET statement_timeout = '30s'", &[], "SET").await;
     rerank.query("03:11:57.6", "BEGIN", &[], "BEGIN").await;
     let films =
@@ -151,14 +151,14 @@ pub(crate) async fn night() -> Night {
         )
         .await;
     rerank.close("03:12:35").await;
-    house.flush().await;
+    fixture.flush().await;
 
-    let mut markup = Session::open(&house, 6, MARKUP, "03:20:00").await;
+    let mut markup = Session::open(&fixture, 6, MARKUP, "03:20:00").await;
     markup.query("03:20:01", &format!("SELECT '{MARKUP}' AS \"<b>title</b>\""), &[MARKUP], "SELECT 1").await;
     markup.fails("03:20:02", "SELECT 1/0", "22012", MARKUP).await;
     markup.close("03:20:03").await;
 
-    let mut reader = Session::open(&house, 2, "rag-reader", "03:25:09").await;
+    let mut reader = Session::open(&fixture, 2, "rag-reader", "03:25:09").await;
     for place in 0..40 {
         reader
             .query(
@@ -171,10 +171,10 @@ pub(crate) async fn night() -> Night {
     }
     reader.close("03:25:58").await;
 
-    let mut live = Session::open(&house, 5, "embedding-refresh", "03:30:39").await;
+    let mut live = Session::open(&fixture, 5, "embedding-refresh", "03:30:39").await;
     live.query("03:30:39.5", "BEGIN", &[], "BEGIN").await;
     live.query("03:30:40", "UPDATE rankings SET score = 7 WHERE film_id = 7", &[], "UPDATE 1").await;
 
     let ids = (rerank.id, contractor.id, live.id, markup.id);
-    Night { house, rerank: ids.0, contractor: ids.1, live: ids.2, markup: ids.3 }
+    Night { fixture, rerank: ids.0, contractor: ids.1, live: ids.2, markup: ids.3 }
 }

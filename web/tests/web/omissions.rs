@@ -10,15 +10,15 @@ use crate::fixture::{Session, frame};
 
 /// A session at each level, in the log alone: without rows, and without texts.
 async fn sessions(server: &Server) -> (Uuid, Uuid) {
-    let house = &server.night.house;
-    let mut without_rows = Session::open_as(house, 21, "sampler", "03:40:00", "statements").await;
+    let fixture = &server.night.fixture;
+    let mut without_rows = Session::open_as(fixture, 21, "sampler", "03:40:00", "statements").await;
     without_rows.exchange("03:40:01", &[frame(b'Q', b"SELECT title FROM films\0")], &[frame(b'T', b"\0\0")]).await;
     let rows = Omitted { frames: 1234, bytes: 5_600_000 };
     without_rows.omit("03:40:02", Direction::Backend, b'D', "result rows", rows).await;
     without_rows.exchange("03:40:03", &[], &[frame(b'C', b"SELECT 1234\0"), frame(b'Z', b"I")]).await;
     without_rows.close("03:40:04").await;
 
-    let mut without_texts = Session::open_as(house, 22, "payroll", "03:50:00", "metadata").await;
+    let mut without_texts = Session::open_as(fixture, 22, "payroll", "03:50:00", "metadata").await;
     let one = Omitted { frames: 1, bytes: 60 };
     without_texts.omit("03:50:01", Direction::Frontend, b'Q', "statement text", one).await;
     without_texts.exchange("03:50:02", &[], &[frame(b'C', b"UPDATE 3\0"), frame(b'Z', b"I")]).await;

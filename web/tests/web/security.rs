@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hansard_web::{Error, Web, WebOptions};
 
-use crate::{client::Server, fixture::House};
+use crate::{client::Server, fixture::Fixture};
 
 const SESSIONS: &str = "/api/v1/sessions";
 
@@ -17,7 +17,7 @@ async fn it_listens_on_loopback_only() {
             token_file: folder.path().join("token"),
             targets: Vec::new(),
         };
-        let bound = Web::bind(options, Arc::new(House::new().engine())).await;
+        let bound = Web::bind(options, Arc::new(Fixture::new().engine())).await;
         assert_eq!(matches!(bound, Err(Error::NotLoopback(_))), reachable, "{listen}");
     }
 }
@@ -28,7 +28,7 @@ async fn a_taken_port_is_named() {
     let listen = taken.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let options = WebOptions { listen, token_file: folder.path().join("token"), targets: Vec::new() };
-    let Err(error) = Web::bind(options, Arc::new(House::new().engine())).await else { panic!("the port was free") };
+    let Err(error) = Web::bind(options, Arc::new(Fixture::new().engine())).await else { panic!("the port was free") };
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
 }
 

@@ -60,23 +60,23 @@ pub(crate) fn session(shard: u16, shards: u16) -> Session {
 }
 
 /// A recorder at work.
-pub(crate) struct Running {
+pub(crate) struct RunningRecorder {
     pub(crate) recorder: Arc<Recorder>,
     cancel: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
 
 /// Starts a recorder.
-pub(crate) fn start(recorder: Recorder) -> Running {
+pub(crate) fn start(recorder: Recorder) -> RunningRecorder {
     let (recorder, cancel) = (Arc::new(recorder), CancellationToken::new());
     let task = tokio::spawn({
         let (recorder, cancel) = (Arc::clone(&recorder), cancel.clone());
         async move { recorder.run(cancel).await }
     });
-    Running { recorder, cancel, task }
+    RunningRecorder { recorder, cancel, task }
 }
 
-impl Running {
+impl RunningRecorder {
     /// Tells it to stop, and gives what it said.
     pub(crate) async fn stop(self) -> Result<(), Error> {
         self.cancel.cancel();

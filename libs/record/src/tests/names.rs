@@ -1,0 +1,65 @@
+//! What names and texts mean: search paths, temporary tables, prepared statements, settings.
+
+use super::*;
+
+#[test]
+fn names_follow_the_session() {
+    let frames = [
+        simple("set search_path to sales", &["SET"]),
+        simple("update t set a = 1", &["UPDATE 1"]),
+        simple("create temp table t (a int)", &["CREATE TABLE"]),
+        simple("delete from t", &["DELETE 0"]),
+        simple("drop table t", &["DROP TABLE"]),
+        within("begin; set local search_path to x", &["BEGIN", "SET"], b'T'),
+        simple("insert into t values (1); commit", &["INSERT 0 1", "COMMIT"]),
+        simple("select * from pg_class, t", &["SELECT 2"]),
+        simple("discard all", &["DISCARD ALL"]),
+        simple("truncate t", &["TRUNCATE TABLE"]),
+    ]
+    .concat();
+    let rows = all(&frames);
+    let touched: Vec<String> =
+        told(&rows).iter().filter_map(|line| line.split_once(", ").map(|(_, rest)| rest.to_owned())).collect();
+    assert_eq!(
+        touched,
+        [
+            "sales.t update 1",
+            "pg_temp.t ddl -",
+            "pg_temp.t delete 0",
+            "pg_temp.t ddl -",
+            "x.t insert 1",
+            "pg_catalog.pg_class select 2, sales.t select 2",
+            "public.t truncate -",
+        ]
+    );
+}
+
+#[test]
+fn prepared_in_sql_is_what_it_executes() {
+    let frames = [
+        simple("prepare p as update t set a = $1", &["PREPARE"]),
+        simple("execute p(1)", &["UPDATE 5"]),
+        simple("prepare q as delete from u; execute q; explain analyze execute q", &["PREPARE", "DELETE 2", "EXPLAIN"]),
+        simple("deallocate p; execute p", &["DEALLOCATE", "EXECUTE"]),
+    ]
+    .concat();
+    assert_eq!(
+        told(&all(&frames)),
+        [
+            "1 prepare committed",
+            "2 update committed, public.t update 5",
+            "3 prepare committed",
+            "4 delete committed, public.u delete 2",
+            "5 explain committed, public.u delete -",
+            "6 deallocate committed",
+            "7 opaque committed, ? opaque - possibly",
+        ]
+    );
+}
+
+#[test]
+fn backslashes_follow_the_setting() {
+    let setting = (Direction::Backend, frame(b'S', b"standard_conforming_strings\0off\0"));
+    let frames = [vec![setting], simple(r"select '\'; delete from t; --'", &["SELECT 1"])].concat();
+    assert_eq!(told(&all(&frames)), ["1 select committed"]);
+}
