@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -54,26 +55,62 @@ impl Admin {
                 }
             }
         };
-        let router = Router::new()
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(ready).with_state(readiness))
-            .route("/metrics", get(render).with_state(self.metrics));
-        let server = axum::serve(self.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let (served, ()) = tokio::join!(server.into_future(), upkeep);
-        if let Err(error) = served {
-            tracing::error!(%error, "admin listener ended");
+        tokio::join!(self.accept(readiness, stop), upkeep);
+    }
+
+    /// Connections that are open at the end are cut.
+    async fn accept(&self, readiness: Readiness, stop: CancellationToken) {
+        let mut connections = JoinSet::new();
+        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(answer(stream, readiness.clone(), self.metrics.clone()));
+                }
+                Err(error) => {
+                    // For want of files, for instance: the next try may find some.
+                    tracing::warn!(%error, "admin listener takes no connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
         }
     }
 }
 
-async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
-    let hindrance = tokio::task::spawn_blocking(move || readiness()).await;
-    match hindrance.unwrap_or_else(|stopped| Some(format!("readiness could not be found out: {stopped}"))) {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+async fn answer(stream: TcpStream, readiness: Readiness, metrics: PrometheusHandle) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (readiness, metrics) = (readiness.clone(), metrics.clone());
+        async move {
+            if request.method() != Method::GET && request.method() != Method::HEAD {
+                return response(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
+            }
+            match request.uri().path() {
+                "/healthz" => response(StatusCode::OK, "ok\n".to_owned()),
+                "/readyz" => ready(readiness).await,
+                "/metrics" => response(StatusCode::OK, metrics.render()),
+                _ => response(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+            }
+        }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new());
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "admin connection ended");
     }
 }
 
-async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+async fn ready(readiness: Readiness) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+    let hindrance = tokio::task::spawn_blocking(move || readiness()).await;
+    match hindrance.unwrap_or_else(|stopped| Some(format!("readiness could not be found out: {stopped}"))) {
+        None => response(StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => response(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+/// All that is answered is text, the metrics in the form that Prometheus reads.
+fn response(status: StatusCode, text: String) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")
+        .body(Full::new(Bytes::from(text)))
 }

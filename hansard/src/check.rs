@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::JwkSet;
 use crate::cli::Configured;
 use crate::config::{Config, Issuer, Target};
 use crate::failure::Failure;
-use crate::questions::with_config;
+use crate::parts::with_config;
 use crate::{note, output, parts};
 
 /// What was looked at, and how it is.

@@ -43,6 +43,48 @@ pub(crate) enum Command {
     Replay(Replay),
 }
 
+impl Command {
+    /// As it is typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Up(_) => "up",
+            Command::Proxy(_) => "proxy",
+            Command::Record(_) => "record",
+            Command::Query(_) => "query",
+            Command::Web(_) => "web",
+            Command::Check(_) => "check",
+            Command::Token(_) => "token",
+            Command::Sql(_) => "sql",
+            Command::WhoUpdated(_) => "who-updated",
+            Command::Sessions(_) => "sessions",
+            Command::Replay(_) => "replay",
+        }
+    }
+
+    /// Cargo features that the command needs, and that this build was made without.
+    pub(crate) fn missing_features(&self) -> Vec<&'static str> {
+        let needed: &[&str] = match self {
+            Command::Up(_) => &["proxy", "record", "query", "web"],
+            Command::Proxy(_) => &["proxy"],
+            Command::Record(_) => &["record"],
+            Command::Web(_) => &["web"],
+            Command::Query(_)
+            | Command::Sql(_)
+            | Command::WhoUpdated(_)
+            | Command::Sessions(_)
+            | Command::Replay(_) => &["query"],
+            Command::Check(_) | Command::Token(_) => &[],
+        };
+        let built = [
+            ("proxy", cfg!(feature = "proxy")),
+            ("record", cfg!(feature = "record")),
+            ("query", cfg!(feature = "query")),
+            ("web", cfg!(feature = "web")),
+        ];
+        needed.iter().copied().filter(|feature| !built.contains(&(feature, true))).collect()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Configured {
     /// The configuration file.
@@ -83,6 +125,7 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Sql {
     #[command(flatten)]
     pub(crate) configured: Configured,
@@ -93,6 +136,7 @@ pub(crate) struct Sql {
 }
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct WhoUpdated {
     #[command(flatten)]
     pub(crate) configured: Configured,
@@ -109,6 +153,7 @@ pub(crate) struct WhoUpdated {
 }
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Sessions {
     #[command(flatten)]
     pub(crate) configured: Configured,
@@ -123,6 +168,7 @@ pub(crate) struct Sessions {
 }
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Replay {
     #[command(flatten)]
     pub(crate) configured: Configured,

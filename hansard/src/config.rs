@@ -74,6 +74,7 @@ pub(crate) struct Nats {
 }
 
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "record"), allow(dead_code, reason = "validated in each build, read by the recorder alone"))]
 pub(crate) struct Lake {
     pub(crate) url: String,
     pub(crate) catalog: String,
@@ -108,17 +109,20 @@ pub(crate) struct Proxy {
     pub(crate) log_patience: Duration,
 }
 
+/// Bounds of the query engine; `None` is its own default.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "validated in each build, read by the engine alone"))]
 pub(crate) struct Query {
     /// Accepted and warned about: this version has no Postgres wire for queries.
     pub(crate) pgwire_listen: Option<SocketAddr>,
-    pub(crate) memory_limit: usize,
-    pub(crate) hot_limit: u64,
-    pub(crate) row_limit: usize,
-    pub(crate) timeout: Duration,
+    pub(crate) memory_limit: Option<usize>,
+    pub(crate) hot_limit: Option<u64>,
+    pub(crate) row_limit: Option<usize>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "validated in each build, read by the web alone"))]
 pub(crate) struct Web {
     pub(crate) listen: SocketAddr,
     pub(crate) token_file: PathBuf,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod admin;
+#[cfg(feature = "query")]
 mod ask;
 mod check;
 mod cli;
@@ -16,39 +17,28 @@ mod logging;
 mod note;
 mod output;
 mod parts;
+#[cfg(feature = "query")]
 mod questions;
+#[cfg(feature = "query")]
 mod replay;
 mod serve;
 mod token;
 
 use cli::{Arguments, Command};
+use failure::Failure;
 use serve::Services;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::quiet_panics();
-    let done = match &arguments.command {
-        Command::Up(asked) => {
-            serve::run(&asked.config, Services { name: "up", proxy: true, recorder: true, web: true })
-        }
-        Command::Proxy(asked) => {
-            serve::run(&asked.config, Services { name: "proxy", proxy: true, recorder: false, web: false })
-        }
-        Command::Record(asked) => {
-            serve::run(&asked.config, Services { name: "record", proxy: false, recorder: true, web: false })
-        }
-        Command::Query(asked) => {
-            serve::run(&asked.config, Services { name: "query", proxy: false, recorder: false, web: true })
-        }
-        Command::Web(asked) => {
-            serve::run(&asked.config, Services { name: "web", proxy: false, recorder: false, web: true })
-        }
-        Command::Check(asked) => check::run(asked),
-        Command::Token(asked) => token::run(asked),
-        Command::Sql(asked) => questions::sql(asked),
-        Command::WhoUpdated(asked) => questions::who_updated(asked),
-        Command::Sessions(asked) => questions::sessions(asked),
-        Command::Replay(asked) => replay::run(asked),
+    let done = match arguments.command.missing_features() {
+        missing if missing.is_empty() => run(&arguments.command),
+        missing => Err(Failure::usage(format!(
+            "this build has no `hansard {}`: it lacks {}; build with `--features {}`, or with all of them, as by default",
+            arguments.command.name(),
+            missing.iter().map(|feature| format!("feature `{feature}`")).collect::<Vec<_>>().join(", "),
+            missing.join(",")
+        ))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,5 +46,30 @@ fn main() -> ExitCode {
             output::error(&failure);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    let services = Services { name: command.name(), proxy: false, recorder: false, web: false };
+    match command {
+        Command::Up(asked) => {
+            serve::run(&asked.config, Services { proxy: true, recorder: true, web: true, ..services })
+        }
+        Command::Proxy(asked) => serve::run(&asked.config, Services { proxy: true, ..services }),
+        Command::Record(asked) => serve::run(&asked.config, Services { recorder: true, ..services }),
+        Command::Query(asked) | Command::Web(asked) => serve::run(&asked.config, Services { web: true, ..services }),
+        Command::Check(asked) => check::run(asked),
+        Command::Token(asked) => token::run(asked),
+        #[cfg(feature = "query")]
+        Command::Sql(asked) => questions::sql(asked),
+        #[cfg(feature = "query")]
+        Command::WhoUpdated(asked) => questions::who_updated(asked),
+        #[cfg(feature = "query")]
+        Command::Sessions(asked) => questions::sessions(asked),
+        #[cfg(feature = "query")]
+        Command::Replay(asked) => replay::run(asked),
+        // Told above which feature is missing.
+        #[cfg(not(feature = "query"))]
+        Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn addresses_in_use(config: &Config) -> Vec<SocketAddr> {
 }
 
 /// Addresses where an instance with the API may answer, the likeliest first.
+#[cfg(feature = "query")]
 pub(crate) fn api_addresses(config: &Config) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for service in ["up", "query", "web"] {

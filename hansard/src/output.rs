@@ -27,12 +27,14 @@ pub(crate) fn error(failure: &Failure) {
 }
 
 /// A remark beside the answer.
+#[cfg(feature = "query")]
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
 }
 
 /// Text from a job or a database, safe to show in a terminal: control characters are shown, not obeyed. Line
 /// breaks and tabs stay where `multiline` says so.
+#[cfg(feature = "query")]
 pub(crate) fn safe(text: &str, multiline: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -49,7 +51,7 @@ pub(crate) fn safe(text: &str, multiline: bool) -> String {
     shown
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "query"))]
 mod tests {
     use super::safe;
 

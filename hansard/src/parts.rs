@@ -4,20 +4,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hansard_event_log::{
-    EventLog, JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, LocalLogReader, Shipper, ShipperHandle,
-    ShipperOptions, WaitFor,
+    JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, Shipper, ShipperHandle, ShipperOptions, WaitFor,
 };
 use hansard_ingest_proxy::{IdentityOptions, IssuerOptions, Options, Password, TargetOptions};
-use hansard_lake::{Lake, LakeOptions};
-use hansard_query::EngineOptions;
-use hansard_recorder::Proxies;
-use hansard_schemas::http::TargetHint;
 
 use crate::config::{Config, Nats, Target};
 use crate::failure::{Failure, reasons};
 
+#[cfg(any(feature = "record", feature = "query"))]
+mod readers;
+
+#[cfg(any(feature = "record", feature = "query"))]
+pub(crate) use readers::*;
+
 /// Most bytes on their way to the stream.
 const SHIPPING_WINDOW: usize = 16 << 20;
+
+/// Runs something asynchronous on this thread, with the configuration read.
+pub(crate) fn with_config<T>(file: &Path, work: impl AsyncFnOnce(&Config) -> Result<T, Failure>) -> Result<T, Failure> {
+    let config = Config::load(file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::usage(format!("cannot start threads: {error}")))?;
+    runtime.block_on(work(&config))
+}
 
 /// How the work is divided: as configured, as the folder has it, or one for each core: each has a thread of the proxy.
 fn shards(config: &Config) -> Result<u16, Failure> {
@@ -44,21 +55,6 @@ pub(crate) fn local_log(config: &Config) -> Result<Arc<LocalLog>, Failure> {
     .map_err(|error| Failure::usage(format!("event_log.path {}: {}", log.path.display(), reasons(&error))))
 }
 
-/// The log as another process than its writer reads it, and how that learns that the writer is gone.
-pub(crate) async fn log_reader(config: &Config) -> Result<(Arc<dyn EventLog>, Proxies), Failure> {
-    match &config.event_log.nats {
-        Some(nats) => Ok((stream(config, nats).await?, Proxies::WriteTheirEnd)),
-        None => {
-            let path = &config.event_log.path;
-            let reader = LocalLogReader::open(path)
-                .map_err(|error| Failure::usage(format!("event_log.path {}: {}", path.display(), reasons(&error))))?;
-            let reader = Arc::new(reader);
-            let writer = reader.clone();
-            Ok((reader, Proxies::OneWriter(Arc::new(move || writer.is_written()))))
-        }
-    }
-}
-
 /// The stream in NATS.
 pub(crate) async fn stream(config: &Config, nats: &Nats) -> Result<Arc<JetStreamLog>, Failure> {
     JetStreamLog::connect(JetStreamOptions {
@@ -77,17 +73,6 @@ pub(crate) async fn stream(config: &Config, nats: &Nats) -> Result<Arc<JetStream
 pub(crate) fn ship(local: &Arc<LocalLog>, stream: &Arc<JetStreamLog>, nats: &Nats) -> ShipperHandle {
     let wait_for = if nats.wait_for_stream { WaitFor::Stream } else { WaitFor::Spool };
     Shipper::start(local.clone(), stream.clone(), ShipperOptions { window_bytes: SHIPPING_WINDOW, wait_for })
-}
-
-pub(crate) fn lake_options(config: &Config) -> LakeOptions {
-    LakeOptions { url: config.lake.url.clone(), catalog: config.lake.catalog.clone() }
-}
-
-/// The lake, to write to; made where there is none.
-pub(crate) fn lake(config: &Config) -> Result<Arc<Lake>, Failure> {
-    Lake::open(&lake_options(config))
-        .map(Arc::new)
-        .map_err(|error| Failure::usage(format!("lake.url {}: {}", config.lake.url, reasons(&error))))
 }
 
 /// What the proxy is told, with the passwords read.
@@ -139,28 +124,4 @@ fn secret(file: &Path) -> Result<String, String> {
         "" => Err("is empty".to_owned()),
         secret => Ok(secret.to_owned()),
     }
-}
-
-pub(crate) fn engine_options(config: &Config) -> EngineOptions {
-    EngineOptions {
-        memory_limit: config.query.memory_limit,
-        row_limit: config.query.row_limit,
-        timeout: config.query.timeout,
-        hot_limit_bytes: config.query.hot_limit,
-        ..EngineOptions::default()
-    }
-}
-
-/// How jobs reach the targets, as the web page tells it.
-pub(crate) fn target_hints(config: &Config, addresses: &[(String, std::net::SocketAddr)]) -> Vec<TargetHint> {
-    let database = |name: &str| {
-        let target = config.targets.iter().find(|target| target.options.name == name);
-        target.and_then(|target| target.options.upstream.database.clone())
-    };
-    let hint = |(name, listen): &(String, std::net::SocketAddr)| TargetHint {
-        name: name.clone(),
-        listen: listen.to_string(),
-        database: database(name),
-    };
-    addresses.iter().map(hint).collect()
 }

@@ -4,18 +4,9 @@ use std::path::Path;
 
 use crate::ask::{Record, print};
 use crate::cli::{Format, Sessions, Sql, WhoUpdated};
-use crate::config::{Config, duration};
+use crate::config::duration;
 use crate::failure::Failure;
-
-/// Runs something asynchronous on this thread, with the configuration read.
-pub(crate) fn with_config<T>(file: &Path, work: impl AsyncFnOnce(&Config) -> Result<T, Failure>) -> Result<T, Failure> {
-    let config = Config::load(file)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::usage(format!("cannot start threads: {error}")))?;
-    runtime.block_on(work(&config))
-}
+use crate::parts::with_config;
 
 fn ask(file: &Path, sql: &str, as_format: Format) -> Result<(), Failure> {
     with_config(file, async |config| {

@@ -12,7 +12,8 @@ use crate::ask::Record;
 use crate::cli::Replay;
 use crate::failure::Failure;
 use crate::output;
-use crate::questions::{literal, with_config};
+use crate::parts::with_config;
+use crate::questions::literal;
 
 /// Steps that are fetched at a time.
 const PAGE: usize = 200;

@@ -8,11 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hansard_event_log::{EventLog, JetStreamLog, LocalLog};
+#[cfg(any(feature = "record", feature = "query"))]
+use hansard_event_log::EventLog;
+use hansard_event_log::{JetStreamLog, LocalLog};
 use hansard_ingest_proxy::{Durability, Proxy};
-use hansard_lake::Lake;
+#[cfg(feature = "query")]
 use hansard_query::Engine;
+#[cfg(feature = "record")]
 use hansard_recorder::{Proxies, Recorder, RecorderOptions};
+#[cfg(feature = "query")]
 use hansard_web::{Web, WebOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -22,7 +26,9 @@ use crate::admin::{Admin, Readiness};
 use crate::config::Config;
 use crate::failure::{Failure, reasons};
 use crate::note::{self, Note};
-use crate::{logging, output, parts};
+#[cfg(feature = "query")]
+use crate::output;
+use crate::{logging, parts};
 
 /// Which services a process runs.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +36,10 @@ pub(crate) struct Services {
     /// The command's name.
     pub(crate) name: &'static str,
     pub(crate) proxy: bool,
+    #[cfg_attr(
+        not(any(feature = "record", feature = "query")),
+        allow(dead_code, reason = "there is none in this build")
+    )]
     pub(crate) recorder: bool,
     pub(crate) web: bool,
 }
@@ -77,7 +87,10 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         warn_of_settings(config);
         note.targets = proxy.addresses().iter().cloned().collect();
     }
-    note.web = opened.web.as_ref().map(Web::address);
+    #[cfg(feature = "query")]
+    {
+        note.web = opened.web.as_ref().map(Web::address);
+    }
     let left = note::leave(config, services.name, &note)?;
     for (target, address) in &note.targets {
         tracing::info!(%target, %address, "listening for jobs");
@@ -87,6 +100,7 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
     {
         tracing::warn!(%address, "query.pgwire_listen is not served by this version: ask by `hansard sql` or over HTTP");
     }
+    #[cfg(feature = "query")]
     if let Some(web) = &opened.web {
         tracing::info!(address = %web.address(), "web replay and api are up");
         // The link is a secret for an hour: to the terminal, not to the log.
@@ -114,6 +128,7 @@ struct Health {
 
 /// What can hinder the service.
 struct Parts {
+    #[cfg(feature = "record")]
     recorder: Option<Arc<Recorder>>,
     local: Option<Arc<LocalLog>>,
     stream: Option<Arc<JetStreamLog>>,
@@ -123,6 +138,7 @@ impl Health {
     /// From now on the process is ready, as far as these parts are.
     fn watch(&self, opened: &Opened) {
         self.parts.get_or_init(|| Parts {
+            #[cfg(feature = "record")]
             recorder: opened.recorder.clone(),
             local: opened.local.clone(),
             stream: opened.stream.clone(),
@@ -131,17 +147,18 @@ impl Health {
 
     /// Why jobs are not served, or not recorded to the end.
     fn hindrance(&self) -> Option<String> {
-        let Some(Parts { recorder, local, stream }) = self.parts.get() else {
-            return Some("starting".to_owned());
-        };
+        let Some(parts) = self.parts.get() else { return Some("starting".to_owned()) };
         if self.stopping.load(Ordering::SeqCst) {
             return Some("stopping".to_owned());
         }
-        let log = stream.as_ref().and_then(|stream| stream.trouble()).or_else(|| local.as_ref()?.refusal());
-        log.or_else(|| {
-            let failures = recorder.as_ref()?.failures();
+        let stream = parts.stream.as_ref().and_then(|stream| stream.trouble());
+        let hindrance = stream.or_else(|| parts.local.as_ref()?.refusal());
+        #[cfg(feature = "record")]
+        let hindrance = hindrance.or_else(|| {
+            let failures = parts.recorder.as_ref()?.failures();
             failures.first().map(|(shard, reason)| format!("shard {shard} is not recorded: {reason}"))
-        })
+        });
+        hindrance
     }
 }
 
@@ -169,7 +186,9 @@ fn warn_of_settings(config: &Config) {
 struct Opened {
     proxy: Option<Proxy>,
     shipper: Option<hansard_event_log::ShipperHandle>,
+    #[cfg(feature = "record")]
     recorder: Option<Arc<Recorder>>,
+    #[cfg(feature = "query")]
     web: Option<Web>,
     /// What this process writes.
     local: Option<Arc<LocalLog>>,
@@ -186,37 +205,53 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
             services.name
         )));
     }
-    let lake: Option<Arc<Lake>> = (services.recorder || services.web).then(|| parts::lake(config)).transpose()?;
-    let mut addresses = Vec::new();
-    let mut log: Option<Arc<dyn EventLog>> = None;
+    #[cfg(any(feature = "record", feature = "query"))]
+    let lake = (services.recorder || services.web).then(|| parts::lake(config)).transpose()?;
     if let Some(options) = proxy_options {
         let local = parts::local_log(config)?;
         // Addresses first: a taken port should not leave a shipper behind.
         let proxy = Proxy::bind(options, local.clone()).map_err(|error| Failure::usage(reasons(&error)))?;
-        addresses = proxy.addresses().to_vec();
         opened.proxy = Some(proxy);
         opened.local = Some(local.clone());
-        match &config.event_log.nats {
-            None => log = Some(local),
-            Some(nats) => {
-                let stream = parts::stream(config, nats).await?;
-                opened.shipper = Some(parts::ship(&local, &stream, nats));
-                opened.stream = Some(stream.clone());
-                log = Some(stream);
-            }
+        if let Some(nats) = &config.event_log.nats {
+            let stream = parts::stream(config, nats).await?;
+            opened.shipper = Some(parts::ship(&local, &stream, nats));
+            opened.stream = Some(stream);
         }
     }
-    let Some(lake) = lake else { return Ok(opened) };
-    let (log, proxies) = match (log, &config.event_log.nats) {
-        (Some(log), _) => (log, Proxies::WriteTheirEnd),
-        (None, Some(nats)) => {
-            let stream = parts::stream(config, nats).await?;
-            opened.stream = Some(stream.clone());
-            (stream as Arc<dyn EventLog>, Proxies::WriteTheirEnd)
+    #[cfg(any(feature = "record", feature = "query"))]
+    if let Some(lake) = lake {
+        open_readers(config, services, &mut opened, lake).await?;
+    }
+    Ok(opened)
+}
+
+/// Those who read the log and the lake.
+#[cfg(any(feature = "record", feature = "query"))]
+async fn open_readers(
+    config: &Config,
+    services: Services,
+    opened: &mut Opened,
+    lake: Arc<hansard_lake::Lake>,
+) -> Result<(), Failure> {
+    let mut folder = None;
+    let log: Arc<dyn EventLog> = match (&opened.stream, &opened.local, &config.event_log.nats) {
+        (Some(stream), ..) => stream.clone(),
+        (None, Some(local), _) => local.clone(),
+        (None, None, Some(nats)) => opened.stream.insert(parts::stream(config, nats).await?).clone(),
+        (None, None, None) => {
+            let (log, reader) = parts::log_reader(config).await?;
+            folder = reader;
+            log
         }
-        (None, None) => parts::log_reader(config).await?,
     };
+    #[cfg(feature = "record")]
     if services.recorder {
+        let proxies = match folder {
+            // Another process writes there: its end shows in that it no longer does.
+            Some(folder) => Proxies::OneWriter(Arc::new(move || folder.is_written())),
+            None => Proxies::WriteTheirEnd,
+        };
         let options = RecorderOptions {
             proxies,
             stop_patience: config.proxy.shutdown_grace,
@@ -224,19 +259,22 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
         };
         opened.recorder = Some(Arc::new(Recorder::new(options, log.clone(), lake.clone())));
     }
+    #[cfg(feature = "query")]
     if let (true, Some(web)) = (services.web, &config.web) {
+        let addresses = opened.proxy.as_ref().map_or(&[][..], Proxy::addresses);
         let engine = Engine::new(lake, Some(log), parts::engine_options(config));
         let options = WebOptions {
             listen: web.listen,
             token_file: web.token_file.clone(),
-            targets: parts::target_hints(config, &addresses),
+            targets: parts::target_hints(config, addresses),
         };
         opened.web = Some(Web::bind(options, Arc::new(engine)).await.map_err(|error| Failure::usage(reasons(&error)))?);
     }
-    Ok(opened)
+    Ok(())
 }
 
 /// Nanoseconds since 1970, UTC.
+#[cfg(feature = "record")]
 fn now() -> i64 {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
@@ -255,10 +293,12 @@ impl Opened {
             let stop = stop_proxy.clone();
             running[0].spawn(async move { ("proxy", proxy.serve(stop).await.map_err(|error| reasons(&error))) });
         }
+        #[cfg(feature = "record")]
         if let Some(recorder) = self.recorder {
             let stop = stop_recorder.clone();
             running[1].spawn(async move { ("recorder", recorder.run(stop).await.map_err(|error| reasons(&error))) });
         }
+        #[cfg(feature = "query")]
         if let Some(web) = self.web {
             let stop = stop_web.clone();
             running[2].spawn(async move { ("web", web.serve(stop).await.map_err(|error| reasons(&error))) });

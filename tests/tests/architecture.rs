@@ -128,6 +128,30 @@ fn the_proxy_and_the_pages_carry_no_query_engine() {
 }
 
 #[test]
+fn the_slim_proxy_carries_neither_lake_nor_query_engine_nor_web() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = |features: &[&str]| -> BTreeSet<String> {
+        let output = Command::new(&cargo)
+            .args(["tree", "--locked", "-p", "hansard", "-e", "normal", "--prefix", "none", "--format", "{p}"])
+            .args(features)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    };
+    let heavy = |name: &&String| {
+        let families = ["arrow", "parquet", "datafusion", "rusqlite", "libsqlite3-sys", "axum", "leptos", "pg_query"];
+        families.iter().any(|family| *name == family || name.starts_with(&format!("{family}-")))
+    };
+    let slim = tree(&["--no-default-features", "--features", "proxy"]);
+    assert!(slim.contains("hansard-ingest-proxy"), "{slim:?}");
+    assert_eq!(slim.iter().filter(heavy).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(tree(&[]).iter().filter(heavy).count() > 6, "the default build holds all of them");
+}
+
+#[test]
 fn everything_comes_from_the_registry_under_a_known_licence() {
     // As in deny.toml, which knows the reasons.
     let deny = std::fs::read_to_string(root().join("deny.toml")).unwrap();

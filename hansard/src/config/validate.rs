@@ -9,7 +9,6 @@ use hansard_event_log::Fsync;
 use hansard_ingest_proxy::{
     CaptureOptions, Durability, Options, OptionsError, Password, TargetOptions, UpstreamOptions,
 };
-use hansard_query::EngineOptions;
 
 use super::capture;
 use super::raw::{self, Raw};
@@ -368,24 +367,17 @@ fn targets(
 }
 
 fn query(place: &Place<'_>, raw: raw::Query) -> Result<Query, ConfigError> {
-    let defaults = EngineOptions::default();
     if raw.row_limit == Some(0) {
-        return Err(place.wrong(
-            "query.row_limit",
-            format!("0 rows would answer nothing; leave it out for {}", defaults.row_limit),
-        ));
+        return Err(place.wrong("query.row_limit", "0 rows would answer nothing; leave it out for the default"));
     }
-    let memory = u64::try_from(defaults.memory_limit).unwrap_or(u64::MAX);
-    let memory = place.size("query.memory_limit", raw.memory_limit, memory, 16 << 20)?;
+    let size = |key, text: Option<String>, least| text.map(|text| place.size(key, Some(text), 0, least)).transpose();
+    let memory = size("query.memory_limit", raw.memory_limit, 16 << 20)?;
     Ok(Query {
         pgwire_listen: raw.pgwire_listen.map(|listen| place.address("query.pgwire_listen", &listen)).transpose()?,
-        memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
-        hot_limit: place.size("query.hot_limit", raw.hot_limit, defaults.hot_limit_bytes, 1 << 20)?,
-        row_limit: raw.row_limit.unwrap_or(defaults.row_limit),
-        timeout: match raw.timeout {
-            None => defaults.timeout,
-            Some(limit) => place.duration("query.timeout", &limit)?,
-        },
+        memory_limit: memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        hot_limit: size("query.hot_limit", raw.hot_limit, 1 << 20)?,
+        row_limit: raw.row_limit,
+        timeout: raw.timeout.map(|limit| place.duration("query.timeout", &limit)).transpose()?,
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanArray, Int64Array, ListBuilder, StringBuilder, TimestampNanosecondArray,
+    new_null_array,
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
@@ -23,7 +24,7 @@ pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
             statements(&sorted(&rows.statements, |row| (row.started_at, row.session_id, row.statement_no)))
         }
         Table::Touches => touches(&sorted(&rows.touches, |row| {
-            (row.relation.clone(), row.operation, row.at, row.session_id, row.statement_no)
+            (&*row.relation, row.operation, row.at, row.session_id, row.statement_no)
         })),
         Table::Transactions => {
             transactions(&sorted(&rows.transactions, |row| (row.session_id, row.transaction_id, row.first_statement)))
@@ -33,9 +34,10 @@ pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
     RecordBatch::try_new(table.schema(), columns).expect("the columns are built to the table's schema")
 }
 
-fn sorted<Row, Key: Ord>(rows: &[Row], key: impl Fn(&Row) -> Key) -> Vec<&Row> {
+/// Rows come in runs that are in order already, one of each block, which a stable sort only merges.
+fn sorted<'a, Row, Key: Ord>(rows: &'a [Row], key: impl Fn(&'a Row) -> Key) -> Vec<&'a Row> {
     let mut sorted: Vec<&Row> = rows.iter().collect();
-    sorted.sort_by_cached_key(|row| key(row));
+    sorted.sort_by_key(|row| key(row));
     sorted
 }
 
@@ -174,12 +176,15 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
 }
 
 fn texts<'a, Row>(rows: &[&'a Row], get: impl Fn(&'a Row) -> &'a str) -> ArrayRef {
-    let mut builder = StringBuilder::new();
+    let mut builder = StringBuilder::with_capacity(rows.len(), rows.iter().map(|row| get(row).len()).sum());
     rows.iter().for_each(|row| builder.append_value(get(row)));
     Arc::new(builder.finish())
 }
 
 fn optional_texts<'a, Row>(rows: &[&'a Row], get: impl Fn(&'a Row) -> Option<&'a str>) -> ArrayRef {
+    if rows.iter().all(|row| get(row).is_none()) {
+        return new_null_array(&DataType::Utf8, rows.len());
+    }
     let mut builder = StringBuilder::new();
     rows.iter().for_each(|row| builder.append_option(get(row)));
     Arc::new(builder.finish())
@@ -187,8 +192,16 @@ fn optional_texts<'a, Row>(rows: &[&'a Row], get: impl Fn(&'a Row) -> Option<&'a
 
 fn uuids<Row>(rows: &[&Row], get: impl Fn(&Row) -> Uuid) -> ArrayRef {
     let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * uuid::fmt::Hyphenated::LENGTH);
-    let mut text = Uuid::encode_buffer();
-    rows.iter().for_each(|row| builder.append_value(get(row).hyphenated().encode_lower(&mut text)));
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let mut last = None;
+    for row in rows {
+        let id = get(row);
+        // Neighbours are mostly of one session.
+        if last.replace(id) != Some(id) {
+            id.hyphenated().encode_lower(&mut text);
+        }
+        builder.append_value(std::str::from_utf8(&text).unwrap_or_default());
+    }
     Arc::new(builder.finish())
 }
 
@@ -223,6 +236,9 @@ fn numbers<Row>(rows: &[&Row], get: impl Fn(&Row) -> u64) -> ArrayRef {
 }
 
 fn optional_numbers<Row>(rows: &[&Row], get: impl Fn(&Row) -> Option<i64>) -> ArrayRef {
+    if rows.iter().all(|row| get(row).is_none()) {
+        return new_null_array(&DataType::Int64, rows.len());
+    }
     Arc::new(rows.iter().map(|row| get(row)).collect::<Int64Array>())
 }
 

@@ -1,0 +1,66 @@
+//! What those need who read the log and the lake: the recorder, the query engine and the web.
+
+use std::sync::Arc;
+
+use hansard_event_log::{EventLog, LocalLogReader};
+use hansard_lake::{Lake, LakeOptions};
+#[cfg(feature = "query")]
+use hansard_query::EngineOptions;
+#[cfg(feature = "query")]
+use hansard_schemas::http::TargetHint;
+
+use super::stream;
+use crate::config::Config;
+use crate::failure::{Failure, reasons};
+
+/// The log as another process than its writer reads it; where it is a folder, the reader knows whether it is written.
+pub(crate) async fn log_reader(config: &Config) -> Result<(Arc<dyn EventLog>, Option<Arc<LocalLogReader>>), Failure> {
+    match &config.event_log.nats {
+        Some(nats) => Ok((stream(config, nats).await?, None)),
+        None => {
+            let path = &config.event_log.path;
+            let reader = LocalLogReader::open(path)
+                .map_err(|error| Failure::usage(format!("event_log.path {}: {}", path.display(), reasons(&error))))?;
+            let reader = Arc::new(reader);
+            Ok((reader.clone(), Some(reader)))
+        }
+    }
+}
+
+pub(crate) fn lake_options(config: &Config) -> LakeOptions {
+    LakeOptions { url: config.lake.url.clone(), catalog: config.lake.catalog.clone() }
+}
+
+/// The lake, to write to; made where there is none.
+pub(crate) fn lake(config: &Config) -> Result<Arc<Lake>, Failure> {
+    Lake::open(&lake_options(config))
+        .map(Arc::new)
+        .map_err(|error| Failure::usage(format!("lake.url {}: {}", config.lake.url, reasons(&error))))
+}
+
+#[cfg(feature = "query")]
+pub(crate) fn engine_options(config: &Config) -> EngineOptions {
+    let (query, defaults) = (&config.query, EngineOptions::default());
+    EngineOptions {
+        memory_limit: query.memory_limit.unwrap_or(defaults.memory_limit),
+        row_limit: query.row_limit.unwrap_or(defaults.row_limit),
+        timeout: query.timeout.unwrap_or(defaults.timeout),
+        hot_limit_bytes: query.hot_limit.unwrap_or(defaults.hot_limit_bytes),
+        ..defaults
+    }
+}
+
+/// How jobs reach the targets, as the web page tells it.
+#[cfg(feature = "query")]
+pub(crate) fn target_hints(config: &Config, addresses: &[(String, std::net::SocketAddr)]) -> Vec<TargetHint> {
+    let database = |name: &str| {
+        let target = config.targets.iter().find(|target| target.options.name == name);
+        target.and_then(|target| target.options.upstream.database.clone())
+    };
+    let hint = |(name, listen): &(String, std::net::SocketAddr)| TargetHint {
+        name: name.clone(),
+        listen: listen.to_string(),
+        database: database(name),
+    };
+    addresses.iter().map(hint).collect()
+}
