@@ -108,8 +108,9 @@ impl Names {
                     self.set_paths(statement, None, None);
                 }
             }
-            Effect::CreateTemporary(name) => {
-                if self.temporary.len() < MAX_TEMPORARY && self.temporary.insert(name.clone()) {
+            Effect::CreateTemporary(name) if self.temporary.len() < MAX_TEMPORARY => {
+                let new = self.temporary.insert(name.clone());
+                if new {
                     self.remember(statement, Undo::Created(name.clone()));
                 }
             }
