@@ -3,7 +3,7 @@
 //! The list of nodes follows PostgreSQL's own `raw_expression_tree_walker`.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, WindowDef, a_const::Val};
+use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, TypeName, WindowDef, a_const::Val};
 
 use crate::query::Walk;
 use crate::{Name, functions, settings};
@@ -23,6 +23,7 @@ impl Walk {
             NodeEnum::ColumnRef(column) => self.column_reference(column),
             NodeEnum::FuncCall(call) => self.call(call),
             NodeEnum::SubLink(link) => {
+                self.operator(&link.oper_name);
                 self.expressions(link.testexpr.as_deref());
                 match link.subselect.as_ref().and_then(|node| node.node.as_ref()) {
                     Some(query) => self.query(query, false),
@@ -30,11 +31,15 @@ impl Walk {
                 }
             }
             NodeEnum::AExpr(operator) => {
+                self.operator(&operator.name);
                 self.expressions(operator.lexpr.as_deref());
                 self.expressions(operator.rexpr.as_deref());
             }
             NodeEnum::BoolExpr(operator) => self.expressions(&operator.args),
-            NodeEnum::TypeCast(cast) => self.expressions(cast.arg.as_deref()),
+            NodeEnum::TypeCast(cast) => {
+                self.cast(cast.type_name.as_ref());
+                self.expressions(cast.arg.as_deref());
+            }
             NodeEnum::CollateClause(collate) => self.expressions(collate.arg.as_deref()),
             NodeEnum::NullTest(test) => self.expressions(test.arg.as_deref()),
             NodeEnum::BooleanTest(test) => self.expressions(test.arg.as_deref()),
@@ -67,7 +72,10 @@ impl Walk {
                 self.expressions(&target.indirection);
                 self.expressions(target.val.as_deref());
             }
-            NodeEnum::SortBy(sort) => self.expressions(sort.node.as_deref()),
+            NodeEnum::SortBy(sort) => {
+                self.operator(&sort.use_op);
+                self.expressions(sort.node.as_deref());
+            }
             NodeEnum::IndexElem(element) => self.expressions(element.expr.as_deref()),
             NodeEnum::WindowDef(window) => self.window(window),
             NodeEnum::List(list) => self.expressions(&list.items),
@@ -105,6 +113,7 @@ impl Walk {
         match node {
             NodeEnum::JsonValueExpr(value) => self.json_value(Some(value)),
             NodeEnum::JsonFuncExpr(function) => {
+                self.cast(function.output.as_ref().and_then(|output| output.type_name.as_ref()));
                 self.json_value(function.context_item.as_deref());
                 self.expressions(function.pathspec.as_deref());
                 self.expressions(&function.passing);
@@ -199,6 +208,28 @@ impl Walk {
         self.expressions(call.agg_filter.as_deref());
         if let Some(window) = call.over.as_deref() {
             self.window(window);
+        }
+    }
+
+    /// A qualified operator: its function is whatever its schema's owner made it, unless that is PostgreSQL's own.
+    fn operator(&mut self, name: &[Node]) {
+        let mut parts = strings(name).rev();
+        if let (Some(name), Some(schema)) = (parts.next(), parts.next())
+            && schema != "pg_catalog"
+        {
+            self.functions.insert(Name { schema: Some(schema.to_owned()), name: name.to_owned() });
+            self.may_change_settings = true;
+        }
+    }
+
+    /// A cast: to a type that is not PostgreSQL's own it may run a function that is not.
+    pub(crate) fn cast(&mut self, kind: Option<&TypeName>) {
+        let mut parts = kind.into_iter().flat_map(|kind| strings(&kind.names)).rev();
+        if let Some(name) = parts.next() {
+            let name = Name { schema: parts.next().map(str::to_owned), name: name.to_owned() };
+            if !functions::is_built_in_type(&name) {
+                self.functions.insert(name);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Functions that PostgreSQL brings along and that run no other SQL.
+//! Functions that PostgreSQL brings along and that run no other SQL, and its types.
 //!
 //! Which function a call means is in the database's catalog, which is not here: a name of this list is taken for
 //! PostgreSQL's own, although a database can define another of that name that takes other arguments.
@@ -14,6 +14,23 @@ pub fn is_built_in(name: &Name) -> bool {
     static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| BUILT_IN.split_ascii_whitespace().collect());
     matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(name.name.as_str())
 }
+
+/// The name is taken for that of a type which PostgreSQL brings along, or of its arrays.
+pub(crate) fn is_built_in_type(name: &Name) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| TYPES.split_ascii_whitespace().collect());
+    let element = name.name.strip_prefix('_').unwrap_or(&name.name);
+    matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(element)
+}
+
+/// Of PostgreSQL 15's `pg_type`, and what 16 to 18 added, without composite types.
+const TYPES: &str = "\
+aclitem bit bool box bpchar bytea char cid cidr circle cstring date datemultirange daterange float4 float8 gtsvector \
+inet int2 int2vector int4 int4multirange int4range int8 int8multirange int8range interval json jsonb jsonpath line \
+lseg macaddr macaddr8 money name numeric nummultirange numrange oid oidvector path pg_brin_bloom_summary \
+pg_brin_minmax_multi_summary pg_dependencies pg_lsn pg_mcv_list pg_ndistinct pg_node_tree pg_snapshot point polygon \
+record refcursor regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc \
+regprocedure regrole regtype text tid time timestamp timestamptz timetz tsmultirange tsquery tsrange \
+tstzmultirange tstzrange tsvector txid_snapshot unknown uuid varbit varchar void xid xid8 xml";
 
 /// Of PostgreSQL 15's `pg_proc`, and what 16 to 18 added: without what operators, types and aggregates consist of,
 /// without what runs a text (`query_to_xml`, `ts_stat`), loads code or changes settings.

@@ -83,7 +83,8 @@ pub struct Statement {
     pub operation: Operation,
     /// Relations that it touches, each once per operation.
     pub relations: Vec<Relation>,
-    /// Functions that it names, each once, in order of name.
+    /// Functions that it names and runs, each once, in order of name; operators of a schema other than `pg_catalog`; and
+    /// types that it casts to and PostgreSQL does not bring along.
     pub functions: Vec<Name>,
     /// What it changes in the session.
     pub effect: Effect,
@@ -91,8 +92,8 @@ pub struct Statement {
     /// and `search_path`, which `effect` tells too where it has nothing else to tell.
     pub settings: Vec<SettingChange>,
     /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
-    /// `set_config` with what is no constant or where it may not run. What a trigger, a rule or a view's functions do
-    /// is not counted: any statement could.
+    /// `set_config` with what is no constant or where it may not run. What a trigger, a rule, a view's functions
+    /// or a cast do is not counted: almost any statement could.
     pub may_change_settings: bool,
     /// What it did may stay although its transaction is rolled back later, and with it what the transaction did before:
     /// DO and CALL, which may COMMIT inside, and what commits by itself outside a transaction block (VACUUM, CREATE

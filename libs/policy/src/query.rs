@@ -24,6 +24,8 @@ pub(crate) struct Walk {
     pub(crate) may_change_settings: bool,
     pub(crate) set_config_calls: usize,
     pub(crate) opaque: Option<String>,
+    /// What it does reaches further than its text, which is understood nevertheless.
+    pub(crate) reaches: Option<&'static str>,
     /// What is walked is not run: relations are touched by this operation, without columns.
     pub(crate) planned: Option<Operation>,
     bound: Bound,

@@ -192,6 +192,37 @@ fn what_would_slip_past_a_naive_reader() {
     ]);
 }
 
+/// Functions that no call names.
+#[test]
+fn code_of_others_is_told_wherever_it_runs() {
+    check(&[
+        ("alter table t alter column a type int using f(a)", "ddl t:ddl f()"),
+        ("alter table t alter a type mood", "ddl t:ddl mood()"),
+        ("alter table t add column a int default f(), add b mood", "ddl t:ddl f()"),
+        ("alter table t add constraint c check (f(a))", "ddl t:ddl f()"),
+        ("alter table t alter column a set default f()", "ddl t:ddl"),
+        ("create index on t (f(a), b) where g(b)", "ddl t:ddl f() g()"),
+        ("truncate t", "truncate t:truncate"),
+        ("truncate t restrict", "truncate t:truncate"),
+        ("truncate t cascade", "truncate t:truncate !"),
+        ("select 1 operator(pg_catalog.+) 2 + 3", "select"),
+        ("select 1 operator(s.+) 2", "select +()"),
+        ("select 1 operator(s.=) any (select 2) order by 1 using operator(s.<)", "select <() =()"),
+        (
+            "select 'a'::text[], cast(1 as pg_catalog._int4), date 'today', '{}'::jsonb, 1::numeric(3, 1), ''::uuid",
+            "select",
+        ),
+        (
+            "select 1::int, interval '1 day', x::double precision, 'c'::\"char\", now()::timestamp with time zone",
+            "select now()",
+        ),
+        ("select 'sad'::mood, s.mood 'sad', cast(a as text.text) from t", "select t:select(a)+ mood() mood() text()"),
+    ]);
+    let settings = |sql: &str| analyse(sql).statements[0].may_change_settings;
+    assert!(!settings("truncate t cascade") && !settings("select 'sad'::mood"));
+    assert!(settings("select 1 operator(s.+) 2") && settings("alter table t alter a type int using f(a)"));
+}
+
 #[test]
 fn backslashes_follow_the_session() {
     let sql = r"select '\'; delete from t; --'";

@@ -4,7 +4,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CopyStmt, CreateTableAsStmt, DiscardMode, DropStmt, ExplainStmt, GrantStmt, Node, ObjectType, RangeVar,
+    AlterTableType, CopyStmt, CreateTableAsStmt, DiscardMode, DropBehavior, DropStmt, ExplainStmt, GrantStmt, Node,
+    ObjectType, RangeVar,
 };
 
 use crate::expression::{strings, truth};
@@ -36,7 +37,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         may_change_settings: walk.may_change_settings || walk.set_config_calls > told || walk.opaque.is_some(),
         may_end_transaction: transactions::may_end(node) || operation == Operation::Opaque,
         copies_from_client: copies_from_client(node),
-        opaque: walk.opaque.or(cut).or(many),
+        opaque: walk.opaque.or(cut).or(many).or(walk.reaches.map(str::to_owned)),
         ..Statement::new(operation, 0..0)
     }
 }
@@ -103,7 +104,12 @@ fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
             Operation::Do
         }
         NodeEnum::ListenStmt(_) | NodeEnum::UnlistenStmt(_) | NodeEnum::NotifyStmt(_) => Operation::Listen,
-        NodeEnum::TruncateStmt(truncate) => each(walk, &truncate.relations, Operation::Truncate),
+        NodeEnum::TruncateStmt(truncate) => {
+            if truncate.behavior() == DropBehavior::DropCascade {
+                walk.reaches = Some("CASCADE truncates what refers to it");
+            }
+            each(walk, &truncate.relations, Operation::Truncate)
+        }
         NodeEnum::LockStmt(lock) => each(walk, &lock.relations, Operation::Lock),
         NodeEnum::VacuumStmt(vacuum) => {
             for node in &vacuum.rels {
@@ -165,8 +171,15 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
             }
         }
         NodeEnum::DropStmt(drop) => return dropped(walk, drop),
-        NodeEnum::AlterTableStmt(alter) => return_ddl(walk, alter.relation.as_ref()),
-        NodeEnum::IndexStmt(index) => return_ddl(walk, index.relation.as_ref()),
+        NodeEnum::AlterTableStmt(alter) => {
+            return_ddl(walk, alter.relation.as_ref());
+            alter.cmds.iter().for_each(|command| altered(walk, command));
+        }
+        NodeEnum::IndexStmt(index) => {
+            return_ddl(walk, index.relation.as_ref());
+            walk.expressions(&index.index_params);
+            walk.expressions(index.where_clause.as_deref());
+        }
         NodeEnum::RenameStmt(rename) => return_ddl(walk, rename.relation.as_ref()),
         NodeEnum::AlterObjectSchemaStmt(alter) => return_ddl(walk, alter.relation.as_ref()),
         NodeEnum::AlterSeqStmt(alter) => return_ddl(walk, alter.sequence.as_ref()),
@@ -242,6 +255,27 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         }
     }
     (Operation::Ddl, Effect::None)
+}
+
+/// What ALTER TABLE runs for each row: expressions of USING, of new columns and of constraints.
+fn altered(walk: &mut Walk, command: &Node) {
+    let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { return };
+    match command.def.as_ref().and_then(|node| node.node.as_ref()) {
+        Some(NodeEnum::ColumnDef(column)) => {
+            if command.subtype() == AlterTableType::AtAlterColumnType {
+                walk.cast(column.type_name.as_ref());
+            }
+            walk.expressions(column.raw_default.as_deref());
+            column.constraints.iter().for_each(|constraint| constrained(walk, constraint.node.as_ref()));
+        }
+        constraint => constrained(walk, constraint),
+    }
+}
+
+fn constrained(walk: &mut Walk, constraint: Option<&NodeEnum>) {
+    if let Some(NodeEnum::Constraint(constraint)) = constraint {
+        walk.expressions(constraint.raw_expr.as_deref());
+    }
 }
 
 fn return_ddl(walk: &mut Walk, relation: Option<&RangeVar>) {

@@ -1,6 +1,6 @@
 //! Analyses of statement texts, kept for the texts that come again.
 //!
-//! Invariant: bounded in entries and in bytes of text; what is not kept is analysed again, to the same end.
+//! Invariant: bounded in entries and in bytes; what is not kept is analysed again, to the same end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,11 @@ use hashlink::LruCache;
 /// Most texts that are kept, of each way to read them.
 const MAX_TEXTS: usize = 4096;
 
-/// Most bytes of text that are kept.
+/// Most bytes that are kept, of texts and of what they say.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes that a statement is counted with beside its text.
+const STATEMENT: usize = 700;
 
 /// A text and what it says.
 #[derive(Debug, Clone)]
@@ -48,6 +51,19 @@ impl SqlText {
 
     pub(super) fn reading(&self) -> Reading {
         self.0.reading
+    }
+
+    /// Equal for clones of one text only, for as long as one of them is held.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// About how many bytes it takes.
+    fn cost(&self) -> usize {
+        let statements = &self.0.statements;
+        // Each of several statements has a copy of its part.
+        let copies = if statements.len() > 1 { 2 } else { 1 };
+        self.0.sql.len() * copies + statements.len() * STATEMENT
     }
 
     /// The statement in that place; the first one where there is none.
@@ -107,7 +123,7 @@ impl Analyser for Analyses {
         }
         let sql: Arc<str> = text.into();
         let read = SqlText(Arc::new(analyse(sql.clone(), reading)));
-        if text.len() <= MAX_BYTES / 4 {
+        if read.cost() <= MAX_BYTES / 2 {
             self.keep(sql, read.clone());
         }
         read
@@ -116,19 +132,19 @@ impl Analyser for Analyses {
 
 impl Analyses {
     fn keep(&mut self, sql: Arc<str>, read: SqlText) {
-        self.bytes += sql.len();
+        self.bytes += read.cost();
         let kept = self.kept.entry(read.reading()).or_insert_with(|| LruCache::new(MAX_TEXTS + 1));
         kept.insert(sql, read);
         if kept.len() > MAX_TEXTS
-            && let Some((oldest, _)) = kept.remove_lru()
+            && let Some((_, oldest)) = kept.remove_lru()
         {
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.cost();
         }
         while self.bytes > MAX_BYTES {
             // Of the way to read that has the most of them.
             let fullest = self.kept.values_mut().max_by_key(|kept| kept.len());
             match fullest.and_then(LruCache::remove_lru) {
-                Some((oldest, _)) => self.bytes -= oldest.len(),
+                Some((_, oldest)) => self.bytes -= oldest.cost(),
                 None => return,
             }
         }
@@ -230,4 +246,23 @@ fn notes(statement: &Statement) -> Vec<Note> {
         });
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_short_statements_say_is_counted() {
+        let mut analyses = Analyses::default();
+        let reading = Reading { readable: true, whole: true, standard_conforming_strings: Some(true) };
+        for text in 0..20 {
+            let sql = format!("{}{}", "x;".repeat(5000), " ".repeat(text));
+            assert_eq!(analyses.read(&sql, reading).statements(), Some(5000));
+        }
+        let kept: usize = analyses.kept.values().map(LruCache::len).sum();
+        assert_eq!(kept, MAX_BYTES / (5000 * STATEMENT));
+        let costs = analyses.kept.values().flat_map(LruCache::iter).map(|(_, text)| text.cost());
+        assert_eq!(analyses.bytes, costs.sum::<usize>());
+    }
 }

@@ -3,7 +3,8 @@
 //! Which schema holds a relation is in the database's catalog, which is not here: the first schema of the search path
 //! is taken. Temporary and system relations, which hide others, are told apart by name.
 //!
-//! Invariant: where the search path is not known, neither is the schema, which is [`UNKNOWN_SCHEMA`] then: never a guess.
+//! Invariants: where the search path is not known, neither is the schema, which is [`UNKNOWN_SCHEMA`] then: never a guess.
+//! What is kept to undo a transaction is bounded; one that changes more and is rolled back leaves the path unknown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,29 +21,56 @@ pub const UNKNOWN_RELATION: &str = "?";
 /// Most temporary relations that are remembered.
 const MAX_TEMPORARY: usize = 10_000;
 
-/// Most changes of one transaction that can be undone.
-const MAX_UNDO: usize = 1000;
+/// Most bytes of what it takes to undo one transaction's changes: enough for all temporary relations that are remembered.
+const MAX_UNDO: usize = 2 * 1024 * 1024;
 
-/// How names resolve.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Resolution {
-    /// Set in the session; `None` for its default.
-    path: Option<Vec<String>>,
-    /// Set until the end of the transaction.
-    local: Option<Option<Vec<String>>>,
-    temporary: BTreeSet<String>,
-}
+/// Bytes that a change is counted with beside the names in it.
+const CHANGE: usize = 64;
+
+/// A search path; `None` for the session's default.
+type Path = Option<Vec<String>>;
 
 /// How a session's names resolve, and did before its transaction.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Names {
-    now: Resolution,
-    /// Before the statement of that number, within the open transaction.
-    undo: Vec<(u64, Resolution)>,
+    /// Set in the session.
+    path: Path,
+    /// Set until the end of the transaction.
+    local: Option<Path>,
+    temporary: BTreeSet<String>,
+    /// What undoes the open transaction's changes, by the statement that made them.
+    undo: Vec<(u64, Undo)>,
+    /// Bytes that `undo` is counted with.
+    undo_bytes: usize,
+    /// The first and the last statement whose changes are not in `undo`, which was full.
+    lost: Option<(u64, u64)>,
     /// At the start of the session; empty when it could not be learned.
     default: Vec<String>,
     /// The role, which `"$user"` stands for.
     user: String,
+}
+
+/// What undoes a change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Undo {
+    /// The paths before it, of session and transaction.
+    Paths(Path, Option<Path>),
+    /// A temporary relation was created.
+    Created(String),
+    /// Temporary relations were dropped.
+    Dropped(BTreeSet<String>),
+}
+
+impl Undo {
+    fn bytes(&self) -> usize {
+        let of = |names: &mut dyn Iterator<Item = &String>| names.map(|name| name.len() + CHANGE).sum::<usize>();
+        CHANGE
+            + match self {
+                Undo::Paths(path, local) => of(&mut path.iter().chain(local.iter().flatten()).flatten()),
+                Undo::Created(name) => name.len(),
+                Undo::Dropped(names) => of(&mut names.iter()),
+            }
+    }
 }
 
 impl Names {
@@ -58,51 +86,80 @@ impl Names {
     pub(super) fn told(&mut self, value: &str) {
         let schemas = schemas_of_setting(value);
         let told = if schemas == ["$user", "public"] { None } else { Some(schemas) };
-        if self.now.local.is_none() {
-            self.now.path = told;
+        if self.local.is_none() {
+            self.path = told;
         }
     }
 
     /// A statement has taken effect.
     pub(super) fn apply(&mut self, statement: u64, effect: &Effect) {
-        let before = self.now.clone();
         match effect {
-            Effect::SearchPath { schemas, local: true } => self.now.local = Some(schemas.clone()),
-            Effect::SearchPath { schemas, local: false } => {
-                self.now.path.clone_from(schemas);
-                self.now.local = None;
+            Effect::SearchPath { schemas, local: true } => {
+                self.set_paths(statement, self.path.clone(), Some(schemas.clone()));
             }
-            Effect::ResetAll => (self.now.path, self.now.local) = (None, None),
+            Effect::SearchPath { schemas, local: false } => self.set_paths(statement, schemas.clone(), None),
+            Effect::ResetAll => self.set_paths(statement, None, None),
             Effect::Discard { temporary, all } => {
-                if *temporary {
-                    self.now.temporary.clear();
+                if *temporary && !self.temporary.is_empty() {
+                    let dropped = std::mem::take(&mut self.temporary);
+                    self.remember(statement, Undo::Dropped(dropped));
                 }
                 if *all {
-                    (self.now.path, self.now.local) = (None, None);
+                    self.set_paths(statement, None, None);
                 }
             }
-            Effect::CreateTemporary(name) if self.now.temporary.len() < MAX_TEMPORARY => {
-                self.now.temporary.insert(name.clone());
+            Effect::CreateTemporary(name) if self.temporary.len() < MAX_TEMPORARY => {
+                let new = self.temporary.insert(name.clone());
+                if new {
+                    self.remember(statement, Undo::Created(name.clone()));
+                }
             }
             Effect::Drop(names) => {
-                for name in names.iter().filter(|name| name.schema.as_deref().is_none_or(|schema| schema == "pg_temp"))
-                {
-                    self.now.temporary.remove(&name.name);
+                let temporary = names.iter().filter(|name| name.schema.as_deref().is_none_or(|of| of == "pg_temp"));
+                let dropped: BTreeSet<String> = temporary.filter_map(|name| self.temporary.take(&name.name)).collect();
+                if !dropped.is_empty() {
+                    self.remember(statement, Undo::Dropped(dropped));
                 }
             }
             _ => {}
         }
-        if before != self.now && self.undo.len() < MAX_UNDO {
-            self.undo.push((statement, before));
+    }
+
+    fn set_paths(&mut self, statement: u64, path: Path, local: Option<Path>) {
+        if (&path, &local) != (&self.path, &self.local) {
+            let before =
+                Undo::Paths(std::mem::replace(&mut self.path, path), std::mem::replace(&mut self.local, local));
+            self.remember(statement, before);
+        }
+    }
+
+    fn remember(&mut self, statement: u64, undo: Undo) {
+        let bytes = self.undo_bytes + undo.bytes();
+        if self.lost.is_none() && bytes <= MAX_UNDO {
+            self.undo_bytes = bytes;
+            self.undo.push((statement, undo));
+        } else {
+            self.lost.get_or_insert((statement, statement)).1 = statement;
         }
     }
 
     /// Statements from `first` on have come to nothing.
     pub(super) fn roll_back_from(&mut self, first: u64) {
-        while self.undo.last().is_some_and(|(statement, _)| *statement >= first) {
-            if let Some((_, before)) = self.undo.pop() {
-                self.now = before;
+        while let Some((_, undo)) = self.undo.pop_if(|(statement, _)| *statement >= first) {
+            self.undo_bytes -= undo.bytes();
+            match undo {
+                Undo::Paths(path, local) => (self.path, self.local) = (path, local),
+                Undo::Created(name) => _ = self.temporary.remove(&name),
+                Undo::Dropped(names) => self.temporary.extend(names),
             }
+        }
+        if let Some((from, to)) = self.lost
+            && to >= first
+        {
+            // Without a path, what is named without a schema may be anywhere.
+            (self.path, self.local) = (Some(Vec::new()), None);
+            self.temporary.clear();
+            self.lost = (from < first).then(|| (from, first - 1));
         }
     }
 
@@ -112,7 +169,7 @@ impl Names {
             self.roll_back_from(0);
         }
         self.undo.clear();
-        self.now.local = None;
+        (self.undo_bytes, self.lost, self.local) = (0, None, None);
     }
 
     /// The relation's full name, as `schema.relation`.
@@ -120,7 +177,7 @@ impl Names {
         let relation = &name.name;
         match &name.schema {
             Some(schema) => format!("{schema}.{relation}").into(),
-            None if self.now.temporary.contains(relation) => format!("pg_temp.{relation}").into(),
+            None if self.temporary.contains(relation) => format!("pg_temp.{relation}").into(),
             None if SYSTEM.binary_search(&relation.as_str()).is_ok() => format!("pg_catalog.{relation}").into(),
             None => format!("{}.{relation}", self.schema()).into(),
         }
@@ -128,7 +185,7 @@ impl Names {
 
     /// The schema that an unqualified name is looked up in first.
     fn schema(&self) -> &str {
-        let set = self.now.local.as_ref().unwrap_or(&self.now.path);
+        let set = self.local.as_ref().unwrap_or(&self.path);
         let schemas = set.as_ref().unwrap_or(&self.default).iter().map(String::as_str);
         // The role's own schema counts only where the session began with it.
         let may_exist =
@@ -357,5 +414,53 @@ mod tests {
         names.end_transaction(true);
         assert_eq!(&*names.resolve(&name("t")), "pg_temp.t");
         assert_eq!(&*names.resolve(&name("u")), "public.u");
+    }
+
+    #[test]
+    fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
+        let mut names = Names::default();
+        names.set_default(vec!["public".into()]);
+        let long = |number: u64| format!("{number:063}");
+        for number in 0..10_000 {
+            names.apply(number, &Effect::CreateTemporary(long(number)));
+        }
+        for number in 10_000..11_000 {
+            names.apply(number, &path(&[&long(number)], false));
+            names.apply(number, &Effect::None);
+        }
+        assert_eq!(names.undo.len(), 11_000);
+        assert!(serde_json::to_vec(&names).unwrap().len() < 2 * 1024 * 1024);
+        let before = names.clone();
+        names.roll_back_from(10_500);
+        assert_eq!(*names.resolve(&name("t")), format!("{}.t", long(10_499)));
+        assert_eq!(*names.resolve(&name(&long(7))), format!("pg_temp.{}", long(7)));
+        names.end_transaction(true);
+        assert_eq!(&*names.resolve(&name("t")), "public.t");
+        assert_eq!(*names.resolve(&name(&long(7))), format!("public.{}", long(7)));
+        let mut committed = before;
+        committed.end_transaction(false);
+        assert_eq!((committed.undo.len(), committed.undo_bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_undone_leaves_no_guess() {
+        let mut names = Names::default();
+        names.set_default(vec!["public".into()]);
+        names.apply(1, &path(&["kept"], false));
+        names.end_transaction(false);
+        for number in 2..2000 {
+            names.apply(number, &path(&[&format!("{number:02000}")], false));
+        }
+        assert!(names.lost.is_some() && names.undo_bytes <= MAX_UNDO);
+        names.roll_back_from(2000);
+        assert_eq!(*names.resolve(&name("t")), format!("{:02000}.t", 1999));
+        names.roll_back_from(1999);
+        assert_eq!(&*names.resolve(&name("t")), "?.t");
+        names.end_transaction(true);
+        assert_eq!(&*names.resolve(&name("t")), "?.t");
+        names.apply(3000, &path(&["a"], false));
+        assert_eq!(&*names.resolve(&name("t")), "a.t");
+        names.end_transaction(true);
+        assert_eq!(&*names.resolve(&name("t")), "?.t");
     }
 }

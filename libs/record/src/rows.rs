@@ -330,6 +330,10 @@ pub struct Lengths {
 /// Bytes that a row is counted with beside its texts.
 const ROW_OVERHEAD: usize = 256;
 
+fn length(text: &Option<Arc<str>>) -> usize {
+    text.as_ref().map_or(0, |text| text.len())
+}
+
 impl Rows {
     /// About how much memory the rows take in Arrow, in bytes; shared texts count for every row. Rows must be
     /// taken away long before this comes near 2 GiB, which is all that one Arrow column can hold.
@@ -353,13 +357,22 @@ impl Rows {
         let frames: usize = self.frames[from.frames..].iter().map(|row| row.frame.len() + ROW_OVERHEAD).sum();
         let statements: usize = self.statements[from.statements..]
             .iter()
-            .map(|row| row.sql.len() + row.parameters.as_ref().map_or(0, |p| p.len()) + ROW_OVERHEAD)
+            .map(|row| {
+                let others = length(&row.parameters) + length(&row.error);
+                row.sql.len() + others + length(&row.opaque) + length(&row.outcome_reason) + ROW_OVERHEAD
+            })
             .sum();
         let touches: usize = self.touches[from.touches..]
             .iter()
-            .map(|row| row.relation.len() + row.columns.len() * 16 + ROW_OVERHEAD)
+            .map(|row| {
+                let reasons = length(&row.reason) + length(&row.outcome_reason);
+                row.relation.len() + reasons + row.columns.len() * 16 + ROW_OVERHEAD
+            })
             .sum();
-        let transactions = self.transactions[from.transactions..].len() * ROW_OVERHEAD;
+        let transactions: usize = self.transactions[from.transactions..]
+            .iter()
+            .map(|row| length(&row.reason) + length(&row.gid) + ROW_OVERHEAD)
+            .sum();
         frames + statements + touches + transactions + self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD
     }
 
@@ -425,5 +438,45 @@ mod tests {
         assert_eq!(text("tag"), ["", "é", "Q"]);
         assert_eq!(text("part"), ["whole", "first", "whole"]);
         assert_eq!(text("session_id")[0], "00000000-0000-0000-0000-000000000007");
+    }
+
+    #[test]
+    fn every_text_of_a_row_is_counted() {
+        let text: Arc<str> = "x".repeat(1000).into();
+        let empty = StatementRow {
+            session_id: Uuid::nil(),
+            statement_no: 1,
+            target: "t".into(),
+            job: "j".into(),
+            subject: "s".into(),
+            issuer: "i".into(),
+            operation: "select",
+            sql: "".into(),
+            parameters: None,
+            fingerprint: None,
+            started_at: 1,
+            finished_at: None,
+            rows: None,
+            sqlstate: None,
+            error: None,
+            verdict: "allow",
+            transaction_id: 1,
+            transaction_outcome: None,
+            committed_at: None,
+            outcome_reason: None,
+            opaque: None,
+            first_seq: 1,
+            last_seq: 1,
+            truncated: false,
+            omitted: None,
+        };
+        let mut full = empty.clone();
+        full.sql = text.clone();
+        full.parameters = Some(text.clone());
+        full.error = Some(text.clone());
+        full.opaque = Some(text.clone());
+        full.outcome_reason = Some(text);
+        let memory = |row| Rows { statements: vec![row], ..Rows::default() }.memory();
+        assert_eq!(memory(full) - memory(empty), 5000);
     }
 }

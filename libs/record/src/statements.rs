@@ -7,6 +7,7 @@
 //! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
@@ -22,6 +23,9 @@ use super::names::{Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
+
+#[cfg(test)]
+mod tests;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
 const ALLOWANCE: u64 = 16;
@@ -44,8 +48,8 @@ pub(super) struct Statements {
     /// Begun and not answered, by number: the one under way, and portals that are fetched from in portions.
     pub(super) pending: BTreeMap<u64, Pending>,
     pub(super) context: Context,
-    /// Rows at hand whose transaction has not ended.
-    open: Vec<OpenRow>,
+    /// Rows at hand whose transaction has not ended, by statement.
+    open: BTreeMap<u64, OpenRow>,
 }
 
 /// What a text needs to be understood, beside itself, and what is counted.
@@ -77,7 +81,6 @@ pub(super) struct Pending {
 /// Where the rows of a statement are.
 #[derive(Debug)]
 struct OpenRow {
-    statement: u64,
     transaction: u64,
     row: usize,
     touches: std::ops::Range<usize>,
@@ -199,8 +202,11 @@ impl Does {
             (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
             _ => {}
         }
-        let runs = executes.map_or(statement, meant);
-        does.runs_code_of_others(&runs);
+        // EXECUTE calls the functions among its arguments itself.
+        does.runs_code_of_others(&statement);
+        if let Some(inner) = executes {
+            does.runs_code_of_others(&meant(inner));
+        }
         does
     }
 
@@ -270,13 +276,7 @@ impl Statements {
                 Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
                 Event::RolledBack { transaction, first, last, at } => {
                     self.context.names.roll_back_from(first);
-                    self.settle(
-                        rows,
-                        |open| open.transaction == transaction && (first..=last).contains(&open.statement),
-                        &Outcome::RolledBack,
-                        None,
-                        None,
-                    );
+                    self.settle(rows, transaction, first..=last, Outcome::RolledBack, None, None);
                     rows.transactions.push(TransactionRow {
                         first_statement: first,
                         last_statement: last,
@@ -314,10 +314,11 @@ impl Statements {
         };
         let reason: Option<Arc<str>> = reason.map(Arc::from);
         // Whatever became of a prepared transaction is said by another row, perhaps of another session.
-        if outcome != Outcome::Prepared {
-            self.settle(rows, |open| open.transaction == transaction, &outcome, committed_at, reason.clone());
+        if outcome == Outcome::Prepared {
+            self.open.retain(|_, open| open.transaction != transaction);
+        } else {
+            self.settle(rows, transaction, 0..=u64::MAX, outcome, committed_at, reason.clone());
         }
-        self.open.retain(|open| open.transaction != transaction);
         if let Some(first) = first {
             rows.transactions.push(TransactionRow {
                 first_statement: first,
@@ -330,26 +331,28 @@ impl Statements {
         }
     }
 
-    /// Writes an outcome into rows that are at hand and have none.
+    /// Writes an outcome into rows of these statements that are at hand, which are not open any more then: each is
+    /// looked at once, however often a transaction goes back to its savepoints.
     fn settle(
         &mut self,
         rows: &mut Rows,
-        belongs: impl Fn(&OpenRow) -> bool,
-        outcome: &Outcome,
+        transaction: u64,
+        statements: RangeInclusive<u64>,
+        outcome: Outcome,
         committed_at: Option<i64>,
         reason: Option<Arc<str>>,
     ) {
-        for open in self.open.iter().filter(|open| belongs(open)) {
+        for (statement, open) in self.open.extract_if(statements, |_, open| open.transaction == transaction) {
             if let Some(row) = rows.statements.get_mut(open.row)
-                && row.statement_no == open.statement
+                && row.statement_no == statement
                 && row.transaction_outcome.is_none()
             {
-                row.transaction_outcome = Some(*outcome);
+                row.transaction_outcome = Some(outcome);
                 (row.committed_at, row.outcome_reason) = (committed_at, reason.clone());
             }
             for touch in rows.touches.get_mut(open.touches.clone()).unwrap_or_default() {
-                if touch.statement_no == open.statement && touch.transaction_outcome.is_none() {
-                    touch.transaction_outcome = Some(*outcome);
+                if touch.statement_no == statement && touch.transaction_outcome.is_none() {
+                    touch.transaction_outcome = Some(outcome);
                     (touch.committed_at, touch.outcome_reason) = (committed_at, reason.clone());
                 }
             }
@@ -467,9 +470,8 @@ impl Statements {
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
         if answered.outcome.is_none() {
-            let open =
-                OpenRow { statement: number, transaction: answered.transaction, row: rows.statements.len(), touches };
-            self.open.push(open);
+            let open = OpenRow { transaction: answered.transaction, row: rows.statements.len(), touches };
+            self.open.insert(number, open);
         }
         let parameters = started.parameters.as_ref();
         let truncated = started.truncated || parameters.is_some_and(|parameters| parameters.truncated);

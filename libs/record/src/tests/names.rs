@@ -41,6 +41,7 @@ fn prepared_in_sql_is_what_it_executes() {
         simple("execute p(1)", &["UPDATE 5"]),
         simple("prepare q as delete from u; execute q; explain analyze execute q", &["PREPARE", "DELETE 2", "EXPLAIN"]),
         simple("deallocate p; execute p", &["DEALLOCATE", "EXECUTE"]),
+        simple("prepare r as select a from t where a = $1; execute r(f(1))", &["PREPARE", "SELECT 1"]),
     ]
     .concat();
     assert_eq!(
@@ -53,6 +54,8 @@ fn prepared_in_sql_is_what_it_executes() {
             "5 explain committed, public.u delete -",
             "6 deallocate committed",
             "7 opaque committed, ? opaque - possibly",
+            "8 prepare committed",
+            "9 select committed, public.t select 1, ? call - possibly",
         ]
     );
 }
