@@ -65,7 +65,8 @@ impl Flush {
                 Ok(files) => {
                     trouble.over();
                     target.failures.lock().remove(&self.id.shard);
-                    metrics::flushed(&files, begun.elapsed());
+                    let contradictions = self.rows.sessions.iter().map(|session| session.contradictions).sum();
+                    metrics::flushed(&files, contradictions, begun.elapsed());
                     return Ok(true);
                 }
                 Err(Failure::Never(error)) => return Err(error),

@@ -9,6 +9,7 @@ const LAG: &str = "hansard_recorder_lag_bytes";
 const ROWS: &str = "hansard_recorder_rows_total";
 const FILES: &str = "hansard_recorder_files_total";
 const FLUSH: &str = "hansard_recorder_flush_seconds";
+const CONTRADICTIONS: &str = "hansard_recorder_contradictions_total";
 const FAILED: &str = "hansard_recorder_failed_flushes_total";
 const MERGED: &str = "hansard_recorder_merged_files_total";
 const DELETED: &str = "hansard_recorder_deleted_files_total";
@@ -19,6 +20,10 @@ pub(crate) fn describe() {
     metrics::describe_counter!(ROWS, "Rows committed to the lake");
     metrics::describe_counter!(FILES, "Files committed to the lake");
     metrics::describe_histogram!(FLUSH, metrics::Unit::Seconds, "Duration of a flush, retries included");
+    metrics::describe_counter!(
+        CONTRADICTIONS,
+        "Answers of databases that did not fit what was asked, of ended sessions"
+    );
     metrics::describe_counter!(FAILED, "Tries of a flush that failed");
     metrics::describe_counter!(MERGED, "Files merged into larger ones");
     metrics::describe_counter!(DELETED, "Merged files deleted from the store");
@@ -30,8 +35,9 @@ pub(crate) fn lag(shard: u16, bytes: u64) {
     metrics::gauge!(LAG, "shard" => shard.to_string()).set(bytes as f64);
 }
 
-/// A flush was committed.
-pub(crate) fn flushed(files: &[FileEntry], duration: Duration) {
+/// A flush was committed; `contradictions`: of the sessions that it ended.
+pub(crate) fn flushed(files: &[FileEntry], contradictions: u64, duration: Duration) {
+    metrics::counter!(CONTRADICTIONS).increment(contradictions);
     for file in files {
         metrics::counter!(ROWS, "table" => file.table.name()).increment(file.rows);
         metrics::counter!(FILES, "table" => file.table.name()).increment(1);

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 
+mod copying;
 mod extended;
 mod hostile;
 mod outcomes;
+mod portals;
 
 /// Understands statements between semicolons by their first words; nothing of a text with a question mark.
 #[derive(Debug, Default)]
