@@ -1,8 +1,8 @@
 //! Outcomes of rows that left before their transaction ended: filled in from table `transactions` while they are read.
 //!
 //! Invariants: a row comes out once, with all its other columns as they were; a row that has its outcome keeps it; facts
-//! are read only when a row without one is met, and of them only those of such rows' transactions are kept, in the query's
-//! own memory.
+//! are read only when a row without one is met, and of them only those of such rows' transactions are kept, and those about
+//! prepared ones, in the query's own memory.
 
 use std::collections::HashSet;
 use std::fmt;

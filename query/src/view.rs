@@ -173,11 +173,12 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
         at_from: Some(at_from.unwrap_or(first).max(first).saturating_sub(CLOCK_CHANGE)),
         ..FileFilter::default()
     };
-    // A prepared transaction may be resolved in any session.
-    let resolutions = FileFilter { operations: Some(vec!["resolution".to_owned()]), ..facts.clone() };
+    // A prepared transaction may be resolved in any session, and its name be given again in any.
+    let kinds = ["resolution", "transaction"].map(str::to_owned);
+    let prepared = FileFilter { operations: Some(kinds.to_vec()), ..facts.clone() };
     Ok(match (scan.table, session_id) {
-        (Table::Transactions, _) => vec![resolutions],
-        (_, Some(_)) => vec![resolutions, FileFilter { session_id, ..facts }],
-        (_, None) => vec![resolutions, FileFilter { sessions: Some(sessions), ..facts }],
+        (Table::Transactions, _) => vec![prepared],
+        (_, Some(_)) => vec![prepared, FileFilter { session_id, ..facts }],
+        (_, None) => vec![prepared, FileFilter { sessions: Some(sessions), ..facts }],
     })
 }

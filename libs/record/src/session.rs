@@ -285,15 +285,19 @@ impl Session {
             let frame = Frame { seq, at, direction: side, tag, part, bytes: &bytes };
             self.statements.passed(length);
             if let Some(omitted) = omitted {
-                if side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V') {
-                    let answering = self.conversation.answering().map(|answering| answering.statement);
-                    self.statements.omitted(answering, omitted);
-                }
+                let row = side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V');
+                let answering = self.answering().filter(|_| row);
+                self.statements.omitted(answering, omitted);
                 self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
+                self.take_events(output);
+                if row && answering.is_none() {
+                    // Of a text that is not known, the row itself begins the statement.
+                    self.statements.omitted(self.answering(), omitted);
+                }
             } else {
                 self.conversation.feed(&frame, output.analyses, output.events);
+                self.take_events(output);
             }
-            self.take_events(output);
         }
         output.rows.frames.push(FrameRow {
             session_id: self.identity.session_id,
@@ -308,6 +312,11 @@ impl Session {
             target: self.identity.target.clone(),
             omitted,
         });
+    }
+
+    /// The statement that a row sent now belongs to.
+    fn answering(&self) -> Option<u64> {
+        self.conversation.answering().map(|answering| answering.statement)
     }
 
     fn take_events(&mut self, output: &mut Output<'_>) {

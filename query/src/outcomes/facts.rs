@@ -56,7 +56,7 @@ struct End {
     outcome: Outcome,
     ended_at: i64,
     /// Target and name, where it was prepared.
-    prepared: Option<(Arc<str>, Arc<str>)>,
+    prepared: Option<Prepared>,
 }
 
 /// What was recorded of transactions that somebody asks about.
@@ -66,11 +66,16 @@ pub(super) struct Facts {
     /// Statements that ROLLBACK TO SAVEPOINT undid: once [`Facts::settle`] was called, sorted and apart.
     undone: HashMap<Key, Vec<(i64, i64)>>,
     /// By target and name, likewise in the order of time.
-    resolutions: HashMap<(Arc<str>, Arc<str>), Vec<End>>,
+    resolutions: HashMap<Prepared, Vec<End>>,
+    /// When anyone's transactions were prepared, likewise.
+    prepared: HashMap<Prepared, Vec<i64>>,
 }
 
+/// Target and name of a prepared transaction.
+type Prepared = (Arc<str>, Arc<str>);
+
 impl Facts {
-    /// Takes rows of `transactions`: those of `wanted` transactions, and all resolutions. Gives back about how many bytes
+    /// Takes rows of `transactions`: those of `wanted` transactions, and all about prepared ones. Gives back about how many bytes
     /// it took.
     pub(super) fn take(&mut self, batch: &RecordBatch, wanted: &HashSet<Key>) -> Result<usize> {
         let sessions = texts(batch, "session_id")?;
@@ -90,7 +95,9 @@ impl Facts {
                 session = (sessions.value(row), uuid(sessions.value(row))?);
             }
             let key = (session.1, numbers.value(row));
-            if kind != "resolution" && !wanted.contains(&key) {
+            let wanted = wanted.contains(&key);
+            let prepared = kind == "transaction" && outcomes.value(row) == PREPARED && gids.is_valid(row);
+            if kind != "resolution" && !wanted && !prepared {
                 continue;
             }
             bytes += 128;
@@ -99,7 +106,13 @@ impl Facts {
                 continue;
             }
             let name = gids.is_valid(row).then(|| (Arc::from(targets.value(row)), Arc::from(gids.value(row))));
-            bytes += name.as_ref().map_or(0, |(target, gid): &(Arc<str>, Arc<str>)| target.len() + gid.len());
+            bytes += name.as_ref().map_or(0, |(target, gid): &Prepared| target.len() + gid.len());
+            if let Some(name) = name.clone().filter(|_| prepared) {
+                self.prepared.entry(name).or_default().push(ended.value(row));
+                if !wanted {
+                    continue;
+                }
+            }
             let outcome = Outcome {
                 outcome: outcomes.value(row).into(),
                 committed_at: committed.is_valid(row).then(|| committed.value(row)),
@@ -109,7 +122,7 @@ impl Facts {
             match (kind, name) {
                 ("resolution", Some(name)) => self.resolutions.entry(name).or_default().push(end),
                 ("transaction", name) => {
-                    let prepared = name.filter(|_| outcomes.value(row) == PREPARED);
+                    let prepared = name.filter(|_| prepared);
                     self.ends.entry(key).or_insert(End { prepared, ..end });
                 }
                 _ => {}
@@ -134,6 +147,7 @@ impl Facts {
         for resolutions in self.resolutions.values_mut() {
             resolutions.sort_by_key(|end| end.ended_at);
         }
+        self.prepared.values_mut().for_each(|times| times.sort_unstable());
     }
 
     /// What became of a statement.
@@ -154,18 +168,25 @@ impl Facts {
 
     /// What became of a transaction that was prepared under a name at that time.
     pub(super) fn of_prepared(&self, target: &Arc<str>, gid: &Arc<str>, prepared_at: i64) -> Outcome {
-        let later = self.resolutions.get(&(Arc::clone(target), Arc::clone(gid))).and_then(|resolutions| {
+        let name = (Arc::clone(target), Arc::clone(gid));
+        let unknown = |reason: String| Outcome { reason: Some(reason.into()), ..Outcome::of(UNKNOWN) };
+        let later = self.resolutions.get(&name).and_then(|resolutions| {
             resolutions.get(resolutions.partition_point(|resolution| resolution.ended_at < prepared_at))
         });
-        match later {
-            Some(End { outcome, ended_at, .. }) if &*outcome.outcome == COMMITTED => {
-                Outcome { committed_at: outcome.committed_at.or(Some(*ended_at)), ..outcome.clone() }
-            }
-            Some(end) => end.outcome.clone(),
-            None => Outcome {
-                reason: Some(format!("prepared as {gid}, and not resolved in the record").into()),
-                ..Outcome::of(UNKNOWN)
-            },
+        let Some(End { outcome, ended_at, .. }) = later else {
+            return unknown(format!("prepared as {gid}, and not resolved in the record"));
+        };
+        // A name is free again only when its transaction is resolved: how that was is missing in the record.
+        let times = self.prepared.get(&name).map_or(&[][..], Vec::as_slice);
+        let again = times.get(times.partition_point(|time| *time <= prepared_at));
+        if again.is_some_and(|again| again < ended_at) {
+            return unknown(format!(
+                "prepared as {gid}, which was prepared again before it was resolved in the record"
+            ));
+        }
+        match &*outcome.outcome {
+            COMMITTED => Outcome { committed_at: outcome.committed_at.or(Some(*ended_at)), ..outcome.clone() },
+            _ => outcome.clone(),
         }
     }
 }
@@ -251,5 +272,25 @@ mod tests {
         assert_eq!(&*of(51).outcome, UNKNOWN);
         assert_eq!(of(51).reason.as_deref(), Some("prepared as g, and not resolved in the record"));
         assert_eq!(&*facts.of_prepared(&"elsewhere".into(), &"g".into(), 5).outcome, UNKNOWN);
+    }
+
+    #[test]
+    fn a_name_that_was_prepared_again_leaves_the_former_unknown() {
+        let prepared = |transaction_id, at| TransactionRow {
+            transaction_id,
+            ..row(TransactionKind::Transaction, (1, 1), Recorded::Prepared, at, "g")
+        };
+        let facts = facts(vec![
+            prepared(2, 20),
+            row(TransactionKind::Resolution, (1, 1), Recorded::Committed, 30, "g"),
+            prepared(1, 10),
+            prepared(3, 40),
+        ]);
+        let earlier = facts.of_statement((SESSION, 1), 1);
+        assert_eq!((&*earlier.outcome, earlier.committed_at), (UNKNOWN, None));
+        let reason = "prepared as g, which was prepared again before it was resolved in the record";
+        assert_eq!(earlier.reason.as_deref(), Some(reason));
+        assert_eq!(&*facts.of_prepared(&"t".into(), &"g".into(), 20).outcome, COMMITTED);
+        assert_eq!(&*facts.of_prepared(&"t".into(), &"g".into(), 40).outcome, UNKNOWN);
     }
 }
