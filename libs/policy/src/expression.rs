@@ -81,6 +81,7 @@ impl Walk {
             NodeEnum::List(list) => self.expressions(&list.items),
             NodeEnum::DefElem(element) => self.expressions(element.arg.as_deref()),
             NodeEnum::RangeTableFuncCol(column) => {
+                self.cast(column.type_name.as_ref());
                 self.expressions(column.colexpr.as_deref());
                 self.expressions(column.coldefexpr.as_deref());
             }
@@ -148,6 +149,7 @@ impl Walk {
                 self.json_aggregate(aggregate.constructor.as_deref());
             }
             NodeEnum::JsonTableColumn(column) => {
+                self.cast(column.type_name.as_ref());
                 for behavior in [&column.on_empty, &column.on_error].into_iter().flatten() {
                     self.expressions(behavior.expr.as_deref());
                 }

@@ -105,7 +105,7 @@ pub struct Statement {
     pub head: Option<(Operation, Name)>,
     /// libpg_query's fingerprint: equal for statements that differ in constants only.
     pub fingerprint: Option<String>,
-    /// Why it, or part of it, could not be understood.
+    /// Why it, or part of it, could not be understood, or does more than its text tells.
     pub opaque: Option<String>,
 }
 

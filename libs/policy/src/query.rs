@@ -291,6 +291,11 @@ impl Walk {
             }
             Some(NodeEnum::RangeFunction(function)) => {
                 self.beside(true, |walk| walk.expressions(&function.functions));
+                for column in &function.coldeflist {
+                    if let Some(NodeEnum::ColumnDef(column)) = &column.node {
+                        self.cast(column.type_name.as_ref());
+                    }
+                }
                 self.scopes.add(alias(function.alias.as_ref()), None);
             }
             Some(NodeEnum::RangeTableFunc(function)) => {

@@ -217,6 +217,10 @@ fn code_of_others_is_told_wherever_it_runs() {
             "select now()",
         ),
         ("select 'sad'::mood, s.mood 'sad', cast(a as text.text) from t", "select t:select(a)+ mood() mood() text()"),
+        ("select * from json_to_record('{}') as x(a int, b mood)", "select json_to_record() mood()"),
+        ("select * from xmltable('/a' passing '' columns a mood, b text) x", "select mood()"),
+        ("select * from json_table('{}', '$' columns (a mood path '$.a', b text)) x", "select mood()"),
+        ("select json_value('{}', '$.a' returning mood)", "select mood()"),
     ]);
     let settings = |sql: &str| analyse(sql).statements[0].may_change_settings;
     assert!(!settings("truncate t cascade") && !settings("select 'sad'::mood"));

@@ -234,14 +234,14 @@ async fn what_was_prepared_is_what_whichever_session_made_of_it() {
 
 #[tokio::test]
 async fn what_was_prepared_under_a_name_that_was_given_again_is_unknown() {
-    let house = House::new();
-    house.put(statements([statement(ONE, 1)])).await;
-    house.put(ends(vec![named("g", whole(ONE, Outcome::Prepared, "03:20:00"))])).await;
-    house.put(ends(vec![resolution("g", Outcome::Committed, "06:00:00")])).await;
-    let engine = house.engine();
+    let fixture = Fixture::new();
+    fixture.put(statements([statement(ONE, 1)])).await;
+    fixture.put(ends(vec![named("g", whole(ONE, Outcome::Prepared, "03:20:00"))])).await;
+    fixture.put(ends(vec![resolution("g", Outcome::Committed, "06:00:00")])).await;
+    let engine = fixture.engine();
     assert_eq!(told(&engine).await, ["1 committed 06:00:00 null"]);
     // Of another session, whose rows nobody asks for.
-    house.put(ends(vec![named("g", whole(TWO, Outcome::Prepared, "05:00:00"))])).await;
+    fixture.put(ends(vec![named("g", whole(TWO, Outcome::Prepared, "05:00:00"))])).await;
     let reason = "prepared as g, which was prepared again before it was resolved in the record";
     assert_eq!(told(&engine).await, [format!("1 unknown null {reason}")]);
     let answer = engine.sql("SELECT session_id, outcome FROM transactions WHERE gid = 'g' ORDER BY ended_at").await;
