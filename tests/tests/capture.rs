@@ -242,7 +242,10 @@ fn metadata(found: &Found) {
     let mut expected = OPERATIONS.to_vec();
     expected[10] = "opaque";
     assert_eq!(operations, expected);
-    assert_eq!(answers(found), expected_answers());
+    // A statement that failed may have been a procedure that committed before: without its text nobody knows.
+    let mut expected = expected_answers();
+    expected[10].2 = "unknown";
+    assert_eq!(answers(found), expected);
     for absent in ["parameters", "error"] {
         assert!(found.column(absent).iter().all(Value::is_null), "{absent}");
     }
@@ -352,7 +355,7 @@ async fn a_password_in_sql_is_in_no_row_of_the_lake() {
     assert!(found.statements[1]["parameters"].as_str().unwrap().contains("password=************** user=mark-sent-74"));
     assert_eq!(found.statements[2]["sql"], "ALTER ROLE nobody PASSWORD '**************'");
     assert!(found.statements[3]["error"].as_str().unwrap().contains("******"), "{:#?}", found.statements[3]);
-    let touched = found.frames("SELECT relation, operation, rows FROM touches");
+    let touched = found.frames("SELECT relation, operation, rows FROM touches WHERE relation <> '?'");
     let insert = serde_json::json!({"relation": "public.copies", "operation": "insert", "rows": 1});
     assert_eq!(touched, [insert.clone(), insert]);
     let marks = found.frames(

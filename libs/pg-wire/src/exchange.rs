@@ -289,7 +289,8 @@ impl<R> Exchange<R> {
                 self.copy = Some(Copy::Both);
                 Answered::Goes
             }
-            (b't', Some(Kind::DescribeStatement))
+            // Which of them was described is not known where content is not recorded.
+            (b't', Some(Kind::DescribeStatement | Kind::DescribePortal))
             | (b'T' | b'I', Some(Kind::Query))
             | (b'D' | b'H' | b'd' | b'c', Some(Kind::Query | Kind::Execute))
             | (b'V', Some(Kind::FunctionCall)) => Answered::Goes,

@@ -173,3 +173,49 @@ fn sessions_from_before_there_were_levels_are_full() {
     let rows = all(&simple("select 1", &["SELECT 1"]));
     assert_eq!((rows.sessions[0].capture.as_str(), rows.sessions[0].max_result_bytes), ("full", None));
 }
+
+#[test]
+fn a_transaction_at_level_metadata_ends_as_its_tags_say() {
+    let from_job = |tag| mark(Direction::Frontend, tag, "content", (1, 40));
+    let sync = || whole((Direction::Frontend, frame(b'S', b"")));
+    let short = |tag| whole((Direction::Backend, frame(tag, b"")));
+    let events = leveled(
+        "metadata",
+        0,
+        vec![
+            from_job(b'Q'),
+            whole(done("BEGIN")),
+            whole(ready(b'T')),
+            from_job(b'P'),
+            from_job(b'D'),
+            sync(),
+            short(b'1'),
+            mark(Direction::Backend, b't', "content", (1, 10)),
+            mark(Direction::Backend, b'T', "content", (1, 30)),
+            whole(ready(b'T')),
+            from_job(b'B'),
+            sync(),
+            short(b'2'),
+            whole(ready(b'T')),
+            from_job(b'E'),
+            sync(),
+            rows_left_out(400, 9000, "result rows"),
+            short(b's'),
+            whole(ready(b'T')),
+            from_job(b'E'),
+            sync(),
+            rows_left_out(600, 9000, "result rows"),
+            whole(done("SELECT 600")),
+            whole(ready(b'T')),
+            from_job(b'Q'),
+            whole(done("ROLLBACK")),
+            whole(ready(b'I')),
+        ],
+    );
+    let rows = rows_of(events);
+    assert_eq!(
+        told(&rows),
+        ["1 transaction rolled back", "2 select rolled back, ? opaque - possibly", "3 transaction rolled back",]
+    );
+    assert_eq!((rows.statements[1].rows, rows.sessions[0].contradictions), (Some(1000), 0));
+}
