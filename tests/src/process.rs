@@ -127,8 +127,19 @@ pub fn succeed(command: &mut Command) -> Result<String> {
 }
 
 /// A port of this machine that nobody listened on a moment ago.
+///
+/// Below those that the system gives to outgoing connections: one of the tests beside this one would take it before
+/// somebody listens on it.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.subsec_nanos();
+    let first = std::process::id().wrapping_mul(7919) ^ nanos;
+    for attempt in 0..1000 {
+        let port = 12_000 + u16::try_from(first.wrapping_add(attempt) % 18_000)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port below the system's own")
 }
 
 /// The program of our own with that name, beside the one that runs.
