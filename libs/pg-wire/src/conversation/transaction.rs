@@ -91,38 +91,32 @@ impl<T: Text> Conversation<T> {
                 self.chain(chain);
             }
             "PREPARE TRANSACTION" => {
-                let gid = notes.and_then(|notes| {
-                    notes.iter().find_map(|note| match note {
-                        Note::PrepareTransaction(gid) => Some(gid.clone()),
-                        _ => None,
-                    })
+                let gid = named(notes, |note| match note {
+                    Note::PrepareTransaction(gid) => Some(gid),
+                    _ => None,
                 });
                 let outcome = match gid {
-                    Some(gid) => Outcome::Prepared(gid),
+                    Some(gid) => Outcome::Prepared(gid.to_owned()),
                     None => Outcome::Unknown("it was prepared under a name that is not known".to_owned()),
                 };
                 self.end_transaction(outcome, out);
             }
             "COMMIT PREPARED" | "ROLLBACK PREPARED" => {
-                let gid = notes.and_then(|notes| {
-                    notes.iter().find_map(|note| match note {
-                        Note::CommitPrepared(gid) | Note::RollbackPrepared(gid) => Some(gid.clone()),
-                        _ => None,
-                    })
+                let gid = named(notes, |note| match note {
+                    Note::CommitPrepared(gid) | Note::RollbackPrepared(gid) => Some(gid),
+                    _ => None,
                 });
                 let (transaction, at) = (self.transaction_of(statement, out), self.at);
                 self.open_transaction().stayed = true;
                 if let Some(gid) = gid {
-                    let committed = words.starts_with("COMMIT");
+                    let (gid, committed) = (gid.to_owned(), words.starts_with("COMMIT"));
                     out.push(Event::Resolved { gid, committed, statement, transaction, at });
                 }
             }
             "ROLLBACK" => {
-                let to = notes.and_then(|notes| {
-                    notes.iter().find_map(|note| match note {
-                        Note::RollbackTo(name) => Some(name.as_str()),
-                        _ => None,
-                    })
+                let to = named(notes, |note| match note {
+                    Note::RollbackTo(name) => Some(name),
+                    _ => None,
                 });
                 let prepares = note(|note| matches!(note, Note::PrepareTransaction(_))).is_some();
                 match (notes, to) {
@@ -154,11 +148,9 @@ impl<T: Text> Conversation<T> {
                 }
             }
             "SAVEPOINT" => {
-                let name = notes.and_then(|notes| {
-                    notes.iter().find_map(|note| match note {
-                        Note::Savepoint(name) => Some(name.clone()),
-                        _ => None,
-                    })
+                let name = named(notes, |note| match note {
+                    Note::Savepoint(name) => Some(name),
+                    _ => None,
                 });
                 let transaction = self.open_transaction();
                 match name {
@@ -167,17 +159,15 @@ impl<T: Text> Conversation<T> {
                             transaction.savepoints.remove(0);
                             transaction.unseen_savepoints = true;
                         }
-                        transaction.savepoints.push((name, statement));
+                        transaction.savepoints.push((name.to_owned(), statement));
                     }
                     _ => transaction.unseen_savepoints = true,
                 }
             }
             "RELEASE" => {
-                let name = notes.and_then(|notes| {
-                    notes.iter().find_map(|note| match note {
-                        Note::Release(name) => Some(name.as_str()),
-                        _ => None,
-                    })
+                let name = named(notes, |note| match note {
+                    Note::Release(name) => Some(name),
+                    _ => None,
                 });
                 if let Some(transaction) = &mut self.transaction {
                     let place =
@@ -270,10 +260,7 @@ impl<T: Text> Conversation<T> {
             // Whatever runs as a whole was run, and is undone.
             portal.finished = true;
             if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended.take(), portal.statement.take()) {
-                self.finish(statement, Some(rows), None, None, out);
-                if let Some(Event::Finished(finished)) = out.last_mut() {
-                    (finished.at, finished.seq) = (at, seq);
-                }
+                self.finish_suspended(statement, (rows, at, seq), out);
             }
         }
     }
@@ -370,10 +357,15 @@ impl<T: Text> Conversation<T> {
         let Some(portal) = self.portals.remove(name) else { return };
         self.portal_bytes -= portal.bytes;
         if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended, portal.statement) {
-            self.finish(statement, Some(rows), None, None, out);
-            if let Some(Event::Finished(finished)) = out.last_mut() {
-                (finished.at, finished.seq) = (at, seq);
-            }
+            self.finish_suspended(statement, (rows, at, seq), out);
+        }
+    }
+
+    /// What a portal had fetched, at the time and place of its last answer, is all of its statement.
+    fn finish_suspended(&mut self, statement: u64, (rows, at, seq): (u64, i64, u64), out: &mut Vec<Event<T>>) {
+        self.finish(statement, Some(rows), None, None, out);
+        if let Some(Event::Finished(finished)) = out.last_mut() {
+            (finished.at, finished.seq) = (at, seq);
         }
     }
 
@@ -394,6 +386,11 @@ impl<T: Text> Conversation<T> {
         self.portals.clear();
         self.portal_bytes = 0;
     }
+}
+
+/// The name that one of the notes tells.
+fn named<'a>(notes: Option<&'a [Note]>, name: impl FnMut(&'a Note) -> Option<&'a String>) -> Option<&'a str> {
+    notes?.iter().find_map(name).map(String::as_str)
 }
 
 /// Tags of statements that commit by themselves outside of a transaction block, or may do so.
