@@ -31,8 +31,8 @@ mod tests;
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    Certainty, ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow,
-    TransactionKind, TransactionRow,
+    Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow, StatementRow,
+    TouchRow, TransactionKind, TransactionRow,
 };
 
 use session::{Lifecycle, Output, Session};
