@@ -27,6 +27,7 @@ mod state;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};

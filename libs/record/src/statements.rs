@@ -13,7 +13,7 @@ use std::sync::Arc;
 use hansard_pg_wire::conversation::{
     Doubt, Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
 };
-use hansard_policy::{Effect, Operation, Relation, Statement};
+use hansard_policy::{Effect, Operation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ use super::names::{Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
+use super::touched::{Touched, effect};
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +40,11 @@ const SHORTENED: usize = 1024;
 /// Of a text that another statement's row has, in bytes.
 const REPEATED: usize = 64;
 
-/// Bytes that a touch is counted with.
+/// Bytes that a touch is counted with beside its columns.
 const TOUCH: u64 = 128;
+
+/// Bytes that a column of a touch is counted with beside its name.
+const COLUMN: u64 = 16;
 
 /// The statements of a session that are not answered, and what their texts mean there.
 #[derive(Debug, Default)]
@@ -92,7 +96,7 @@ struct Does {
     /// As it stands in column `sql`.
     sql: Arc<str>,
     fingerprint: Option<Arc<str>>,
-    relations: Vec<Relation>,
+    relations: Vec<Touched>,
     /// The relations are certainly those.
     certain: bool,
     /// Why it is not, or not wholly, understood.
@@ -101,8 +105,8 @@ struct Does {
     calls: bool,
     /// Another statement has the whole of the text.
     repeated: bool,
-    /// What it changes in the session: its own, not that of what it executes.
-    effect: Effect,
+    /// What tells what it changes in the session: its own, not that of what it executes.
+    effect: Option<Arc<Statement>>,
     created: Option<String>,
 }
 
@@ -117,7 +121,7 @@ impl Does {
             opaque: Some(reason.to_owned()),
             calls: false,
             repeated: false,
-            effect: Effect::None,
+            effect: None,
             created: None,
         }
     }
@@ -128,7 +132,7 @@ impl Does {
             Request::Again(own) => {
                 // What it has run is done; functions are called again for each row that is left.
                 let does = Does::of_text(own, None, true);
-                Does { relations: Vec::new(), effect: Effect::None, ..does }
+                Does { relations: Vec::new(), effect: None, ..does }
             }
             Request::Unforeseen { text, before } => {
                 let first = text.statement(0);
@@ -163,21 +167,21 @@ impl Does {
             operation: statement.operation,
             sql: analysed.sql.clone(),
             fingerprint: analysed.fingerprint.clone(),
-            relations: statement.relations.clone(),
+            relations: Touched::all(&statement),
             certain: true,
             opaque: statement.opaque.clone(),
             calls: false,
             repeated: false,
-            effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
+            effect: (!own.prepared_in_sql).then(|| statement.clone()),
             created: None,
         };
         if statement.operation == Operation::Opaque {
             does.hint(&statement);
         }
-        match (&does.effect, executes) {
+        match (effect(does.effect.clone().as_ref()), executes) {
             (Effect::Execute(_), Some(inner)) => {
                 let inner = meant(inner);
-                let mut relations = inner.relations.clone();
+                let mut relations = Touched::all(&inner);
                 if does.operation == Operation::Execute {
                     does.operation = inner.operation;
                 } else {
@@ -195,7 +199,7 @@ impl Does {
             (Effect::Fetch(_), Some(_)) if again => {}
             (Effect::Fetch(_), Some(inner)) => {
                 let inner = meant(inner);
-                does.relations = inner.relations.clone();
+                does.relations = Touched::all(&inner);
                 does.relations.iter_mut().for_each(|relation| relation.counted = false);
                 does.opaque.clone_from(&inner.opaque);
             }
@@ -212,7 +216,7 @@ impl Does {
 
     /// A function that is not PostgreSQL's own may do anything, to any relation.
     fn runs_code_of_others(&mut self, statement: &Statement) {
-        if self.opaque.is_none() && !matches!(self.effect, Effect::Prepare { .. }) {
+        if self.opaque.is_none() && !matches!(effect(self.effect.as_ref()), Effect::Prepare { .. }) {
             let others = |name: &&hansard_policy::Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
             if let Some(name) = statement.functions.iter().find(others) {
                 let schema = name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
@@ -223,11 +227,10 @@ impl Does {
     }
 
     /// What its first words say of a statement that is not understood.
-    fn hint(&mut self, statement: &Statement) {
+    fn hint(&mut self, statement: &Arc<Statement>) {
         self.certain = false;
-        if let Some((operation, name)) = &statement.head {
-            let (name, operation) = (name.clone(), *operation);
-            self.relations = vec![Relation { name, operation, columns: Vec::new(), counted: false }];
+        if statement.head.is_some() {
+            self.relations = vec![Touched { of: statement.clone(), place: None, counted: false }];
         }
     }
 
@@ -388,10 +391,10 @@ impl Statements {
             error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
             outcome,
         };
-        let effect = does.effect.clone();
+        let changes = does.effect.clone();
         self.push(pending, does, row, identity, rows);
         if succeeded {
-            self.context.names.apply(number, &effect);
+            self.context.names.apply(number, effect(changes.as_ref()));
         }
     }
 
@@ -437,21 +440,27 @@ impl Statements {
             certainty: if certain { Certainty::Certain } else { Certainty::Possible },
             reason: if certain { None } else { opaque.clone() },
         };
-        let mut dropped = false;
+        let (mut dropped, mut without_columns) = (false, false);
         for relation in &does.relations {
+            let Some((name, operation, mut columns)) = relation.told() else { continue };
             if self.context.allowance < TOUCH {
                 dropped = true;
                 break;
             }
             self.context.allowance -= TOUCH;
-            let new = relation.operation == Operation::Ddl && does.created.as_ref() == Some(&relation.name.name);
+            let bytes = columns.iter().map(|column| column.len() as u64 + COLUMN).sum::<u64>();
+            match self.context.allowance.checked_sub(bytes) {
+                Some(left) => self.context.allowance = left,
+                None => (columns, without_columns) = (&[], true),
+            }
+            let new = operation == Operation::Ddl && does.created.as_ref() == Some(&name.name);
             let name = match new {
-                true => format!("pg_temp.{}", relation.name.name).into(),
-                false => self.context.names.resolve(&relation.name),
+                true => format!("pg_temp.{}", name.name).into(),
+                false => self.context.names.resolve(name),
             };
-            let columns = relation.columns.iter().map(|column| column.as_str().into()).collect();
+            let columns = columns.iter().map(|column| column.as_str().into()).collect();
             let count = answered.count.filter(|_| relation.counted && !undone);
-            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
+            rows.touches.push(touch(name, operation, does.certain, count, columns));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -500,7 +509,7 @@ impl Statements {
             first_seq: started.first_seq,
             last_seq: started.last_seq.max(answered.seq),
             // What the frames do not hold either is not there in part.
-            truncated: (truncated || shortened) && started.request != Request::Omitted,
+            truncated: (truncated || shortened || without_columns) && started.request != Request::Omitted,
             omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
         });
     }
