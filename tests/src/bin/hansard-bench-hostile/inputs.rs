@@ -82,8 +82,10 @@ pub(crate) fn schema() -> String {
          INSERT INTO public.rankings SELECT n, 0 FROM generate_series(1, 5) AS n;
          CREATE TABLE public.lines (n int);
          CREATE TABLE public.wide ({});
+         CREATE TABLE public.{} (a int);
          {tables}
          GRANT ALL ON ALL TABLES IN SCHEMA public TO public;",
-        (0..1_500).map(|n| format!("c{n} int")).collect::<Vec<_>>().join(",")
+        (0..1_500).map(|n| format!("c{n} int")).collect::<Vec<_>>().join(","),
+        "n".repeat(63)
     )
 }
