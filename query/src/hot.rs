@@ -240,9 +240,9 @@ impl Shard {
 /// Drops frames that no scan can want, so that a question about a minute does not hold those of an hour.
 fn keep_wanted(rows: &mut Rows, scans: &[Scan]) {
     let Some(Scan { filter: scan, .. }) = scans.iter().find(|scan| scan.table == Table::Frames) else { return };
-    rows.frames.retain(|row| {
-        scan.session_id.is_none_or(|wanted| wanted == row.session_id)
-            && scan.at_from.is_none_or(|from| from <= row.at)
-            && scan.at_to.is_none_or(|to| row.at <= to)
+    rows.frames.retain(|session_id, at| {
+        scan.session_id.is_none_or(|wanted| wanted == *session_id)
+            && scan.at_from.is_none_or(|from| from <= at)
+            && scan.at_to.is_none_or(|to| at <= to)
     });
 }

@@ -27,6 +27,7 @@ mod scan;
 mod scopes;
 mod search_path;
 mod settings;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -36,6 +37,7 @@ pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
+pub use shape::shape;
 
 /// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
 /// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
@@ -333,7 +335,7 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
         Err(reason) => return unreadable(text, dialect, reason),
     };
     match compact {
-        Some(compact) if compact.constants_cut && needs_constants(&statement) => {
+        Some(compact) if compact.constants_cut && statement.depends_on_constants() => {
             return head::statement(text, dialect, "a constant that it depends on is too long");
         }
         Some(_) => {}
@@ -343,19 +345,6 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
         }
     }
     statement
-}
-
-/// What it does depends on the text of a constant.
-fn needs_constants(statement: &Statement) -> bool {
-    let effect = matches!(
-        statement.effect,
-        Effect::Setting { .. }
-            | Effect::SearchPath { .. }
-            | Effect::PrepareTransaction(_)
-            | Effect::CommitPrepared(_)
-            | Effect::RollbackPrepared(_)
-    );
-    effect || !statement.settings.is_empty()
 }
 
 /// A statement that the grammar refuses; a server of another version may take it.

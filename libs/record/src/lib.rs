@@ -27,13 +27,12 @@ mod state;
 mod statements;
 #[cfg(test)]
 mod tests;
-mod touched;
 
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    Certainty, ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow,
-    TransactionKind, TransactionRow,
+    Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow, StatementRow,
+    TouchRow, TransactionKind, TransactionRow,
 };
 
 use session::{Lifecycle, Output, Session};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
-use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, SessionRow};
+use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, Run, SessionRow};
 use super::statements::Statements;
 
 /// Most gaps that are told one by one; the last one stands for all further.
@@ -80,14 +80,11 @@ struct Absent {
     masked: bool,
 }
 
-/// A frame, or a part of one, as it was captured.
+/// What frames that were taken over together have in common.
 struct Captured {
-    seq: u64,
     at: i64,
     direction: Direction,
-    tag: u8,
     part: Part,
-    bytes: Bytes,
     absent: Option<Absent>,
     origin: Origin,
 }
@@ -214,8 +211,8 @@ impl Session {
         if run.first_seq > self.facts.last_seq + 1 {
             self.gap(run.first_seq - self.facts.last_seq - 1, "frames are missing", output);
         }
-        let (direction, part, origin) = (run.direction(), run.part(), run.origin());
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
+        let (direction, part, origin) = (run.direction(), run.part(), run.origin());
         let bytes = run.frames;
         let withheld: Option<Arc<str>> = match run.withheld {
             withheld if withheld.is_empty() => None,
@@ -223,32 +220,38 @@ impl Session {
             withheld => Some(format!("{withheld}, sha256 {}", hex::encode(&run.sha256)).into()),
         };
         let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted, masked: run.masked });
+        let captured = Captured { at, direction, part, absent, origin };
         let end = run.first_seq + u64::from(run.count);
-        let mut next = run.first_seq;
-        let captured = |seq, tag, bytes, absent| Captured { seq, at, direction, tag, part, bytes, absent, origin };
-        if let Some(absent) = absent.as_ref().filter(|absent| !absent.masked) {
+        if let Some(absent) = captured.absent.as_ref().filter(|absent| !absent.masked) {
+            let kept = if absent.omitted.is_some() { bytes } else { Bytes::new() };
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
-                let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
-                self.frame(captured(seq, stated.unwrap_or(0), kept, Some(absent.clone())), output);
+                self.frame(seq, stated.unwrap_or(0), &kept, &captured, output);
+                self.rows(seq, stated.unwrap_or(0), kept.clone(), 1, &captured, output);
             }
             return;
         }
         if part != Part::Whole || stated.is_some() {
             let tag = stated.or_else(|| bytes.first().copied()).unwrap_or(0);
-            self.frame(captured(end - 1, tag, bytes, absent), output);
+            self.frame(end - 1, tag, &bytes, &captured, output);
+            self.rows(end - 1, tag, bytes, 1, &captured, output);
             return;
         }
-        let mut place = 0;
-        for frame in frame::frames(&bytes) {
-            let length = frame.bytes.len();
-            if next < end {
-                if next > self.facts.last_seq {
-                    let whole = bytes.slice(place..place + length);
-                    self.frame(captured(next, frame.tag, whole, absent.clone()), output);
+        // What is known of the run's beginning is left out.
+        let (mut next, mut place) = (run.first_seq, 0);
+        let (mut first, mut from) = (None, 0);
+        for frame in frame::frames(&bytes).take(run.count as usize) {
+            if next > self.facts.last_seq {
+                if first.is_none() {
+                    (first, from) = (Some((next, frame.tag)), place);
                 }
-                next += 1;
-                place += length;
+                self.frame(next, frame.tag, frame.bytes, &captured, output);
             }
+            next += 1;
+            place += frame.bytes.len();
+        }
+        if let Some((first, tag)) = first {
+            let count = u32::try_from(next - first).expect("a run has no more frames than it says");
+            self.rows(first, tag, bytes.slice(from..place), count, &captured, output);
         }
         if next < end {
             // Fewer frames than the run says: its counter stands, what they were does not.
@@ -257,13 +260,13 @@ impl Session {
         }
     }
 
-    fn frame(&mut self, captured: Captured, output: &mut Output<'_>) {
-        let Captured { seq, at, direction, tag, part, bytes, absent, origin } = captured;
+    fn frame(&mut self, seq: u64, tag: u8, bytes: &[u8], captured: &Captured, output: &mut Output<'_>) {
         let facts = &mut self.facts;
         (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
-        let omitted = absent.as_ref().and_then(|absent| absent.omitted);
+        let absent = captured.absent.as_ref();
+        let omitted = absent.and_then(|absent| absent.omitted);
         let length = omitted.map_or(bytes.len() as u64, |omitted| omitted.bytes);
-        let side = match direction {
+        let side = match captured.direction {
             Direction::Backend => {
                 facts.bytes_backend = facts.bytes_backend.saturating_add(length);
                 frame::Direction::Backend
@@ -274,44 +277,50 @@ impl Session {
             }
         };
         // Secrets are no matter of statements, and what Hansard says is no word of the database.
-        let from_job_or_database = origin != Origin::Hansard;
-        if from_job_or_database && (absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some()) {
-            let part = match part {
-                Part::Whole => None,
-                Part::First => Some(frame::Part::First),
-                Part::Middle => Some(frame::Part::Middle),
-                Part::Last => Some(frame::Part::Last),
-            };
-            let frame = Frame { seq, at, direction: side, tag, part, bytes: &bytes };
-            self.statements.passed(length);
-            if let Some(omitted) = omitted {
-                let row = side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V');
-                let answering = self.answering().filter(|_| row);
-                self.statements.omitted(answering, omitted);
-                self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
-                self.take_events(output);
-                if row && answering.is_none() {
-                    // Of a text that is not known, the row itself begins the statement.
-                    self.statements.omitted(self.answering(), omitted);
-                }
-            } else {
-                self.conversation.feed(&frame, output.analyses, output.events);
-                self.take_events(output);
-            }
+        let from_job_or_database = captured.origin != Origin::Hansard;
+        if !from_job_or_database || absent.is_some_and(|absent| !absent.masked) && omitted.is_none() {
+            return;
         }
-        output.rows.frames.push(FrameRow {
+        let part = match captured.part {
+            Part::Whole => None,
+            Part::First => Some(frame::Part::First),
+            Part::Middle => Some(frame::Part::Middle),
+            Part::Last => Some(frame::Part::Last),
+        };
+        let frame = Frame { seq, at: captured.at, direction: side, tag, part, bytes };
+        self.statements.passed(length);
+        let Some(omitted) = omitted else {
+            self.conversation.feed(&frame, output.analyses, output.events);
+            return self.take_events(output);
+        };
+        let row = side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V');
+        let answering = self.answering().filter(|_| row);
+        self.statements.omitted(answering, omitted);
+        self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
+        self.take_events(output);
+        if row && answering.is_none() {
+            // Of a text that is not known, the row itself begins the statement.
+            self.statements.omitted(self.answering(), omitted);
+        }
+    }
+
+    /// Rows of frames that were taken over together.
+    fn rows(&self, seq: u64, tag: u8, frame: Bytes, count: u32, captured: &Captured, output: &mut Output<'_>) {
+        let Captured { at, direction, part, ref absent, origin: _ } = *captured;
+        let first = FrameRow {
             session_id: self.identity.session_id,
             seq,
             at,
             direction,
             tag,
-            frame: bytes,
+            frame,
             masked: absent.is_some(),
-            withheld: absent.map(|absent| absent.withheld),
+            withheld: absent.as_ref().map(|absent| absent.withheld.clone()),
             part,
             target: self.identity.target.clone(),
-            omitted,
-        });
+            omitted: absent.as_ref().and_then(|absent| absent.omitted),
+        };
+        output.rows.frames.push(Run { first, count });
     }
 
     /// The statement that a row sent now belongs to.

@@ -6,6 +6,7 @@
 //! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
 //! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use hansard_pg_wire::conversation::{
     Doubt, Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
 };
-use hansard_policy::{Effect, Operation, Statement};
+use hansard_policy::{Effect, Name, Operation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +24,12 @@ use super::names::{Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
-use super::touched::{Touched, effect};
 
 #[cfg(test)]
 mod tests;
+mod transaction;
+
+use transaction::transaction_row;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
 const ALLOWANCE: u64 = 16;
@@ -91,58 +94,77 @@ struct OpenRow {
 }
 
 /// What a statement does, as far as its text tells.
-struct Does {
+struct Does<'a> {
     operation: Operation,
     /// As it stands in column `sql`.
     sql: Arc<str>,
     fingerprint: Option<Arc<str>>,
-    relations: Vec<Touched>,
+    relations: Vec<Touched<'a>>,
     /// The relations are certainly those.
     certain: bool,
     /// Why it is not, or not wholly, understood.
-    opaque: Option<String>,
+    opaque: Option<Cow<'a, str>>,
     /// It is opaque for a function that it calls.
     calls: bool,
     /// Another statement has the whole of the text.
     repeated: bool,
-    /// What tells what it changes in the session: its own, not that of what it executes.
-    effect: Option<Arc<Statement>>,
-    created: Option<String>,
+    /// What it changes in the session: its own, not that of what it executes.
+    effect: &'a Effect,
+    created: Option<&'a str>,
 }
 
-impl Does {
-    fn unknown(operation: Operation, sql: Arc<str>, reason: &str) -> Does {
+/// A relation that a statement touches.
+struct Touched<'a> {
+    name: &'a Name,
+    operation: Operation,
+    columns: &'a [String],
+    counted: bool,
+}
+
+impl<'a> Touched<'a> {
+    fn all(statement: &'a Statement, counted: bool) -> impl Iterator<Item = Touched<'a>> {
+        statement.relations.iter().map(move |relation| Touched {
+            name: &relation.name,
+            operation: relation.operation,
+            columns: &relation.columns,
+            counted: counted && relation.counted,
+        })
+    }
+}
+
+impl<'a> Does<'a> {
+    fn unknown(operation: Operation, sql: Arc<str>, reason: impl Into<Cow<'a, str>>) -> Does<'a> {
         Does {
             operation,
             sql,
             fingerprint: None,
             relations: Vec::new(),
             certain: false,
-            opaque: Some(reason.to_owned()),
+            opaque: Some(reason.into()),
             calls: false,
             repeated: false,
-            effect: None,
+            effect: &Effect::None,
             created: None,
         }
     }
 
-    fn of(request: &Request<SqlText>) -> Does {
+    fn of(request: &'a Request<SqlText>) -> Does<'a> {
         match request {
             Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again),
             Request::Again(own) => {
                 // What it has run is done; functions are called again for each row that is left.
                 let does = Does::of_text(own, None, true);
-                Does { relations: Vec::new(), effect: None, ..does }
+                Does { relations: Vec::new(), effect: &Effect::None, ..does }
             }
             Request::Unforeseen { text, before } => {
-                let first = text.statement(0);
-                let reason = match &first.statement.opaque {
+                let first = &text.statement(0).meaning.statement;
+                let reason = match &first.opaque {
                     Some(reason) => reason.as_str(),
                     None => "the server answered more statements than its text holds",
                 };
                 let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
                 if *before == 0 {
-                    does.hint(&first.statement);
+                    does.hint(first);
                 }
                 // The first one has the whole text.
                 does.repeated = *before > 0;
@@ -150,7 +172,7 @@ impl Does {
             }
             Request::Name(name) => {
                 let reason = format!("what stands behind the name \"{name}\" is not known");
-                Does::unknown(Operation::Execute, "".into(), &reason)
+                Does::unknown(Operation::Execute, "".into(), reason)
             }
             Request::Function(oid) => {
                 let sql = format!("function call {oid}").into();
@@ -160,84 +182,79 @@ impl Does {
         }
     }
 
-    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>, again: bool) -> Does {
+    fn of_text(own: &'a Executed<SqlText>, executes: Option<&'a Executed<SqlText>>, again: bool) -> Does<'a> {
         let analysed = own.text.statement(own.part);
         let statement = meant(own);
         let mut does = Does {
             operation: statement.operation,
             sql: analysed.sql.clone(),
-            fingerprint: analysed.fingerprint.clone(),
-            relations: Touched::all(&statement),
+            fingerprint: analysed.meaning.fingerprint.clone(),
+            relations: Touched::all(statement, true).collect(),
             certain: true,
-            opaque: statement.opaque.clone(),
+            opaque: statement.opaque.as_deref().map(Cow::Borrowed),
             calls: false,
             repeated: false,
-            effect: (!own.prepared_in_sql).then(|| statement.clone()),
+            effect: if own.prepared_in_sql { &Effect::None } else { &statement.effect },
             created: None,
         };
         if statement.operation == Operation::Opaque {
-            does.hint(&statement);
+            does.hint(statement);
         }
-        match (effect(does.effect.clone().as_ref()), executes) {
+        match (does.effect, executes.map(meant)) {
             (Effect::Execute(_), Some(inner)) => {
-                let inner = meant(inner);
-                let mut relations = Touched::all(&inner);
                 if does.operation == Operation::Execute {
                     does.operation = inner.operation;
+                    does.relations = Touched::all(inner, true).collect();
                 } else {
                     // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE.
-                    relations.iter_mut().for_each(|relation| relation.counted = false);
-                    relations.append(&mut does.relations);
+                    does.relations.splice(0..0, Touched::all(inner, false));
                 }
-                does.relations = relations;
-                does.opaque.clone_from(&inner.opaque);
+                does.opaque = inner.opaque.as_deref().map(Cow::Borrowed);
             }
             (Effect::Execute(name), None) => {
-                does.opaque = Some(format!("what was prepared as \"{name}\" is not known"));
+                does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
             }
             // What it reads was told before; what it calls is called again.
             (Effect::Fetch(_), Some(_)) if again => {}
             (Effect::Fetch(_), Some(inner)) => {
-                let inner = meant(inner);
-                does.relations = Touched::all(&inner);
-                does.relations.iter_mut().for_each(|relation| relation.counted = false);
-                does.opaque.clone_from(&inner.opaque);
+                does.relations = Touched::all(inner, false).collect();
+                does.opaque = inner.opaque.as_deref().map(Cow::Borrowed);
             }
-            (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
+            (Effect::CreateTemporary(name), _) => does.created = Some(name),
             _ => {}
         }
         // EXECUTE calls the functions among its arguments itself.
-        does.runs_code_of_others(&statement);
+        does.runs_code_of_others(statement);
         if let Some(inner) = executes {
-            does.runs_code_of_others(&meant(inner));
+            does.runs_code_of_others(meant(inner));
         }
         does
     }
 
     /// A function that is not PostgreSQL's own may do anything, to any relation.
     fn runs_code_of_others(&mut self, statement: &Statement) {
-        if self.opaque.is_none() && !matches!(effect(self.effect.as_ref()), Effect::Prepare { .. }) {
-            let others = |name: &&hansard_policy::Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
+        if self.opaque.is_none() && !matches!(self.effect, Effect::Prepare { .. }) {
+            let others = |name: &&Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
             if let Some(name) = statement.functions.iter().find(others) {
                 let schema = name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-                self.opaque = Some(format!("it calls {schema}{}, which may do anything", name.name));
+                self.opaque = Some(format!("it calls {schema}{}, which may do anything", name.name).into());
                 self.calls = true;
             }
         }
     }
 
     /// What its first words say of a statement that is not understood.
-    fn hint(&mut self, statement: &Arc<Statement>) {
+    fn hint(&mut self, statement: &'a Statement) {
         self.certain = false;
-        if statement.head.is_some() {
-            self.relations = vec![Touched { of: statement.clone(), place: None, counted: false }];
+        if let Some((operation, name)) = &statement.head {
+            self.relations = vec![Touched { name, operation: *operation, columns: &[], counted: false }];
         }
     }
 
     /// The server answered something else than what the text asks for.
     fn contradicted(&mut self, words: &str) {
         let reason = format!("the server answered {words}, which does not fit the text");
-        (self.certain, self.opaque) = (false, Some(reason));
+        (self.certain, self.opaque) = (false, Some(reason.into()));
     }
 
     /// It may have done something to a relation that its text does not tell.
@@ -247,12 +264,8 @@ impl Does {
 }
 
 /// The statement itself, or what it prepares.
-fn meant(executed: &Executed<SqlText>) -> Arc<Statement> {
-    let analysed = executed.text.statement(executed.part);
-    match &analysed.prepares {
-        Some(inner) if executed.prepared_in_sql => inner.clone(),
-        _ => analysed.statement.clone(),
-    }
+fn meant(executed: &Executed<SqlText>) -> &Statement {
+    executed.text.statement(executed.part).meaning.of(executed.prepared_in_sql)
 }
 
 impl Statements {
@@ -391,10 +404,10 @@ impl Statements {
             error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
             outcome,
         };
-        let changes = does.effect.clone();
-        self.push(pending, does, row, identity, rows);
+        let effect = does.effect;
+        self.push(&pending, does, row, identity, rows);
         if succeeded {
-            self.context.names.apply(number, effect(changes.as_ref()));
+            self.context.names.apply(number, effect);
         }
     }
 
@@ -402,11 +415,18 @@ impl Statements {
         let Some(pending) = self.pending.remove(&statement) else { return };
         let does = Does::of(&pending.started.request);
         let row = Answered { transaction, ..Answered::default() };
-        self.push(pending, does, row, identity, rows);
+        self.push(&pending, does, row, identity, rows);
     }
 
     /// Makes the statement's rows.
-    fn push(&mut self, pending: Pending, mut does: Does, answered: Answered, identity: &Identity, rows: &mut Rows) {
+    fn push(
+        &mut self,
+        pending: &Pending,
+        mut does: Does<'_>,
+        answered: Answered,
+        identity: &Identity,
+        rows: &mut Rows,
+    ) {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
@@ -417,7 +437,7 @@ impl Statements {
                 }
                 Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
             };
-            (does.certain, does.opaque) = (false, Some(reason.to_owned()));
+            (does.certain, does.opaque) = (false, Some(reason.into()));
         }
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
         let undone = answered.outcome == Some(Outcome::RolledBack);
@@ -442,25 +462,25 @@ impl Statements {
         };
         let (mut dropped, mut without_columns) = (false, false);
         for relation in &does.relations {
-            let Some((name, operation, mut columns)) = relation.told() else { continue };
             if self.context.allowance < TOUCH {
                 dropped = true;
                 break;
             }
             self.context.allowance -= TOUCH;
+            let mut columns = relation.columns;
             let bytes = columns.iter().map(|column| column.len() as u64 + COLUMN).sum::<u64>();
             match self.context.allowance.checked_sub(bytes) {
                 Some(left) => self.context.allowance = left,
                 None => (columns, without_columns) = (&[], true),
             }
-            let new = operation == Operation::Ddl && does.created.as_ref() == Some(&name.name);
+            let new = relation.operation == Operation::Ddl && does.created == Some(&*relation.name.name);
             let name = match new {
-                true => format!("pg_temp.{}", name.name).into(),
-                false => self.context.names.resolve(name),
+                true => format!("pg_temp.{}", relation.name.name).into(),
+                false => self.context.names.resolve(relation.name),
             };
             let columns = columns.iter().map(|column| column.as_str().into()).collect();
             let count = answered.count.filter(|_| relation.counted && !undone);
-            rows.touches.push(touch(name, operation, does.certain, count, columns));
+            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -545,7 +565,7 @@ impl Statements {
         let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
         for pending in self.pending.values().cloned().chain(ahead) {
             let does = Does::of(&pending.started.request);
-            looking.push(pending, does, Answered::default(), identity, rows);
+            looking.push(&pending, does, Answered::default(), identity, rows);
         }
     }
 }
@@ -561,27 +581,4 @@ struct Answered {
     error: Option<Arc<str>>,
     /// Where it is known without its transaction's.
     outcome: Option<Outcome>,
-}
-
-fn transaction_row(
-    identity: &Identity,
-    transaction_id: u64,
-    kind: TransactionKind,
-    outcome: Outcome,
-    ended_at: i64,
-) -> TransactionRow {
-    TransactionRow {
-        session_id: identity.session_id,
-        transaction_id,
-        target: identity.target.clone(),
-        database: identity.database.clone(),
-        kind,
-        first_statement: 0,
-        last_statement: 0,
-        outcome,
-        reason: None,
-        ended_at,
-        committed_at: None,
-        gid: None,
-    }
 }
