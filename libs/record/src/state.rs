@@ -20,7 +20,7 @@ use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
 
 /// Written before the rest.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Written before the time at which a session ended, UTC nanoseconds, little-endian.
 const ENDED: u8 = 2;

@@ -27,6 +27,9 @@ use super::session::Identity;
 
 #[cfg(test)]
 mod tests;
+mod transaction;
+
+use transaction::transaction_row;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
 const ALLOWANCE: u64 = 16;
@@ -40,8 +43,11 @@ const SHORTENED: usize = 1024;
 /// Of a text that another statement's row has, in bytes.
 const REPEATED: usize = 64;
 
-/// Bytes that a touch is counted with.
+/// Bytes that a touch is counted with beside its columns.
 const TOUCH: u64 = 128;
+
+/// Bytes that a column of a touch is counted with beside its name.
+const COLUMN: u64 = 16;
 
 /// The statements of a session that are not answered, and what their texts mean there.
 #[derive(Debug, Default)]
@@ -454,19 +460,25 @@ impl Statements {
             certainty: if certain { Certainty::Certain } else { Certainty::Possible },
             reason: if certain { None } else { opaque.clone() },
         };
-        let mut dropped = false;
+        let (mut dropped, mut without_columns) = (false, false);
         for relation in &does.relations {
             if self.context.allowance < TOUCH {
                 dropped = true;
                 break;
             }
             self.context.allowance -= TOUCH;
+            let mut columns = relation.columns;
+            let bytes = columns.iter().map(|column| column.len() as u64 + COLUMN).sum::<u64>();
+            match self.context.allowance.checked_sub(bytes) {
+                Some(left) => self.context.allowance = left,
+                None => (columns, without_columns) = (&[], true),
+            }
             let new = relation.operation == Operation::Ddl && does.created == Some(&*relation.name.name);
             let name = match new {
                 true => format!("pg_temp.{}", relation.name.name).into(),
                 false => self.context.names.resolve(relation.name),
             };
-            let columns = relation.columns.iter().map(|column| column.as_str().into()).collect();
+            let columns = columns.iter().map(|column| column.as_str().into()).collect();
             let count = answered.count.filter(|_| relation.counted && !undone);
             rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
         }
@@ -517,7 +529,7 @@ impl Statements {
             first_seq: started.first_seq,
             last_seq: started.last_seq.max(answered.seq),
             // What the frames do not hold either is not there in part.
-            truncated: (truncated || shortened) && started.request != Request::Omitted,
+            truncated: (truncated || shortened || without_columns) && started.request != Request::Omitted,
             omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
         });
     }
@@ -569,27 +581,4 @@ struct Answered {
     error: Option<Arc<str>>,
     /// Where it is known without its transaction's.
     outcome: Option<Outcome>,
-}
-
-fn transaction_row(
-    identity: &Identity,
-    transaction_id: u64,
-    kind: TransactionKind,
-    outcome: Outcome,
-    ended_at: i64,
-) -> TransactionRow {
-    TransactionRow {
-        session_id: identity.session_id,
-        transaction_id,
-        target: identity.target.clone(),
-        database: identity.database.clone(),
-        kind,
-        first_statement: 0,
-        last_statement: 0,
-        outcome,
-        reason: None,
-        ended_at,
-        committed_at: None,
-        gid: None,
-    }
 }
