@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use pg_query::protobuf::RawStmt;
 
+pub mod catalog;
 mod compact;
 mod deep;
 mod expression;
