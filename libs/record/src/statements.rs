@@ -227,7 +227,7 @@ impl Does {
         self.certain = false;
         if let Some((operation, name)) = &statement.head {
             let (name, operation) = (name.clone(), *operation);
-            self.relations = vec![Relation { name, operation, columns: Vec::new(), counted: false }];
+            self.relations = vec![Relation::new(name, operation)];
         }
     }
 
