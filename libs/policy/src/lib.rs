@@ -460,8 +460,9 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     }
     let mut statement = match parse(short, dialect).as_deref() {
         Ok([raw]) => understood(raw),
-        Ok(_) => return unreadable(text, dialect, "the parser takes it for several"),
-        Err(reason) => return unreadable(text, dialect, reason),
+        Ok(_) => return head::statement(text, dialect, "the parser takes it for several"),
+        // A server of another version may take it: what its head makes certain is so then.
+        Err(reason) => return head::statement(text, dialect, reason),
     };
     match compact {
         Some(compact) if compact.constants_cut && needs_constants(&statement) => {
@@ -487,17 +488,6 @@ fn needs_constants(statement: &Statement) -> bool {
             | Effect::RollbackPrepared(_)
     );
     effect || !statement.settings.is_empty()
-}
-
-/// A statement that the grammar refuses; a server of another version may take it.
-fn unreadable(text: &str, dialect: Dialect, reason: &str) -> Statement {
-    Statement {
-        head: head::hint(text, dialect),
-        opaque: Some(reason.to_owned()),
-        may_change_settings: true,
-        may_end_transaction: true,
-        ..Statement::new(Operation::Opaque, 0..text.len())
-    }
 }
 
 fn understood(raw: &RawStmt) -> Statement {
