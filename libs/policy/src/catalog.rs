@@ -10,9 +10,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod objects;
+mod path;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use objects::*;
+pub use path::TEMPORARY;
 pub use text::Text;
 
 /// An object that came, was changed, or is gone.
@@ -55,6 +59,8 @@ struct Index {
     foreign_keys: HashMap<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
     casts: HashMap<Oid, Vec<Oid>>,
+    /// Domains, by the types of their columns and arrays.
+    domains: HashMap<Oid, Vec<Oid>>,
 }
 
 /// Names, each held once.
@@ -286,6 +292,12 @@ impl Catalog {
         })
     }
 
+    /// The domain that a column's type is, or is an array of.
+    pub fn domain(&self, kind: Oid) -> Option<(Oid, &Type)> {
+        let oid = *self.index.domains.get(&kind)?.first()?;
+        Some((oid, self.type_of(oid)?))
+    }
+
     /// The casts to a type by functions.
     pub fn casts_to(&self, target: Oid) -> impl Iterator<Item = &Cast> {
         let all = self.index.casts.get(&target).into_iter().flatten();
@@ -366,7 +378,13 @@ impl Catalog {
             Object::Rule(rule) => add(&mut index.rules, &rule.relation, oid),
             Object::ForeignKey(key) => add(&mut index.foreign_keys, &key.references, oid),
             Object::Function(function) => add(&mut index.functions, &function.name, oid),
-            Object::Type(kind) => add(&mut index.types, &kind.name, oid),
+            Object::Type(kind) => {
+                add(&mut index.types, &kind.name, oid);
+                if kind.kind == TypeKind::Domain {
+                    add(&mut index.domains, &oid, oid);
+                    add(&mut index.domains, &kind.array, oid);
+                }
+            }
             Object::Cast(cast) => add(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => add(&mut index.operators, &operator.name, oid),
         }
@@ -399,7 +417,11 @@ impl Catalog {
             Object::Rule(rule) => remove(&mut index.rules, &rule.relation, oid),
             Object::ForeignKey(key) => remove(&mut index.foreign_keys, &key.references, oid),
             Object::Function(function) => remove(&mut index.functions, &function.name, oid),
-            Object::Type(kind) => remove(&mut index.types, &kind.name, oid),
+            Object::Type(kind) => {
+                remove(&mut index.types, &kind.name, oid);
+                remove(&mut index.domains, &oid, oid);
+                remove(&mut index.domains, &kind.array, oid);
+            }
             Object::Cast(cast) => remove(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => remove(&mut index.operators, &operator.name, oid),
         }

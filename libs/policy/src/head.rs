@@ -16,10 +16,11 @@ const MAX_LOOKS: usize = 64;
 
 /// The statement as far as its head tells; opaque in any case, for this reason.
 pub(crate) fn statement(sql: &str, dialect: Dialect, reason: &str) -> Statement {
-    let mut statement = Head::new(sql, dialect)
-        .statement()
-        .unwrap_or_else(|| Statement { may_end_transaction: true, ..Statement::new(Operation::Opaque, 0..sql.len()) });
-    statement.head = hint(sql, dialect);
+    let mut statement = Head::new(sql, dialect).statement().unwrap_or_else(|| Statement {
+        head: hint(sql, dialect),
+        may_end_transaction: true,
+        ..Statement::new(Operation::Opaque, 0..sql.len())
+    });
     statement.may_change_settings = true;
     statement.opaque = Some(reason.to_owned());
     if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {

@@ -460,9 +460,8 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     }
     let mut statement = match parse(short, dialect).as_deref() {
         Ok([raw]) => understood(raw),
-        Ok(_) => return head::statement(text, dialect, "the parser takes it for several"),
-        // A server of another version may take it: what its head makes certain is so then.
-        Err(reason) => return head::statement(text, dialect, reason),
+        Ok(_) => return refused(text, dialect, "the parser takes it for several"),
+        Err(reason) => return refused(text, dialect, reason),
     };
     match compact {
         Some(compact) if compact.constants_cut && needs_constants(&statement) => {
@@ -488,6 +487,12 @@ fn needs_constants(statement: &Statement) -> bool {
             | Effect::RollbackPrepared(_)
     );
     effect || !statement.settings.is_empty()
+}
+
+/// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so
+/// then.
+fn refused(text: &str, dialect: Dialect, reason: &str) -> Statement {
+    Statement { head: head::hint(text, dialect), ..head::statement(text, dialect, reason) }
 }
 
 fn understood(raw: &RawStmt) -> Statement {
