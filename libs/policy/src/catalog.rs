@@ -218,6 +218,11 @@ impl Catalog {
         self.index.relations.get(schema)?.get(name).copied()
     }
 
+    /// All relations of a schema, in no order.
+    pub fn relations_of(&self, schema: &str) -> impl Iterator<Item = Oid> {
+        self.index.relations.get(schema).into_iter().flat_map(|relations| relations.values().copied())
+    }
+
     /// All relations of that name.
     pub fn relations_named(&self, name: &str) -> &[Oid] {
         self.index.relation_names.get(name).map_or(&[], Vec::as_slice)

@@ -54,6 +54,19 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
     }
 }
 
+/// What an expression reads and calls.
+pub(crate) fn expression(node: &Node) -> Statement {
+    let mut walk = Walk::default();
+    walk.expressions([node]);
+    let (relations, cut) = walk.relations.finish();
+    Statement {
+        relations,
+        calls: walk.calls.into_iter().collect(),
+        opaque: walk.opaque.or(cut),
+        ..Statement::new(Operation::Select, 0..0)
+    }
+}
+
 /// The code of DO.
 fn body(node: &NodeEnum) -> Option<Body> {
     let NodeEnum::DoStmt(statement) = node else { return None };
