@@ -140,6 +140,9 @@ pub trait Resolve {
 
     /// The current role, where it is known.
     fn role(&self) -> Option<&str>;
+
+    /// The schema that a relation without one is created in, where it is known.
+    fn creation(&self) -> Option<Text>;
 }
 
 /// Names on a known path, without a session around it. What is not in the catalog, and so was made since, is not known.
@@ -149,22 +152,22 @@ pub struct OnPath<'a> {
     path: Option<Vec<Text>>,
     setting: Option<Vec<String>>,
     role: Option<String>,
-    temporary: HashMap<String, bool>,
-    /// Any relation may be a temporary one.
-    temporary_unknown: bool,
+    creation: Option<Text>,
+    temporary: HashSet<String>,
 }
 
 impl<'a> OnPath<'a> {
     /// The path that a list of schemas means for a role.
     pub fn new(catalog: &'a Catalog, setting: Option<Vec<String>>, role: Option<&str>) -> OnPath<'a> {
         let path = setting.as_ref().and_then(|setting| catalog.path(setting, role));
+        let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role));
         let role = role.map(str::to_owned);
-        OnPath { catalog, path, setting, role, temporary: HashMap::new(), temporary_unknown: false }
+        OnPath { catalog, path, setting, role, creation, temporary: HashSet::new() }
     }
 
     /// With temporary relations of these names.
     pub fn with_temporary(mut self, names: impl IntoIterator<Item = String>) -> OnPath<'a> {
-        self.temporary.extend(names.into_iter().map(|name| (name, true)));
+        self.temporary.extend(names);
         self
     }
 }
@@ -183,14 +186,15 @@ impl Resolve for OnPath<'_> {
     }
 
     fn temporary(&self, name: &str) -> Option<bool> {
-        match self.temporary.get(name) {
-            Some(known) => Some(*known),
-            None => (!self.temporary_unknown).then_some(false),
-        }
+        Some(self.temporary.contains(name))
     }
 
     fn role(&self) -> Option<&str> {
         self.role.as_deref()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.creation.clone()
     }
 }
 
@@ -242,8 +246,8 @@ pub fn name_of(catalog: &Catalog, oid: Oid) -> Option<Name> {
 /// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
 pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Direct, certain: true, reason: None, depth: 0, run_by: None };
-    reach.statement(statement, resolve, &step);
+    let step = Step { via: Via::Direct, certain: true, reason: None, depth: 0, around: Around::SESSION };
+    reach.statement(statement, resolve, resolve, &step);
     let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
     let unread = statement.opaque.is_some() && !statement.opaque_without_catalog;
     reach.reached.may_change_settings |= statement.may_change_settings && (sets || unread);
@@ -253,7 +257,7 @@ pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, me
 /// What a call of a function by its number reaches, as the protocol's FunctionCall makes it.
 pub fn reach_call(function: Oid, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Function, certain: true, reason: None, depth: 0, run_by: None };
+    let step = Step { via: Via::Function, certain: true, reason: None, depth: 0, around: Around::SESSION };
     reach.call_by_number(function, resolve, &step);
     reach.finish()
 }
@@ -268,8 +272,21 @@ struct Step {
     /// Why it is not: the first cause.
     reason: Option<Cow<'static, str>>,
     depth: usize,
-    /// Whose privileges and settings it has: the number of a function.
-    run_by: Option<Oid>,
+    /// What names mean where its code runs.
+    around: Around,
+}
+
+/// What names mean somewhere, as far as two places in one following can differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Around {
+    /// The function whose own search path, role or temporary relations count; 0: those of the session.
+    function: Oid,
+    /// It is not known any more.
+    lost: bool,
+}
+
+impl Around {
+    const SESSION: Around = Around { function: 0, lost: false };
 }
 
 impl Step {
@@ -286,28 +303,71 @@ impl Step {
 }
 
 /// Names in a definition, as PostgreSQL writes them: with the schema, unless it is its own.
-struct Defined<'a>(&'a dyn Resolve);
+struct Defined<'a> {
+    catalog: &'a Catalog,
+    path: [Text; 1],
+}
+
+impl Defined<'_> {
+    fn new(catalog: &Catalog) -> Defined<'_> {
+        Defined { catalog, path: ["pg_catalog".into()] }
+    }
+}
 
 impl Resolve for Defined<'_> {
     fn relation(&self, name: &Name) -> Resolved {
-        let schema = name.schema.clone().or_else(|| Some("pg_catalog".to_owned()));
-        self.0.relation(&Name { schema, name: name.name.clone() })
+        let schema = name.schema.as_deref().unwrap_or("pg_catalog");
+        let oid = self.catalog.relation_named(schema, &name.name);
+        Resolved::Known { oid, name: Name { schema: Some(schema.to_owned()), name: name.name.clone() } }
     }
 
     fn path(&self) -> Option<&[Text]> {
-        self.0.path()
+        Some(&self.path)
     }
 
     fn setting(&self) -> Option<&[String]> {
-        self.0.setting()
+        None
     }
 
-    fn temporary(&self, name: &str) -> Option<bool> {
-        self.0.temporary(name)
+    fn temporary(&self, _: &str) -> Option<bool> {
+        Some(false)
     }
 
     fn role(&self) -> Option<&str> {
-        self.0.role()
+        None
+    }
+
+    fn creation(&self) -> Option<Text> {
+        None
+    }
+}
+
+/// Names after something may have changed what they mean: the path, or which temporary relations there are.
+struct Lost<'a>(&'a Catalog);
+
+impl Resolve for Lost<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        resolve(self.0, None, &|_| None, name)
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        None
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        None
+    }
+
+    fn temporary(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn role(&self) -> Option<&str> {
+        None
+    }
+
+    fn creation(&self) -> Option<Text> {
+        None
     }
 }
 
@@ -322,15 +382,17 @@ struct Reach<'a> {
     bodies: usize,
     /// Why not all is told.
     cut: Option<&'static str>,
-    /// Statements of a body have changed what unqualified names mean behind them.
+    /// Code has changed what names mean behind it: the search path or the role.
     path_lost: bool,
+    /// Or which relations there are.
+    relations_lost: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Followed {
-    Relation(Operation, Vec<String>),
-    Rule,
-    Code(Option<Oid>),
+    Relation(Operation, Vec<String>, Around),
+    Rule(Around),
+    Code(Around),
 }
 
 impl<'a> Reach<'a> {
@@ -345,6 +407,7 @@ impl<'a> Reach<'a> {
             bodies: 0,
             cut: None,
             path_lost: false,
+            relations_lost: false,
         }
     }
 
@@ -358,8 +421,9 @@ impl<'a> Reach<'a> {
         self.reached
     }
 
-    /// Follows a statement: of a session, a body, a rule or a view.
-    fn statement(&mut self, statement: &Statement, resolve: &dyn Resolve, step: &Step) {
+    /// Follows a statement: of a session, a body, a rule or an expression. `names`: what the names mean that it holds.
+    /// `code`: what those mean that stand in code that it runs.
+    fn statement(&mut self, statement: &Statement, names: &dyn Resolve, code: &dyn Resolve, step: &Step) {
         if self.cut.is_some() {
             return;
         }
@@ -370,36 +434,69 @@ impl<'a> Reach<'a> {
         if let Effect::Prepare { .. } = statement.effect {
             return;
         }
+        let lost = self.path_lost || self.relations_lost;
+        let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
+        if !sets {
+            self.runs_and_touches(statement, names, code, step);
+        }
+        let loses = (self.path_lost || self.relations_lost) && !lost && statement.calls.len() > 1;
+        if sets || loses {
+            // Some of the code that it runs may come after.
+            let step = Step { around: Around { lost: true, ..step.around }, ..step.clone() };
+            self.runs_and_touches(statement, names, &Lost(self.catalog), &step);
+        }
+        if let Some(Body { language, text }) = &statement.body {
+            self.anonymous(language, text, code, step);
+        }
+        if matches!(statement.operation, Operation::Ddl | Operation::Grant | Operation::Maintenance) {
+            self.event_triggers(code, step);
+        }
+        self.dropped(&statement.names, names, step);
+    }
+
+    fn runs_and_touches(&mut self, statement: &Statement, names: &dyn Resolve, code: &dyn Resolve, step: &Step) {
         for relation in &statement.relations {
             let columns = if step.via == Via::Direct || !crate::relations::reads(relation.operation) {
                 relation.columns.clone()
             } else {
                 Vec::new()
             };
-            let change = Change { operation: relation.operation, columns, only: relation.only, cascades: false };
             let cascades = statement.opaque_without_catalog && relation.operation == Operation::Truncate;
-            let change = Change { cascades, ..change };
-            match resolve.relation(&relation.name) {
-                Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, resolve, step),
+            let change = Change { operation: relation.operation, columns, only: relation.only, cascades };
+            match self.meant(&relation.name, relation.operation, statement, names) {
+                Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
                 Resolved::OneOf { candidates, reason } => {
-                    let step = Step { certain: false, reason: step.reason.clone().or(Some(reason)), ..step.clone() };
+                    let reason = step.reason.clone().or(Some(reason));
+                    let step = Step { certain: false, reason, ..step.clone() };
                     let unqualified = Name { schema: None, name: relation.name.name.clone() };
                     self.touch(Some(unqualified), None, &change, relation.counted, &step);
                     for (oid, name) in candidates {
-                        self.change(oid, name, &change, relation.counted, resolve, &step);
+                        self.change(oid, name, &change, relation.counted, code, &step);
                     }
                 }
             }
         }
-        let calls = statement.calls.iter();
-        calls.for_each(|call| self.call(call, resolve, step));
-        if let Some(Body { language, text }) = &statement.body {
-            self.anonymous(language, text, resolve, step);
+        statement.calls.iter().for_each(|call| self.call(call, names, code, step));
+    }
+
+    /// What a name of a statement means: what is created is where it is created, whatever else has its name.
+    fn meant(&self, name: &Name, operation: Operation, statement: &Statement, names: &dyn Resolve) -> Resolved {
+        let created = statement.names.iter().find_map(|change| match change {
+            NameChange::Create { name: created, temporary, .. } if created == name => Some(*temporary),
+            _ => None,
+        });
+        let schema = match created.filter(|_| operation == Operation::Ddl && name.schema.is_none()) {
+            Some(true) => Some(TEMPORARY.into()),
+            Some(false) => names.creation(),
+            None => return names.relation(name),
+        };
+        match schema {
+            Some(schema) => {
+                let oid = self.catalog.relation_named(&schema, &name.name);
+                Resolved::Known { oid, name: Name { schema: Some(schema.to_string()), name: name.name.clone() } }
+            }
+            None => Resolved::OneOf { candidates: Vec::new(), reason: "the search path is not known".into() },
         }
-        if matches!(statement.operation, Operation::Ddl | Operation::Grant | Operation::Maintenance) {
-            self.event_triggers(resolve, step);
-        }
-        self.dropped(&statement.names, resolve, step);
     }
 
     /// DROP reaches partitions, and with CASCADE what depends on what is dropped.

@@ -22,6 +22,23 @@ impl Catalog {
     /// where they are not in the list. `role`: `None` where it is not known or not in the catalog; then `None` is answered
     /// if that matters.
     pub fn path(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Vec<Text>> {
+        let mut path = self.listed(schemas, role)?;
+        for first in ["pg_catalog", TEMPORARY] {
+            if !path.iter().any(|schema| *schema == first) {
+                path.insert(0, first.into());
+            }
+        }
+        Some(path)
+    }
+
+    /// The schema that a relation without one is created in: the first of the list. `None`: there is none, or it is not
+    /// known, as for [`Catalog::path`].
+    pub fn creation_schema(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Text> {
+        self.listed(schemas, role)?.first().cloned()
+    }
+
+    /// The schemas of a list that exist and may be used.
+    fn listed(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Vec<Text>> {
         let role = role.and_then(|role| Some((role, self.role_named(role)?)));
         let mut path: Vec<Text> = Vec::new();
         for schema in schemas {
@@ -44,11 +61,6 @@ impl Catalog {
             };
             if usable {
                 path.push(name.into());
-            }
-        }
-        for first in ["pg_catalog", TEMPORARY] {
-            if !path.iter().any(|schema| *schema == first) {
-                path.insert(0, first.into());
             }
         }
         Some(path)
@@ -181,6 +193,9 @@ mod tests {
         assert_eq!(path(&["public", "none"], "job"), ["pg_temp", "pg_catalog", "public"]);
         assert_eq!(path(&["public", "pg_temp", "public"], "job"), ["pg_catalog", "public", "pg_temp"]);
         assert_eq!(path(&["job", "pg_catalog"], "root"), ["pg_temp", "job", "pg_catalog"]);
+        assert_eq!(catalog().creation_schema(&["none", "public"], Some("job")).unwrap(), "public");
+        assert_eq!(catalog().creation_schema(&["pg_temp", "public"], Some("job")).unwrap(), "pg_temp");
+        assert_eq!(catalog().creation_schema(&["none"], Some("job")), None);
         assert_eq!(catalog().path(&["$user"], None), None);
         assert_eq!(catalog().path(&["app"], Some("nobody")), None);
         assert_eq!(catalog().path(&["public"], None).unwrap().len(), 3);

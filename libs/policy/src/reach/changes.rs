@@ -1,7 +1,7 @@
 //! What is done to a relation, followed to what is behind it.
 
 use super::memo::Read;
-use super::{Change, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of};
+use super::{Change, Defined, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of};
 use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, When};
 use crate::{Name, Operation};
 
@@ -63,7 +63,7 @@ impl Reach<'_> {
             return;
         }
         self.touch(Some(name), Some(oid), change, counted, step);
-        let followed = Followed::Relation(change.operation, change.columns.clone());
+        let followed = Followed::Relation(change.operation, change.columns.clone(), step.around);
         if self.cut.is_some() || instead || !self.followed.insert((followed, oid)) {
             return;
         }
@@ -134,7 +134,7 @@ impl Reach<'_> {
                 let change = Change { only: relation.only, ..Change::of(operation) };
                 self.defined(&relation.name, &change, false, resolve, &step);
             }
-            piece.statement.calls.iter().for_each(|call| self.call(call, resolve, &step));
+            piece.statement.calls.iter().for_each(|call| self.call(call, &Defined::new(self.catalog), resolve, &step));
             if let Some(reason) = &piece.statement.opaque {
                 self.touch_anything(operation, &step.perhaps(Via::View, || format!("a view: {reason}").into()));
             }
@@ -173,10 +173,12 @@ impl Reach<'_> {
             }
             let always = rule.enabled != Enabled::Replica && !head.conditional;
             instead |= head.instead && always;
-            if self.followed.insert((Followed::Rule, oid)) {
+            if self.followed.insert((Followed::Rule(step.around), oid)) {
                 let step = if always { step.next(Via::Rule) } else { step.perhaps(Via::Rule, because) };
                 // A definition's names are written with their schemas.
-                read.pieces.iter().for_each(|piece| self.statement(&piece.statement, &super::Defined(resolve), &step));
+                read.pieces
+                    .iter()
+                    .for_each(|piece| self.statement(&piece.statement, &Defined::new(self.catalog), resolve, &step));
             }
         }
         instead
@@ -256,7 +258,9 @@ impl Reach<'_> {
 
     fn runs(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, reason: &'static str) {
         let step = step.perhaps(Via::Function, || reason.into());
-        read.pieces.iter().for_each(|piece| self.statement(&piece.statement, &super::Defined(resolve), &step));
+        read.pieces
+            .iter()
+            .for_each(|piece| self.statement(&piece.statement, &Defined::new(self.catalog), resolve, &step));
     }
 
     /// Follows the actions of foreign keys.

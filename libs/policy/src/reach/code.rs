@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
-use super::{Change, FIRST_NORMAL, Followed, MAX_BODIES, Reach, Resolve, Resolved, Step, Via};
+use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Step, Via};
 use crate::catalog::{Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
 use crate::functions::is_large_object;
-use crate::{Call, CallKind, Effect, Name, NameChange, Operation, is_built_in, schemas_of_setting};
+use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
 
 /// Names inside a function that has a search path of its own, or runs as its owner.
 struct Within<'a> {
@@ -16,6 +16,7 @@ struct Within<'a> {
     path: Option<Vec<Text>>,
     setting: Option<Vec<String>>,
     role: Option<String>,
+    creation: Option<Text>,
 }
 
 impl Resolve for Within<'_> {
@@ -38,31 +39,34 @@ impl Resolve for Within<'_> {
     fn role(&self) -> Option<&str> {
         self.role.as_deref()
     }
+
+    fn creation(&self) -> Option<Text> {
+        self.creation.clone()
+    }
 }
 
-/// Names inside a body that makes temporary relations, or has changed the search path.
+/// Names inside a body that makes temporary relations.
 struct InBody<'a> {
     catalog: &'a Catalog,
     around: &'a dyn Resolve,
     /// Temporary relations that it makes: certainly, or perhaps.
     temporary: &'a HashMap<&'a str, bool>,
-    lost: bool,
 }
 
 impl Resolve for InBody<'_> {
     fn relation(&self, name: &Name) -> Resolved {
-        if !self.lost && (name.schema.is_some() || !self.temporary.contains_key(name.name.as_str())) {
+        if name.schema.is_some() || !self.temporary.contains_key(name.name.as_str()) {
             return self.around.relation(name);
         }
         super::resolve(self.catalog, self.path(), &|name| self.temporary(name), name)
     }
 
     fn path(&self) -> Option<&[Text]> {
-        if self.lost { None } else { self.around.path() }
+        self.around.path()
     }
 
     fn setting(&self) -> Option<&[String]> {
-        if self.lost { None } else { self.around.setting() }
+        self.around.setting()
     }
 
     fn temporary(&self, name: &str) -> Option<bool> {
@@ -74,15 +78,19 @@ impl Resolve for InBody<'_> {
     }
 
     fn role(&self) -> Option<&str> {
-        if self.lost { None } else { self.around.role() }
+        self.around.role()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.around.creation()
     }
 }
 
 impl Reach<'_> {
     /// A function, operator or cast that is named.
-    pub(super) fn call(&mut self, call: &Call, resolve: &dyn Resolve, step: &Step) {
+    pub(super) fn call(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
-        let path = resolve.path();
+        let path = names.path();
         let visible = |schema: &Text| match (&call.name.schema, path) {
             (Some(written), _) => *schema == written.as_str(),
             (None, Some(path)) => path.contains(schema),
@@ -173,7 +181,7 @@ impl Reach<'_> {
             return self.unknown_code(&step, || format!("code in language {language} is not read").into());
         }
         let read = Read::procedure(text);
-        self.body(&read, resolve, &step, step.certain, "DO");
+        self.body(&read, resolve, &step, step.certain, (1, "DO"));
     }
 
     pub(super) fn event_triggers(&mut self, resolve: &dyn Resolve, step: &Step) {
@@ -200,8 +208,12 @@ impl Reach<'_> {
         };
         let own_path = function.settings.iter().find(|setting| setting.name == "search_path");
         let inside = own_path.is_some() || function.security_definer;
-        let run_by = if inside { Some(oid) } else { step.run_by };
-        if !self.followed.insert((Followed::Code(run_by), oid)) {
+        let around = match own_path {
+            Some(_) => Around { function: oid, lost: false },
+            None if inside => Around { function: oid, ..step.around },
+            None => step.around,
+        };
+        if !self.followed.insert((Followed::Code(around), oid)) {
             return;
         }
         self.bodies += 1;
@@ -209,7 +221,7 @@ impl Reach<'_> {
             self.cut = Some("it runs more functions than are followed");
             return;
         }
-        let step = Step { run_by, ..step.next(step.via) };
+        let step = Step { around, ..step.next(step.via) };
         function.parts.iter().for_each(|part| self.function(*part, resolve, &step, false));
         if function.kind == FunctionKind::Aggregate {
             return;
@@ -227,50 +239,81 @@ impl Reach<'_> {
         };
         let what = format!("function {name}");
         if !inside {
-            return self.body(&read, resolve, &step, always, &what);
+            return self.body(&read, resolve, &step, always, (oid, &what));
         }
         let within = within(catalog, function, own_path.map(|setting| &*setting.value), resolve);
         let before = std::mem::take(&mut self.path_lost);
-        self.body(&read, &within, &step, always, &what);
+        self.body(&read, &within, &step, always, (oid, &what));
         // A function with a path of its own gives the caller's back.
         self.path_lost = before || (self.path_lost && own_path.is_none());
     }
 
-    /// Follows a body.
-    fn body(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, always: bool, what: &str) {
+    /// Follows the body of a function of that number and name.
+    fn body(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, always: bool, (oid, what): (Oid, &str)) {
         self.reached.may_end_transaction |= read.ends_transactions;
         if let Some(reason) = read.opaque {
             self.unknown_code(step, || format!("{what} {reason}").into());
         }
+        let outer = (std::mem::take(&mut self.path_lost), std::mem::take(&mut self.relations_lost));
         let mut temporary: HashMap<&str, bool> = HashMap::new();
+        let mut lost = step.around.lost || read.opaque.is_some();
         for piece in &read.pieces {
+            lost |= self.piece(piece, (resolve, lost), step, always, (oid, what), &temporary);
             for change in &piece.statement.names {
                 if let NameChange::Create { name, temporary: true, .. } = change {
-                    temporary.insert(&name.name, piece.always && always);
+                    let known = temporary.entry(&name.name).or_default();
+                    *known |= piece.always && always;
                 }
             }
         }
-        let outer = std::mem::take(&mut self.path_lost);
-        let mut lost = false;
-        for Piece { statement, always: unconditional } in &read.pieces {
-            let names = InBody { catalog: self.catalog, around: resolve, temporary: &temporary, lost };
-            let because = || format!("{what} may not come to it").into();
-            let step = if *unconditional && always { step.clone() } else { step.perhaps(step.via, because) };
-            self.statement(statement, &names, &step);
-            if let Some(reason) = statement.opaque.as_ref().filter(|_| !statement.opaque_without_catalog) {
-                self.unknown_code(&step, || format!("{what}: {reason}").into());
+        if !temporary.is_empty() || (lost && !step.around.lost) {
+            // In a loop, what comes later may have been run before.
+            for piece in read.pieces.iter().filter(|piece| !piece.always) {
+                self.piece(piece, (resolve, true), step, false, (oid, what), &temporary);
             }
-            let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
-            let sets = sets
-                || matches!(
-                    statement.effect,
-                    Effect::SearchPath { .. } | Effect::Setting { .. } | Effect::ResetAll | Effect::Discard { .. }
-                );
-            self.reached.may_change_settings |= sets;
-            self.reached.may_change_names |= !statement.names.is_empty();
-            lost |= sets || std::mem::take(&mut self.path_lost);
         }
-        self.path_lost = outer || lost;
+        self.path_lost |= outer.0;
+        self.relations_lost |= outer.1 || !temporary.is_empty();
+    }
+
+    /// Follows a statement of a body, and tells whether names mean something else behind it. `lost`: they do already.
+    fn piece(
+        &mut self,
+        Piece { statement, always: unconditional }: &Piece,
+        (around, lost): (&dyn Resolve, bool),
+        step: &Step,
+        always: bool,
+        (oid, what): (Oid, &str),
+        temporary: &HashMap<&str, bool>,
+    ) -> bool {
+        let changes = self.changes_names(statement);
+        let because = || format!("{what} may not come to it").into();
+        let step = if *unconditional && always { step.clone() } else { step.perhaps(step.via, because) };
+        let function = if temporary.is_empty() { step.around.function } else { oid };
+        let step = Step { around: Around { function, lost }, ..step };
+        let inside = InBody { catalog: self.catalog, around, temporary };
+        let names: &dyn Resolve = if lost { &Lost(self.catalog) } else { &inside };
+        self.statement(statement, names, names, &step);
+        if let Some(reason) = statement.opaque.as_ref().filter(|_| !statement.opaque_without_catalog) {
+            self.unknown_code(&step, || format!("{what}: {reason}").into());
+        }
+        changes || self.path_lost || self.relations_lost
+    }
+
+    /// The statement of a body changes what names mean behind it, by temporary relations aside.
+    fn changes_names(&mut self, statement: &Statement) -> bool {
+        let calls = statement.calls.iter().any(|call| call.name.name == "set_config");
+        let sets = matches!(
+            statement.effect,
+            Effect::SearchPath { .. } | Effect::Setting { .. } | Effect::ResetAll | Effect::Discard { .. }
+        );
+        let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, .. });
+        let makes = !statement.names.iter().all(temporary);
+        self.reached.may_change_settings |= calls || sets;
+        self.reached.may_change_names |= !statement.names.is_empty();
+        self.path_lost |= calls || sets;
+        self.relations_lost |= makes;
+        calls || sets || makes
     }
 
     /// Code that may do anything.
@@ -282,7 +325,7 @@ impl Reach<'_> {
         self.reached.may_change_settings = true;
         self.reached.may_change_names = true;
         self.reached.may_end_transaction |= step.via == Via::Function;
-        self.path_lost = true;
+        (self.path_lost, self.relations_lost) = (true, true);
     }
 }
 
@@ -298,7 +341,8 @@ fn within<'b>(catalog: &'b Catalog, function: &Function, own: Option<&str>, call
         None => caller.setting().map(<[String]>::to_vec),
     };
     let path = setting.as_ref().and_then(|setting| catalog.path(setting, role.as_deref()));
-    Within { catalog, caller, path, setting, role }
+    let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role.as_deref()));
+    Within { catalog, caller, path, setting, role, creation }
 }
 
 /// Functions of large objects, by their OIDs in `pg_proc.dat`.

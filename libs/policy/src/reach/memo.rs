@@ -17,9 +17,12 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Analyses of what catalogs hold. One serves all versions of a catalog: of an object that has changed it is made anew.
 #[derive(Debug, Default)]
 pub struct Memo {
-    read: HashMap<(Kind, Oid, usize), (Arc<Object>, Arc<Read>)>,
+    read: HashMap<Part, (Arc<Object>, Arc<Read>)>,
     bytes: usize,
 }
+
+/// A text of an object: which one, where it has several.
+type Part = (Kind, Oid, usize);
 
 /// What a text consists of.
 #[derive(Debug, Default)]
@@ -48,11 +51,11 @@ pub(super) struct RuleHead {
 }
 
 impl Memo {
-    /// The analysis of a text of an object; several texts of one object are told apart by `part`.
+    /// The analysis of a text of an object.
     pub(super) fn read(
         &mut self,
         catalog: &Catalog,
-        key: (Kind, Oid, usize),
+        key: Part,
         read: impl FnOnce(&Object) -> Option<(usize, Read)>,
     ) -> Option<Arc<Read>> {
         let object = catalog.object(key.0, key.1)?;
