@@ -15,6 +15,12 @@ pub fn is_built_in(name: &Name) -> bool {
     matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(name.name.as_str())
 }
 
+/// The name is that of a function that reads or writes large objects.
+pub(crate) fn is_large_object(name: &Name) -> bool {
+    matches!(name.schema.as_deref(), None | Some("pg_catalog"))
+        && (name.name.starts_with("lo_") || matches!(name.name.as_str(), "loread" | "lowrite"))
+}
+
 /// The name is taken for that of a type which PostgreSQL brings along, or of its arrays.
 pub(crate) fn is_built_in_type(name: &Name) -> bool {
     static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| TYPES.split_ascii_whitespace().collect());

@@ -14,14 +14,19 @@ use std::ops::Range;
 
 use pg_query::protobuf::RawStmt;
 
+pub mod catalog;
 mod compact;
 mod deep;
+mod definitions;
 mod expression;
 mod functions;
 mod head;
+mod names;
 mod nesting;
 mod operation;
+mod procedural;
 mod query;
+pub mod reach;
 mod relations;
 mod scan;
 mod scopes;
@@ -88,11 +93,21 @@ pub struct Statement {
     /// Functions that it names and runs, each once, in order of name; operators of a schema other than `pg_catalog`; and
     /// types that it casts to and PostgreSQL does not bring along.
     pub functions: Vec<Name>,
+    /// The same, with operators and types, as a catalog needs them to tell what they are; those of queries that are not run
+    /// are left out.
+    pub calls: Vec<Call>,
+    /// Code that stands in it.
+    pub body: Option<Body>,
+    /// What it does to names, in order.
+    pub names: Vec<NameChange>,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
     /// and `search_path`, which `effect` tells too where it has nothing else to tell.
     pub settings: Vec<SettingChange>,
+    /// Settings that it certainly changes by calls of `set_config` to what is bound to a parameter, in order. Where there are
+    /// any, `settings` is empty and `may_change_settings` holds: who knows the parameters knows more.
+    pub bound_settings: Vec<BoundSetting>,
     /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
     /// `set_config` with what is no constant or where it may not run. What a trigger, a rule, a view's functions
     /// or a cast do is not counted: almost any statement could.
@@ -109,6 +124,8 @@ pub struct Statement {
     pub fingerprint: Option<String>,
     /// Why it, or part of it, could not be understood, or does more than its text tells.
     pub opaque: Option<String>,
+    /// `opaque` is for what a catalog can tell: DO, CALL and CASCADE.
+    pub opaque_without_catalog: bool,
 }
 
 /// A relation, and what is done to it.
@@ -122,6 +139,117 @@ pub struct Relation {
     pub columns: Vec<String>,
     /// The number in the server's command tag counts rows of this relation.
     pub counted: bool,
+    /// ONLY stands before it, wherever it stands: what inherits from it is not touched.
+    pub only: bool,
+}
+
+/// A function, operator or type that a statement names and that runs code when it runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// What is named.
+    pub kind: CallKind,
+    /// As written.
+    pub name: Name,
+    /// How many arguments are given.
+    pub arguments: usize,
+}
+
+/// What a call names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallKind {
+    /// A function or aggregate.
+    Function,
+    /// A procedure, by CALL.
+    Procedure,
+    /// An operator.
+    Operator,
+    /// A type that is cast to.
+    Type,
+}
+
+/// Code that stands in a statement: the body of DO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// In lower case.
+    pub language: String,
+    /// The code.
+    pub text: String,
+}
+
+/// What a statement does to the names of relations and schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameChange {
+    /// A relation comes into being.
+    Create {
+        /// Its name; of a schema when it is told.
+        name: Name,
+        /// It is temporary: TEMP, or in schema `pg_temp`. One is not, without a schema, is made in the first schema of
+        /// the search path, and is temporary where that is `pg_temp`.
+        temporary: bool,
+        /// ON COMMIT DROP: it is gone when the transaction is over.
+        on_commit_drop: bool,
+        /// IF NOT EXISTS, or OR REPLACE: it may have been there.
+        may_exist: bool,
+    },
+    /// A relation is dropped.
+    Drop {
+        /// Its name.
+        name: Name,
+        /// And what depends on it, which is not told.
+        cascade: bool,
+    },
+    /// A relation gets another name, in its schema.
+    Rename {
+        /// Its name before.
+        from: Name,
+        /// The name after.
+        to: String,
+    },
+    /// A relation goes to another schema.
+    Move {
+        /// Its name before.
+        name: Name,
+        /// The schema after.
+        schema: String,
+    },
+    /// A schema comes into being; `None`: of the current role's name.
+    CreateSchema(Option<String>),
+    /// A schema is dropped.
+    DropSchema {
+        /// Its name.
+        name: String,
+        /// With what is in it.
+        cascade: bool,
+    },
+    /// A schema gets another name.
+    RenameSchema {
+        /// The name before.
+        from: String,
+        /// The name after.
+        to: String,
+    },
+    /// A role gets another name, or other settings (ALTER ROLE ... SET), or a database does.
+    Settings,
+    /// Names change in a way that the text does not tell: DROP OWNED, an extension, IMPORT FOREIGN SCHEMA.
+    Unknown,
+}
+
+/// A call of `set_config` whose value is a parameter of the statement, as `$1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundSetting {
+    /// The setting, in lower case.
+    pub name: String,
+    /// Which parameter is the value, from 1 on.
+    pub parameter: u32,
+    /// Until the end of the transaction only.
+    pub local: bool,
+}
+
+impl Relation {
+    /// A relation of which only the operation is known.
+    pub fn new(name: Name, operation: Operation) -> Relation {
+        Relation { name, operation, columns: Vec::new(), counted: false, only: false }
+    }
 }
 
 /// The name of a relation or a function, as written.
@@ -230,14 +358,19 @@ impl Statement {
             operation,
             relations: Vec::new(),
             functions: Vec::new(),
+            calls: Vec::new(),
+            body: None,
+            names: Vec::new(),
             effect: Effect::None,
             settings: Vec::new(),
+            bound_settings: Vec::new(),
             may_change_settings: false,
             may_end_transaction: false,
             copies_from_client: false,
             head: None,
             fingerprint: None,
             opaque: None,
+            opaque_without_catalog: false,
         }
     }
 }
@@ -331,8 +464,8 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     }
     let mut statement = match parse(short, dialect).as_deref() {
         Ok([raw]) => understood(raw),
-        Ok(_) => return unreadable(text, dialect, "the parser takes it for several"),
-        Err(reason) => return unreadable(text, dialect, reason),
+        Ok(_) => return refused(text, dialect, "the parser takes it for several"),
+        Err(reason) => return refused(text, dialect, reason),
     };
     match compact {
         Some(compact) if compact.constants_cut && statement.depends_on_constants() => {
@@ -347,15 +480,10 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     statement
 }
 
-/// A statement that the grammar refuses; a server of another version may take it.
-fn unreadable(text: &str, dialect: Dialect, reason: &str) -> Statement {
-    Statement {
-        head: head::hint(text, dialect),
-        opaque: Some(reason.to_owned()),
-        may_change_settings: true,
-        may_end_transaction: true,
-        ..Statement::new(Operation::Opaque, 0..text.len())
-    }
+/// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so
+/// then.
+fn refused(text: &str, dialect: Dialect, reason: &str) -> Statement {
+    Statement { head: head::hint(text, dialect), ..head::statement(text, dialect, reason) }
 }
 
 fn understood(raw: &RawStmt) -> Statement {

@@ -13,7 +13,7 @@ use pg_query::protobuf::{
 
 use crate::relations::Relations;
 use crate::scopes::{Scopes, range_name};
-use crate::{Name, Operation};
+use crate::{Call, Name, Operation};
 
 /// What has been found so far, and what names mean where the walk is.
 #[derive(Default)]
@@ -28,6 +28,10 @@ pub(crate) struct Walk {
     pub(crate) reaches: Option<&'static str>,
     /// What is walked is not run: relations are touched by this operation, without columns.
     pub(crate) planned: Option<Operation>,
+    /// CREATE SCHEMA with elements: the schema, and the relations that are made in it.
+    pub(crate) schema_elements: Option<(String, BTreeSet<String>)>,
+    /// Functions, operators and types that it runs.
+    pub(crate) calls: BTreeSet<Call>,
     bound: Bound,
     scopes: Scopes,
 }
@@ -84,10 +88,20 @@ impl Walk {
     /// Adds a relation that the statement touches; its place.
     pub(crate) fn touch(&mut self, range: &RangeVar, operation: Operation, counted: bool) -> usize {
         let schema = Some(&range.schemaname).filter(|schema| !schema.is_empty()).cloned();
-        self.touch_name(Name { schema, name: range.relname.clone() }, operation, counted)
+        let place = self.touch_name(Name { schema, name: range.relname.clone() }, operation, counted);
+        if range.inh {
+            self.relations.whole(place);
+        }
+        place
     }
 
-    pub(crate) fn touch_name(&mut self, name: Name, operation: Operation, counted: bool) -> usize {
+    pub(crate) fn touch_name(&mut self, mut name: Name, operation: Operation, counted: bool) -> usize {
+        if name.schema.is_none()
+            && let Some((schema, elements)) = &self.schema_elements
+            && elements.contains(&name.name)
+        {
+            name.schema = Some(schema.clone());
+        }
         let counted = counted && self.planned.is_none();
         self.relations.touch(name, self.planned.unwrap_or(operation), counted)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Relations {
 struct Touched {
     columns: BTreeSet<String>,
     counted: bool,
+    /// It stands somewhere without ONLY.
+    whole: bool,
 }
 
 impl Relations {
@@ -33,6 +35,11 @@ impl Relations {
         }
         self.touched[place].counted |= counted;
         place
+    }
+
+    /// The relation at that place is touched with what inherits from it.
+    pub(crate) fn whole(&mut self, place: usize) {
+        self.touched[place].whole = true;
     }
 
     /// Adds a column to the relation at that place.
@@ -63,7 +70,12 @@ impl Relations {
         }
         let relations = relations.into_iter().map(|((name, operation), place)| {
             let touched = std::mem::take(&mut self.touched[place]);
-            Relation { name, operation, columns: touched.columns.into_iter().collect(), counted: touched.counted }
+            Relation {
+                columns: touched.columns.into_iter().collect(),
+                counted: touched.counted,
+                only: !touched.whole,
+                ..Relation::new(name, operation)
+            }
         });
         (relations.collect(), cut)
     }
