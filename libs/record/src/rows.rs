@@ -98,7 +98,9 @@ pub struct TouchRow {
     /// Why the outcome is [`Outcome::Unknown`].
     pub outcome_reason: Option<Arc<str>>,
     /// Columns that the text names.
-    pub columns: Vec<Arc<str>>,
+    pub columns: Arc<[Arc<str>]>,
+    /// How the relation was reached: `hansard_policy::reach::Via` in text form.
+    pub via: &'static str,
     /// Whether the statement touched the relation, or may have.
     pub certainty: Certainty,
     /// Why it is only [`Certainty::Possible`].

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
+use super::catalogs::Catalogs;
+use super::names::Start;
 use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, Run, SessionRow};
 use super::statements::Statements;
 
@@ -104,6 +106,7 @@ pub(super) struct Session {
 /// What all sessions of a shard share, and where rows go.
 pub(super) struct Output<'a> {
     pub(super) analyses: &'a mut Analyses,
+    pub(super) catalogs: &'a mut Catalogs,
     pub(super) events: &'a mut Vec<ConversationEvent<SqlText>>,
     pub(super) rows: &'a mut Rows,
 }
@@ -170,7 +173,13 @@ impl Session {
                 self.identity.subject = authenticated.subject.into();
                 self.identity.job = authenticated.job.into();
                 self.facts.groups = authenticated.groups;
-                self.statements.context.names.set_default(authenticated.search_path);
+                let role = |role: String| (!role.is_empty()).then_some(role);
+                self.statements.context.names.begin(Start {
+                    path: authenticated.search_path_setting.as_deref().map(hansard_policy::schemas_of_setting),
+                    schemas: authenticated.search_path,
+                    role: role(authenticated.role),
+                    session_role: role(authenticated.session_role),
+                });
             }
             Kind::AuthenticationFailed(failed) => {
                 let unrecorded = match failed.unrecorded {
@@ -205,7 +214,6 @@ impl Session {
         (facts.opened, facts.opened_at) = (true, at);
         (facts.node, facts.instance) = (opened.node, opened.instance);
         (facts.client_addr, facts.application_name) = (opened.client_addr, opened.application_name);
-        self.statements.context.names.set_user(&opened.db_user);
         self.identity.database = opened.database.as_str().into();
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
         (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
@@ -335,7 +343,8 @@ impl Session {
 
     fn take_events(&mut self, output: &mut Output<'_>) {
         if !output.events.is_empty() {
-            self.statements.take(output.events, &self.identity, output.rows);
+            let known = output.catalogs.known(&self.facts.node, &self.facts.instance, &self.identity);
+            self.statements.take(output.events, &self.identity, known, output.rows);
         }
     }
 
@@ -394,8 +403,10 @@ impl Session {
     }
 
     /// Rows of what has not ended.
-    pub(super) fn in_flight(&self, analyses: &mut Analyses, rows: &mut Rows) {
-        self.statements.in_flight(self.conversation.in_flight(analyses), &self.identity, rows);
+    pub(super) fn in_flight(&self, analyses: &mut Analyses, catalogs: &mut Catalogs, rows: &mut Rows) {
+        let ahead = self.conversation.in_flight(analyses);
+        let known = catalogs.known(&self.facts.node, &self.facts.instance, &self.identity);
+        self.statements.in_flight(ahead, &self.identity, known, rows);
         rows.sessions.push(self.row());
     }
 

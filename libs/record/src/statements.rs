@@ -12,23 +12,28 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Doubt, Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
+    Doubt, Event, Executed, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
+use hansard_policy::reach::Via;
 use hansard_policy::{Effect, Name, Operation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::analyses::SqlText;
+use super::catalogs::Known;
 use super::command;
-use super::names::{Names, UNKNOWN_RELATION};
+use super::names::{InSession, Meanings, Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
+mod reaches;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
+use reaches::{Asked, Kept, Reaches, Told, reaches};
 use transaction::transaction_row;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
@@ -57,6 +62,9 @@ pub(super) struct Statements {
     pub(super) context: Context,
     /// Rows at hand whose transaction has not ended, by statement.
     open: BTreeMap<u64, OpenRow>,
+    kept: Kept,
+    /// The state of the catalog by which names were last looked through.
+    covered: u64,
 }
 
 /// What a text needs to be understood, beside itself, and what is counted.
@@ -93,14 +101,14 @@ struct OpenRow {
     touches: std::ops::Range<usize>,
 }
 
-/// What a statement does, as far as its text tells.
+/// What a statement does, as far as its text and the catalog tell.
 struct Does<'a> {
     operation: Operation,
     /// As it stands in column `sql`.
     sql: Arc<str>,
     fingerprint: Option<Arc<str>>,
-    relations: Vec<Touched<'a>>,
-    /// The relations are certainly those.
+    touches: Vec<Touches>,
+    /// The touches are certainly those.
     certain: bool,
     /// Why it is not, or not wholly, understood.
     opaque: Option<Cow<'a, str>>,
@@ -108,27 +116,35 @@ struct Does<'a> {
     calls: bool,
     /// Another statement has the whole of the text.
     repeated: bool,
-    /// What it changes in the session: its own, not that of what it executes.
-    effect: &'a Effect,
-    created: Option<&'a str>,
+    /// What it changes in the session: itself, and what it executes.
+    effects: Vec<(&'a Statement, Arc<Reaches>)>,
 }
 
-/// A relation that a statement touches.
-struct Touched<'a> {
-    name: &'a Name,
-    operation: Operation,
-    columns: &'a [String],
+/// What a statement's text, or that of one which it executes, touches.
+struct Touches {
+    reaches: Arc<Reaches>,
     counted: bool,
+    /// What it names was told before: only what its code reaches counts.
+    only_code: bool,
 }
 
-impl<'a> Touched<'a> {
-    fn all(statement: &'a Statement, counted: bool) -> impl Iterator<Item = Touched<'a>> {
-        statement.relations.iter().map(move |relation| Touched {
-            name: &relation.name,
-            operation: relation.operation,
-            columns: &relation.columns,
-            counted: counted && relation.counted,
-        })
+/// What a session's texts are understood by.
+struct Reader<'a> {
+    names: &'a Names,
+    known: Option<&'a mut Known>,
+    kept: &'a mut Kept,
+    session_id: Uuid,
+}
+
+impl Reader<'_> {
+    fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
+        let meaning = &executed.text.statement(executed.part).meaning;
+        let key = (meaning, executed.prepared_in_sql);
+        self.kept.of(key, self.names, self.known.as_deref_mut(), self.session_id)
+    }
+
+    fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {
+        Arc::new(reaches(self.names, self.known.as_deref_mut(), self.session_id, asked))
     }
 }
 
@@ -138,23 +154,24 @@ impl<'a> Does<'a> {
             operation,
             sql,
             fingerprint: None,
-            relations: Vec::new(),
+            touches: Vec::new(),
             certain: false,
             opaque: Some(reason.into()),
             calls: false,
             repeated: false,
-            effect: &Effect::None,
-            created: None,
+            effects: Vec::new(),
         }
     }
 
-    fn of(request: &'a Request<SqlText>) -> Does<'a> {
+    fn of(request: &'a Request<SqlText>, reader: &mut Reader<'_>) -> Does<'a> {
         match request {
-            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again),
+            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again, reader),
             Request::Again(own) => {
                 // What it has run is done; functions are called again for each row that is left.
-                let does = Does::of_text(own, None, true);
-                Does { relations: Vec::new(), effect: &Effect::None, ..does }
+                let mut does = Does::of_text(own, None, true, reader);
+                does.touches.iter_mut().for_each(|touches| touches.only_code = true);
+                does.effects.clear();
+                does
             }
             Request::Unforeseen { text, before } => {
                 let first = &text.statement(0).meaning.statement;
@@ -164,7 +181,7 @@ impl<'a> Does<'a> {
                 };
                 let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
                 if *before == 0 {
-                    does.hint(first);
+                    does.hint(first, reader);
                 }
                 // The first one has the whole text.
                 does.repeated = *before > 0;
@@ -176,78 +193,88 @@ impl<'a> Does<'a> {
             }
             Request::Function(oid) => {
                 let sql = format!("function call {oid}").into();
-                Does::unknown(Operation::Call, sql, "a function was called by its OID")
+                let mut does = Does::unknown(Operation::Call, sql, "a function was called by its OID");
+                if reader.known.is_some() {
+                    let reaches = reader.asked(&Asked::Call(*oid));
+                    does.touches.push(Touches { reaches, counted: false, only_code: false });
+                    (does.certain, does.opaque) = (true, None);
+                }
+                does
             }
             Request::Omitted => Does::unknown(Operation::Opaque, "".into(), "its text is not recorded"),
         }
     }
 
-    fn of_text(own: &'a Executed<SqlText>, executes: Option<&'a Executed<SqlText>>, again: bool) -> Does<'a> {
+    fn of_text(
+        own: &'a Executed<SqlText>,
+        executes: Option<&'a Executed<SqlText>>,
+        again: bool,
+        reader: &mut Reader<'_>,
+    ) -> Does<'a> {
         let analysed = own.text.statement(own.part);
         let statement = meant(own);
+        let reaches = reader.of(own);
         let mut does = Does {
             operation: statement.operation,
             sql: analysed.sql.clone(),
             fingerprint: analysed.meaning.fingerprint.clone(),
-            relations: Touched::all(statement, true).collect(),
+            touches: vec![Touches { reaches: reaches.clone(), counted: true, only_code: false }],
             certain: true,
-            opaque: statement.opaque.as_deref().map(Cow::Borrowed),
+            opaque: reason(statement, reader),
             calls: false,
             repeated: false,
-            effect: if own.prepared_in_sql { &Effect::None } else { &statement.effect },
-            created: None,
+            effects: vec![(statement, reaches)],
         };
         if statement.operation == Operation::Opaque {
-            does.hint(statement);
+            does.hint(statement, reader);
         }
-        match (does.effect, executes.map(meant)) {
-            (Effect::Execute(_), Some(inner)) => {
-                if does.operation == Operation::Execute {
-                    does.operation = inner.operation;
-                    does.relations = Touched::all(inner, true).collect();
-                } else {
-                    // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE.
-                    does.relations.splice(0..0, Touched::all(inner, false));
-                }
-                does.opaque = inner.opaque.as_deref().map(Cow::Borrowed);
+        if let Some(executed) = executes {
+            let inner = meant(executed);
+            let fetches = matches!(statement.effect, Effect::Fetch(_));
+            // EXPLAIN ANALYZE EXECUTE and CREATE TABLE AS EXECUTE count rows of their own.
+            let counted = does.operation == Operation::Execute;
+            if counted {
+                does.operation = inner.operation;
             }
-            (Effect::Execute(name), None) => {
-                does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
+            let reaches = reader.of(executed);
+            // What is fetched was read before; what it calls is called again.
+            does.touches.push(Touches { reaches: reaches.clone(), counted, only_code: fetches && again });
+            if !fetches {
+                does.effects.push((inner, reaches));
             }
-            // What it reads was told before; what it calls is called again.
-            (Effect::Fetch(_), Some(_)) if again => {}
-            (Effect::Fetch(_), Some(inner)) => {
-                does.relations = Touched::all(inner, false).collect();
-                does.opaque = inner.opaque.as_deref().map(Cow::Borrowed);
+            if !(fetches && again) {
+                does.opaque = reason(inner, reader);
             }
-            (Effect::CreateTemporary(name), _) => does.created = Some(name),
-            _ => {}
+        } else if let Effect::Execute(name) = &statement.effect {
+            does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
         }
-        // EXECUTE calls the functions among its arguments itself.
-        does.runs_code_of_others(statement);
-        if let Some(inner) = executes {
-            does.runs_code_of_others(meant(inner));
+        if reader.known.is_none() {
+            // EXECUTE calls the functions among its arguments itself.
+            does.runs_code_of_others(statement);
+            if let Some(inner) = executes {
+                does.runs_code_of_others(meant(inner));
+            }
         }
         does
     }
 
-    /// A function that is not PostgreSQL's own may do anything, to any relation.
+    /// A function that is not PostgreSQL's own may do anything, to any relation, as long as no catalog tells what it does.
     fn runs_code_of_others(&mut self, statement: &Statement) {
-        if self.opaque.is_none() && !matches!(self.effect, Effect::Prepare { .. }) {
+        if self.opaque.is_none() && !matches!(statement.effect, Effect::Prepare { .. }) {
             let others = |name: &&Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
             if let Some(name) = statement.functions.iter().find(others) {
-                let schema = name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-                self.opaque = Some(format!("it calls {schema}{}, which may do anything", name.name).into());
+                self.opaque = Some(format!("it calls {name}, which may do anything").into());
                 self.calls = true;
             }
         }
     }
 
     /// What its first words say of a statement that is not understood.
-    fn hint(&mut self, statement: &'a Statement) {
+    fn hint(&mut self, statement: &Statement, reader: &mut Reader<'_>) {
         self.certain = false;
         if let Some((operation, name)) = &statement.head {
-            self.relations = vec![Touched { name, operation: *operation, columns: &[], counted: false }];
+            let reaches = reader.asked(&Asked::Head(*operation, name));
+            self.touches = vec![Touches { reaches, counted: false, only_code: false }];
         }
     }
 
@@ -268,6 +295,12 @@ fn meant(executed: &Executed<SqlText>) -> &Statement {
     executed.text.statement(executed.part).meaning.of(executed.prepared_in_sql)
 }
 
+/// Why it is not, or not wholly, understood, unless the catalog tells.
+fn reason<'a>(statement: &'a Statement, reader: &Reader<'_>) -> Option<Cow<'a, str>> {
+    let told = statement.opaque_without_catalog && reader.known.is_some();
+    statement.opaque.as_deref().filter(|_| !told).map(Cow::Borrowed)
+}
+
 impl Statements {
     /// The session has sent, or was sent, so much.
     pub(super) fn passed(&mut self, bytes: u64) {
@@ -281,15 +314,28 @@ impl Statements {
     }
 
     /// Takes what the conversation told.
-    pub(super) fn take(&mut self, events: &mut Vec<Event<SqlText>>, identity: &Identity, rows: &mut Rows) {
+    pub(super) fn take(
+        &mut self,
+        events: &mut Vec<Event<SqlText>>,
+        identity: &Identity,
+        mut known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
+        if let Some(known) = &known
+            && std::mem::replace(&mut self.covered, known.epoch) != known.epoch
+        {
+            self.context.names.covered(known.begun_at);
+        }
         for event in events.drain(..) {
             match event {
                 Event::Started(started) => {
                     let number = started.statement;
                     self.pending.insert(number, Pending { started, omitted: None });
                 }
-                Event::Finished(finished) => self.finish(finished, identity, rows),
-                Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
+                Event::Finished(finished) => self.finish(finished, identity, known.as_deref_mut(), rows),
+                Event::Unanswered { statement, transaction } => {
+                    self.unanswered(statement, transaction, identity, known.as_deref_mut(), rows);
+                }
                 Event::RolledBack { transaction, first, last, at } => {
                     self.context.names.roll_back_from(first);
                     self.settle(rows, transaction, first..=last, Outcome::RolledBack, None, None);
@@ -321,7 +367,7 @@ impl Statements {
 
     fn end_transaction(&mut self, ended: TransactionEnded, identity: &Identity, rows: &mut Rows) {
         let TransactionEnded { transaction, first, outcome, at, .. } = ended;
-        self.context.names.end_transaction(matches!(outcome, Ended::RolledBack(_)));
+        self.context.names.end_transaction(!matches!(outcome, Ended::RolledBack(_)), at);
         let (outcome, committed_at, reason, gid) = match outcome {
             Ended::Committed => (Outcome::Committed, Some(at), None, None),
             Ended::RolledBack(reason) => (Outcome::RolledBack, None, reason, None),
@@ -375,9 +421,15 @@ impl Statements {
         }
     }
 
-    fn finish(&mut self, finished: Finished, identity: &Identity, rows: &mut Rows) {
+    /// What a request does, as the session's names are now.
+    fn does<'a>(&mut self, request: &'a Request<SqlText>, identity: &Identity, known: Option<&mut Known>) -> Does<'a> {
+        let session_id = identity.session_id;
+        Does::of(request, &mut Reader { names: &self.context.names, known, kept: &mut self.kept, session_id })
+    }
+
+    fn finish(&mut self, finished: Finished, identity: &Identity, mut known: Option<&mut Known>, rows: &mut Rows) {
         let Some(pending) = self.pending.remove(&finished.statement) else { return };
-        let mut does = Does::of(&pending.started.request);
+        let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
         if let Some(tag) = &finished.tag {
             let answered = command::operation(tag);
             if matches!(does.operation, Operation::Opaque | Operation::Execute) {
@@ -404,16 +456,48 @@ impl Statements {
             error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
             outcome,
         };
-        let effect = does.effect;
+        let effects = std::mem::take(&mut does.effects);
         self.push(&pending, does, row, identity, rows);
         if succeeded {
-            self.context.names.apply(number, effect);
+            let parameters = pending.started.parameters.as_ref();
+            effects.into_iter().for_each(|(statement, reaches)| {
+                self.take_effect(number, statement, &reaches, parameters, identity, known.as_deref());
+            });
         }
     }
 
-    fn unanswered(&mut self, statement: u64, transaction: u64, identity: &Identity, rows: &mut Rows) {
+    /// A statement has changed what names mean.
+    fn take_effect(
+        &mut self,
+        number: u64,
+        statement: &Statement,
+        reaches: &Reaches,
+        parameters: Option<&Parameters>,
+        identity: &Identity,
+        known: Option<&Known>,
+    ) {
+        let bound = |place: u32| {
+            let parameters = parameters.filter(|parameters| !parameters.truncated)?;
+            let value = parameters.values.get((place as usize).checked_sub(1)?)?.value.as_ref()?;
+            String::from_utf8(value.to_vec()).ok()
+        };
+        let meanings = match statement.names.is_empty() {
+            true => Meanings::default(),
+            false => Meanings::new(statement, &InSession::new(&self.context.names, known, identity.session_id)),
+        };
+        self.context.names.apply(number, statement, reaches.reached.as_ref(), &bound, &meanings);
+    }
+
+    fn unanswered(
+        &mut self,
+        statement: u64,
+        transaction: u64,
+        identity: &Identity,
+        known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
         let Some(pending) = self.pending.remove(&statement) else { return };
-        let does = Does::of(&pending.started.request);
+        let does = self.does(&pending.started.request, identity, known);
         let row = Answered { transaction, ..Answered::default() };
         self.push(&pending, does, row, identity, rows);
     }
@@ -442,45 +526,44 @@ impl Statements {
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
         let undone = answered.outcome == Some(Outcome::RolledBack);
         let begin = rows.touches.len();
-        let touch = |relation: Arc<str>, operation: Operation, certain: bool, count, columns| TouchRow {
-            relation,
-            operation: operation.as_str(),
-            at: started.at,
-            committed_at: None,
-            job: identity.job.clone(),
-            subject: identity.subject.clone(),
-            session_id: identity.session_id,
-            statement_no: number,
-            target: identity.target.clone(),
-            rows: count,
-            transaction_id: answered.transaction,
-            transaction_outcome: answered.outcome,
-            outcome_reason: None,
-            columns,
-            certainty: if certain { Certainty::Certain } else { Certainty::Possible },
-            reason: if certain { None } else { opaque.clone() },
+        let touch = |told: &Told, columns, count| {
+            let reason = told.reason.clone().or_else(|| opaque.clone().filter(|_| !does.certain));
+            TouchRow {
+                relation: told.relation.clone(),
+                operation: told.operation.as_str(),
+                at: started.at,
+                committed_at: None,
+                job: identity.job.clone(),
+                subject: identity.subject.clone(),
+                session_id: identity.session_id,
+                statement_no: number,
+                target: identity.target.clone(),
+                rows: count,
+                transaction_id: answered.transaction,
+                transaction_outcome: answered.outcome,
+                outcome_reason: None,
+                columns,
+                via: told.via.as_str(),
+                certainty: if reason.is_none() { Certainty::Certain } else { Certainty::Possible },
+                reason,
+            }
         };
         let (mut dropped, mut without_columns) = (false, false);
-        for relation in &does.relations {
+        let all = does.touches.iter().flat_map(|touches| touches.reaches.told.iter().map(move |told| (touches, told)));
+        for (touches, told) in all.filter(|(touches, told)| !touches.only_code || told.via == Via::Function) {
             if self.context.allowance < TOUCH {
                 dropped = true;
                 break;
             }
             self.context.allowance -= TOUCH;
-            let mut columns = relation.columns;
+            let mut columns = told.columns.clone();
             let bytes = columns.iter().map(|column| column.len() as u64 + COLUMN).sum::<u64>();
             match self.context.allowance.checked_sub(bytes) {
                 Some(left) => self.context.allowance = left,
-                None => (columns, without_columns) = (&[], true),
+                None => (columns, without_columns) = (Arc::default(), true),
             }
-            let new = relation.operation == Operation::Ddl && does.created == Some(&*relation.name.name);
-            let name = match new {
-                true => format!("pg_temp.{}", relation.name.name).into(),
-                false => self.context.names.resolve(relation.name),
-            };
-            let columns = columns.iter().map(|column| column.as_str().into()).collect();
-            let count = answered.count.filter(|_| relation.counted && !undone);
-            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
+            let count = answered.count.filter(|_| touches.counted && told.counted && told.reason.is_none() && !undone);
+            rows.touches.push(touch(told, columns, count));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -490,11 +573,13 @@ impl Statements {
                 true => does.operation,
                 false => Operation::Opaque,
             };
-            let mut row = touch(UNKNOWN_RELATION.into(), operation, false, None, Vec::new());
-            if dropped {
-                row.reason = Some("it touches more relations than are told for so little that was sent".into());
-            }
-            rows.touches.push(row);
+            let reason = match dropped {
+                true => Some("it touches more relations than are told for so little that was sent".into()),
+                false => opaque.clone(),
+            };
+            let (relation, via) = (UNKNOWN_RELATION.into(), if does.calls { Via::Function } else { Via::Direct });
+            let told = Told { relation, operation, via, reason, counted: false, columns: Arc::default() };
+            rows.touches.push(touch(&told, Arc::default(), None));
         }
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
@@ -559,12 +644,18 @@ impl Statements {
     }
 
     /// Rows of what is not answered; `ahead` was sent behind it.
-    pub(super) fn in_flight(&self, ahead: Vec<Started<SqlText>>, identity: &Identity, rows: &mut Rows) {
+    pub(super) fn in_flight(
+        &self,
+        ahead: Vec<Started<SqlText>>,
+        identity: &Identity,
+        mut known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
         let context = Context { names: self.context.names.clone(), ..Context::default() };
         let mut looking = Statements { context, ..Statements::default() };
         let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
         for pending in self.pending.values().cloned().chain(ahead) {
-            let does = Does::of(&pending.started.request);
+            let does = looking.does(&pending.started.request, identity, known.as_deref_mut());
             looking.push(&pending, does, Answered::default(), identity, rows);
         }
     }

@@ -263,7 +263,7 @@ fn a_session_becomes_rows() {
     assert_eq!((second.started_at, second.finished_at), (230, Some(240)));
     let error = rows.statements.iter().find(|row| row.statement_no == 4).unwrap();
     assert_eq!((error.sqlstate.as_deref(), error.error.as_deref()), (Some("42P01"), Some("no such thing")));
-    assert_eq!(rows.touches.iter().find(|touch| touch.statement_no == 1).unwrap().columns, ["score".into()]);
+    assert_eq!(rows.touches.iter().find(|touch| touch.statement_no == 1).unwrap().columns, ["score".into()].into());
     let [session] = &rows.sessions[..] else { panic!("{:?}", rows.sessions) };
     assert!(session.complete && session.gaps.is_none());
     assert_eq!(

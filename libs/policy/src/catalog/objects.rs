@@ -41,6 +41,27 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 12] = [
+        Kind::Database,
+        Kind::Role,
+        Kind::Schema,
+        Kind::Relation,
+        Kind::Trigger,
+        Kind::EventTrigger,
+        Kind::Rule,
+        Kind::ForeignKey,
+        Kind::Function,
+        Kind::Type,
+        Kind::Cast,
+        Kind::Operator,
+    ];
+
+    /// The kind of that word.
+    pub fn of(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word, as it stands in column `kind`.
     pub fn as_str(self) -> &'static str {
         match self {

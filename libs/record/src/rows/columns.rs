@@ -94,6 +94,7 @@ fn touches(rows: &[&TouchRow]) -> Vec<ArrayRef> {
         texts(rows, |row| row.certainty.as_str()),
         optional_texts(rows.iter().map(|row| row.reason.as_deref())),
         optional_texts(rows.iter().map(|row| row.outcome_reason.as_deref())),
+        texts(rows, |row| row.via),
     ]
 }
 
