@@ -9,14 +9,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod functions;
 mod objects;
 mod path;
+mod relations;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use functions::*;
 pub use objects::*;
 pub use path::TEMPORARY;
+pub use relations::*;
 pub use text::Text;
 
 /// An object that came, was changed, or is gone.
