@@ -16,6 +16,7 @@ use pg_query::protobuf::RawStmt;
 
 pub mod catalog;
 mod compact;
+mod constants;
 mod deep;
 mod definitions;
 mod expression;
@@ -37,6 +38,7 @@ mod tests;
 mod transactions;
 mod utility;
 
+pub use constants::{Constant, Rows};
 pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
@@ -139,6 +141,8 @@ pub struct Relation {
     pub counted: bool,
     /// ONLY stands before it, wherever it stands: what inherits from it is not touched.
     pub only: bool,
+    /// Which rows it is about.
+    pub rows: Rows,
 }
 
 /// A function, operator or type that a statement names and that runs code when it runs.
@@ -148,8 +152,8 @@ pub struct Call {
     pub kind: CallKind,
     /// As written.
     pub name: Name,
-    /// How many arguments are given.
-    pub arguments: usize,
+    /// How many arguments are given, where that is known.
+    pub arguments: Option<usize>,
 }
 
 /// What a call names.
@@ -246,7 +250,7 @@ pub struct BoundSetting {
 impl Relation {
     /// A relation of which only the operation is known.
     pub fn new(name: Name, operation: Operation) -> Relation {
-        Relation { name, operation, columns: Vec::new(), counted: false, only: false }
+        Relation { name, operation, columns: Vec::new(), counted: false, only: false, rows: Rows::Any }
     }
 }
 
@@ -469,13 +473,22 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
         Some(compact) if compact.constants_cut && needs_constants(&statement) => {
             return head::statement(text, dialect, "a constant that it depends on is too long");
         }
-        Some(_) => {}
+        Some(_) => without_constants(&mut statement),
         None => {
             let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
             statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
         }
     }
     statement
+}
+
+/// Takes away what the text no longer tells whose lists were made shorter.
+fn without_constants(statement: &mut Statement) {
+    statement.relations.iter_mut().for_each(|relation| relation.rows = Rows::Any);
+    statement.calls.iter_mut().for_each(|call| call.arguments = None);
+    if let Effect::Prepare { statement, .. } = &mut statement.effect {
+        without_constants(statement);
+    }
 }
 
 /// What it does depends on the text of a constant.
@@ -488,7 +501,7 @@ fn needs_constants(statement: &Statement) -> bool {
             | Effect::CommitPrepared(_)
             | Effect::RollbackPrepared(_)
     );
-    effect || !statement.settings.is_empty()
+    effect || !statement.settings.is_empty() || !statement.bound_settings.is_empty() || statement.body.is_some()
 }
 
 /// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so

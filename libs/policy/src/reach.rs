@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Catalog, Oid, TEMPORARY};
-use crate::{Body, Effect, Name, NameChange, Operation, Statement};
+use crate::{Body, Effect, Name, NameChange, Operation, Rows, Statement};
 
 mod changes;
 mod code;
 mod memo;
+mod partitions;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -192,7 +193,7 @@ struct Reach<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Followed {
-    Relation(Operation, Vec<String>, Around),
+    Relation(Operation, Vec<String>, Rows, Around),
     Rule(Around),
     Code(Around),
 }
@@ -264,7 +265,8 @@ impl<'a> Reach<'a> {
                 Vec::new()
             };
             let cascades = statement.opaque_without_catalog && relation.operation == Operation::Truncate;
-            let change = Change { operation: relation.operation, columns, only: relation.only, cascades };
+            let rows = relation.rows.clone();
+            let change = Change { operation: relation.operation, columns, only: relation.only, cascades, rows };
             match self.meant(&relation.name, relation.operation, statement, names) {
                 Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
                 Resolved::OneOf { candidates, reason } => {
@@ -412,11 +414,13 @@ struct Change {
     only: bool,
     /// TRUNCATE or DROP ... CASCADE.
     cascades: bool,
+    /// To which rows.
+    rows: Rows,
 }
 
 impl Change {
     fn of(operation: Operation) -> Change {
-        Change { operation, columns: Vec::new(), only: false, cascades: false }
+        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any }
     }
 }
 

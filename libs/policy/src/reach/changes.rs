@@ -1,9 +1,9 @@
 //! What is done to a relation, followed to what is behind it.
 
 use super::memo::Read;
-use super::{Change, Defined, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of};
+use super::{Change, Defined, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions};
 use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, When};
-use crate::{Name, Operation};
+use crate::{Name, Operation, Rows};
 
 /// Most relations that are followed for one statement, each as often as something else is done to it.
 const MAX_FOLLOWED: usize = 4096;
@@ -63,7 +63,7 @@ impl Reach<'_> {
             return;
         }
         self.touch(Some(name), Some(oid), change, counted, step);
-        let followed = Followed::Relation(change.operation, change.columns.clone(), step.around);
+        let followed = Followed::Relation(change.operation, change.columns.clone(), change.rows.clone(), step.around);
         if self.cut.is_some() || instead || !self.followed.insert((followed, oid)) {
             return;
         }
@@ -107,7 +107,7 @@ impl Reach<'_> {
             return self.reads_of_view(oid, Operation::Select, 0, resolve, step);
         };
         // The view's columns may have other names than the table's.
-        let below = Change { columns: Vec::new(), only: base.only, ..change.clone() };
+        let below = Change { columns: Vec::new(), only: base.only, rows: Rows::Any, ..change.clone() };
         self.defined(&base.name, &below, counted, resolve, &step.next(Via::View));
         self.reads_of_view(oid, Operation::Select, 1, resolve, step);
     }
@@ -318,8 +318,21 @@ impl Reach<'_> {
             return;
         }
         let via = if partitioned { Via::Partition } else { Via::Inheritance };
-        let sure = change.operation == Operation::Truncate || (partitioned && children.len() == 1);
-        let step = if sure && change.operation != Operation::Ddl {
+        let before =
+            |oid: &Oid| catalog.triggers(*oid).any(|trigger| runs(trigger, UPDATE) && trigger.bits & BEFORE != 0);
+        let moves = partitioned
+            && change.operation == Operation::Update
+            && (moves_rows(catalog.relation(oid), change) || children.iter().any(before));
+        let parent = catalog.relation(oid).filter(|_| partitioned && change.operation != Operation::Ddl);
+        let pruned = parent.and_then(|parent| partitions::prune(catalog, parent, children, &change.rows));
+        // Rows that go to another partition may go to any.
+        let pruned = pruned.filter(|_| !moves);
+        let sure = change.operation == Operation::Truncate
+            || (partitioned && children.len() == 1 && change.operation != Operation::Ddl)
+            // A single partition has what there is of them; each row that is inserted is in one.
+            || pruned.as_ref().is_some_and(|left| left.len() == 1 || change.operation == Operation::Insert);
+        let children = pruned.as_deref().unwrap_or(children);
+        let step = if sure {
             step.next(via)
         } else {
             step.perhaps(via, || match via {
@@ -338,11 +351,17 @@ impl Reach<'_> {
             let below = Change { only: false, ..change.clone() };
             self.change(Some(*child), name, &below, false, resolve, &step);
             // A row that goes to another partition is deleted here and inserted there.
-            if partitioned && change.operation == Operation::Update {
+            if moves {
                 self.triggers(*child, change, INSERT | DELETE, resolve, &step);
             }
         }
     }
+}
+
+/// The update may move rows to other partitions: it sets a column of the key, or may.
+fn moves_rows(parent: Option<&Relation>, change: &Change) -> bool {
+    let key = parent.and_then(|parent| parent.partition_key.as_deref()).unwrap_or_default();
+    change.columns.is_empty() || change.columns.iter().any(|column| key.contains(column.as_str()))
 }
 
 /// The trigger is asked at one of these events: INSTEAD OF only where that is among them.

@@ -300,10 +300,11 @@ fn partitions_and_what_inherits_are_reached() {
     let mut built = Built::new();
     let parent =
         built.table("public.p", RelationKind::Partitioned, |table| table.partition_key = Some("RANGE (id)".into()));
-    for (name, kind) in [("public.p1", RelationKind::Table), ("public.p2", RelationKind::Partitioned)] {
-        built.table(name, kind, |table| {
-            (table.parents, table.bound) = (vec![parent], Some("FOR VALUES FROM (1) TO (2)".into()))
-        });
+    for (name, kind, bound) in [
+        ("public.p1", RelationKind::Table, "FOR VALUES FROM (1) TO (2)"),
+        ("public.p2", RelationKind::Partitioned, "FOR VALUES FROM (2) TO (100)"),
+    ] {
+        built.table(name, kind, |table| (table.parents, table.bound) = (vec![parent], Some(bound.into())));
     }
     let second = built.oid("public.p2");
     built.table("public.p21", RelationKind::Table, |table| {
@@ -317,13 +318,20 @@ fn partitions_and_what_inherits_are_reached() {
             "public.p:update/direct public.p1:update/partition? public.p2:update/partition? public.p21:update/partition?",
         ),
         (
-            "insert into p values (1)",
+            "insert into p select 1",
             "public.p:insert/direct public.p1:insert/partition? public.p2:insert/partition? public.p21:insert/partition?",
         ),
         (
             "truncate p",
             "public.p:truncate/direct public.p1:truncate/partition public.p2:truncate/partition public.p21:truncate/partition",
         ),
+        ("insert into p values (1), (9)", "public.p:insert/direct public.p1:insert/partition public.p2:insert/partition public.p21:insert/partition"),
+        ("update p set v = 1 where id = 1 and v = 'x'", "public.p:update/direct public.p1:update/partition"),
+        (
+            "update p set id = 3 where id = 1",
+            "public.p:update/direct public.p1:update/partition? public.p2:update/partition? public.p21:update/partition?",
+        ),
+        ("delete from p where id = 9", "public.p:delete/direct public.p2:delete/partition public.p21:delete/partition"),
         ("update p2 set v = 1", "public.p2:update/direct public.p21:update/partition"),
         ("drop table p2", "public.p2:ddl/direct public.p21:ddl/partition"),
         ("update t set v = 1", "public.t:update/direct public.child:update/inheritance?"),
