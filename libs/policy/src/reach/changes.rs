@@ -189,7 +189,6 @@ impl Reach<'_> {
         let catalog = self.catalog;
         for trigger in catalog.triggers(relation).filter(|trigger| runs(trigger, events)) {
             if change.operation == Operation::Update
-                && events & trigger.bits & !UPDATE & (INSERT | DELETE) == 0
                 && !trigger.columns.is_empty()
                 && !may_meet(&change.columns, &trigger.columns)
             {
@@ -321,6 +320,7 @@ impl Reach<'_> {
         let before =
             |oid: &Oid| catalog.triggers(*oid).any(|trigger| runs(trigger, UPDATE) && trigger.bits & BEFORE != 0);
         let moves = partitioned
+            && children.len() > 1
             && change.operation == Operation::Update
             && (moves_rows(catalog.relation(oid), change) || children.iter().any(before));
         let parent = catalog.relation(oid).filter(|_| partitioned && change.operation != Operation::Ddl);
@@ -331,7 +331,6 @@ impl Reach<'_> {
             || (partitioned && children.len() == 1 && change.operation != Operation::Ddl)
             // A single partition has what there is of them; each row that is inserted is in one.
             || pruned.as_ref().is_some_and(|left| left.len() == 1 || change.operation == Operation::Insert);
-        let children = pruned.as_deref().unwrap_or(children);
         let step = if sure {
             step.next(via)
         } else {
@@ -340,19 +339,22 @@ impl Reach<'_> {
                 _ => "whether its rows are in what inherits is not known".into(),
             })
         };
+        let all = || children.iter().map(|child| (*child, change.rows.clone())).collect();
         // What is behind each is followed when it is told.
-        for child in children {
+        for (child, rows) in pruned.unwrap_or_else(all) {
             self.children += 1;
             if self.children > MAX_CHILDREN {
                 let reason = "there are more partitions than are told".into();
                 return self.touch_anything(change.operation, &step.perhaps(via, || reason));
             }
-            let Some(name) = name_of(catalog, *child) else { continue };
-            let below = Change { only: false, ..change.clone() };
-            self.change(Some(*child), name, &below, false, resolve, &step);
-            // A row that goes to another partition is deleted here and inserted there.
+            let Some(name) = name_of(catalog, child) else { continue };
+            let below = Change { only: false, rows, ..change.clone() };
+            self.change(Some(child), name.clone(), &below, false, resolve, &step);
             if moves {
-                self.triggers(*child, change, INSERT | DELETE, resolve, &step);
+                let step = step.perhaps(via, || "rows may go from one partition to another".into());
+                for operation in [Operation::Delete, Operation::Insert] {
+                    self.change(Some(child), name.clone(), &Change::of(operation), false, resolve, &step);
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Invariant: a partition is left out only where no row that the statement is about can be in it: comparisons are made
 //! only of values whose types compare as they are written.
 
+use std::collections::BTreeMap;
+
 use crate::catalog::{Catalog, Oid, Relation};
 use crate::constants::{Constant, Rows};
 use crate::scan::{Keyword, Kind, Token, Tokens};
@@ -41,8 +43,9 @@ enum Bound {
     Range(Vec<Border>, Vec<Border>),
 }
 
-/// The partitions that rows can be in; `None` where constants do not decide. One row: in which it certainly is.
-pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows: &Rows) -> Option<Vec<Oid>> {
+/// The partitions that rows can be in, in order, each with those of the rows that are in it; `None` where constants do not
+/// decide.
+pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows: &Rows) -> Option<Vec<(Oid, Rows)>> {
     // A comparison may be somebody's own.
     if children.len() > MAX_PARTITIONS || catalog.operators_named("=").next().is_some() {
         return None;
@@ -58,20 +61,31 @@ pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows
         .iter()
         .map(|oid| Some((*oid, bound(catalog.relation(*oid)?.bound.as_deref()?, &kinds)?)))
         .collect::<Option<_>>()?;
-    let mut found = Vec::new();
-    for key in keys {
+    let mut found: BTreeMap<Oid, Vec<usize>> = BTreeMap::new();
+    for (place, key) in keys.iter().enumerate() {
         let mut holds = None;
         for (oid, bound) in &bounds {
-            if bound.holds(&key)? {
+            if bound.holds(key)? {
                 holds = Some(*oid);
             }
         }
         let default = || bounds.iter().find(|(_, bound)| *bound == Bound::Default).map(|(oid, _)| *oid);
-        found.extend(holds.or_else(default));
+        if let Some(oid) = holds.or_else(default) {
+            found.entry(oid).or_default().push(place);
+        }
     }
-    found.sort_unstable();
-    found.dedup();
-    Some(found)
+    Some(found.into_iter().map(|(oid, places)| (oid, of_places(rows, &places))).collect())
+}
+
+/// Of rows that are inserted, those at these places.
+fn of_places(rows: &Rows, places: &[usize]) -> Rows {
+    match rows {
+        Rows::Inserted { columns, rows } => {
+            let rows = places.iter().filter_map(|place| rows.get(*place).cloned()).collect();
+            Rows::Inserted { columns: columns.clone(), rows }
+        }
+        other => other.clone(),
+    }
 }
 
 /// The columns of `LIST (a)` or `RANGE (a, b)`; none of expressions, and of HASH.
@@ -261,7 +275,8 @@ mod tests {
         let catalog = Catalog::of(bounds.iter().enumerate().map(child));
         let children: Vec<Oid> = (1..=Oid::try_from(bounds.len()).unwrap()).collect();
         let statement = crate::analyse(sql).statements.remove(0);
-        prune(&catalog, &parent, &children, &statement.relations[0].rows)
+        let pruned = prune(&catalog, &parent, &children, &statement.relations[0].rows)?;
+        Some(pruned.into_iter().map(|(oid, _)| oid).collect())
     }
 
     #[test]

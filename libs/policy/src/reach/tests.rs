@@ -329,7 +329,9 @@ fn partitions_and_what_inherits_are_reached() {
         ("update p set v = 1 where id = 1 and v = 'x'", "public.p:update/direct public.p1:update/partition"),
         (
             "update p set id = 3 where id = 1",
-            "public.p:update/direct public.p1:update/partition? public.p2:update/partition? public.p21:update/partition?",
+            "public.p:update/direct public.p1:update/partition? public.p1:delete/partition? public.p1:insert/partition? \
+             public.p2:update/partition? public.p21:update/partition? public.p2:delete/partition? \
+             public.p21:delete/partition? public.p2:insert/partition? public.p21:insert/partition?",
         ),
         ("delete from p where id = 9", "public.p:delete/direct public.p2:delete/partition public.p21:delete/partition"),
         ("update p2 set v = 1", "public.p2:update/direct public.p21:update/partition"),
