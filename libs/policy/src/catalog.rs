@@ -2,6 +2,9 @@
 //!
 //! A catalog is changed by [`Change`]s only, and two catalogs that hold the same objects are equal, however they came
 //! about. Names are held once. Lookups cost a few hash lookups; nothing here knows a session.
+//!
+//! Texts of definitions (views, rules, expressions, constraints, bodies that are stored parsed) are read by a session whose
+//! `search_path` is empty: PostgreSQL then writes every name with its schema, but for its own.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -6,7 +6,8 @@
 //!
 //! Invariants: what is not understood has a reason in [`Statement::opaque`], and is never a guess; no text makes
 //! [`analyse`] panic or overflow the stack; time grows with the text's length alone, and so does memory, up to a bound
-//! for the parser's tree. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+//! for the parser's tree. Nothing here has a socket or a clock. Names come out as they are written; what they mean, and
+//! what hides behind them, is told by [`reach`] with a [`catalog`] that somebody else has read.
 
 #![warn(missing_docs)]
 

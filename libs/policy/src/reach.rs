@@ -31,6 +31,12 @@ const MAX_CHILDREN: usize = 64;
 /// Most bodies of functions that are read for one statement.
 const MAX_BODIES: usize = 64;
 
+/// Most partitions that are told of a read: of one with more, it is told that there are.
+const MAX_READ_CHILDREN: usize = 16;
+
+/// Most relations and calls that are followed for one statement, however often they occur.
+const MAX_WORK: usize = 20_000;
+
 /// How deep views, triggers and functions are followed.
 const MAX_DEPTH: usize = 32;
 
@@ -183,6 +189,7 @@ struct Reach<'a> {
     followed: HashSet<(Followed, Oid)>,
     children: usize,
     bodies: usize,
+    work: usize,
     /// Why not all is told.
     cut: Option<&'static str>,
     /// Code has changed what names mean behind it: the search path or the role.
@@ -208,6 +215,7 @@ impl<'a> Reach<'a> {
             followed: HashSet::new(),
             children: 0,
             bodies: 0,
+            work: 0,
             cut: None,
             path_lost: false,
             relations_lost: false,
@@ -232,6 +240,11 @@ impl<'a> Reach<'a> {
         }
         if step.depth > MAX_DEPTH {
             self.cut = Some("views, triggers or functions nest too deeply");
+            return;
+        }
+        self.work += 1 + statement.relations.len() + statement.calls.len();
+        if self.work > MAX_WORK {
+            self.cut = Some("the functions that it runs hold too many statements");
             return;
         }
         if let Effect::Prepare { .. } = statement.effect {

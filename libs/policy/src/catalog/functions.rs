@@ -124,7 +124,7 @@ pub struct Type {
     /// The CHECK constraints of a domain (`pg_get_constraintdef`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Text>,
-    /// `typdefault` of a domain, where it is no constant.
+    /// `pg_get_expr(typdefaultbin, 0)` of a domain, where it is no constant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Text>,
     /// `typarray`: the type of its arrays.

@@ -1,7 +1,9 @@
 //! What is done to a relation, followed to what is behind it.
 
 use super::memo::Read;
-use super::{Change, Defined, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions};
+use super::{
+    Change, Defined, Followed, MAX_CHILDREN, MAX_READ_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions,
+};
 use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, When};
 use crate::{Name, Operation, Rows};
 
@@ -49,6 +51,11 @@ impl Reach<'_> {
         let Some((oid, relation)) = oid.and_then(|oid| Some((oid, catalog.relation(oid)?))) else {
             return self.touch(Some(name), oid, change, counted, step);
         };
+        self.work += 1;
+        if self.work > super::MAX_WORK {
+            self.cut = Some("views, triggers or foreign keys lead to too much");
+            return;
+        }
         let view = relation.kind == RelationKind::View;
         let instead = self.rules(oid, change, resolve, step);
         if instead && !view {
@@ -339,6 +346,11 @@ impl Reach<'_> {
                 _ => "whether its rows are in what inherits is not known".into(),
             })
         };
+        if change.operation == Operation::Select && pruned.is_none() && children.len() > MAX_READ_CHILDREN {
+            let reason = "it reads partitions, which are too many to be told".into();
+            return self
+                .touch_anything(change.operation, &Step { reason: Some(reason), ..step.perhaps(via, || "".into()) });
+        }
         let all = || children.iter().map(|child| (*child, change.rows.clone())).collect();
         // What is behind each is followed when it is told.
         for (child, rows) in pruned.unwrap_or_else(all) {

@@ -352,6 +352,10 @@ fn partitions_and_what_inherits_are_reached() {
     let reached = built.reached("update p set v = 1");
     assert_eq!(reached.touched.len(), MAX_CHILDREN + 2);
     assert_eq!(reached.touched.last().unwrap().relation, None);
+    built.check(&[
+        ("select 1 from p", "public.p:select/direct *:select/partition?"),
+        ("select 1 from p2", "public.p2:select/direct public.p21:select/partition"),
+    ]);
 }
 
 #[test]
