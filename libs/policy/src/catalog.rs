@@ -2,6 +2,9 @@
 //!
 //! A catalog is changed by [`Change`]s only, and two catalogs that hold the same objects are equal, however they came
 //! about. Names are held once. Lookups cost a few hash lookups; nothing here knows a session.
+//!
+//! Texts of definitions (views, rules, expressions, constraints, bodies that are stored parsed) are read by a session whose
+//! `search_path` is empty: PostgreSQL then writes every name with its schema, but for its own.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,14 +12,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod functions;
 mod objects;
 mod path;
+mod relations;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use functions::*;
 pub use objects::*;
 pub use path::TEMPORARY;
+pub use relations::*;
 pub use text::Text;
 
 /// An object that came, was changed, or is gone.

@@ -224,7 +224,7 @@ impl Walk {
     /// Tells of code that runs, unless the query around it does not.
     fn runs(&mut self, kind: CallKind, name: &Name, arguments: usize) {
         if self.planned != Some(Operation::Ddl) && self.calls.len() <= MAX_CALLS {
-            self.calls.insert(Call { kind, name: name.clone(), arguments });
+            self.calls.insert(Call { kind, name: name.clone(), arguments: Some(arguments) });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Functions that PostgreSQL brings along and that run no other SQL, and its types.
 //!
-//! Which function a call means is in the database's catalog, which is not here: a name of this list is taken for
-//! PostgreSQL's own, although a database can define another of that name that takes other arguments.
+//! Which function a call means is in the database's catalog: a name of this list is taken for PostgreSQL's own, although
+//! a database can define another of that name that takes other arguments. [`crate::reach`] knows those.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

@@ -6,7 +6,8 @@
 //!
 //! Invariants: what is not understood has a reason in [`Statement::opaque`], and is never a guess; no text makes
 //! [`analyse`] panic or overflow the stack; time grows with the text's length alone, and so does memory, up to a bound
-//! for the parser's tree. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+//! for the parser's tree. Nothing here has a socket or a clock. Names come out as they are written; what they mean, and
+//! what hides behind them, is told by [`reach`] with a [`catalog`] that somebody else has read.
 
 #![warn(missing_docs)]
 
@@ -16,6 +17,7 @@ use pg_query::protobuf::RawStmt;
 
 pub mod catalog;
 mod compact;
+mod constants;
 mod deep;
 mod definitions;
 mod expression;
@@ -38,6 +40,7 @@ mod tests;
 mod transactions;
 mod utility;
 
+pub use constants::{Constant, Rows};
 pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
@@ -141,6 +144,8 @@ pub struct Relation {
     pub counted: bool,
     /// ONLY stands before it, wherever it stands: what inherits from it is not touched.
     pub only: bool,
+    /// Which rows it is about.
+    pub rows: Rows,
 }
 
 /// A function, operator or type that a statement names and that runs code when it runs.
@@ -150,8 +155,8 @@ pub struct Call {
     pub kind: CallKind,
     /// As written.
     pub name: Name,
-    /// How many arguments are given.
-    pub arguments: usize,
+    /// How many arguments are given, where that is known.
+    pub arguments: Option<usize>,
 }
 
 /// What a call names.
@@ -248,7 +253,7 @@ pub struct BoundSetting {
 impl Relation {
     /// A relation of which only the operation is known.
     pub fn new(name: Name, operation: Operation) -> Relation {
-        Relation { name, operation, columns: Vec::new(), counted: false, only: false }
+        Relation { name, operation, columns: Vec::new(), counted: false, only: false, rows: Rows::Any }
     }
 }
 
@@ -471,13 +476,22 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
         Some(compact) if compact.constants_cut && statement.depends_on_constants() => {
             return head::statement(text, dialect, "a constant that it depends on is too long");
         }
-        Some(_) => {}
+        Some(_) => without_constants(&mut statement),
         None => {
             let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
             statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
         }
     }
     statement
+}
+
+/// Takes away what the text no longer tells whose lists were made shorter.
+fn without_constants(statement: &mut Statement) {
+    statement.relations.iter_mut().for_each(|relation| relation.rows = Rows::Any);
+    statement.calls.iter_mut().for_each(|call| call.arguments = None);
+    if let Effect::Prepare { statement, .. } = &mut statement.effect {
+        without_constants(statement);
+    }
 }
 
 /// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so

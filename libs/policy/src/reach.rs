@@ -7,16 +7,20 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::catalog::{Catalog, Oid, TEMPORARY, Text};
-use crate::{Body, Effect, Name, NameChange, Operation, Statement};
+use crate::catalog::{Catalog, Oid, TEMPORARY};
+use crate::{Body, Effect, Name, NameChange, Operation, Rows, Statement};
 
 mod changes;
 mod code;
 mod memo;
+mod partitions;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
 pub use memo::Memo;
+use resolve::{Defined, Lost};
+pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
 /// Most touches that are told of one statement; one more tells that there are others.
 pub const MAX_TOUCHED: usize = 256;
@@ -26,6 +30,12 @@ const MAX_CHILDREN: usize = 64;
 
 /// Most bodies of functions that are read for one statement.
 const MAX_BODIES: usize = 64;
+
+/// Most partitions that are told of a read: of one with more, it is told that there are.
+const MAX_READ_CHILDREN: usize = 16;
+
+/// Most relations and calls that are followed for one statement, however often they occur.
+const MAX_WORK: usize = 20_000;
 
 /// How deep views, triggers and functions are followed.
 const MAX_DEPTH: usize = 32;
@@ -105,138 +115,6 @@ pub struct Reached {
     pub may_end_transaction: bool,
 }
 
-/// What a written name means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resolved {
-    /// This relation. The number is that in the catalog, where it is there.
-    Known {
-        /// Its number.
-        oid: Option<Oid>,
-        /// Its name, with the schema.
-        name: Name,
-    },
-    /// One of these, or none of them.
-    OneOf {
-        /// Those of the name.
-        candidates: Vec<(Option<Oid>, Name)>,
-        /// Why it is not known which.
-        reason: Cow<'static, str>,
-    },
-}
-
-/// What names mean where a statement runs.
-pub trait Resolve {
-    /// What a relation's written name means.
-    fn relation(&self, name: &Name) -> Resolved;
-
-    /// The schemas that names are looked up in, in order; `None` where they are not known.
-    fn path(&self) -> Option<&[Text]>;
-
-    /// The setting `search_path` itself, as a list; `None` where it is not known.
-    fn setting(&self) -> Option<&[String]>;
-
-    /// The session has a temporary relation of that name; `None`: it may have.
-    fn temporary(&self, name: &str) -> Option<bool>;
-
-    /// The current role, where it is known.
-    fn role(&self) -> Option<&str>;
-
-    /// The schema that a relation without one is created in, where it is known.
-    fn creation(&self) -> Option<Text>;
-}
-
-/// Names on a known path, without a session around it. What is not in the catalog, and so was made since, is not known.
-#[derive(Debug, Clone)]
-pub struct OnPath<'a> {
-    catalog: &'a Catalog,
-    path: Option<Vec<Text>>,
-    setting: Option<Vec<String>>,
-    role: Option<String>,
-    creation: Option<Text>,
-    temporary: HashSet<String>,
-}
-
-impl<'a> OnPath<'a> {
-    /// The path that a list of schemas means for a role.
-    pub fn new(catalog: &'a Catalog, setting: Option<Vec<String>>, role: Option<&str>) -> OnPath<'a> {
-        let path = setting.as_ref().and_then(|setting| catalog.path(setting, role));
-        let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role));
-        let role = role.map(str::to_owned);
-        OnPath { catalog, path, setting, role, creation, temporary: HashSet::new() }
-    }
-
-    /// With temporary relations of these names.
-    pub fn with_temporary(mut self, names: impl IntoIterator<Item = String>) -> OnPath<'a> {
-        self.temporary.extend(names);
-        self
-    }
-}
-
-impl Resolve for OnPath<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
-        resolve(self.catalog, self.path.as_deref(), &|name| self.temporary(name), name)
-    }
-
-    fn path(&self) -> Option<&[Text]> {
-        self.path.as_deref()
-    }
-
-    fn setting(&self) -> Option<&[String]> {
-        self.setting.as_deref()
-    }
-
-    fn temporary(&self, name: &str) -> Option<bool> {
-        Some(self.temporary.contains(name))
-    }
-
-    fn role(&self) -> Option<&str> {
-        self.role.as_deref()
-    }
-
-    fn creation(&self) -> Option<Text> {
-        self.creation.clone()
-    }
-}
-
-/// What a name means on a path in a session with temporary relations, as the server looks it up.
-pub fn resolve(
-    catalog: &Catalog,
-    path: Option<&[Text]>,
-    temporary: &dyn Fn(&str) -> Option<bool>,
-    name: &Name,
-) -> Resolved {
-    let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.name.clone() };
-    if let Some(schema) = &name.schema {
-        let oid = catalog.relation_named(schema, &name.name);
-        return Resolved::Known { oid, name: named(schema) };
-    }
-    let Some(path) = path else {
-        return one_of(catalog, &name.name, "the search path is not known");
-    };
-    for schema in path {
-        if *schema == TEMPORARY {
-            match temporary(&name.name) {
-                Some(true) => return Resolved::Known { oid: None, name: named(TEMPORARY) },
-                Some(false) => {}
-                None => return one_of(catalog, &name.name, "it may be a temporary relation"),
-            }
-        } else if let Some(oid) = catalog.relation_named(schema, &name.name) {
-            return Resolved::Known { oid: Some(oid), name: named(schema) };
-        } else if *schema == "pg_catalog" && name.name.starts_with("pg_") {
-            // Of PostgreSQL's own relations a catalog need not hold all; nobody else may make one in its schema.
-            return Resolved::Known { oid: None, name: named(schema) };
-        }
-    }
-    one_of(catalog, &name.name, "the catalog has no such relation on the search path")
-}
-
-/// All relations of a name.
-fn one_of(catalog: &Catalog, name: &str, reason: &'static str) -> Resolved {
-    let oids = catalog.relations_named(name).iter().take(MAX_CHILDREN);
-    let candidates = oids.filter_map(|oid| Some((Some(*oid), name_of(catalog, *oid)?))).collect();
-    Resolved::OneOf { candidates, reason: reason.into() }
-}
-
 /// The full name of a relation.
 pub fn name_of(catalog: &Catalog, oid: Oid) -> Option<Name> {
     let relation = catalog.relation(oid)?;
@@ -302,75 +180,6 @@ impl Step {
     }
 }
 
-/// Names in a definition, as PostgreSQL writes them: with the schema, unless it is its own.
-struct Defined<'a> {
-    catalog: &'a Catalog,
-    path: [Text; 1],
-}
-
-impl Defined<'_> {
-    fn new(catalog: &Catalog) -> Defined<'_> {
-        Defined { catalog, path: ["pg_catalog".into()] }
-    }
-}
-
-impl Resolve for Defined<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
-        let schema = name.schema.as_deref().unwrap_or("pg_catalog");
-        let oid = self.catalog.relation_named(schema, &name.name);
-        Resolved::Known { oid, name: Name { schema: Some(schema.to_owned()), name: name.name.clone() } }
-    }
-
-    fn path(&self) -> Option<&[Text]> {
-        Some(&self.path)
-    }
-
-    fn setting(&self) -> Option<&[String]> {
-        None
-    }
-
-    fn temporary(&self, _: &str) -> Option<bool> {
-        Some(false)
-    }
-
-    fn role(&self) -> Option<&str> {
-        None
-    }
-
-    fn creation(&self) -> Option<Text> {
-        None
-    }
-}
-
-/// Names after something may have changed what they mean: the path, or which temporary relations there are.
-struct Lost<'a>(&'a Catalog);
-
-impl Resolve for Lost<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
-        resolve(self.0, None, &|_| None, name)
-    }
-
-    fn path(&self) -> Option<&[Text]> {
-        None
-    }
-
-    fn setting(&self) -> Option<&[String]> {
-        None
-    }
-
-    fn temporary(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn role(&self) -> Option<&str> {
-        None
-    }
-
-    fn creation(&self) -> Option<Text> {
-        None
-    }
-}
-
 struct Reach<'a> {
     catalog: &'a Catalog,
     memo: &'a mut Memo,
@@ -380,6 +189,7 @@ struct Reach<'a> {
     followed: HashSet<(Followed, Oid)>,
     children: usize,
     bodies: usize,
+    work: usize,
     /// Why not all is told.
     cut: Option<&'static str>,
     /// Code has changed what names mean behind it: the search path or the role.
@@ -390,7 +200,7 @@ struct Reach<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Followed {
-    Relation(Operation, Vec<String>, Around),
+    Relation(Operation, Vec<String>, Rows, Around),
     Rule(Around),
     Code(Around),
 }
@@ -405,6 +215,7 @@ impl<'a> Reach<'a> {
             followed: HashSet::new(),
             children: 0,
             bodies: 0,
+            work: 0,
             cut: None,
             path_lost: false,
             relations_lost: false,
@@ -429,6 +240,11 @@ impl<'a> Reach<'a> {
         }
         if step.depth > MAX_DEPTH {
             self.cut = Some("views, triggers or functions nest too deeply");
+            return;
+        }
+        self.work += 1 + statement.relations.len() + statement.calls.len();
+        if self.work > MAX_WORK {
+            self.cut = Some("the functions that it runs hold too many statements");
             return;
         }
         if let Effect::Prepare { .. } = statement.effect {
@@ -462,7 +278,8 @@ impl<'a> Reach<'a> {
                 Vec::new()
             };
             let cascades = statement.opaque_without_catalog && relation.operation == Operation::Truncate;
-            let change = Change { operation: relation.operation, columns, only: relation.only, cascades };
+            let rows = relation.rows.clone();
+            let change = Change { operation: relation.operation, columns, only: relation.only, cascades, rows };
             match self.meant(&relation.name, relation.operation, statement, names) {
                 Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
                 Resolved::OneOf { candidates, reason } => {
@@ -610,11 +427,13 @@ struct Change {
     only: bool,
     /// TRUNCATE or DROP ... CASCADE.
     cascades: bool,
+    /// To which rows.
+    rows: Rows,
 }
 
 impl Change {
     fn of(operation: Operation) -> Change {
-        Change { operation, columns: Vec::new(), only: false, cascades: false }
+        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any }
     }
 }
 

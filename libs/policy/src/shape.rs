@@ -3,11 +3,12 @@
 //! Jobs that do not bind parameters send a text for each value; what such texts do is the same, and parsing each of them
 //! is most of what it costs to record them.
 //!
-//! Invariant: texts of one shape, read in one dialect, have the same analysis, but for [`Statement::range`], and unless
-//! it is opaque, for which the reason may quote the text, or [`Statement::depends_on_constants`].
+//! Invariant: texts of one shape, read in one dialect, have the same analysis, but for [`Statement::range`] and the
+//! rows that [`Statement::forget_rows`] forgets, and unless it is opaque, for which the reason may quote the text, or
+//! [`Statement::depends_on_constants`].
 
 use crate::scan::{Keyword, Kind, Token, Tokens};
-use crate::{Dialect, Effect, MAX_FINGERPRINT, Statement};
+use crate::{Dialect, Effect, MAX_FINGERPRINT, Rows, Statement};
 
 /// What a shape begins with; other statements mostly mean what their constants say.
 const FIRST: [&str; 7] = ["select", "insert", "update", "delete", "merge", "with", "values"];
@@ -77,6 +78,16 @@ fn plain(text: &str, dialect: Dialect) -> bool {
 }
 
 impl Statement {
+    /// Forgets which rows it is about, as constants tell; true if it told any. What is left is the same for all texts of
+    /// its shape.
+    pub fn forget_rows(&mut self) -> bool {
+        let mut told = false;
+        for relation in &mut self.relations {
+            told |= std::mem::take(&mut relation.rows) != Rows::Any;
+        }
+        told
+    }
+
     /// What it does is said by a constant: texts of its shape may do something else.
     pub fn depends_on_constants(&self) -> bool {
         let effect = matches!(
@@ -88,7 +99,7 @@ impl Statement {
                 | Effect::RollbackPrepared(_)
         );
         let set_config = || self.functions.iter().any(|function| function.name == "set_config");
-        effect || !self.settings.is_empty() || set_config()
+        effect || !self.settings.is_empty() || !self.bound_settings.is_empty() || self.body.is_some() || set_config()
     }
 }
 
@@ -196,6 +207,7 @@ mod tests {
             let read = |sql: &str| {
                 let mut statement = crate::analyse(sql).statements.remove(0);
                 statement.range = 0..0;
+                statement.forget_rows();
                 statement
             };
             let (one, two) = (read(&sql), read(&other));

@@ -487,3 +487,14 @@ fn what_only_the_server_can_read_does_not_vanish() {
         Effect::Commit { chain: false }
     );
 }
+
+/// The constants of a long text are cut, and nothing is told that depends on them.
+#[test]
+fn a_long_text_tells_no_constants() {
+    let rows = (0..1500).map(|n| format!("({n}, f(1, 2))")).collect::<Vec<_>>().join(",");
+    let statement = analyse(&format!("insert into t values {rows}")).statements.remove(0);
+    assert_eq!((&statement.relations[0].rows, statement.calls[0].arguments), (&Rows::Any, None));
+    let code = analyse(&format!("do $$ begin delete from t; {} end $$", "null;".repeat(5000))).statements.remove(0);
+    assert_eq!((code.operation, code.body, code.opaque_without_catalog), (Operation::Do, None, false));
+    assert!(code.opaque.is_some());
+}

@@ -52,6 +52,8 @@ pub(super) struct Meaning {
     pub(super) statement: Statement,
     /// What it prepares, where it is PREPARE.
     pub(super) prepares: Option<Statement>,
+    /// Which rows it is about is in the text, and not here.
+    pub(super) rows_forgotten: bool,
     notes: Vec<Note>,
     prepared_notes: Vec<Note>,
 }
@@ -73,6 +75,12 @@ impl SqlText {
 
     pub(super) fn reading(&self) -> Reading {
         self.0.reading
+    }
+
+    /// The statement with all that its text tells, where [`Meaning::rows_forgotten`].
+    pub(super) fn in_full(&self) -> Option<Statement> {
+        let dialect = Dialect { standard_conforming_strings: self.0.reading.standard_conforming_strings? };
+        hansard_policy::analyse_as(&self.0.sql, dialect).statements.into_iter().next()
     }
 
     /// Equal for clones of one text only, for as long as one of them is held.
@@ -154,15 +162,19 @@ impl Analyser for Analyses {
             // Not kept: its shape is.
             return SqlText(Arc::new(Read { sql, reading, statements, counted: true }));
         }
-        let read = SqlText(Arc::new(analyse(sql.clone(), reading)));
-        if let (Some((dialect, shape)), [analysed]) = (shape, &read.0.statements[..])
-            && analysed.meaning.statement.opaque.is_none()
-            && !analysed.meaning.statement.depends_on_constants()
+        let mut read = analyse(sql.clone(), reading);
+        if let (Some((dialect, shape)), [Analysed { meaning, .. }]) = (shape, &mut read.statements[..])
+            && meaning.statement.opaque.is_none()
+            && !meaning.statement.depends_on_constants()
         {
+            if let Some(meaning) = Arc::get_mut(meaning) {
+                meaning.rows_forgotten = meaning.statement.forget_rows();
+            }
             let shapes = self.shapes.entry(dialect).or_insert_with(|| LruCache::new(MAX_SHAPES));
-            shapes.insert(shape, analysed.meaning.clone());
-            return read;
+            shapes.insert(shape, meaning.clone());
+            return SqlText(Arc::new(read));
         }
+        let read = SqlText(Arc::new(read));
         if read.cost() <= MAX_BYTES / 2 {
             self.keep(sql, read.clone());
         }
@@ -229,6 +241,7 @@ fn analyse(sql: Arc<str>, reading: Reading) -> Read {
             _ => None,
         };
         let meaning = Meaning {
+            rows_forgotten: false,
             fingerprint: statement.fingerprint.as_deref().map(Arc::from),
             notes: notes(&statement),
             prepared_notes: prepares.as_ref().map(notes).unwrap_or_default(),

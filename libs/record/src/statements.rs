@@ -138,9 +138,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
-        let meaning = &executed.text.statement(executed.part).meaning;
-        let key = (meaning, executed.prepared_in_sql);
-        self.kept.of(key, self.names, self.known.as_deref_mut(), self.session_id)
+        self.kept.of(executed, self.names, self.known.as_deref_mut(), self.session_id)
     }
 
     fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {

@@ -1,9 +1,11 @@
 //! What is done to a relation, followed to what is behind it.
 
 use super::memo::Read;
-use super::{Change, Defined, Followed, MAX_CHILDREN, Reach, Resolve, Step, Via, name_of};
+use super::{
+    Change, Defined, Followed, MAX_CHILDREN, MAX_READ_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions,
+};
 use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, When};
-use crate::{Name, Operation};
+use crate::{Name, Operation, Rows};
 
 /// Most relations that are followed for one statement, each as often as something else is done to it.
 const MAX_FOLLOWED: usize = 4096;
@@ -49,6 +51,11 @@ impl Reach<'_> {
         let Some((oid, relation)) = oid.and_then(|oid| Some((oid, catalog.relation(oid)?))) else {
             return self.touch(Some(name), oid, change, counted, step);
         };
+        self.work += 1;
+        if self.work > super::MAX_WORK {
+            self.cut = Some("views, triggers or foreign keys lead to too much");
+            return;
+        }
         let view = relation.kind == RelationKind::View;
         let instead = self.rules(oid, change, resolve, step);
         if instead && !view {
@@ -63,7 +70,7 @@ impl Reach<'_> {
             return;
         }
         self.touch(Some(name), Some(oid), change, counted, step);
-        let followed = Followed::Relation(change.operation, change.columns.clone(), step.around);
+        let followed = Followed::Relation(change.operation, change.columns.clone(), change.rows.clone(), step.around);
         if self.cut.is_some() || instead || !self.followed.insert((followed, oid)) {
             return;
         }
@@ -107,7 +114,7 @@ impl Reach<'_> {
             return self.reads_of_view(oid, Operation::Select, 0, resolve, step);
         };
         // The view's columns may have other names than the table's.
-        let below = Change { columns: Vec::new(), only: base.only, ..change.clone() };
+        let below = Change { columns: Vec::new(), only: base.only, rows: Rows::Any, ..change.clone() };
         self.defined(&base.name, &below, counted, resolve, &step.next(Via::View));
         self.reads_of_view(oid, Operation::Select, 1, resolve, step);
     }
@@ -189,7 +196,6 @@ impl Reach<'_> {
         let catalog = self.catalog;
         for trigger in catalog.triggers(relation).filter(|trigger| runs(trigger, events)) {
             if change.operation == Operation::Update
-                && events & trigger.bits & !UPDATE & (INSERT | DELETE) == 0
                 && !trigger.columns.is_empty()
                 && !may_meet(&change.columns, &trigger.columns)
             {
@@ -318,8 +324,21 @@ impl Reach<'_> {
             return;
         }
         let via = if partitioned { Via::Partition } else { Via::Inheritance };
-        let sure = change.operation == Operation::Truncate || (partitioned && children.len() == 1);
-        let step = if sure && change.operation != Operation::Ddl {
+        let before =
+            |oid: &Oid| catalog.triggers(*oid).any(|trigger| runs(trigger, UPDATE) && trigger.bits & BEFORE != 0);
+        let moves = partitioned
+            && children.len() > 1
+            && change.operation == Operation::Update
+            && (moves_rows(catalog.relation(oid), change) || children.iter().any(before));
+        let parent = catalog.relation(oid).filter(|_| partitioned && change.operation != Operation::Ddl);
+        let pruned = parent.and_then(|parent| partitions::prune(catalog, parent, children, &change.rows));
+        // Rows that go to another partition may go to any.
+        let pruned = pruned.filter(|_| !moves);
+        let sure = change.operation == Operation::Truncate
+            || (partitioned && children.len() == 1 && change.operation != Operation::Ddl)
+            // A single partition has what there is of them; each row that is inserted is in one.
+            || pruned.as_ref().is_some_and(|left| left.len() == 1 || change.operation == Operation::Insert);
+        let step = if sure {
             step.next(via)
         } else {
             step.perhaps(via, || match via {
@@ -327,22 +346,36 @@ impl Reach<'_> {
                 _ => "whether its rows are in what inherits is not known".into(),
             })
         };
+        if change.operation == Operation::Select && pruned.is_none() && children.len() > MAX_READ_CHILDREN {
+            let reason = "it reads partitions, which are too many to be told".into();
+            return self
+                .touch_anything(change.operation, &Step { reason: Some(reason), ..step.perhaps(via, || "".into()) });
+        }
+        let all = || children.iter().map(|child| (*child, change.rows.clone())).collect();
         // What is behind each is followed when it is told.
-        for child in children {
+        for (child, rows) in pruned.unwrap_or_else(all) {
             self.children += 1;
             if self.children > MAX_CHILDREN {
                 let reason = "there are more partitions than are told".into();
                 return self.touch_anything(change.operation, &step.perhaps(via, || reason));
             }
-            let Some(name) = name_of(catalog, *child) else { continue };
-            let below = Change { only: false, ..change.clone() };
-            self.change(Some(*child), name, &below, false, resolve, &step);
-            // A row that goes to another partition is deleted here and inserted there.
-            if partitioned && change.operation == Operation::Update {
-                self.triggers(*child, change, INSERT | DELETE, resolve, &step);
+            let Some(name) = name_of(catalog, child) else { continue };
+            let below = Change { only: false, rows, ..change.clone() };
+            self.change(Some(child), name.clone(), &below, false, resolve, &step);
+            if moves {
+                let step = step.perhaps(via, || "rows may go from one partition to another".into());
+                for operation in [Operation::Delete, Operation::Insert] {
+                    self.change(Some(child), name.clone(), &Change::of(operation), false, resolve, &step);
+                }
             }
         }
     }
+}
+
+/// The update may move rows to other partitions: it sets a column of the key, or may.
+fn moves_rows(parent: Option<&Relation>, change: &Change) -> bool {
+    let key = parent.and_then(|parent| parent.partition_key.as_deref()).unwrap_or_default();
+    change.columns.is_empty() || change.columns.iter().any(|column| key.contains(column.as_str()))
 }
 
 /// The trigger is asked at one of these events: INSTEAD OF only where that is among them.

@@ -102,7 +102,9 @@ impl Reach<'_> {
                 let procedure = call.kind == CallKind::Procedure;
                 let all = catalog.functions_named(&call.name.name);
                 let found: Vec<Oid> = all
-                    .filter(|(_, function)| visible(&function.schema) && function.takes(call.arguments))
+                    .filter(|(_, function)| {
+                        visible(&function.schema) && call.arguments.is_none_or(|arguments| function.takes(arguments))
+                    })
                     .filter(|(_, function)| (function.kind == FunctionKind::Procedure) == procedure)
                     .map(|(oid, _)| oid)
                     .collect();

@@ -1,6 +1,6 @@
 //! Texts of a catalog's objects, analysed once: view definitions, bodies, rules, expressions.
 //!
-//! Invariant: what is kept is bounded by [`MAX_BYTES`] of text, and is of the very object that the catalog holds.
+//! Invariant: what is kept is bounded by [`MAX_BYTES`] of text, short ones counted with what they take beside it, and is of the very object that the catalog holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use crate::{Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, u
 
 /// Most bytes of text whose analyses are kept; then all are forgotten.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that an analysis is counted with beside its text.
+const ENTRY: usize = 512;
 
 /// Analyses of what catalogs hold. One serves all versions of a catalog: of an object that has changed it is made anew.
 #[derive(Debug, Default)]
@@ -64,7 +67,8 @@ impl Memo {
         {
             return Some(read.clone());
         }
-        let (bytes, read) = read(object)?;
+        let (text, read) = read(object)?;
+        let bytes = text + ENTRY;
         let read = Arc::new(read);
         if self.bytes + bytes > MAX_BYTES {
             self.read.clear();

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use hansard_pg_wire::conversation::Executed;
 use hansard_policy::reach::{Reached, Resolve, Resolved, Touched, Via, reach, reach_call};
 use hansard_policy::{Name, Operation, Statement};
 use hashlink::LruCache;
 use uuid::Uuid;
 
-use crate::analyses::Meaning;
+use crate::analyses::{Meaning, SqlText};
 use crate::catalogs::Known;
 use crate::command;
 use crate::names::{InSession, Names, UNKNOWN_RELATION, shown};
@@ -57,7 +58,7 @@ impl Kept {
     /// What a statement reaches in a session.
     pub(super) fn of(
         &mut self,
-        (meaning, prepared): (&Arc<Meaning>, bool),
+        executed: &Executed<SqlText>,
         names: &Names,
         mut known: Option<&mut Known>,
         session_id: Uuid,
@@ -66,12 +67,21 @@ impl Kept {
         if std::mem::replace(&mut self.epochs, epochs) != epochs {
             self.reaches.clear();
         }
-        let key = (Arc::as_ptr(meaning).addr(), prepared);
+        let meaning = &executed.text.statement(executed.part).meaning;
+        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql);
         if let Some((_, reaches)) = self.reaches.get(&key) {
             return reaches.clone();
         }
-        let statement = meaning.of(prepared);
-        let reaches = Arc::new(reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement)));
+        let mut reaches_of = |statement: &Statement| {
+            Arc::new(reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement)))
+        };
+        let reaches = reaches_of(meaning.of(executed.prepared_in_sql));
+        if meaning.rows_forgotten
+            && reaches.told.iter().any(|told| told.via == Via::Partition)
+            && let Some(statement) = executed.text.in_full()
+        {
+            return reaches_of(&statement);
+        }
         self.reaches.insert(key, (meaning.clone(), reaches.clone()));
         reaches
     }
