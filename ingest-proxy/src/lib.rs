@@ -17,6 +17,8 @@ mod capture;
 mod clock;
 mod errors;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod identity;
 mod metrics;
 mod options;

@@ -4,7 +4,7 @@
 
 pub(crate) mod cancel;
 mod conversation;
-mod parameters;
+pub(crate) mod parameters;
 pub(crate) mod refusal;
 pub(crate) mod search_path;
 pub(crate) mod session;
