@@ -15,6 +15,7 @@
 mod admission;
 mod capture;
 mod clock;
+mod direction;
 mod errors;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]

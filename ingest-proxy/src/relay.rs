@@ -21,13 +21,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hansard_event_log::{Error, Position};
-use hansard_pg_wire::frame::Direction;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::capture::{Capture, DUE};
 use crate::clock;
+use crate::direction::Direction;
 use crate::errors::Refusal;
 use crate::options::Durability;
 use crate::relay::alarm::{Ending, EndingReason, expiry_check};

@@ -13,8 +13,9 @@ mod copies;
 use std::borrow::Cow;
 
 use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
-use hansard_pg_wire::frame::{Cut, Cutter, Direction, Frame, FrameError, HEADER, MAX_FRAME, Part, frames};
+use hansard_pg_wire::frame::{Cut, Cutter, Frame, FrameError, HEADER, MAX_FRAME, frames};
 
+use crate::direction::{Direction, Part};
 use crate::errors::{Kind, Refusal};
 use crate::relay::conversation::{Activity, Conversation, Piece, Record, Step};
 use crate::relay::pool::BUFFER;
@@ -90,7 +91,8 @@ impl PostgresConversation {
     /// `marker` is a name that the job does not know. `replication`: the session is to a walsender.
     pub(crate) fn new(marker: String, replication: bool) -> PostgresConversation {
         PostgresConversation {
-            cutters: [Direction::Frontend, Direction::Backend].map(|direction| Cutter::new(direction, BUFFER)),
+            cutters: [Direction::Frontend, Direction::Backend]
+                .map(|direction| Cutter::new(super::wire(direction), BUFFER)),
             exchange: Exchange::default(),
             copies: Copies::default(),
             barrier: Barrier::None,
@@ -440,7 +442,7 @@ impl PostgresConversation {
             Direction::Frontend => {}
             Direction::Backend => self.long_violation = tag == b'E' && refused_by_copy(body),
         }
-        Some(Piece { len, record: Record::Part { tag, part } })
+        Some(Piece { len, record: Record::Part { tag, part: part.into() } })
     }
 
     /// A part of a long message behind the first.
@@ -449,16 +451,16 @@ impl PostgresConversation {
         match direction {
             Direction::Frontend => {
                 self.look(&bytes[..len]);
-                if part == Part::Last
+                if Part::from(part) == Part::Last
                     && let Some(long) = self.long.take()
                 {
                     self.long_request(&long);
                 }
             }
-            Direction::Backend if part == Part::Last => self.answer(tag, None, self.long_violation),
+            Direction::Backend if Part::from(part) == Part::Last => self.answer(tag, None, self.long_violation),
             Direction::Backend => {}
         }
-        Some(Piece { len, record: Record::Part { tag, part } })
+        Some(Piece { len, record: Record::Part { tag, part: part.into() } })
     }
 
     fn look(&mut self, body: &[u8]) {

@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-use hansard_pg_wire::frame::{Direction, Part};
-
+use crate::direction::{Direction, Part};
 use crate::errors::Refusal;
 
 /// Follows both directions of one session.
