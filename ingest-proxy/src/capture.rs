@@ -56,6 +56,8 @@ pub(crate) struct Capture {
     /// What is recorded as it did not come; without one, all is recorded as it came.
     redactor: Option<Box<dyn Redactor>>,
     last_mark: Option<LastMark>,
+    /// By the frames that are recorded next, all that the job asked for is answered.
+    settled: bool,
     /// Empty, kept for its room.
     pieces: Vec<Piece>,
 }
@@ -71,11 +73,12 @@ struct Run<'a> {
     /// There are bytes all the same: those of secrets are overwritten.
     masked: bool,
     origin: events::Origin,
+    settled: bool,
 }
 
 impl Run<'_> {
     fn of(direction: Direction, count: u32, part: events::Part, tag: Option<u8>) -> Run<'static> {
-        Run { direction, count, part, tag, withheld: "", masked: false, origin: events::Origin::Peer }
+        Run { direction, count, part, tag, withheld: "", masked: false, origin: events::Origin::Peer, settled: false }
     }
 }
 
@@ -103,6 +106,7 @@ impl Capture {
             frames,
             redactor: None,
             last_mark: None,
+            settled: false,
             pieces: Vec::new(),
         }
     }
@@ -223,8 +227,15 @@ impl Capture {
         }
     }
 
+    /// Whether all that the job asked for is answered by the frames that are recorded next.
+    #[inline]
+    pub(crate) fn settles(&mut self, settled: bool) {
+        self.settled = settled;
+    }
+
     #[inline]
     fn run(&mut self, at: u64, bytes: &[u8], run: Run<'_>) {
+        let run = Run { settled: std::mem::take(&mut self.settled), ..run };
         self.bytes[usize::from(run.direction == Direction::Backend)] += bytes.len() as u64;
         self.worker.traffic.add(run.direction, u64::from(run.count), bytes.len() as u64);
         if !self.frames {
@@ -272,12 +283,15 @@ fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: R
     if !run.withheld.is_empty() {
         end.length(7, run.withheld.len());
     }
-    let mut marks = Fields::<4>::new();
+    let mut marks = Fields::<6>::new();
     if run.masked {
         marks.number(9, 1);
     }
     if run.origin != events::Origin::Peer {
         marks.number(12, run.origin as u64);
+    }
+    if run.settled {
+        marks.number(13, 1);
     }
     let run_len =
         begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len() + marks.as_slice().len();

@@ -334,11 +334,13 @@ impl<C: Conversation> Relay<C> {
                     break;
                 }
                 Step::Pass(piece) => {
+                    self.capture.settles(direction == Direction::Backend && self.conversation.is_settled());
                     record(&mut self.capture, direction, now, bytes, piece);
                     lane.sink.borrow(lane.source.take(piece.len), gated);
                     waiting |= gated;
                 }
                 Step::Replace(piece, message) => {
+                    self.capture.settles(direction == Direction::Backend && self.conversation.is_settled());
                     self.capture.frames(direction, now, &message, 1);
                     lane.source.take(piece.len);
                     lane.sink.own(message.into(), gated);

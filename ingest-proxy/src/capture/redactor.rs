@@ -67,12 +67,16 @@ impl Capture {
         let mut pieces = std::mem::take(&mut self.pieces);
         let redacted = redactor.whole(direction, bytes, &mut pieces);
         debug_assert!(!redacted || pieces.iter().map(|piece| piece.len).sum::<usize>() == bytes.len());
+        let settled = redacted && self.settled;
         for Piece { len, recorded } in pieces.drain(..) {
             let (now, after) = bytes.split_at(len);
+            self.settled = settled && after.is_empty();
             self.redacted(direction, at, now, (None, events::Part::Whole), recorded);
             bytes = after;
         }
         self.pieces = pieces;
+        // A mark does not say it.
+        self.settled &= !redacted;
         redacted
     }
 

@@ -520,6 +520,11 @@ impl Conversation for PostgresConversation {
         if idle { Activity::Idle } else { Activity::InTransaction }
     }
 
+    fn is_settled(&self) -> bool {
+        let whole = self.cutters.iter().all(Cutter::at_boundary);
+        self.last[1] == b'Z' && self.exchange.is_settled() && self.barrier == Barrier::None && whole
+    }
+
     fn is_at_boundary(&self, direction: Direction) -> bool {
         self.cutters[usize::from(direction == Direction::Backend)].at_boundary()
     }

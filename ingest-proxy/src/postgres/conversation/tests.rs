@@ -431,3 +431,34 @@ fn the_database_sends_no_key_in_the_data_phase() {
     assert_eq!(stage.seen.len(), 1, "{:?}", stage.seen);
     assert!(stage.seen[0].starts_with('!'));
 }
+
+#[test]
+fn it_is_known_when_all_is_answered() {
+    for (conversation, settled) in [
+        (">Q; <C", false),
+        (">Q; <C Z", true),
+        (">Q; <C Zt", true),
+        // Only ReadyForQuery says it.
+        (">Q; <C Z N", false),
+        (">Q Q; <C Z", false),
+        (">Q Q; <C Z C Z", true),
+        // Half of the next one was passed.
+        (">Q; <C Z; >Qlong", false),
+        // In the extended protocol the Sync is one of them.
+        (">P B E H; <1 2 C", false),
+        (">P B E S P; <1 2 C Z", false),
+        (">P B E S; <1 E Z", true),
+        // What stands among failed data may be answered or not.
+        (">copy d S c; <G; <E", false),
+        (">copy d S c; <G; <E Z", false),
+        (">copy d S c; <G; <E Z 3", true),
+        (">Pcopy B E d S c; <1 2 G; <E; <Z 3", false),
+    ] {
+        let mut stage = play(conversation, usize::MAX);
+        if conversation.ends_with("Qlong") {
+            stage = play(">Q; <C Z", usize::MAX);
+            stage.hear(Direction::Frontend, &request("Qlong")[..20_000]);
+        }
+        assert_eq!(stage.conversation.is_settled(), settled, "{conversation}");
+    }
+}
