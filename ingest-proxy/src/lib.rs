@@ -15,8 +15,11 @@
 mod admission;
 mod capture;
 mod clock;
+mod direction;
 mod errors;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod identity;
 mod metrics;
 mod options;

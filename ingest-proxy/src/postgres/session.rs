@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansard_event_log::mint_session_id;
-use hansard_pg_wire::frame::Direction;
 use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::capture::Capture;
+use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};

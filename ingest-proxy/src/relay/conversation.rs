@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-use hansard_pg_wire::frame::{Direction, Part};
-
+use crate::direction::{Direction, Part};
 use crate::errors::Refusal;
 
 /// Follows both directions of one session.
@@ -20,6 +19,9 @@ pub(crate) trait Conversation {
 
     /// What the session is doing.
     fn activity(&self) -> Activity;
+
+    /// By what was passed last to the job, all that it has asked for is answered.
+    fn is_settled(&self) -> bool;
 
     /// What has been passed of one direction ends where a message ends.
     fn is_at_boundary(&self, direction: Direction) -> bool;

@@ -186,8 +186,8 @@ pub struct Conversation<T> {
     answered: u32,
     /// The text of the first request, a simple query, once the server has come to it.
     text: Option<T>,
-    /// So many ReadyForQuery to come before answers can be attributed again.
-    lost: u64,
+    /// Which answer belongs to which request is not known, until [`Conversation::settled`].
+    lost: Option<Lost>,
     /// Where the requests since the last Sync or Query began.
     segment: u64,
     /// Counts uses of prepared statements.
@@ -225,6 +225,13 @@ pub struct Conversation<T> {
     copied_in: bool,
     /// Answers that contradicted the model.
     contradictions: u64,
+}
+
+/// Since when answers cannot be attributed: why, and what ReadyForQuery said last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Lost {
+    reason: String,
+    status: Option<u8>,
 }
 
 /// A request, as far as it is kept until it is answered.
@@ -387,7 +394,7 @@ impl<T> Default for Conversation<T> {
             current: None,
             answered: 0,
             text: None,
-            lost: 0,
+            lost: None,
             segment: 0,
             uses: 0,
             code_ran: 0,

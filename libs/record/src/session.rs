@@ -151,7 +151,12 @@ impl Session {
             if run.count > 0 && last > self.facts.last_seq && last - self.facts.last_seq < MAX_LEAP {
                 self.chain = extend_chain(&self.chain, encoded);
                 self.changed = true;
+                let settled = run.settled;
                 self.run(run, at, output);
+                if settled {
+                    self.conversation.settled(output.analyses, output.events);
+                    self.take_events(output);
+                }
             }
             return Lifecycle::Open;
         }

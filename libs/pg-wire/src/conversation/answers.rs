@@ -25,9 +25,16 @@ impl<T: Text> Conversation<T> {
         }
         let failure = (tag == b'E').then(|| message::failure(body));
         self.fatal |= failure.as_ref().is_some_and(|failure| failure.fatal);
-        if !self.ready || self.lost > 0 {
+        if let Some(lost) = &mut self.lost {
             if tag == b'Z' {
-                self.found_again(body, out);
+                lost.status = body.first().copied();
+                self.settings.settle(lost.status != Some(b'I'));
+            }
+            return;
+        }
+        if !self.ready {
+            if tag == b'Z' {
+                self.settle(body, out);
             }
             return;
         }

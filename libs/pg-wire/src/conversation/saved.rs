@@ -23,7 +23,7 @@ impl<T> Conversation<T> {
             }),
             answered: self.answered,
             text: self.text.as_ref().map(&mut *text),
-            lost: self.lost,
+            lost: self.lost.clone(),
             segment: self.segment,
             uses: self.uses,
             code_ran: self.code_ran,

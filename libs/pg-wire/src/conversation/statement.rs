@@ -10,7 +10,7 @@ use crate::exchange::Kind;
 impl<T: Text> Conversation<T> {
     /// Begins the statement that is next, where everything before it is answered.
     pub(super) fn begin(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
-        if self.current.is_some() || self.lost > 0 {
+        if self.current.is_some() || self.lost.is_some() {
             return;
         }
         let Some(front) = self.exchange.front() else { return };

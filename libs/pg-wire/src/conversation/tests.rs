@@ -10,6 +10,7 @@ use super::*;
 
 mod copying;
 mod extended;
+mod gaps;
 mod hostile;
 mod outcomes;
 mod portals;

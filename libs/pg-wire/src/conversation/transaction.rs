@@ -342,6 +342,15 @@ impl<T: Text> Conversation<T> {
         }
     }
 
+    /// Answers can be attributed again, and this is what ReadyForQuery said last: what the session is in was begun unseen.
+    pub(super) fn resume_transaction(&mut self, status: Option<u8>) {
+        if let Some(status @ (b'T' | b'E')) = status {
+            let transaction = self.open_transaction();
+            (transaction.explicit, transaction.failed) = (true, status == b'E');
+            transaction.unseen_savepoints = true;
+        }
+    }
+
     /// A portal is gone: what it had fetched is all that its statement will.
     pub(super) fn end_portal(&mut self, name: &Name, out: &mut Vec<Event<T>>) {
         let Some(portal) = self.portals.remove(name) else { return };
