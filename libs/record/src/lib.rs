@@ -220,8 +220,17 @@ impl Projector {
         }
     }
 
-    /// The states to save with the rows that were pushed since the last call. These rows are taken for gone: what becomes
-    /// of their transactions is told by rows of its own.
+    /// The rows that were pushed so far are gone: what becomes of their transactions is told by rows of its own.
+    pub fn rows_left(&mut self) {
+        for entry in self.entries.values_mut() {
+            if let Entry::Open(session) = entry {
+                session.statements.rows_left();
+            }
+        }
+    }
+
+    /// The states to save with the rows that were pushed since the last call, which are taken for gone, as by
+    /// [`Projector::rows_left`].
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
         let mut save = |session_id: &Uuid, entry: &Entry| {

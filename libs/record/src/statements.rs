@@ -45,6 +45,10 @@ const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
 /// Of a text that takes too much room, in bytes.
 const SHORTENED: usize = 1024;
 
+/// Texts from this length on count [`LONG_COUNTS`] times: one that is sent once and run often stands in two rows.
+const LONG: usize = 64 * 1024;
+const LONG_COUNTS: u64 = 8;
+
 /// Of a text that another statement's row has, in bytes.
 const REPEATED: usize = 64;
 
@@ -619,7 +623,7 @@ impl Statements {
 
     /// The text, or its beginning where it came too often for what was sent.
     fn within_allowance(&mut self, sql: Arc<str>, repeated: bool) -> (Arc<str>, bool) {
-        let length = sql.len() as u64;
+        let length = sql.len() as u64 * if sql.len() < LONG { 1 } else { LONG_COUNTS };
         let limit = if repeated { REPEATED } else { SHORTENED };
         if sql.len() <= limit || !repeated && length <= self.context.allowance {
             self.context.allowance = self.context.allowance.saturating_sub(length);

@@ -23,9 +23,9 @@ pub(super) fn inputs() -> Vec<Input> {
     inputs.extend([
         Input::new("Binds to a text of 900 kB", 60_000, |_| [bind("", "p", &[]), execute("", 0), sync()].concat())
             .opened_by(&[parse("p", large, &[]), sync()]),
-        Input::new("EXECUTE of a text of 1,500 columns", 100_000, |_| query("EXECUTE p"))
+        Input::new("EXECUTE of a text of 1,500 columns", 20_000, |_| query("EXECUTE p"))
             .opened_by(&[query(format!("PREPARE p AS UPDATE public.wide SET {columns} WHERE false"))]),
-        Input::new("EXECUTE of 200 relations, one transaction", 200_000, |_| query("EXECUTE p"))
+        Input::new("EXECUTE of 200 relations, one transaction", 40_000, |_| query("EXECUTE p"))
             .opened_by(&[query("BEGIN"), query(format!("PREPARE p AS SELECT n FROM {relations}"))])
             .closed_by(&[query("COMMIT")]),
         Input::new("190,000 statements, one transaction", 190_000, move |_| query(insert)).in_a_transaction(),
@@ -84,28 +84,29 @@ fn again(name: &'static str, times: usize, sql: impl Into<String>) -> Input {
 /// What costs as much as its text should not cost it each time.
 fn executed_again() -> Vec<Input> {
     let columns = (0..1_500).map(|n| format!("c{n} = 0")).collect::<Vec<_>>().join(",");
-    let relations = (0..64).map(|n| format!("public.t{n} a{n}")).collect::<Vec<_>>().join(",");
+    let relations = (0..64).map(|n| format!("public.t{n}")).collect::<Vec<_>>().join(" UNION ALL SELECT n FROM ");
     let calls = (0..64).map(|n| format!("lower(upper('{n}'))")).collect::<Vec<_>>().join(",");
+    let few = (0..200).map(|n| format!("c{n} = 0")).collect::<Vec<_>>().join(",");
     let long = "n".repeat(900_000);
     let names =
         |n: usize| [parse(format!("s{n}"), "SELECT 1", &[]), bind(format!("c{n}"), format!("s{n}"), &[])].concat();
     vec![
-        again("again: 1,500 columns", 60_000, format!("UPDATE public.wide SET {columns} WHERE false")),
-        again("again: 64 relations", 20_000, format!("SELECT FROM {relations} LIMIT 0")),
+        again("again: 1,500 columns", 10_000, format!("UPDATE public.wide SET {columns} WHERE false")),
+        again("again: 64 relations", 10_000, format!("SELECT n FROM {relations}")),
         again("again: 128 calls", 40_000, format!("SELECT {calls}")),
-        again("again: a text of 900 kB that fails", 20_000, format!("SELECT 1/0 /* {long} */")),
-        again("again: a setting of 900 kB", 20_000, format!("SET a.b = '{long}'")),
-        again("again: 1,500 schemas", 20_000, format!("SET search_path = public,{}", numbered("a", 1_500))),
+        again("again: a text of 900 kB that fails", 10_000, format!("SELECT 1/0 /* {long} */")),
+        again("again: a setting of 900 kB", 5_000, format!("SET a.b = '{long}'")),
+        again("again: 1,500 schemas", 5_000, format!("SET search_path = public,{}", numbered("a", 1_500))),
         again("again: a name of 900 kB", 40_000, format!("UPDATE public.\"{long}\" SET a = 0")),
         again("again: a notice of 64 bytes", 40_000, "DO $$ BEGIN RAISE NOTICE 'x'; END $$"),
-        Input::new("again: PREPARE of 1,500 columns", 20_000, |_| {
+        Input::new("again: PREPARE of 200 columns", 10_000, |_| {
             [bind("", "p", &[]), execute("", 0), sync(), query("DEALLOCATE q")].concat()
         })
-        .opened_by(&[parse("p", format!("PREPARE q AS UPDATE public.wide SET {columns} WHERE false"), &[]), sync()]),
+        .opened_by(&[parse("p", format!("PREPARE q AS UPDATE public.wide SET {few} WHERE false"), &[]), sync()]),
         Input::new("DO, with 20,000 names", 20_000, |_| query("DO $$BEGIN END$$"))
             .opened_by(&[query("BEGIN"), (0..20_000).flat_map(names).collect(), sync()])
             .closed_by(&[query("COMMIT")]),
-        Input::new("ROLLBACK TO, with 20,000 names", 20_000, |_| query("ROLLBACK TO s"))
+        Input::new("ROLLBACK TO, with 20,000 names", 10_000, |_| query("ROLLBACK TO s"))
             .opened_by(&[query("BEGIN"), (0..20_000).flat_map(names).collect(), sync(), query("SAVEPOINT s")])
             .closed_by(&[query("COMMIT")]),
         Input::new("portals, each of another text of 100 kB", 160, |n| {
