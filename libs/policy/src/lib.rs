@@ -311,8 +311,8 @@ pub enum Effect {
         /// Until the end of the transaction only.
         local: bool,
     },
-    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role` or
-    /// `session_authorization`, under whichever syntax.
+    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role`,
+    /// `session_authorization` or `session_replication_role`, under whichever syntax.
     Setting {
         /// In lower case.
         name: String,

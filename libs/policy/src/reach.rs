@@ -93,6 +93,8 @@ pub struct Touched {
     pub via: Via,
     /// It certainly is touched; otherwise it may be.
     pub certain: bool,
+    /// It certainly is where the number in the command tag is not 0: a trigger runs for each row.
+    pub if_rows: bool,
     /// Why it is not certain.
     pub reason: Option<Cow<'static, str>>,
     /// The number in the command tag counts its rows.
@@ -124,7 +126,8 @@ pub fn name_of(catalog: &Catalog, oid: Oid) -> Option<Name> {
 /// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
 pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Direct, certain: true, reason: None, depth: 0, around: Around::SESSION };
+    let step =
+        Step { via: Via::Direct, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.statement(statement, resolve, resolve, &step);
     let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
     let unread = statement.opaque.is_some() && !statement.opaque_without_catalog;
@@ -135,7 +138,8 @@ pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, me
 /// What a call of a function by its number reaches, as the protocol's FunctionCall makes it.
 pub fn reach_call(function: Oid, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Function, certain: true, reason: None, depth: 0, around: Around::SESSION };
+    let step =
+        Step { via: Via::Function, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.call_by_number(function, resolve, &step);
     reach.finish()
 }
@@ -147,6 +151,8 @@ struct Step {
     via: Via,
     /// It is certain that it is run.
     certain: bool,
+    /// It is where the statement's command tag counts rows.
+    if_rows: bool,
     /// Why it is not: the first cause.
     reason: Option<Cow<'static, str>>,
     depth: usize,
@@ -176,7 +182,7 @@ impl Step {
     /// One step on, which may not be taken.
     fn perhaps(&self, via: Via, reason: impl FnOnce() -> Cow<'static, str>) -> Step {
         let reason = self.reason.clone().or_else(|| Some(reason()));
-        Step { certain: false, reason, ..self.next(via) }
+        Step { certain: false, if_rows: false, reason, ..self.next(via) }
     }
 }
 
@@ -279,12 +285,20 @@ impl<'a> Reach<'a> {
             };
             let cascades = statement.opaque_without_catalog && relation.operation == Operation::Truncate;
             let rows = relation.rows.clone();
-            let change = Change { operation: relation.operation, columns, only: relation.only, cascades, rows };
+            // ON CONFLICT DO UPDATE counts both.
+            let other = |other: &crate::Relation| {
+                other.operation != relation.operation && !crate::relations::reads(other.operation)
+            };
+            let tagged = step.via == Via::Direct
+                && relation.counted
+                && !statement.relations.iter().any(|one| one.name == relation.name && other(one));
+            let operation = relation.operation;
+            let change = Change { operation, columns, only: relation.only, cascades, rows, tagged };
             match self.meant(&relation.name, relation.operation, statement, names) {
                 Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
                 Resolved::OneOf { candidates, reason } => {
                     let reason = step.reason.clone().or(Some(reason));
-                    let step = Step { certain: false, reason, ..step.clone() };
+                    let step = Step { certain: false, if_rows: false, reason, ..step.clone() };
                     let unqualified = Name { schema: None, name: relation.name.name.clone() };
                     self.touch(Some(unqualified), None, &change, relation.counted, &step);
                     for (oid, name) in candidates {
@@ -383,6 +397,7 @@ impl<'a> Reach<'a> {
             let known = &mut self.reached.touched[*place];
             known.counted |= counted;
             known.certain |= step.certain;
+            known.if_rows = (known.if_rows || step.if_rows) && !known.certain;
             if known.certain {
                 known.reason = None;
             }
@@ -405,6 +420,7 @@ impl<'a> Reach<'a> {
             operation: change.operation,
             via: step.via,
             certain: step.certain,
+            if_rows: step.if_rows && !step.certain,
             reason: step.reason.clone().filter(|_| !step.certain),
             counted,
             columns: change.columns.clone(),
@@ -413,7 +429,7 @@ impl<'a> Reach<'a> {
 
     /// Tells that any relation may be touched.
     fn touch_anything(&mut self, operation: Operation, step: &Step) {
-        let step = Step { certain: false, ..step.clone() };
+        let step = Step { certain: false, if_rows: false, ..step.clone() };
         self.touch(None, None, &Change::of(operation), false, &step);
     }
 }
@@ -429,11 +445,13 @@ struct Change {
     cascades: bool,
     /// To which rows.
     rows: Rows,
+    /// The number in the command tag counts what is done so and nothing else.
+    tagged: bool,
 }
 
 impl Change {
     fn of(operation: Operation) -> Change {
-        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any }
+        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any, tagged: false }
     }
 }
 
@@ -444,6 +462,7 @@ fn anything(via: Via, reason: Cow<'static, str>) -> Touched {
         operation: Operation::Opaque,
         via,
         certain: false,
+        if_rows: false,
         reason: Some(reason),
         counted: false,
         columns: Vec::new(),

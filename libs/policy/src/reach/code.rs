@@ -43,6 +43,10 @@ impl Resolve for Within<'_> {
     fn creation(&self) -> Option<Text> {
         self.creation.clone()
     }
+
+    fn is_origin(&self) -> bool {
+        self.caller.is_origin()
+    }
 }
 
 /// Names inside a body that makes temporary relations.
@@ -83,6 +87,10 @@ impl Resolve for InBody<'_> {
 
     fn creation(&self) -> Option<Text> {
         self.around.creation()
+    }
+
+    fn is_origin(&self) -> bool {
+        self.around.is_origin()
     }
 }
 

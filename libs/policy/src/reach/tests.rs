@@ -92,10 +92,10 @@ impl Built {
         self.add(Object::ForeignKey(key));
     }
 
-    /// `relation:operation/via`, `?` behind what is possible only, `*` for any relation; of all statements of a text.
+    /// `relation:operation/via`, `?` behind what is possible only, `#` behind what is certain if there are rows, `*` for any relation; of all statements of a text.
     fn say_on(&self, path: Option<&[&str]>, sql: &str) -> String {
         let setting = path.map(|path| path.iter().map(|schema| (*schema).to_owned()).collect());
-        let resolve = OnPath::new(&self.catalog, setting, Some("job")).with_temporary(["tmp".to_owned()]);
+        let resolve = OnPath::new(&self.catalog, setting, Some("job")).with_temporary(["tmp".to_owned()]).as_origin();
         let mut memo = Memo::default();
         let say = |touched: &Touched| {
             let name = touched.relation.as_ref().map_or_else(
@@ -106,7 +106,11 @@ impl Built {
                 },
             );
             assert_eq!(touched.certain, touched.reason.is_none(), "{sql}: {touched:?}");
-            let possible = if touched.certain { "" } else { "?" };
+            let possible = match (touched.certain, touched.if_rows) {
+                (true, _) => "",
+                (false, true) => "#",
+                (false, false) => "?",
+            };
             format!("{name}:{}/{}{possible}", touched.operation, touched.via.as_str())
         };
         let statements = analyse(sql).statements;
@@ -184,7 +188,7 @@ fn views_are_looked_through() {
     built.trigger("public.joined", 64 | 16 | 1, f);
     built.check(&[(
         "update joined set id = 1",
-        "public.joined:update/direct public.t:select/view app.t:select/view public.u:update/trigger?",
+        "public.joined:update/direct public.t:select/view app.t:select/view public.u:update/trigger#",
     )]);
 }
 
@@ -273,6 +277,47 @@ fn triggers_run_for_their_events() {
     ]);
     let reason = built.reached("update t set v = 1").touched[1].reason.clone().unwrap();
     assert_eq!(reason, "trigger tr on public.t may do it");
+}
+
+#[test]
+fn what_a_trigger_always_does_is_certain() {
+    let mut built = Built::new();
+    let audit =
+        built.function("public.audit", "plpgsql", "begin insert into log.entries values (1); return null; end", |_| {});
+    built.trigger("public.t", 1 | 4 | 16, audit);
+    built.trigger("public.u", 4 | 8, audit);
+    built.view("public.v", 28, "SELECT id, v FROM public.t");
+    let when = Trigger {
+        relation: built.oid("app.t"),
+        function: audit,
+        bits: 1 | 8,
+        when: Some("(x)".into()),
+        ..Trigger::default()
+    };
+    built.add(Object::Trigger(when));
+    let old = built.oid("sp1.t");
+    built.table("sp1.child", RelationKind::Table, |table| table.parents = vec![old]);
+    built.trigger("sp1.t", 1 | 8, audit);
+    built.check(&[
+        ("update t set v = 1", "public.t:update/direct log.entries:insert/trigger#"),
+        ("insert into v values (1)", "public.v:insert/direct public.t:insert/view log.entries:insert/trigger#"),
+        ("insert into t values (1) on conflict do nothing", "public.t:insert/direct log.entries:insert/trigger#"),
+        (
+            "insert into t values (1) on conflict (id) do update set v = 1",
+            "public.t:insert/direct log.entries:insert/trigger? public.t:update/direct",
+        ),
+        (
+            "with x as (update t set v = 1 returning 1) select * from x",
+            "public.t:update/direct log.entries:insert/trigger?",
+        ),
+        ("delete from u", "public.u:delete/direct log.entries:insert/trigger"),
+        ("delete from app.t", "app.t:delete/direct log.entries:insert/trigger?"),
+        ("delete from sp1.t", "sp1.t:delete/direct log.entries:insert/trigger? sp1.child:delete/inheritance?"),
+        ("delete from only sp1.t", "sp1.t:delete/direct log.entries:insert/trigger#"),
+    ]);
+    // Nothing is known of session_replication_role.
+    let reached = built.reached("delete from u");
+    assert!(!reached.touched[1].certain && !reached.touched[1].if_rows);
 }
 
 #[test]
