@@ -113,7 +113,8 @@ pub struct Reached {
     pub may_change_settings: bool,
     /// Code that it runs may make, rename or drop relations, temporary ones among them.
     pub may_change_names: bool,
-    /// Code that it runs may end the transaction.
+    /// What it did may stay although its transaction is rolled back: a closer answer than
+    /// [`Statement::may_end_transaction`] for DO and CALL, and the same for all else.
     pub may_end_transaction: bool,
 }
 
@@ -132,7 +133,12 @@ pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, me
     let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
     let unread = statement.opaque.is_some() && !statement.opaque_without_catalog;
     reach.reached.may_change_settings |= statement.may_change_settings && (sets || unread);
-    reach.finish()
+    let mut reached = reach.finish();
+    if unread || !matches!(statement.operation, Operation::Do | Operation::Call) {
+        // Within a query no code can end it.
+        reached.may_end_transaction = statement.may_end_transaction;
+    }
+    reached
 }
 
 /// What a call of a function by its number reaches, as the protocol's FunctionCall makes it.
@@ -234,6 +240,7 @@ impl<'a> Reach<'a> {
             self.reached.touched.push(anything(Via::Function, reason.into()));
             self.reached.may_change_settings = true;
             self.reached.may_change_names = true;
+            self.reached.may_end_transaction = true;
         }
         self.reached
     }

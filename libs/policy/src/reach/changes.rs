@@ -82,6 +82,7 @@ impl Reach<'_> {
         match relation.kind {
             RelationKind::View => self.view(oid, relation, change, counted, resolve, step),
             RelationKind::MaterializedView if change.operation == Operation::Maintenance => {
+                self.expressions(oid, relation, change.operation, resolve, step);
                 self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             }
             RelationKind::Table | RelationKind::Partitioned | RelationKind::Foreign => {
@@ -105,6 +106,8 @@ impl Reach<'_> {
         };
         let event = event(change.operation) | INSTEAD;
         let catalog = self.catalog;
+        // A view's columns may have defaults of their own.
+        self.expressions(oid, view, change.operation, resolve, step);
         if catalog.triggers(oid).any(|trigger| runs(trigger, event) && trigger.bits & INSTEAD != 0) {
             self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             return self.triggers(oid, change, event, resolve, step);

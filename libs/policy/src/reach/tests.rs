@@ -438,7 +438,12 @@ fn functions_are_read() {
         ("select lowrite(1, 'x')", "pg_catalog.pg_largeobject:update/function?"),
     ]);
     assert!(!built.reached("select pure()").may_change_settings);
-    assert!(built.reached("select in_c()").may_change_settings);
+    // A function in C that is given no text runs no SQL of others.
+    assert!(!built.reached("select in_c()").may_change_settings);
+    built.function("public.runs_text", "c", "", |function| (function.source, function.arguments) = (None, vec![25]));
+    assert!(built.reached("select runs_text('x')").may_change_settings);
+    assert!(built.reached("select gone()").may_change_settings);
+    assert!(!built.reached("select gone()").may_end_transaction);
 }
 
 #[test]
