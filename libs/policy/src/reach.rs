@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Catalog, Oid, TEMPORARY};
-use crate::{Body, Effect, Name, NameChange, Operation, Rows, Statement};
+use crate::{Body, Call, CallKind, Effect, Name, NameChange, Operation, Rows, Statement};
 
 mod changes;
 mod code;
@@ -302,7 +302,10 @@ impl<'a> Reach<'a> {
             let operation = relation.operation;
             let change = Change { operation, columns, only: relation.only, cascades, rows, tagged };
             match self.meant(&relation.name, relation.operation, statement, names) {
-                Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
+                Resolved::Known { oid, name } => {
+                    self.attributes(oid, relation, names, code, step);
+                    self.change(oid, name, &change, relation.counted, code, step);
+                }
                 Resolved::OneOf { candidates, reason } => {
                     let reason = step.reason.clone().or(Some(reason));
                     let step = Step { certain: false, if_rows: false, reason, ..step.clone() };
@@ -315,6 +318,27 @@ impl<'a> Reach<'a> {
             }
         }
         statement.calls.iter().for_each(|call| self.call(call, names, code, step));
+    }
+
+    /// `t.f` is a call of `f(t)` where `t` has no such column.
+    fn attributes(
+        &mut self,
+        oid: Option<Oid>,
+        of: &crate::Relation,
+        names: &dyn Resolve,
+        code: &dyn Resolve,
+        step: &Step,
+    ) {
+        let Some(relation) = oid.and_then(|oid| self.catalog.relation(oid)) else { return };
+        for name in of.columns.iter().filter(|_| of.operation == Operation::Select) {
+            if self.catalog.functions_named(name).next().is_some()
+                && !relation.columns.iter().any(|column| column.name == name.as_str())
+            {
+                let name = Name { schema: None, name: name.clone() };
+                let call = Call { kind: CallKind::Function, name, arguments: Some(1) };
+                self.call(&call, names, code, step);
+            }
+        }
     }
 
     /// What a name of a statement means: what is created is where it is created, whatever else has its name.

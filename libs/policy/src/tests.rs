@@ -422,6 +422,11 @@ fn what_is_told_of_a_statement_is_bounded() {
     let only = |sql: &str| analyse(sql).statements.remove(0);
     let statement = only(&format!("insert into t select 1 from {}", numbered("r", 63)));
     assert_eq!((statement.relations.len(), statement.opaque), (64, None));
+    let many = (0..300).map(|n| format!("a operator(pg_catalog.{}) b", "@".repeat(n % 60 + 1))).collect::<Vec<_>>();
+    let operators = only(&format!("select {}", many.join(",")));
+    assert_eq!((operators.calls.len(), operators.opaque), (60, None));
+    let casts = only(&format!("select {}", (0..300).map(|n| format!("a::k{n}")).collect::<Vec<_>>().join(",")));
+    assert_eq!((casts.calls.len(), casts.opaque.is_some()), (256, true));
     let statement = only(&format!("with x as (select 1 from {}) delete from t using u", numbered("r", 100)));
     assert_eq!(say_statement(&statement)[..24], *"delete t:delete+ r0:sele");
     assert_eq!(statement.relations.len(), MAX_RELATIONS);

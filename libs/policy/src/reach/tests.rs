@@ -438,6 +438,11 @@ fn functions_are_read() {
         ("select lowrite(1, 'x')", "pg_catalog.pg_largeobject:update/function?"),
     ]);
     assert!(!built.reached("select pure()").may_change_settings);
+    built.function("public.computed", "sql", "delete from log.entries", |function| function.arguments = vec![20_008]);
+    built.check(&[
+        ("select t.computed from t", "log.entries:delete/function? public.t:select/direct"),
+        ("select t.v from t", "public.t:select/direct"),
+    ]);
     // A function in C that is given no text runs no SQL of others.
     assert!(!built.reached("select in_c()").may_change_settings);
     built.function("public.runs_text", "c", "", |function| (function.source, function.arguments) = (None, vec![25]));
