@@ -22,7 +22,8 @@ pub use memo::Memo;
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
-/// Most touches that are told of one statement; one more tells that there are others.
+/// Most touches that are told of one statement; one more tells that there are others. Those of what it names itself are
+/// told beyond that, up to as many again.
 pub const MAX_TOUCHED: usize = 256;
 
 /// Most partitions and inheriting tables that are told of one statement.
@@ -106,7 +107,7 @@ pub struct Touched {
 /// What a statement reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// What the statement names comes first.
+    /// Each relation once per operation and way.
     pub touched: Vec<Touched>,
     /// Code that it runs may change settings, as `search_path`: a closer answer than
     /// [`Statement::may_change_settings`].
@@ -236,7 +237,6 @@ impl<'a> Reach<'a> {
 
     fn finish(mut self) -> Reached {
         if let Some(reason) = self.cut {
-            self.reached.touched.truncate(MAX_TOUCHED);
             self.reached.touched.push(anything(Via::Function, reason.into()));
             self.reached.may_change_settings = true;
             self.reached.may_change_names = true;
@@ -440,7 +440,8 @@ impl<'a> Reach<'a> {
             return;
         }
         let touched = &mut self.reached.touched;
-        if touched.len() >= MAX_TOUCHED {
+        let most = if step.via == Via::Direct { 2 * MAX_TOUCHED } else { MAX_TOUCHED };
+        if touched.len() >= most {
             self.cut = Some("it touches more relations than are told");
             return;
         }

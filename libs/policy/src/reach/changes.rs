@@ -55,7 +55,6 @@ impl Reach<'_> {
         self.work += 1;
         if self.work > super::MAX_WORK {
             self.cut = Some("views, triggers or foreign keys lead to too much");
-            return;
         }
         let view = relation.kind == RelationKind::View;
         let instead = self.rules(oid, change, resolve, step);
@@ -166,7 +165,8 @@ impl Reach<'_> {
         let catalog = self.catalog;
         let mut instead = false;
         // COPY does not ask them.
-        if !matches!(change.operation, Operation::Insert | Operation::Update | Operation::Delete) {
+        let asked = matches!(change.operation, Operation::Insert | Operation::Update | Operation::Delete);
+        if !asked || self.cut.is_some() {
             return false;
         }
         for (oid, rule) in catalog.rules(relation).filter(|(_, rule)| rule.enabled != Enabled::Disabled) {

@@ -26,6 +26,20 @@ fn what_is_told_is_bounded() {
     assert_eq!(wide.touched.last().unwrap().reason.as_deref(), Some("it touches more relations than are told"));
 }
 
+/// However much is behind the first of them.
+#[test]
+fn what_a_statement_names_is_told_in_any_case() {
+    let mut built = Built::new();
+    let body: String = (0..300).map(|n| format!("delete from public.w{n};")).collect();
+    let f = built.function("public.f", "sql", &body, |_| {});
+    built.trigger("public.t", 4 | 8 | 16, f);
+    let reached = built.reached("with x as (delete from t returning *) insert into u select * from x");
+    let direct: Vec<_> = reached.touched.iter().filter(|touched| touched.via == Via::Direct).collect();
+    assert_eq!(direct.len(), 2);
+    assert!(direct.iter().all(|touched| touched.certain));
+    assert_eq!(reached.touched.last().unwrap().relation, None);
+}
+
 /// Objects that refer to one another at random: views of views, functions that call one another, keys and parents in circles.
 fn tangled(links: Vec<(u8, u8, u8)>) -> Built {
     let mut built = Built::new();
