@@ -503,3 +503,12 @@ fn a_long_text_tells_no_constants() {
     assert_eq!((code.operation, code.body, code.opaque_without_catalog), (Operation::Do, None, false));
     assert!(code.opaque.is_some());
 }
+
+#[test]
+fn what_a_statement_takes_is_counted() {
+    let bytes = |sql: &str| analyse(sql).statements[0].bytes();
+    let values = vec!["'xxxxxxxxxx'"; 100].join(",");
+    assert!(bytes(&format!("insert into t values ({values})")) > bytes("insert into t values (1)") + 100 * 10);
+    assert!(bytes("prepare p as delete from t") > bytes("delete from t"));
+    assert!(bytes("do 'begin null; null; null; end'") > bytes("do ''"));
+}
