@@ -138,6 +138,12 @@ pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, me
     if unread || !matches!(statement.operation, Operation::Do | Operation::Call) {
         // Within a query no code can end it.
         reached.may_end_transaction = statement.may_end_transaction;
+    } else if reached.may_end_transaction {
+        // A procedure that is called rolls back what its caller has done, too.
+        for touched in reached.touched.iter_mut().filter(|touched| touched.certain || touched.if_rows) {
+            (touched.certain, touched.if_rows) = (false, false);
+            touched.reason = Some("code that it runs may roll it back".into());
+        }
     }
     reached
 }
