@@ -1,7 +1,8 @@
 //! The SQL inside a body in PL/pgSQL, found by its tokens, as PL/pgSQL's own parser finds it (`pl_gram.y`).
 //!
-//! libpg_query can parse PL/pgSQL, too, but only with types that PostgreSQL brings along, and it closes and opens the
-//! process's standard error meanwhile. A body is one that the server has taken: what is wrong with another is not told.
+//! libpg_query can parse PL/pgSQL, too (the tests compare), but refuses what another version of the server takes as a whole,
+//! and walks a body by recursion, on a stack that a body can exhaust. A body is one that the server has taken: what is wrong
+//! with another is not told.
 //!
 //! Invariants: every expression and statement of a body is in what is told, or the body is opaque; time grows with the
 //! body's length alone.
