@@ -412,6 +412,7 @@ impl Statements {
                 Doubt::SentAhead => {
                     "it was sent ahead and not answered: what its names mean depends on what came before it"
                 }
+                Doubt::SeveralPortals => "it may be more rows of a statement before: names of portals are not recorded",
                 Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
             };
             (does.certain, does.opaque) = (false, Some(reason.to_owned()));
