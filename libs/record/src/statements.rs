@@ -407,7 +407,9 @@ impl Statements {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
-        if let (Some(doubt), None) = (started.doubt, &does.opaque) {
+        if let Some(doubt) = started.doubt
+            && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)
+        {
             let reason = match doubt {
                 Doubt::SentAhead => {
                     "it was sent ahead and not answered: what its names mean depends on what came before it"
