@@ -318,11 +318,14 @@ impl Statements {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
-        if let (Some(doubt), None) = (started.doubt, &does.opaque) {
+        if let Some(doubt) = started.doubt
+            && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)
+        {
             let reason = match doubt {
                 Doubt::SentAhead => {
                     "it was sent ahead and not answered: what its names mean depends on what came before it"
                 }
+                Doubt::SeveralPortals => "it may be more rows of a statement before: names of portals are not recorded",
                 Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
             };
             (does.certain, does.opaque) = (false, Some(reason.into()));
