@@ -4,6 +4,7 @@
 //! neither panic nor allocate more than a small multiple of [`MAX_PAYLOAD`].
 
 mod block;
+mod catalog;
 
 #[allow(missing_docs, clippy::all, unreachable_pub)]
 mod generated {
@@ -11,5 +12,6 @@ mod generated {
 }
 
 pub use block::{BlockError, BlockExt, CHAIN_START, ChainHead, MAX_EVENTS, MAX_PAYLOAD, extend_chain};
+pub use catalog::MAX_CHANGES;
 pub use generated::*;
 pub use prost::Message;

@@ -438,6 +438,7 @@ impl AuthenticatedConnection {
             token_id: principal.token_id.clone(),
             token_expires_at: principal.token_expires_at,
             search_path,
+            ..events::Authenticated::default()
         };
         self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
     }

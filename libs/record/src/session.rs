@@ -193,7 +193,12 @@ impl Session {
                 return Lifecycle::Ended;
             }
             // Of processes, not of sessions; frames were taken above.
-            Kind::ProxyStarted(_) | Kind::ProxyAlive(_) | Kind::ProxyStopped(_) | Kind::Frames(_) => {}
+            Kind::ProxyStarted(_)
+            | Kind::ProxyAlive(_)
+            | Kind::ProxyStopped(_)
+            | Kind::CatalogRead(_)
+            | Kind::CatalogChanging(_)
+            | Kind::Frames(_) => {}
         }
         Lifecycle::Open
     }

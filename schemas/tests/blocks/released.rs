@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use hansard_schemas::events::{
-    Authenticated, AuthenticationFailed, Block, BlockExt, ClientCertificate, Compression, Direction, Event, FrameRun,
-    Gap, Message, Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed,
-    SessionOpened, Tls, event::Kind,
+    Authenticated, AuthenticationFailed, Block, BlockExt, CatalogChange, CatalogChanging, CatalogMissing, CatalogRead,
+    ClientCertificate, Compression, Direction, Event, FrameRun, Gap, Message, Omitted, Parameter, Part, Payload,
+    ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, Tls, event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -20,6 +20,8 @@ fn name(kind: &Kind) -> &'static str {
         Kind::ProxyStarted(_) => "proxy_started",
         Kind::ProxyAlive(_) => "proxy_alive",
         Kind::ProxyStopped(_) => "proxy_stopped",
+        Kind::CatalogRead(_) => "catalog_read",
+        Kind::CatalogChanging(_) => "catalog_changing",
     }
 }
 
@@ -66,6 +68,7 @@ fn kinds() -> Vec<Event> {
             token_id: text("7f3a"),
             token_expires_at: AT + 3_600_000_000_000,
             search_path: vec![text("app"), text("public")],
+            ..Authenticated::default()
         }),
         Kind::Frames(run(3, 2, b"Q\0\0\0\x0dSELECT 1\0S\0\0\0\x04")),
         Kind::Frames(FrameRun { part: Part::First as i32, tag: Some(u32::from(b'd')), ..run(5, 1, b"d\0\x10\0\0abc") }),
@@ -187,8 +190,75 @@ fn secrets() -> Block {
     Block { last_seq: 2, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
 }
 
+/// What a process tells of a database's catalog, and what a session began with.
+fn catalog() -> Block {
+    let text = str::to_owned;
+    let read = CatalogRead {
+        node: text("n"),
+        instance: text("i"),
+        target: text("ranking"),
+        database: text("films"),
+        version: 7,
+        base_version: 6,
+        begun_at: AT - 2_000_000,
+        read_at: AT - 1_000_000,
+        complete: false,
+        missing: vec![CatalogMissing { kind: text("function"), reason: text("permission denied for pg_proc") }],
+        announced: 12,
+        unsettled: vec![9, 11],
+        part: 2,
+        last: true,
+        ..CatalogRead::default()
+    };
+    let mut packed = read.clone();
+    packed.pack(changes(), 3).unwrap();
+    let changing = CatalogChanging {
+        node: text("n"),
+        instance: text("i"),
+        target: text("ranking"),
+        database: text("films"),
+        number: 12,
+        session_id: (0x10..0x20).collect(),
+        all: false,
+        names: vec![text("rankings"), text("Odd Name")],
+    };
+    let authenticated = Authenticated {
+        job: text("nightly-rerank"),
+        search_path_setting: Some(text("\"$user\", public")),
+        role: text("app"),
+        session_role: text("login"),
+        ..Authenticated::default()
+    };
+    let all = CatalogChanging { all: true, names: Vec::new(), number: 13, ..changing.clone() };
+    let kinds = [
+        Kind::CatalogRead(packed),
+        Kind::CatalogRead(CatalogRead { complete: true, missing: Vec::new(), ..read }),
+        Kind::CatalogChanging(changing),
+        Kind::CatalogChanging(all),
+        Kind::Authenticated(authenticated),
+    ];
+    let event = |(place, kind)| Event { at: AT, event_no: place as u64 + 1, kind: Some(kind) };
+    let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
+    Block {
+        target: String::new(),
+        last_seq: 0,
+        last_event: 5,
+        payload_length: payload.len() as u64,
+        payload,
+        ..block()
+    }
+}
+
+fn changes() -> Vec<CatalogChange> {
+    let definition = r#"{"relation":{"schema":"public","name":"rankings","kind":"r"}}"#.to_owned();
+    vec![
+        CatalogChange { kind: "relation".to_owned(), oid: 16_384, removed: false, definition },
+        CatalogChange { kind: "function".to_owned(), oid: 16_390, removed: true, definition: String::new() },
+    ]
+}
+
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 6] {
+fn released() -> [(&'static str, Block); 7] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
@@ -199,6 +269,7 @@ fn released() -> [(&'static str, Block); 6] {
         ("omissions.bin", omissions()),
         ("encrypted.bin", encrypted()),
         ("secrets.bin", secrets()),
+        ("catalog.bin", catalog()),
     ]
 }
 
@@ -208,10 +279,19 @@ fn path(name: &str) -> PathBuf {
 
 #[test]
 fn every_kind_of_event_is_in_the_fixtures() {
-    let mut names: Vec<&str> = kinds().iter().map(|event| name(event.kind.as_ref().unwrap())).collect();
+    let all: Vec<Event> = kinds().into_iter().chain(catalog().events().unwrap()).collect();
+    let mut names: Vec<&str> = all.iter().map(|event| name(event.kind.as_ref().unwrap())).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 11);
+}
+
+#[test]
+fn released_changes_of_a_catalog_unpack() {
+    let bytes = std::fs::read(path("catalog.bin")).unwrap();
+    let events = Block::decode(&bytes[..]).unwrap().events().unwrap();
+    let Some(Kind::CatalogRead(read)) = &events[0].kind else { panic!("{events:?}") };
+    assert_eq!(read.unpack().unwrap(), changes());
 }
 
 #[test]
