@@ -21,6 +21,7 @@ use crate::worker::Worker;
 mod fields;
 pub(crate) mod journal;
 mod level;
+pub(crate) mod process;
 mod secrets;
 mod unidentified;
 

@@ -2,11 +2,12 @@
 //!
 //! Everything that only this protocol has is in here; what serves any protocol is outside.
 
+mod beginning;
 pub(crate) mod cancel;
+pub(crate) mod catalog;
 mod conversation;
 mod parameters;
 pub(crate) mod refusal;
-pub(crate) mod search_path;
 pub(crate) mod session;
 mod startup;
 pub(crate) mod upstream;

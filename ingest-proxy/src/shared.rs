@@ -13,7 +13,7 @@ use crate::admission::tls::ListenerTls;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::postgres::cancel::CancelKeys;
-use crate::postgres::search_path::SearchPaths;
+use crate::postgres::catalog::Catalogs;
 use crate::postgres::upstream::Route;
 
 /// See the module.
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) cancel_keys: CancelKeys,
     pub(crate) refusals: Refusals,
-    pub(crate) search_paths: SearchPaths,
+    pub(crate) catalogs: Arc<Catalogs>,
     /// Sessions with a valid token.
     pub(crate) sessions: Arc<Places>,
     /// Connections without one.

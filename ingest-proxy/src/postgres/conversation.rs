@@ -9,17 +9,20 @@
 
 mod barrier;
 mod copies;
+mod names;
 
 use std::borrow::Cow;
 
 use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
 use hansard_pg_wire::frame::{Cut, Cutter, Direction, Frame, FrameError, HEADER, MAX_FRAME, Part, frames};
 
+use super::catalog::changes::SessionChanges;
 use crate::errors::{Kind, Refusal};
 use crate::relay::conversation::{Activity, Conversation, Piece, Record, Step};
 use crate::relay::pool::BUFFER;
 use barrier::Barrier;
 use copies::{Copies, Effect, NAME, Search};
+use names::Names;
 
 const FLUSH: &[u8] = b"H\0\0\0\x04";
 const SYNC: &[u8] = b"S\0\0\0\x04";
@@ -39,6 +42,7 @@ pub(crate) struct PostgresConversation {
     cutters: [Cutter; 2],
     exchange: Exchange<Effect>,
     copies: Copies,
+    names: Names,
     barrier: Barrier,
     /// Of Hansard's own, for the database.
     message: Option<Cow<'static, [u8]>>,
@@ -87,12 +91,14 @@ enum Verdict {
 }
 
 impl PostgresConversation {
-    /// `marker` is a name that the job does not know. `replication`: the session is to a walsender.
-    pub(crate) fn new(marker: String, replication: bool) -> PostgresConversation {
+    /// `marker` is a name that the job does not know. `replication`: the session is to a walsender. `changes`: where it is
+    /// to be told what changes the catalog.
+    pub(crate) fn new(marker: String, replication: bool, changes: Option<SessionChanges>) -> PostgresConversation {
         PostgresConversation {
             cutters: [Direction::Frontend, Direction::Backend].map(|direction| Cutter::new(direction, BUFFER)),
             exchange: Exchange::default(),
             copies: Copies::default(),
+            names: Names::new(changes),
             barrier: Barrier::None,
             message: None,
             marker,
@@ -118,6 +124,11 @@ impl PostgresConversation {
         let Some(&tag) = bytes.first() else { return Step::Wait };
         if !self.cutters[0].at_boundary() {
             let dropped = self.barrier.drops();
+            if let Some(long) = self.long.as_ref().filter(|_| !dropped && self.is_carried_out())
+                && let Some(event) = self.names.before_piece(long.tag, bytes, false)
+            {
+                return Step::Announce(Box::new(event));
+            }
             return self.part(Direction::Frontend, bytes, ended).map_or(Step::Wait, |piece| passed(piece, dropped));
         }
         let verdict = self.verdict(tag);
@@ -145,6 +156,15 @@ impl PostgresConversation {
                 let answer = self.answer_sync();
                 return Step::Answer(Piece { len: frame.bytes.len(), record: Record::Whole(1) }, answer);
             }
+            if verdict == Verdict::Pass
+                && self.is_carried_out()
+                && let Some(event) = self.names.before(frame.tag, frame.body, self.is_answered())
+            {
+                if count > 0 {
+                    break;
+                }
+                return Step::Announce(Box::new(event));
+            }
             self.request(frame);
             (len, count) = (len + frame.bytes.len(), count + 1);
             // What is inserted goes right behind.
@@ -157,6 +177,14 @@ impl PostgresConversation {
         }
         if matches!(tag, b'P' | b'B' | b'E') && !ended && is_short_of(bytes, HEAD) {
             return Step::Wait;
+        }
+        if verdict == Verdict::Pass
+            && bytes.len() > HEADER
+            && is_short_of(bytes, BUFFER)
+            && self.is_carried_out()
+            && let Some(event) = self.names.before_piece(tag, &bytes[HEADER..], true)
+        {
+            return Step::Announce(Box::new(event));
         }
         match self.cut(Direction::Frontend, bytes, ended) {
             Ok(cut) => self
@@ -194,6 +222,9 @@ impl PostgresConversation {
             }
             if frame.tag == b'K' {
                 return strange("it sent a key in the middle of a session");
+            }
+            if frame.tag == b'E' {
+                self.names.failed(frame.body);
             }
             self.answer(frame.tag, frame.body.first().copied(), frame.tag == b'E' && refused_by_copy(frame.body));
             (len, count) = (len + frame.bytes.len(), count + 1);
@@ -278,6 +309,11 @@ impl PostgresConversation {
         !self.exchange.is_skipping()
     }
 
+    /// All that was asked has been answered.
+    fn is_answered(&self) -> bool {
+        self.exchange.waiting().is_empty() && self.exchange.is_idle()
+    }
+
     /// A message of the job is passed, or dropped. `copy`: it may be a COPY that takes data from the job.
     #[inline]
     fn requested(&mut self, tag: u8, first: Option<u8>, effect: Effect, copy: bool) {
@@ -320,6 +356,9 @@ impl PostgresConversation {
                 self.status = first.unwrap_or(self.status);
                 self.synced |= self.exchange.waiting().is_empty();
                 self.copies_out = false;
+                if self.is_answered() {
+                    self.names.idle(self.status == b'I');
+                }
                 self.release();
             }
             b'H' => self.copies_out = true,
@@ -407,7 +446,12 @@ impl PostgresConversation {
                 self.look(body);
             }
             Direction::Frontend => {}
-            Direction::Backend => self.long_violation = tag == b'E' && refused_by_copy(body),
+            Direction::Backend => {
+                self.long_violation = tag == b'E' && refused_by_copy(body);
+                if tag == b'E' {
+                    self.names.failed(body);
+                }
+            }
         }
         Some(Piece { len, record: Record::Part { tag, part } })
     }

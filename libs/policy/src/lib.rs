@@ -15,6 +15,7 @@ use std::ops::Range;
 use pg_query::protobuf::RawStmt;
 
 pub mod catalog;
+mod changed_names;
 mod compact;
 mod deep;
 mod expression;
@@ -33,6 +34,7 @@ mod tests;
 mod transactions;
 mod utility;
 
+pub use changed_names::{ChangedNames, LongText, changed_names};
 pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};

@@ -1,0 +1,575 @@
+//! Which names a text may change the meaning of, found without parsing it.
+//!
+//! [`changed_names`] is asked of every text before it is forwarded. Of nearly all texts the first word says that they
+//! change nothing; only the others are taken apart into tokens. Names are then all words of a statement that changes the
+//! catalog: more than it changes, and never less, or else [`ChangedNames::is_all`].
+//!
+//! What functions, DO and CALL do is not seen here, nor what a statement drops by CASCADE, which is why that may be any
+//! name. Temporary relations are seen by their own session alone, and are no change.
+
+use std::collections::BTreeSet;
+
+use crate::Dialect;
+use crate::scan::{Keyword, Kind, Token, Tokens};
+
+/// Longest text that is taken apart; a longer one that may change something may change anything.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// Most names; behind them, any name may be meant.
+const MAX_NAMES: usize = 256;
+
+/// Bytes of a name that count (`NAMEDATALEN` - 1).
+const MAX_NAME: usize = 63;
+
+/// Names whose meaning may change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangedNames {
+    all: bool,
+    names: BTreeSet<Box<str>>,
+}
+
+impl ChangedNames {
+    /// Any name.
+    pub fn all() -> ChangedNames {
+        ChangedNames { all: true, names: BTreeSet::new() }
+    }
+
+    /// Any name may be meant; there are no names then.
+    pub fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// No name is meant.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.names.is_empty()
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// All that `other` means is meant.
+    pub fn covers(&self, other: &ChangedNames) -> bool {
+        self.all || !other.all && other.names.is_subset(&self.names)
+    }
+
+    /// Adds what `other` means.
+    pub fn add(&mut self, other: &ChangedNames) {
+        if !self.covers(other) {
+            self.all |= other.all;
+            self.names.extend(other.names.iter().cloned());
+            self.bound();
+        }
+    }
+
+    fn insert(&mut self, name: &[u8]) {
+        match std::str::from_utf8(&name[..name.len().min(MAX_NAME)]) {
+            // How the server folds and cuts other letters depends on its encoding.
+            Ok(name) if name.is_ascii() => _ = self.names.insert(name.into()),
+            _ => self.all = true,
+        }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        if self.all || self.names.len() > MAX_NAMES {
+            *self = ChangedNames::all();
+        }
+    }
+}
+
+/// The names whose meaning a text may change; `None`, as a rule within some ten nanoseconds, where there is none.
+#[inline]
+pub fn changed_names(text: &[u8]) -> Option<ChangedNames> {
+    if !may_change(text) {
+        return None;
+    }
+    let names = of_candidate(text);
+    (!names.is_empty()).then_some(names)
+}
+
+/// The first words of its statements say that the text may change the catalog. Semicolons in strings and comments count
+/// as well.
+fn may_change(text: &[u8]) -> bool {
+    let mut rest = text;
+    loop {
+        if begins_change(rest) {
+            return true;
+        }
+        match memchr::memchr(b';', rest) {
+            Some(at) => rest = &rest[at + 1..],
+            None => return false,
+        }
+    }
+}
+
+/// The text begins with a word that begins a change.
+fn begins_change(text: &[u8]) -> bool {
+    let Some(text) = skip_blanks(text) else { return false };
+    let length = text.iter().take(10).position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(text.len().min(10));
+    let (word, rest) = text.split_at(length);
+    let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
+    match word.first().map(u8::to_ascii_lowercase) {
+        Some(b'c') => is("create") || is("commit") && has_word(rest, b"prepared"),
+        Some(b'a') => is("alter"),
+        Some(b'd') => is("drop"),
+        Some(b'g') => is("grant"),
+        Some(b'r') => is("revoke") || is("reassign"),
+        Some(b'i') => is("import"),
+        Some(b'e') => is("explain") && (has_word(rest, b"create") || has_word(rest, b"into")),
+        Some(b's') => is("select") && has_word(rest, b"into"),
+        Some(b'w') => is("with") && has_word(rest, b"into"),
+        Some(b'v') => is("values") && has_word(rest, b"into"),
+        Some(b't') => is("table") && has_word(rest, b"into"),
+        _ => false,
+    }
+}
+
+/// What follows blanks, comments and opening brackets; `None` where nothing does.
+fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        match text {
+            [b' ' | b'\t' | b'\n' | b'\r' | b'\x0b' | b'\x0c' | b'(', rest @ ..] => text = rest,
+            [b'-', b'-', rest @ ..] => text = &rest[memchr::memchr2(b'\n', b'\r', rest)?..],
+            [b'/', b'*', rest @ ..] => {
+                let (mut depth, mut at) = (1_usize, 0);
+                while depth > 0 {
+                    at += memchr::memchr2(b'*', b'/', &rest[at..])?;
+                    match rest.get(at..at + 2)? {
+                        b"*/" => (depth, at) = (depth - 1, at + 2),
+                        b"/*" => (depth, at) = (depth + 1, at + 2),
+                        _ => at += 1,
+                    }
+                }
+                text = &rest[at..];
+            }
+            [] => return None,
+            _ => return Some(text),
+        }
+    }
+}
+
+/// `word`, in lower case, stands in the text.
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let first = word[0];
+    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
+        text.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
+            && text.get(at + word.len()).is_none_or(|byte| !is_word(*byte))
+            && !at.checked_sub(1).is_some_and(|before| is_word(text[before]))
+    })
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// A text that comes in pieces, each of more than a few bytes.
+#[derive(Debug, Clone, Default)]
+pub struct LongText {
+    begun: bool,
+    /// A statement may begin with the next piece.
+    open: bool,
+    /// INTO may make a relation.
+    selects: bool,
+    /// The end of the piece before.
+    tail: Vec<u8>,
+}
+
+/// Words that begin a change, as far as a piece's end can cut them.
+const BEGINNINGS: [&str; 13] = [
+    "alter", "commit", "create", "drop", "explain", "grant", "import", "reassign", "revoke", "select", "table",
+    "values", "with",
+];
+
+/// Letters of INTO, and one on each side.
+const TAIL: usize = 6;
+
+impl LongText {
+    /// The next piece. True where the text may change any name, as far as it has come.
+    pub fn piece(&mut self, piece: &[u8]) -> bool {
+        let mut rest = Some(piece).filter(|_| !std::mem::replace(&mut self.begun, true) || self.open);
+        rest = rest.or_else(|| after_semicolon(piece));
+        self.open = false;
+        while let Some(text) = rest {
+            match skip_blanks(text) {
+                // A comment may begin here and end in another piece.
+                None if text.iter().any(|byte| matches!(byte, b'-' | b'/')) => return true,
+                Some(b"-" | b"/") => return true,
+                None => self.open = true,
+                Some(text) => {
+                    let length = text.iter().take(10).position(|byte| !byte.is_ascii_alphabetic());
+                    let word = text[..length.unwrap_or(text.len().min(10))].to_ascii_lowercase();
+                    let is_cut = length.is_none() && text.len() < 10;
+                    let begins = |known: &&str| known.as_bytes().starts_with(&word) && !word.is_empty();
+                    if is_cut && BEGINNINGS.iter().any(|known| begins(&known)) {
+                        return true;
+                    }
+                    match &word[..] {
+                        b"explain" | b"select" | b"with" | b"values" | b"table" => self.selects = true,
+                        b"commit" => {}
+                        word if BEGINNINGS.iter().any(|known| known.as_bytes() == word) => return true,
+                        _ => {}
+                    }
+                    if word == b"commit" && begins_change(text) || word == b"explain" {
+                        return true;
+                    }
+                }
+            }
+            rest = after_semicolon(text);
+        }
+        if !self.selects {
+            return false;
+        }
+        self.tail.extend_from_slice(&piece[..piece.len().min(TAIL)]);
+        let found = has_word(&self.tail, b"into") || has_word(piece, b"into");
+        self.tail.clear();
+        self.tail.extend_from_slice(&piece[piece.len().saturating_sub(TAIL)..]);
+        found
+    }
+}
+
+fn after_semicolon(text: &[u8]) -> Option<&[u8]> {
+    memchr::memchr(b';', text).map(|at| &text[at + 1..])
+}
+
+fn of_candidate(text: &[u8]) -> ChangedNames {
+    let Ok(sql) = std::str::from_utf8(text) else { return ChangedNames::all() };
+    if text.len() > MAX_TEXT {
+        return ChangedNames::all();
+    }
+    // The protocol's text ends with a zero byte.
+    let sql = sql.split('\0').next().unwrap_or_default();
+    let names = of_text(sql, Dialect { standard_conforming_strings: true });
+    if sql.contains('\\') && names != of_text(sql, Dialect { standard_conforming_strings: false }) {
+        return ChangedNames::all();
+    }
+    names
+}
+
+fn of_text(sql: &str, dialect: Dialect) -> ChangedNames {
+    let mut names = ChangedNames::default();
+    let mut tokens = Tokens::new(sql, dialect);
+    let mut statement: Vec<Token> = Vec::new();
+    for token in tokens.by_ref() {
+        if token.kind == Kind::Symbol(b';') {
+            of_statement(sql, &std::mem::take(&mut statement), &mut names);
+        } else {
+            statement.push(token);
+        }
+    }
+    of_statement(sql, &statement, &mut names);
+    if tokens.broken.is_some() { ChangedNames::all() } else { names }
+}
+
+fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
+    let begin = tokens.iter().position(|token| token.kind != Kind::Symbol(b'(')).unwrap_or(0);
+    let tokens = &tokens[begin..];
+    let mut words = tokens.iter().map(|token| Keyword::of(sql, token));
+    let Some(first) = words.next() else { return };
+    let second = words.next().unwrap_or_else(Keyword::none);
+    let has = |word: &str| tokens.iter().any(|token| Keyword::of(sql, token).as_str() == word);
+    match first.as_str() {
+        "create" => match of_create(sql, tokens) {
+            Some(Create::Temporary) => return,
+            Some(Create::Named) => {}
+            None => return names.add(&ChangedNames::all()),
+        },
+        "alter" | "drop" if !OF_ONE_NAME.contains(&second.as_str()) || has("cascade") => {
+            return names.add(&ChangedNames::all());
+        }
+        "alter" | "drop" => {}
+        // What somebody may do to a table changes no name's meaning; whether a schema is in somebody's path does.
+        "grant" | "revoke" if has("on") && !has("schema") => return,
+        "grant" | "revoke" | "reassign" | "import" => return names.add(&ChangedNames::all()),
+        "commit" if second.as_str() == "prepared" => return names.add(&ChangedNames::all()),
+        "explain" if has("create") => return names.add(&ChangedNames::all()),
+        "select" | "with" | "values" | "table" | "explain" => {
+            if let Some(target) = into(sql, tokens) {
+                names_of(sql, target, names);
+            }
+            return;
+        }
+        _ => return,
+    }
+    names_of(sql, tokens, names);
+}
+
+enum Create {
+    Temporary,
+    Named,
+}
+
+/// What CREATE makes: `None` where it is none that is known to concern the names in its text alone.
+fn of_create(sql: &str, tokens: &[Token]) -> Option<Create> {
+    const FILLERS: [&str; 8] = ["or", "replace", "unlogged", "unique", "constraint", "recursive", "global", "local"];
+    for token in tokens.iter().skip(1) {
+        let word = Keyword::of(sql, token);
+        match word.as_str() {
+            filler if FILLERS.contains(&filler) => {}
+            "temp" | "temporary" => return Some(Create::Temporary),
+            "schema" | "role" => return Some(Create::Named),
+            word => return OF_ONE_NAME.contains(&word).then_some(Create::Named),
+        }
+    }
+    None
+}
+
+/// Objects that only what is named in the text depends on: second words of CREATE, ALTER and DROP.
+const OF_ONE_NAME: [&str; 22] = [
+    "table",
+    "view",
+    "materialized",
+    "index",
+    "sequence",
+    "function",
+    "procedure",
+    "routine",
+    "trigger",
+    "rule",
+    "type",
+    "domain",
+    "aggregate",
+    "policy",
+    "statistics",
+    "foreign",
+    "collation",
+    "conversion",
+    "publication",
+    "subscription",
+    "text",
+    "access",
+];
+
+/// What stands behind the INTO of SELECT INTO, one name; `None` where that is none, or a temporary relation.
+fn into<'a>(sql: &str, tokens: &'a [Token]) -> Option<&'a [Token]> {
+    let mut before = Keyword::none();
+    for (place, token) in tokens.iter().enumerate() {
+        let word = Keyword::of(sql, token);
+        if word.as_str() == "into" && !["insert", "merge"].contains(&before.as_str()) {
+            let target = &tokens[place + 1..];
+            let first = target.first().map_or_else(Keyword::none, |token| Keyword::of(sql, token));
+            let temporary = ["temp", "temporary", "local", "global"].contains(&first.as_str());
+            return (!temporary).then(|| &target[..target.len().min(6)]);
+        }
+        before = word;
+    }
+    None
+}
+
+/// Words that name nothing where a statement begins with CREATE, ALTER or DROP; each could be a name only in quotes.
+const RESERVED: [&str; 38] = [
+    "all",
+    "and",
+    "as",
+    "asc",
+    "case",
+    "cast",
+    "check",
+    "column",
+    "constraint",
+    "create",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "in",
+    "into",
+    "not",
+    "null",
+    "on",
+    "only",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "select",
+    "table",
+    "then",
+    "to",
+    "unique",
+    "using",
+    "when",
+    "where",
+];
+
+fn names_of(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
+    for token in tokens {
+        let bytes = &sql.as_bytes()[token.range.clone()];
+        match token.kind {
+            Kind::Word => {
+                let word = bytes.to_ascii_lowercase();
+                let reserved = std::str::from_utf8(&word).is_ok_and(|word| RESERVED.binary_search(&word).is_ok());
+                if !reserved {
+                    names.insert(&word);
+                }
+            }
+            Kind::Quoted => {
+                let inner = bytes.get(1..bytes.len().saturating_sub(1)).unwrap_or_default();
+                names.insert(sql_unquoted(inner).as_bytes());
+            }
+            Kind::UnicodeQuoted => names.add(&ChangedNames::all()),
+            _ => {}
+        }
+        if names.is_all() {
+            return;
+        }
+    }
+}
+
+fn sql_unquoted(inner: &[u8]) -> String {
+    String::from_utf8_lossy(inner).replace("\"\"", "\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn names(text: &str) -> Option<String> {
+        let names = changed_names(text.as_bytes())?;
+        Some(if names.is_all() { "*".to_owned() } else { names.names().collect::<Vec<_>>().join(" ") })
+    }
+
+    #[test]
+    fn the_lists_can_be_searched() {
+        assert!(RESERVED.is_sorted());
+    }
+
+    #[test]
+    fn ordinary_statements_change_nothing() {
+        for text in [
+            "",
+            ";",
+            "SELECT 1",
+            "update t set created = 1; delete from dropped",
+            "insert into t select * from u",
+            "with x as (insert into t values (1) returning *) select * from x",
+            "merge into t using u on true when matched then delete",
+            "with x as (select 1) insert into t table x",
+            "select 'create table; create table t', 'x into y', \"into\" from t",
+            "select ';create table t'",
+            "/* create table t */ -- drop table t\n select 1",
+            "do $$begin create table t(); end$$; select 1",
+            "grant select on t to u; revoke update (a) on public.t from u",
+            "create temp table t(a int); CREATE LOCAL TEMPORARY TABLE u(); create or replace temp view v as select 1",
+            "select * into temp t from u",
+            "commit; begin; commit and chain",
+            "explain (analyze) insert into t values (1)",
+            "set search_path = a; prepare p as select 1; copy t from stdin",
+            "comment on table t is 'x'; vacuum t; truncate t; reindex table t",
+        ] {
+            assert_eq!(names(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn changes_mean_the_names_in_their_text() {
+        for (text, expected) in [
+            ("CREATE TABLE t(a int)", "a int t"),
+            (" /* x /* y */ */ -- z\n ( create table App.\"Oddt\" (a int references b)", "Oddt a app b int"),
+            ("alter table t rename to u", "alter rename t u"),
+            ("drop table if exists a, s.b", "a b drop exists if s"),
+            ("begin; create index i on t (a); commit", "a i index t"),
+            ("select 1; select a into x from t", "t x"),
+            ("explain analyze select a into x from t", "t x"),
+            (
+                "create or replace function f() returns int language sql as 'create table z()'",
+                "f function int language replace returns sql",
+            ),
+            ("create schema s create table t()", "s schema t"),
+            ("create unlogged table t()", "t unlogged"),
+            (
+                "create trigger x before insert on t execute function f()",
+                "before execute f function insert t trigger x",
+            ),
+        ] {
+            assert_eq!(names(text).as_deref(), Some(expected), "{text}");
+        }
+        let odd = changed_names(b"create table \"Odd \"\"t\" ()").unwrap();
+        assert!(odd.names().any(|name| name == "Odd \"t"));
+    }
+
+    #[test]
+    fn what_may_change_more_means_all() {
+        for text in [
+            "drop table t cascade",
+            "drop schema s",
+            "alter schema s rename to r",
+            "ALTER ROLE r SET search_path = x",
+            "alter database d set search_path = x",
+            "alter default privileges grant select on tables to r",
+            "create extension x",
+            "create table \"größe\"()",
+            "create table größe()",
+            "create table u&\"x\"()",
+            "grant a to b",
+            "grant usage on schema s to r",
+            "reassign owned by a to b",
+            "import foreign schema s from server x into y",
+            "commit prepared 'x'",
+            "select 'a\\'; create table t(); select '",
+            "create table t(a text default 'x",
+            "explain create table t as select 1",
+        ] {
+            assert_eq!(names(text).as_deref(), Some("*"), "{text}");
+        }
+        assert_eq!(changed_names(b"create table \xff()"), Some(ChangedNames::all()));
+        let many: Vec<String> = (0..300).map(|number| format!("c{number} int")).collect();
+        assert_eq!(names(&format!("create table t({})", many.join(","))).as_deref(), Some("*"));
+        let long = format!("create table t(a text default '{}')", "x".repeat(MAX_TEXT));
+        assert_eq!(names(&long).as_deref(), Some("*"));
+    }
+
+    #[test]
+    fn names_are_cut_and_folded_as_the_server_does() {
+        let long = "a".repeat(70);
+        assert!(names(&format!("create table {long}()")).unwrap().split(' ').any(|name| name.len() == 63));
+        assert_eq!(changed_names(b"drop table T\0"), changed_names(b"drop table t"));
+    }
+
+    #[test]
+    fn covering_and_adding() {
+        let (a, b) = (changed_names(b"drop table a").unwrap(), changed_names(b"drop table a, b").unwrap());
+        assert!(b.covers(&a) && !a.covers(&b) && ChangedNames::all().covers(&b) && !b.covers(&ChangedNames::all()));
+        let mut sum = ChangedNames::default();
+        assert!(sum.is_empty());
+        sum.add(&a);
+        sum.add(&b);
+        assert_eq!(sum, b);
+        sum.add(&ChangedNames::all());
+        assert!(sum.is_all() && sum.names().next().is_none());
+    }
+
+    #[test]
+    fn long_texts_are_searched_in_pieces() {
+        let found = |text: &str, cut: usize| {
+            let mut long = LongText::default();
+            text.as_bytes().chunks(cut).any(|piece| long.piece(piece))
+        };
+        for cut in 16..40 {
+            for text in [
+                "select 1; create table t()",
+                "insert into t values (1, 'x;y');  drop table t; select 1 from somewhere",
+                "update t set a = 1; /* create */ select a, b, c into u from v",
+                "with x as (select 1) select * into t from x",
+                "create table t as select 1 as a",
+            ] {
+                assert!(found(text, cut), "{text}: {cut}");
+            }
+        }
+        for text in [
+            "update t set created = 'recreate dropped'; delete from t where a = 'create table'",
+            "insert into t values (';', 'create', 'into'); ",
+            "select 1 from created, altered where x = 'y;z'",
+        ] {
+            assert!(!found(text, 200), "{text}");
+        }
+    }
+}
