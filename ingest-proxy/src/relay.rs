@@ -189,13 +189,13 @@ impl<C: Conversation> Relay<C> {
             if let Poll::Ready(end) = self.poll_gate(cx, &mut resumed) {
                 return Poll::Ready(end);
             }
-            if let Poll::Ready(end) = self.poll_announcement(cx) {
-                return Poll::Ready(end);
-            }
             if let Poll::Ready(end) = self.poll_frontend(cx, &mut moved) {
                 return Poll::Ready(end);
             }
             if let Poll::Ready(end) = self.poll_backend(cx, &mut moved) {
+                return Poll::Ready(end);
+            }
+            if let Poll::Ready(end) = self.poll_announcement(cx) {
                 return Poll::Ready(end);
             }
             if self.capture.pending() > 0 && !self.due_is_set {

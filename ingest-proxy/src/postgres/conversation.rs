@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
 use hansard_pg_wire::frame::{Cut, Cutter, Direction, Frame, FrameError, HEADER, MAX_FRAME, Part, frames};
+use hansard_schemas::events::event;
 
 use super::catalog::changes::SessionChanges;
 use crate::errors::{Kind, Refusal};
@@ -43,6 +44,10 @@ pub(crate) struct PostgresConversation {
     exchange: Exchange<Effect>,
     copies: Copies,
     names: Names,
+    /// To be told before the job's next message.
+    announcement: Option<Box<event::Kind>>,
+    /// The job's next message has been told of, and not been passed.
+    announced: bool,
     barrier: Barrier,
     /// Of Hansard's own, for the database.
     message: Option<Cow<'static, [u8]>>,
@@ -99,6 +104,8 @@ impl PostgresConversation {
             exchange: Exchange::default(),
             copies: Copies::default(),
             names: Names::new(changes),
+            announcement: None,
+            announced: false,
             barrier: Barrier::None,
             message: None,
             marker,
@@ -121,12 +128,16 @@ impl PostgresConversation {
         {
             return Step::Insert(message);
         }
+        if let Some(event) = self.announcement.take() {
+            return Step::Announce(event);
+        }
         let Some(&tag) = bytes.first() else { return Step::Wait };
         if !self.cutters[0].at_boundary() {
             let dropped = self.barrier.drops();
             if let Some(long) = self.long.as_ref().filter(|_| !dropped && self.is_carried_out())
                 && let Some(event) = self.names.before_piece(long.tag, bytes, false)
             {
+                self.announced = true;
                 return Step::Announce(Box::new(event));
             }
             return self.part(Direction::Frontend, bytes, ended).map_or(Step::Wait, |piece| passed(piece, dropped));
@@ -160,10 +171,12 @@ impl PostgresConversation {
                 && self.is_carried_out()
                 && let Some(event) = self.names.before(frame.tag, frame.body, self.is_answered())
             {
-                if count > 0 {
-                    break;
+                self.announced = true;
+                if count == 0 {
+                    return Step::Announce(Box::new(event));
                 }
-                return Step::Announce(Box::new(event));
+                self.announcement = Some(Box::new(event));
+                break;
             }
             self.request(frame);
             (len, count) = (len + frame.bytes.len(), count + 1);
@@ -184,6 +197,7 @@ impl PostgresConversation {
             && self.is_carried_out()
             && let Some(event) = self.names.before_piece(tag, &bytes[HEADER..], true)
         {
+            self.announced = true;
             return Step::Announce(Box::new(event));
         }
         match self.cut(Direction::Frontend, bytes, ended) {
@@ -318,7 +332,7 @@ impl PostgresConversation {
     #[inline]
     fn requested(&mut self, tag: u8, first: Option<u8>, effect: Effect, copy: bool) {
         self.last[0] = tag;
-        self.flushed = false;
+        (self.flushed, self.announced) = (false, false);
         self.synced &= matches!(tag, b'Q' | b'F' | b'S' | b'H' | b'X' | b'd' | b'c' | b'f');
         let requested = self.exchange.request(tag, first, || effect);
         self.settle_discarded();
@@ -356,7 +370,7 @@ impl PostgresConversation {
                 self.status = first.unwrap_or(self.status);
                 self.synced |= self.exchange.waiting().is_empty();
                 self.copies_out = false;
-                if self.is_answered() {
+                if self.is_answered() && !self.announced {
                     self.names.idle(self.status == b'I');
                 }
                 self.release();

@@ -41,6 +41,16 @@ fn plan(database: &str) -> Plan {
     plan
 }
 
+async fn client(proxy: &RunningProxy) -> Client {
+    client_with(proxy, "").await
+}
+
+/// That names no database: it gets the target's.
+async fn client_with(proxy: &RunningProxy, parameters: &str) -> Client {
+    let dsn = proxy.dsn(&crate::proxy::token(&crate::proxy::claims())).replace("dbname=ranking", "dbname=nightly");
+    crate::proxy::connect(&format!("{dsn} {parameters}")).await.unwrap()
+}
+
 /// A shard's catalog events, put together as a reader does.
 #[derive(Debug, Default)]
 struct Reader {
@@ -264,7 +274,7 @@ async fn a_catalog_is_what_postgresql_says() {
 async fn changes_through_the_proxy_are_told_before_and_read_after() {
     let _admin = database("catalog_changes").await;
     let proxy = plan("catalog_changes").start().await;
-    let job = proxy.client().await;
+    let job = client(&proxy).await;
     job.batch_execute("CREATE TABLE first (a int)").await.unwrap();
     let reader =
         until(&proxy.log, |reader| reader.relation("public", "first").is_some() && reader.pending.is_empty()).await;
@@ -277,7 +287,7 @@ async fn changes_through_the_proxy_are_told_before_and_read_after() {
 
     // Not settled before the transaction has ended.
     job.batch_execute("BEGIN; ALTER TABLE first RENAME TO second").await.unwrap();
-    let other = proxy.client().await;
+    let other = client(&proxy).await;
     other.batch_execute("CREATE TABLE third (a int)").await.unwrap();
     let reader = until(&proxy.log, |reader| reader.relation("public", "third").is_some()).await;
     assert!(reader.relation("public", "first").is_some());
@@ -293,7 +303,8 @@ async fn changes_through_the_proxy_are_told_before_and_read_after() {
     other.execute(&statement, &[]).await.unwrap();
     let reader =
         until(&proxy.log, |reader| reader.relation("public", "first").is_none() && reader.pending.is_empty()).await;
-    assert!(reader.changing.last().unwrap().names.contains(&"first".to_owned()));
+    let last = reader.changing.last().unwrap();
+    assert!(last.names.contains(&"first".to_owned()), "{:?}", reader.changing);
     let told = reader.changing.len();
 
     // What changes nothing is not told.
@@ -309,7 +320,7 @@ async fn changes_through_the_proxy_are_told_before_and_read_after() {
 async fn a_transaction_whose_session_is_gone_is_settled_when_the_server_has_ended_it() {
     let _admin = database("catalog_lost").await;
     let proxy = plan("catalog_lost").start().await;
-    let job = proxy.client().await;
+    let job = client(&proxy).await;
     job.batch_execute("BEGIN; CREATE TABLE lost (a int)").await.unwrap();
     until(&proxy.log, |reader| reader.pending.len() == 1).await;
     drop(job);
@@ -321,7 +332,7 @@ async fn a_transaction_whose_session_is_gone_is_settled_when_the_server_has_ende
 async fn changes_from_elsewhere_are_seen_within_seconds_and_at_once_where_a_job_meets_them() {
     let admin = database("catalog_outside").await;
     let proxy = plan("catalog_outside").start().await;
-    let job = proxy.client().await;
+    let job = client(&proxy).await;
     admin.batch_execute("CREATE TABLE t (a int); ALTER TABLE t RENAME a TO b").await.unwrap();
     let reader =
         until(&proxy.log, |reader| reader.relation("public", "t").is_some_and(|t| &*t.columns[0].name == "b")).await;
@@ -333,7 +344,9 @@ async fn changes_from_elsewhere_are_seen_within_seconds_and_at_once_where_a_job_
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     // Written anew, and not changed.
     let versions = Reader::of(&told(&proxy.log).await[&0]).reads.len();
-    admin.batch_execute("TRUNCATE t; VACUUM FULL t; ANALYZE t; CREATE TEMP TABLE u (a int)").await.unwrap();
+    for text in ["TRUNCATE t", "VACUUM FULL t", "ANALYZE t", "CREATE TEMP TABLE u (a int)"] {
+        admin.batch_execute(text).await.unwrap();
+    }
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(Reader::of(&told(&proxy.log).await[&0]).reads.len(), versions);
 }
@@ -355,7 +368,7 @@ async fn what_may_not_be_read_is_told_with_the_right_that_is_missing() {
         read.missing
     );
     assert!(reader.relation("public", "t").is_some());
-    let job = proxy.client().await;
+    let job = client(&proxy).await;
     admin.batch_execute("GRANT SELECT ON pg_catalog.pg_proc TO PUBLIC").await.unwrap();
     until(&proxy.log, |reader| reader.reads.last().is_some_and(|read| read.complete)).await;
     drop(job);
@@ -407,7 +420,7 @@ async fn ten_thousand_relations_are_told_in_parts() {
     assert!(reader.reads.iter().all(|read| read.version == 1));
     assert_eq!(reader.catalog.relations_named("t9999").len(), 1);
     admin.batch_execute("ALTER TABLE t5 RENAME TO u5").await.unwrap();
-    let _job = proxy.client().await;
+    let _job = client(&proxy).await;
     let reader = until(&proxy.log, |reader| reader.relation("public", "u5").is_some()).await;
     assert_eq!(reader.reads.last().unwrap().unpack().unwrap().len(), 1);
 }
@@ -415,8 +428,7 @@ async fn ten_thousand_relations_are_told_in_parts() {
 /// What a session is told to begin with, of the only session.
 async fn beginning(proxy: &RunningProxy, parameters: &str) -> (Option<String>, String, Vec<String>) {
     let count = crate::record::jobs(&proxy.log).await.len();
-    let dsn = format!("{} {parameters}", proxy.dsn(&crate::proxy::token(&crate::proxy::claims())));
-    let client = crate::proxy::connect(&dsn).await.unwrap();
+    let client = client_with(proxy, parameters).await;
     client.batch_execute("SELECT 1").await.unwrap();
     let jobs = crate::record::until(&proxy.log, |jobs| jobs.len() > count).await;
     let found = jobs.last().unwrap().authenticated();
