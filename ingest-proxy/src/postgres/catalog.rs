@@ -178,6 +178,12 @@ impl Database {
         (announcements.last, announcements.open.keys().copied().collect())
     }
 
+    /// Those whose transactions have not ended.
+    #[cfg(test)]
+    pub(crate) fn open_numbers(&self) -> Vec<u64> {
+        self.announced().1
+    }
+
     /// Server processes whose sessions are gone, and which may go on.
     fn lost(&self) -> Vec<u32> {
         let announcements = self.announcements.lock();

@@ -223,3 +223,6 @@ impl Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
