@@ -31,10 +31,10 @@ pub(crate) use path::Schemas;
 /// Databases whose catalogs are known at once.
 const MAX_DATABASES: usize = 64;
 
-/// How long a session waits for the first catalog of its database, or for one that is not older than [`POLL`].
+/// How long a session waits for the first catalog of its database, or for a recent one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it is looked for changes while there are sessions.
+/// How often it is looked for changes while there are sessions, or have just been.
 const POLL: Duration = Duration::from_secs(3);
 
 /// The databases.
@@ -85,8 +85,9 @@ enum Open {
 /// How well a database's catalog is known.
 #[derive(Debug, Clone, Default)]
 struct State {
-    /// When it was last seen to be as it is told.
-    checked_at: Option<Instant>,
+    /// Until then what is told is recent enough for a session to begin with: it has been read, and is to be read again
+    /// before.
+    good_until: Option<Instant>,
     /// Why it is not known, or what of it.
     trouble: Option<String>,
     /// By which a search path is resolved; as of the last reading.
@@ -158,7 +159,7 @@ impl Database {
     pub(crate) async fn ready(&self) -> Arc<Schemas> {
         let mut states = self.state.subscribe();
         let fresh =
-            |state: &State| state.trouble.is_some() || state.checked_at.is_some_and(|at| at.elapsed() < 2 * POLL);
+            |state: &State| state.trouble.is_some() || state.good_until.is_some_and(|until| Instant::now() < until);
         if !fresh(&states.borrow()) {
             self.due.notify_one();
             // Without it, names are not known; the session begins all the same.

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Between two attempts where a database cannot be read: the first, doubling up to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Without a session for so long, the connection is closed. What is known stays.
+/// Without a session for so long, nothing is read any more, and the connection is closed. What is known stays.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// To connect.
@@ -87,6 +87,11 @@ async fn run(workers: Vec<Arc<Worker>>, records: Arc<ProcessRecords>, stop: Canc
         number += 1;
     }
     while keepers.join_next().await.is_some() {}
+}
+
+/// How long the database is left alone after a reading that began then.
+fn pause_after(begun: Instant) -> Duration {
+    PAUSE.max(4 * begun.elapsed())
 }
 
 /// Of one database.
@@ -165,7 +170,7 @@ impl Keeper {
             let pause = match self.bring_up_to_date().await {
                 Ok(()) => {
                     self.back_off = BACK_OFF.0;
-                    PAUSE.max(4 * begun.elapsed())
+                    pause_after(begun)
                 }
                 Err(problem) => {
                     if !matches!(problem, Problem::Refused { .. }) {
@@ -185,23 +190,22 @@ impl Keeper {
         }
     }
 
-    /// Until something is to be read, not before `earliest`; without a reason, `latest` where there are sessions.
+    /// Until something is to be read, not before `earliest`; without a reason, at `latest` where there are sessions or have
+    /// just been.
     async fn wait(&mut self, earliest: Instant, latest: Instant) {
         sleep_until(earliest).await;
         loop {
-            let has_sessions = self.database.sessions.load(Ordering::SeqCst) > 0;
-            let idle_at = *self.database.last_session.lock() + IDLE;
+            if self.database.sessions.load(Ordering::SeqCst) > 0 {
+                *self.database.last_session.lock() = Instant::now();
+            }
+            let is_idle = self.database.last_session.lock().elapsed() >= IDLE;
             tokio::select! {
                 () = self.database.due.notified() => return,
-                () = sleep_until(latest), if has_sessions => return,
-                () = sleep_until(idle_at.max(latest)), if !has_sessions && self.reader.is_some() => {
-                    if self.database.sessions.load(Ordering::SeqCst) == 0
-                        && let Some(reader) = self.reader.take()
-                    {
-                        reader.end("terminated by job").await;
-                    }
-                }
-                () = tokio::time::sleep(POLL), if !has_sessions => {}
+                () = sleep_until(latest), if !is_idle => return,
+                () = tokio::time::sleep(POLL), if is_idle => {}
+            }
+            if let Some(reader) = self.reader.take() {
+                reader.end("terminated by job").await;
             }
         }
     }
@@ -223,7 +227,7 @@ impl Keeper {
         }
         // What has ended by now is in what is read next.
         let (announced, unsettled) = self.database.announced();
-        let checked_at = Instant::now();
+        let begun = Instant::now();
         let reading = reader.read(&mut self.known).await?;
         self.reader = Some(reader);
         let first = self.told.version == 0;
@@ -239,7 +243,8 @@ impl Keeper {
         let trouble = describe(&self.known.missing);
         self.database.state.send_modify(|state| {
             let schemas = schemas.unwrap_or_else(|| state.schemas.clone());
-            *state = State { checked_at: Some(checked_at), trouble, schemas };
+            let good_until = Some(Instant::now() + 2 * POLL.max(pause_after(begun)));
+            *state = State { good_until, trouble, schemas };
         });
         Ok(())
     }
