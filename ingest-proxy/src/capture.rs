@@ -5,29 +5,29 @@
 //! holds both against each other.
 //!
 //! Invariants: `seq` and `event_no` are dense and in the order of the calls; a block that the log refused stays
-//! pending as it is, and more may be added to it; a secret's bytes are never taken, be it a frame of its own or part of a
-//! statement ([`secrets`]).
+//! pending as it is, and more may be added to it. What of a frame is not recorded is the protocol's to say ([`redactor`]);
+//! where something is left out a mark says so ([`marks`]).
 
 use std::sync::Arc;
 
 use hansard_event_log::{Error, Position};
-use hansard_pg_wire::frame::{Direction, Part};
 use hansard_schemas::events::{self, Event, Message, event};
 use uuid::Uuid;
 
 use crate::capture::journal::Journal;
+use crate::direction::{Direction, Part};
 use crate::worker::Worker;
 
 mod fields;
 pub(crate) mod journal;
-mod level;
+pub(crate) mod marks;
 pub(crate) mod process;
-mod secrets;
+pub(crate) mod redactor;
 mod unidentified;
 
 use fields::{Fields, varint_len};
-use level::Filter;
-use secrets::Secrets;
+use marks::LastMark;
+use redactor::{Piece, Redactor};
 
 /// The varint fields of a block between its target and its payload's bytes, at their longest.
 const FIELDS: usize = 6 * 11;
@@ -54,9 +54,13 @@ pub(crate) struct Capture {
     bytes: [u64; 2],
     /// Whether frames are recorded at all.
     frames: bool,
-    /// Where not everything is recorded.
-    filter: Option<Box<Filter>>,
-    secrets: Secrets,
+    /// What is recorded as it did not come; without one, all is recorded as it came.
+    redactor: Option<Box<dyn Redactor>>,
+    last_mark: Option<LastMark>,
+    /// By the frames that are recorded next, all that the job asked for is answered.
+    settled: bool,
+    /// Empty, kept for its room.
+    pieces: Vec<Piece>,
 }
 
 /// A run of frames or a part of one, beside its bytes.
@@ -70,11 +74,12 @@ struct Run<'a> {
     /// There are bytes all the same: those of secrets are overwritten.
     masked: bool,
     origin: events::Origin,
+    settled: bool,
 }
 
 impl Run<'_> {
     fn of(direction: Direction, count: u32, part: events::Part, tag: Option<u8>) -> Run<'static> {
-        Run { direction, count, part, tag, withheld: "", masked: false, origin: events::Origin::Peer }
+        Run { direction, count, part, tag, withheld: "", masked: false, origin: events::Origin::Peer, settled: false }
     }
 }
 
@@ -100,8 +105,10 @@ impl Capture {
             next_event: 1,
             bytes: [0; 2],
             frames,
-            filter: None,
-            secrets: Secrets::default(),
+            redactor: None,
+            last_mark: None,
+            settled: false,
+            pieces: Vec::new(),
         }
     }
 
@@ -127,19 +134,9 @@ impl Capture {
     /// `count` whole frames.
     #[inline]
     pub(crate) fn frames(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
-        if self.secrets.concern(direction, bytes) {
-            return self.frames_with_secrets(direction, at, bytes);
+        if !self.redact_frames(direction, at, bytes) {
+            self.run(at, bytes, Run::of(direction, count, events::Part::Whole, None));
         }
-        self.public_frames(direction, at, bytes, count);
-    }
-
-    /// Whole frames in which no secret is left.
-    #[inline]
-    fn public_frames(&mut self, direction: Direction, at: u64, bytes: &[u8], count: u32) {
-        if let Some(filter) = self.filter.take() {
-            return self.filter_frames(filter, direction, at, bytes);
-        }
-        self.run(at, bytes, Run::of(direction, count, events::Part::Whole, None));
     }
 
     /// A whole frame to the job that is Hansard's own. It is recorded whatever the session's level leaves out.
@@ -150,23 +147,7 @@ impl Capture {
 
     /// Part of a frame that is too long to be recorded whole.
     pub(crate) fn part(&mut self, direction: Direction, at: u64, bytes: &[u8], tag: u8, part: Part) {
-        match self.secrets.part(direction, bytes, tag, part) {
-            None => self.public_part(direction, at, bytes, tag, part),
-            Some(masked) => self.masking(|capture| capture.public_part(direction, at, &masked, tag, part)),
-        }
-    }
-
-    /// Part of a frame in which no secret is left.
-    fn public_part(&mut self, direction: Direction, at: u64, bytes: &[u8], tag: u8, part: Part) {
-        if self.filter_part(direction, at, bytes, tag, part) {
-            return;
-        }
-        let part = match part {
-            Part::First => events::Part::First,
-            Part::Middle => events::Part::Middle,
-            Part::Last => events::Part::Last,
-        };
-        self.run(at, bytes, Run::of(direction, 1, part, Some(tag)));
+        self.redact_part(direction, at, bytes, tag, part);
     }
 
     /// A packet without a tag: what opens a connection.
@@ -247,15 +228,21 @@ impl Capture {
         }
     }
 
+    /// Whether all that the job asked for is answered by the frames that are recorded next.
+    #[inline]
+    pub(crate) fn settles(&mut self, settled: bool) {
+        self.settled = settled;
+    }
+
     #[inline]
     fn run(&mut self, at: u64, bytes: &[u8], run: Run<'_>) {
+        let run = Run { settled: std::mem::take(&mut self.settled), ..run };
         self.bytes[usize::from(run.direction == Direction::Backend)] += bytes.len() as u64;
         self.worker.traffic.add(run.direction, u64::from(run.count), bytes.len() as u64);
         if !self.frames {
             return;
         }
         self.open();
-        let run = self.secrets.marked(run);
         encode_run(&mut self.block, at, self.next_seq, bytes, run);
         self.next_seq += u64::from(run.count);
     }
@@ -279,10 +266,7 @@ impl Capture {
 }
 
 fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: Run<'_>) {
-    let direction = match run.direction {
-        Direction::Frontend => events::Direction::Frontend,
-        Direction::Backend => events::Direction::Backend,
-    };
+    let direction = events::Direction::from(run.direction);
     let mut begin = Fields::<RUN>::new();
     begin.number(1, direction as u64);
     begin.number(2, first_seq);
@@ -300,12 +284,15 @@ fn encode_run(block: &mut Vec<u8>, at: u64, first_seq: u64, bytes: &[u8], run: R
     if !run.withheld.is_empty() {
         end.length(7, run.withheld.len());
     }
-    let mut marks = Fields::<4>::new();
+    let mut marks = Fields::<6>::new();
     if run.masked {
         marks.number(9, 1);
     }
     if run.origin != events::Origin::Peer {
         marks.number(12, run.origin as u64);
+    }
+    if run.settled {
+        marks.number(13, 1);
     }
     let run_len =
         begin.as_slice().len() + bytes.len() + end.as_slice().len() + run.withheld.len() + marks.as_slice().len();

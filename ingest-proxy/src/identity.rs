@@ -6,6 +6,8 @@
 
 mod capture;
 mod claims;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keys;
 #[cfg(test)]
 mod tests;

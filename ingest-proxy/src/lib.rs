@@ -15,8 +15,11 @@
 mod admission;
 mod capture;
 mod clock;
+mod direction;
 mod errors;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod identity;
 mod metrics;
 mod options;
@@ -26,8 +29,8 @@ mod shared;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hansard_event_log::LocalLog;
@@ -91,6 +94,7 @@ impl Proxy {
             cancel_keys: cancel::CancelKeys::new(),
             refusals: admission::refusal_rate::Refusals::new(),
             catalogs: Arc::new(Catalogs::new()),
+            records: OnceLock::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
             being_refused: Places::new(options.max_unauthenticated),
@@ -135,7 +139,8 @@ impl Proxy {
         };
         let workers: Vec<_> = (0..self.log.shards()).map(worker).collect();
         let records = Arc::new(ProcessRecords::begin(&workers));
-        self.shared.catalogs.tell_by(&records);
+        // Set once: the proxy is consumed.
+        let _ = self.shared.records.set(Arc::downgrade(&records));
         let stop_reading = CancellationToken::new();
         let mut ends = Vec::new();
         for (((own, worker), listeners), inbox) in workers.iter().cloned().enumerate().zip(self.listeners).zip(inboxes)

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hansard_pg_wire::frame::Direction;
-
+use crate::direction::Direction;
 use crate::errors::Kind;
 
 const SESSIONS_OPEN: &str = "hansard_proxy_sessions_open";

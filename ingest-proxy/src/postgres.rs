@@ -6,11 +6,34 @@ mod beginning;
 pub(crate) mod cancel;
 pub(crate) mod catalog;
 mod conversation;
-mod parameters;
+pub(crate) mod parameters;
+mod redaction;
 pub(crate) mod refusal;
 pub(crate) mod session;
 mod startup;
 pub(crate) mod upstream;
 
+use hansard_pg_wire::frame;
+
+use crate::direction::{Direction, Part};
+
 /// The protocol's name in TLS's own negotiation (ALPN).
 pub(crate) const ALPN: &[u8] = b"postgresql";
+
+/// A direction, as the frame walker names it.
+fn wire(direction: Direction) -> frame::Direction {
+    match direction {
+        Direction::Frontend => frame::Direction::Frontend,
+        Direction::Backend => frame::Direction::Backend,
+    }
+}
+
+impl From<frame::Part> for Part {
+    fn from(part: frame::Part) -> Part {
+        match part {
+            frame::Part::First => Part::First,
+            frame::Part::Middle => Part::Middle,
+            frame::Part::Last => Part::Last,
+        }
+    }
+}

@@ -21,7 +21,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hansard_event_log::{Error, Position};
-use hansard_pg_wire::frame::Direction;
 use hansard_schemas::events::event;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
@@ -29,6 +28,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::capture::{Capture, DUE};
 use crate::clock;
+use crate::direction::Direction;
 use crate::errors::Refusal;
 use crate::options::Durability;
 use crate::relay::alarm::{Ending, EndingReason, expiry_check};
@@ -341,11 +341,13 @@ impl<C: Conversation> Relay<C> {
                     break;
                 }
                 Step::Pass(piece) => {
+                    self.capture.settles(direction == Direction::Backend && self.conversation.is_settled());
                     record(&mut self.capture, direction, now, bytes, piece);
                     lane.sink.borrow(lane.source.take(piece.len), gated);
                     waiting |= gated;
                 }
                 Step::Replace(piece, message) => {
+                    self.capture.settles(direction == Direction::Backend && self.conversation.is_settled());
                     self.capture.frames(direction, now, &message, 1);
                     lane.source.take(piece.len);
                     lane.sink.own(message.into(), gated);
@@ -489,7 +491,7 @@ impl<C: Conversation> Relay<C> {
 }
 
 fn announce(worker: &Worker, event: Box<event::Kind>) -> Acknowledgement {
-    let (records, patience) = (worker.shared.catalogs.records(), worker.shared.options.log_patience);
+    let (records, patience) = (worker.shared.records(), worker.shared.options.log_patience);
     Box::pin(async move {
         match records {
             Some(records) => records.tell_surely(&event, patience).await,

@@ -21,6 +21,9 @@ use crate::pruning::Scan;
 /// Bytes of blocks that one read of the log asks for.
 const READ_BYTES: usize = 1024 * 1024;
 
+/// Bytes of rows that are made before they are kept in Arrow.
+const ROW_BYTES: usize = 8 * 1024 * 1024;
+
 /// Batches of a table that are kept before they are made one.
 const MAX_BATCHES: usize = 64;
 
@@ -94,8 +97,11 @@ impl HotEnd {
                 let mut rows = Rows::default();
                 while shard.advance(log, begin.end, &mut budget, None, &mut rows).await? {
                     rows.frames.clear();
+                    if rows.memory() >= ROW_BYTES {
+                        shard.keep(std::mem::take(&mut rows));
+                    }
                 }
-                shard.keep(&rows);
+                shard.keep(rows);
             }
             let mut open = Rows::default();
             shard.projector.in_flight(&mut open);
@@ -219,8 +225,9 @@ impl Shard {
         Ok(true)
     }
 
-    /// Keeps rows for the next question.
-    fn keep(&mut self, rows: &Rows) {
+    /// Keeps rows for this question and the next. What becomes of their transactions is told by rows of its own.
+    fn keep(&mut self, rows: Rows) {
+        self.projector.rows_left();
         for table in [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions] {
             let batch = rows.batch(table);
             if batch.num_rows() == 0 {
@@ -240,9 +247,9 @@ impl Shard {
 /// Drops frames that no scan can want, so that a question about a minute does not hold those of an hour.
 fn keep_wanted(rows: &mut Rows, scans: &[Scan]) {
     let Some(Scan { filter: scan, .. }) = scans.iter().find(|scan| scan.table == Table::Frames) else { return };
-    rows.frames.retain(|row| {
-        scan.session_id.is_none_or(|wanted| wanted == row.session_id)
-            && scan.at_from.is_none_or(|from| from <= row.at)
-            && scan.at_to.is_none_or(|to| row.at <= to)
+    rows.frames.retain(|session_id, at| {
+        scan.session_id.is_none_or(|wanted| wanted == *session_id)
+            && scan.at_from.is_none_or(|from| from <= at)
+            && scan.at_to.is_none_or(|to| at <= to)
     });
 }

@@ -39,6 +39,9 @@ pub type Observer = Arc<dyn Fn(u16, Step) + Send + Sync>;
 /// How often windows of the lake are looked at for files to merge.
 const COMPACTION_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What a shard holds of [`RecorderOptions::buffer_bytes`] however many there are, in bytes: files must not get too small.
+const LEAST_SHARE: usize = 4 * 1024 * 1024;
+
 /// How a recorder works.
 #[derive(Clone)]
 pub struct RecorderOptions {
@@ -46,7 +49,8 @@ pub struct RecorderOptions {
     pub holder: String,
     /// How long something may lie in the log before it is in the lake.
     pub flush_interval: Duration,
-    /// About how much is held in memory for each shard, in bytes.
+    /// About how many bytes of rows are held in memory, of all shards together. A shard holds its share, but
+    /// [`LEAST_SHARE`] where it is less.
     pub buffer_bytes: usize,
     /// About how much is read from the log at a time, in bytes.
     pub read_bytes: usize,
@@ -112,10 +116,13 @@ impl Recorder {
         let cancel = cancel.child_token();
         metrics::describe();
         let mut shards = JoinSet::new();
+        let all = self.options.buffer_bytes;
+        let share = (all / usize::from(self.log.shards()).max(1)).max(LEAST_SHARE.min(all));
+        let options = Arc::new(RecorderOptions { buffer_bytes: share, ..(*self.options).clone() });
         for shard in 0..self.log.shards() {
             let task = shard::ShardTask {
                 shard,
-                options: Arc::clone(&self.options),
+                options: Arc::clone(&options),
                 log: Arc::clone(&self.log),
                 lake: Arc::clone(&self.lake),
                 observer: self.observer.clone(),

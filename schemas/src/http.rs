@@ -365,6 +365,10 @@ pub struct TouchRow {
     /// Why the outcome is `unknown`.
     #[serde(default)]
     pub outcome_reason: Option<String>,
+    /// How the relation was reached: `direct`, `view`, `rule`, `trigger`, `function`, `cascade`, `partition` or
+    /// `inheritance`.
+    #[serde(default)]
+    pub via: Option<String>,
     /// The statement's text.
     #[serde(default)]
     pub sql: Option<String>,

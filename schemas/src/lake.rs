@@ -167,6 +167,9 @@ impl Table {
                 // Why it is only possible.
                 optional("reason", DataType::Utf8),
                 optional("outcome_reason", DataType::Utf8),
+                // 'direct', 'view', 'rule', 'trigger', 'function', 'cascade', 'partition' or 'inheritance'; null in files from
+                // before it was written: direct.
+                optional("via", DataType::Utf8),
             ],
             Table::Transactions => vec![
                 required("session_id", DataType::Utf8),

@@ -35,6 +35,33 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
+/// The source files of a room of the proxy: its folder, and the file of its name.
+fn sources(room: &str) -> Vec<PathBuf> {
+    let base = root().join("ingest-proxy/src").join(room);
+    let (mut open, mut files) = (vec![base.clone()], vec![base.with_extension("rs")]);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+#[test]
+fn what_serves_any_protocol_names_none() {
+    let names = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        ["pg_wire", "postgres"].iter().any(|name| text.contains(name))
+    };
+    for room in ["admission", "identity", "relay", "capture"] {
+        let files = sources(room);
+        assert!(files.len() > 3, "{room} has its files: {files:?}");
+        assert_eq!(files.iter().filter(|file| names(file)).collect::<Vec<_>>(), Vec::<&PathBuf>::new(), "{room}");
+    }
+    assert!(sources("postgres").iter().any(names), "the walk finds what is there");
+}
+
 /// The rows `| crate | may depend on |` of ARCHITECTURE.md.
 fn drawn() -> BTreeMap<String, BTreeSet<String>> {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds optimised programs and hands over to the benchmark, a program in `tests/`.
 
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -24,24 +25,52 @@ pub(crate) enum Subject {
         load: Option<String>,
         /// Also write the figures to this file, as JSON.
         #[arg(long)]
-        json: Option<std::path::PathBuf>,
+        json: Option<PathBuf>,
+    },
+    /// What bad inputs cost: CPU time and memory of proxy, recorder and query engine, beside `pgbench -M simple`; 1 where
+    /// an input is over a bar.
+    Hostile {
+        /// Only inputs whose name contains this.
+        #[arg(long)]
+        input: Option<String>,
+        /// Also write the figures to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
     },
 }
 
 pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
-    let Subject::Proxy { rounds, seconds, load, json } = subject;
-    provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::PgBouncer, Part::Haproxy])?;
-    let python = provision::python(shell)?;
+    match subject {
+        Subject::Proxy { rounds, seconds, load, json } => {
+            let parts = [Part::Postgres, Part::Libclang, Part::PgBouncer, Part::Haproxy];
+            let mut bench = built(shell, &parts, "hansard-bench-proxy")?;
+            bench.env("NATS_SERVER", provision::python(shell)?.join("bin/nats-server"));
+            bench.args(["--rounds", &rounds.to_string(), "--seconds", &seconds.to_string()]);
+            start(bench, ("--load", load.as_deref()), json.as_deref())
+        }
+        Subject::Hostile { input, json } => {
+            let bench = built(shell, &[Part::Postgres, Part::Libclang], "hansard-bench-hostile")?;
+            start(bench, ("--input", input.as_deref()), json.as_deref())
+        }
+    }
+}
+
+/// A benchmark, and the optimised program that it measures.
+fn built(shell: &Shell, parts: &[Part], name: &str) -> Result<Command> {
+    provision::debian(shell, parts)?;
     shell.say("building hansard, optimised (the first time takes many minutes)");
     shell.run(shell.cargo().args(["build", "--profile", "bench-proxy", "--locked", "--package", "hansard"]))?;
     shell.say("building the benchmark");
     shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
-    let mut bench = Command::new(shell.target().join("debug/hansard-bench-proxy"));
+    let mut bench = Command::new(shell.target().join("debug").join(name));
     bench.arg("--hansard").arg(shell.target().join("bench-proxy/hansard"));
-    bench.args(["--rounds", &rounds.to_string(), "--seconds", &seconds.to_string()]);
-    bench.env("NATS_SERVER", python.join("bin/nats-server"));
-    if let Some(load) = load {
-        bench.arg("--load").arg(load);
+    Ok(bench)
+}
+
+/// Becomes the benchmark.
+fn start(mut bench: Command, (name, value): (&str, Option<&str>), json: Option<&Path>) -> Result<()> {
+    if let Some(value) = value {
+        bench.arg(name).arg(value);
     }
     if let Some(json) = json {
         bench.arg("--json").arg(std::path::absolute(json)?);

@@ -18,12 +18,13 @@ proptest! {
         masked in any::<bool>(),
         backend in any::<bool>(),
         own in any::<bool>(),
+        settled in any::<bool>(),
     ) {
         let withheld = if secret { "password" } else { "" };
         let bytes = if secret && !masked { Vec::new() } else { bytes };
         let direction = if backend { Direction::Backend } else { Direction::Frontend };
         let origin = if own { events::Origin::Hansard } else { events::Origin::Peer };
-        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld, masked, origin };
+        let run = Run { direction, count, part: events::Part::try_from(part).unwrap(), tag, withheld, masked, origin, settled };
         let mut encoded = Vec::new();
         encode_run(&mut encoded, at, first_seq, &bytes, run);
         let frames = FrameRun {
@@ -38,6 +39,7 @@ proptest! {
             masked,
             sha256: Vec::new(),
             origin: origin as i32,
+            settled,
         };
         let event = Event { at, event_no: 0, kind: Some(event::Kind::Frames(frames)) };
         prop_assert_eq!(Payload::decode(&encoded[..]).unwrap().events, [event]);

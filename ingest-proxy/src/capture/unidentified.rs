@@ -1,10 +1,10 @@
 //! What is recorded of somebody who has not shown who it is: how much it sent, and a digest. The words are its own, and
 //! nobody vouches for them.
 
-use hansard_pg_wire::frame::Direction;
 use hansard_schemas::events::{self, Event, FrameRun, Omitted, event};
 
 use super::{Capture, encode_event};
+use crate::direction::Direction;
 
 const NOT_IDENTIFIED: &str = "not identified";
 
@@ -18,10 +18,7 @@ impl Capture {
         }
         self.open();
         let run = FrameRun {
-            direction: match direction {
-                Direction::Frontend => events::Direction::Frontend,
-                Direction::Backend => events::Direction::Backend,
-            } as i32,
+            direction: events::Direction::from(direction) as i32,
             first_seq: self.next_seq,
             count: 1,
             tag: Some(u32::from(tag)),

@@ -16,8 +16,8 @@ mod reader;
 mod sql;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -25,7 +25,6 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::process::ProcessRecords;
 pub(crate) use path::Schemas;
 
 /// Databases whose catalogs are known at once.
@@ -44,8 +43,6 @@ pub(crate) struct Catalogs {
     new: mpsc::Sender<Arc<Database>>,
     /// Taken by the thread that reads them.
     inbox: Mutex<Option<mpsc::Receiver<Arc<Database>>>>,
-    /// Who tells the shards; weak, as it holds what holds this.
-    records: OnceLock<Weak<ProcessRecords>>,
 }
 
 /// One database of a target.
@@ -97,15 +94,7 @@ struct State {
 impl Catalogs {
     pub(crate) fn new() -> Catalogs {
         let (new, inbox) = mpsc::channel(MAX_DATABASES);
-        Catalogs { databases: Mutex::default(), new, inbox: Mutex::new(Some(inbox)), records: OnceLock::new() }
-    }
-
-    pub(crate) fn tell_by(&self, records: &Arc<ProcessRecords>) {
-        let _ = self.records.set(Arc::downgrade(records));
-    }
-
-    pub(crate) fn records(&self) -> Option<Arc<ProcessRecords>> {
-        self.records.get().and_then(Weak::upgrade)
+        Catalogs { databases: Mutex::default(), new, inbox: Mutex::new(Some(inbox)) }
     }
 
     /// The database of that name; `None` where too many others have sessions.

@@ -14,19 +14,21 @@ mod names;
 use std::borrow::Cow;
 
 use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
-use hansard_pg_wire::frame::{Cut, Cutter, Direction, Frame, FrameError, HEADER, MAX_FRAME, Part, frames};
+use hansard_pg_wire::frame::{Cut, Cutter, Frame, FrameError, HEADER, MAX_FRAME, frames};
 use hansard_schemas::events::event;
 
 use super::catalog::changes::SessionChanges;
+use crate::direction::{Direction, Part};
 use crate::errors::{Kind, Refusal};
 use crate::relay::conversation::{Activity, Conversation, Piece, Record, Step};
 use crate::relay::pool::BUFFER;
-use barrier::Barrier;
+use barrier::{Barrier, Kept, Markers};
 use copies::{Copies, Effect, NAME, Search};
 use names::Names;
 
 const FLUSH: &[u8] = b"H\0\0\0\x04";
 const SYNC: &[u8] = b"S\0\0\0\x04";
+const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
 
 /// Requests that an idle session keeps room for.
 const KEPT: usize = 256;
@@ -53,8 +55,7 @@ pub(crate) struct PostgresConversation {
     message: Option<Cow<'static, [u8]>>,
     /// Close of this statement marks a place in the answers. The job does not know the name.
     marker: String,
-    /// The server speaks the simple protocol only.
-    replication: bool,
+    markers: Markers,
     /// So many requests wait that no more are passed.
     full: bool,
     /// The job's last message will not be answered otherwise, and a Flush was inserted behind it.
@@ -100,7 +101,8 @@ impl PostgresConversation {
     /// to be told what changes the catalog.
     pub(crate) fn new(marker: String, replication: bool, changes: Option<SessionChanges>) -> PostgresConversation {
         PostgresConversation {
-            cutters: [Direction::Frontend, Direction::Backend].map(|direction| Cutter::new(direction, BUFFER)),
+            cutters: [Direction::Frontend, Direction::Backend]
+                .map(|direction| Cutter::new(super::wire(direction), BUFFER)),
             exchange: Exchange::default(),
             copies: Copies::default(),
             names: Names::new(changes),
@@ -109,7 +111,7 @@ impl PostgresConversation {
             barrier: Barrier::None,
             message: None,
             marker,
-            replication,
+            markers: Markers { known: !replication, job_ended: false },
             full: false,
             flushed: false,
             status: b'I',
@@ -131,7 +133,17 @@ impl PostgresConversation {
         if let Some(event) = self.announcement.take() {
             return Step::Announce(event);
         }
-        let Some(&tag) = bytes.first() else { return Step::Wait };
+        let Some(&tag) = bytes.first() else {
+            if !ended {
+                return Step::Wait;
+            }
+            // The end of the job's side waits as a request would: a marker may have to go before it.
+            if self.cutters[0].at_boundary() && (self.barrier.holds() || self.full) {
+                return Step::Hold;
+            }
+            self.markers.job_ended = true;
+            return Step::Wait;
+        };
         if !self.cutters[0].at_boundary() {
             let dropped = self.barrier.drops();
             if let Some(long) = self.long.as_ref().filter(|_| !dropped && self.is_carried_out())
@@ -218,10 +230,10 @@ impl PostgresConversation {
                 if count > 0 {
                     break;
                 }
-                // Something else follows: the ReadyForQuery before it was the job's.
-                let status = self.barrier.pass_kept();
-                self.answer(b'Z', Some(status), false);
-                return Step::Replace(Piece { len: 0, record: Record::Nothing }, ready(status));
+                // Something else follows than the marker's answer.
+                if let Some(step) = self.pass_kept() {
+                    return step;
+                }
             }
             let own = self.barrier.takes(frame.tag);
             if (own || frame.tag == b'K') && count > 0 {
@@ -246,7 +258,11 @@ impl PostgresConversation {
         if count > 0 {
             return Step::Pass(Piece { len, record: Record::Whole(count) });
         }
-        let Some(&tag) = bytes.first() else { return Step::Wait };
+        let Some(&tag) = bytes.first() else {
+            // The job ended within a message, so that the marker never went out.
+            let unmarked = ended && self.markers.job_ended && self.message.is_some();
+            return unmarked.then(|| self.pass_kept()).flatten().unwrap_or(Step::Wait);
+        };
         if tag == b'E' && !ended && is_short_of(bytes, ERROR_HEAD) {
             return Step::Wait;
         }
@@ -254,6 +270,21 @@ impl PostgresConversation {
             Ok(cut) => self.begin(Direction::Backend, bytes, cut, ended).map_or(Step::Wait, Step::Pass),
             Err(error) => strange(&error.to_string()),
         }
+    }
+
+    /// What was kept, as the job's.
+    fn pass_kept(&mut self) -> Option<Step> {
+        let message = match self.barrier.pass_kept()? {
+            Kept::Ready(status) => {
+                self.answer(b'Z', Some(status), false);
+                ready(status)
+            }
+            Kept::CloseComplete => {
+                self.answer(b'3', None, false);
+                CLOSE_COMPLETE.to_vec()
+            }
+        };
+        Some(Step::Replace(Piece { len: 0, record: Record::Nothing }, message))
     }
 
     /// What becomes of a message of the job.
@@ -380,9 +411,9 @@ impl PostgresConversation {
             _ => {}
         }
         self.full &= self.exchange.waiting().len() > MAX_WAITING / 2;
-        if self.barrier.answer(tag, extended, &self.exchange, self.replication) {
-            let close = self.marker_message(self.barrier.marks_with_sync());
-            self.message = Some(Cow::Owned(close));
+        if self.barrier.answer(tag, extended, &self.exchange, self.markers) {
+            let (sync, double) = self.barrier.marks_with();
+            self.message = Some(Cow::Owned(self.marker_message(sync, double)));
         }
     }
 
@@ -422,14 +453,16 @@ impl PostgresConversation {
     }
 
     /// A Sync comes before it where the server may skip everything up to one.
-    fn marker_message(&self, sync: bool) -> Vec<u8> {
+    fn marker_message(&self, sync: bool, double: bool) -> Vec<u8> {
         let length = u32::try_from(4 + 1 + self.marker.len() + 1).unwrap_or(0);
         let mut message = if sync { SYNC.to_vec() } else { Vec::new() };
-        message.push(b'C');
-        message.extend(length.to_be_bytes());
-        message.push(b'S');
-        message.extend(self.marker.as_bytes());
-        message.push(0);
+        for _ in 0..1 + u8::from(double) {
+            message.push(b'C');
+            message.extend(length.to_be_bytes());
+            message.push(b'S');
+            message.extend(self.marker.as_bytes());
+            message.push(0);
+        }
         message.extend(FLUSH);
         message
     }
@@ -467,7 +500,7 @@ impl PostgresConversation {
                 }
             }
         }
-        Some(Piece { len, record: Record::Part { tag, part } })
+        Some(Piece { len, record: Record::Part { tag, part: part.into() } })
     }
 
     /// A part of a long message behind the first.
@@ -476,16 +509,16 @@ impl PostgresConversation {
         match direction {
             Direction::Frontend => {
                 self.look(&bytes[..len]);
-                if part == Part::Last
+                if Part::from(part) == Part::Last
                     && let Some(long) = self.long.take()
                 {
                     self.long_request(&long);
                 }
             }
-            Direction::Backend if part == Part::Last => self.answer(tag, None, self.long_violation),
+            Direction::Backend if Part::from(part) == Part::Last => self.answer(tag, None, self.long_violation),
             Direction::Backend => {}
         }
-        Some(Piece { len, record: Record::Part { tag, part } })
+        Some(Piece { len, record: Record::Part { tag, part: part.into() } })
     }
 
     fn look(&mut self, body: &[u8]) {
@@ -543,6 +576,11 @@ impl Conversation for PostgresConversation {
         }
         let idle = self.exchange.is_idle() && self.synced && self.status == b'I' && !self.barrier.drops();
         if idle { Activity::Idle } else { Activity::InTransaction }
+    }
+
+    fn is_settled(&self) -> bool {
+        let whole = self.cutters.iter().all(Cutter::at_boundary);
+        self.last[1] == b'Z' && self.exchange.is_settled() && self.barrier == Barrier::None && whole
     }
 
     fn is_at_boundary(&self, direction: Direction) -> bool {

@@ -5,6 +5,9 @@
 
 use crate::errors::{Kind, Refusal};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 /// Settings of the session that change how it talks, not who it is.
 const ALLOWED: [&str; 30] = [
     "application_name",
@@ -39,9 +42,10 @@ const ALLOWED: [&str; 30] = [
     "xmloption",
 ];
 
-/// Whether a setting of this name, in lower case, may be given at start-up. Names with a dot are an application's own.
+/// Whether a setting of this name, in lower case, may be given at start-up. Names with a dot are an application's own, but
+/// for those that the server takes for options of the protocol where they stand in the packet itself.
 fn is_allowed(name: &str) -> bool {
-    ALLOWED.binary_search(&name).is_ok() || name.contains('.')
+    ALLOWED.binary_search(&name).is_ok() || name.contains('.') && !name.starts_with("_pq_.")
 }
 
 /// What a start-up packet asks for beside user and database, each setting by itself.
@@ -239,6 +243,9 @@ mod tests {
             ("options", "--"),
             ("options", "-ec jit=off"),
             ("options", "jit=off"),
+            // Settings of an application for the server, which would be options of the protocol as they are passed on.
+            ("options", "-c _pq_.command_compression=on"),
+            ("_PQ_.command_compression", "on"),
             // One word, whose setting is named " jit".
             ("options", r"-c\ jit=off"),
         ] {

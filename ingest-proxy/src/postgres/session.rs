@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansard_event_log::mint_session_id;
-use hansard_pg_wire::frame::Direction;
 use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::capture::Capture;
+use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
@@ -399,7 +399,7 @@ impl AuthenticatedConnection {
         };
         let database = shared.catalogs.database(self.connection.target, &target.name, &self.database);
         let (mut search_path, mut changes) = (Vec::new(), None);
-        if let (Some(database), Some(records)) = (database, shared.catalogs.records()) {
+        if let (Some(database), Some(records)) = (database, shared.records()) {
             let schemas = database.ready().await;
             search_path = schemas.path(beginning.search_path.as_deref().unwrap_or_default(), &beginning.role);
             let session = self.connection.capture.session();

@@ -7,13 +7,14 @@
 use std::io;
 
 use hansard_pg_wire::frame::startup::{Packet, Startup, StartupError, parse};
-use hansard_pg_wire::frame::{Direction, HEADER, MAX_STARTUP};
+use hansard_pg_wire::frame::{HEADER, MAX_STARTUP};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::{ALPN, refusal as message};
 use crate::admission::tls::ListenerTls;
 use crate::clock;
+use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::options::MAX_TOKEN;
 use crate::relay::stream::Stream;

@@ -7,6 +7,8 @@
 
 mod auth;
 mod certificate;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod scram;
 mod tls;
 

@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use hansard_pg_wire::frame::{Direction, Part};
 use hansard_schemas::events::event;
 
+use crate::direction::{Direction, Part};
 use crate::errors::Refusal;
 
 /// Follows both directions of one session.
@@ -21,6 +21,9 @@ pub(crate) trait Conversation {
 
     /// What the session is doing.
     fn activity(&self) -> Activity;
+
+    /// By what was passed last to the job, all that it has asked for is answered.
+    fn is_settled(&self) -> bool;
 
     /// What has been passed of one direction ends where a message ends.
     fn is_at_boundary(&self, direction: Direction) -> bool;

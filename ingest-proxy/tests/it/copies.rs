@@ -23,6 +23,11 @@ fn extended(sql: &str) -> Vec<u8> {
     [parse(sql), frame(b'B', &[0; 8]), frame(b'E', &[0; 5])].concat()
 }
 
+/// Close, of a statement that does not exist.
+fn close() -> Vec<u8> {
+    frame(b'C', b"Snone\0")
+}
+
 fn data(text: &str) -> Vec<u8> {
     frame(b'd', text.as_bytes())
 }
@@ -175,6 +180,56 @@ async fn every_order_of_copy_and_sync_is_answered_as_without_hansard() {
                 query("ROLLBACK"),
             ],
         ),
+        (
+            "a Close behind a Sync behind the failure",
+            vec![
+                extended(COPY),
+                data("bad\n"),
+                sync.clone(),
+                close(),
+                update(),
+                sync.clone(),
+                query("SELECT count(*) FROM copied"),
+            ],
+        ),
+        (
+            "a Close behind a Sync before the failure",
+            vec![
+                extended(COPY),
+                data("1\n"),
+                sync.clone(),
+                data("bad\n"),
+                close(),
+                update(),
+                query("SELECT 1"),
+                sync.clone(),
+                query("SELECT count(*) FROM copied"),
+            ],
+        ),
+        (
+            "a Close that is the failure",
+            vec![extended(COPY), data("1\n"), sync.clone(), close(), update(), sync.clone(), query("SELECT 12")],
+        ),
+        (
+            "a malformed Close behind a Sync",
+            vec![
+                extended(COPY),
+                data("bad\n"),
+                sync.clone(),
+                frame(b'C', b"Xx\0"),
+                update(),
+                sync.clone(),
+                query("SELECT 13"),
+            ],
+        ),
+        (
+            "simple, a Close behind Syncs and the failure",
+            vec![query(COPY), data("bad\n"), sync.clone(), sync.clone(), close(), update(), sync.clone()],
+        ),
+        (
+            "simple, a Close that is the failure",
+            vec![query(COPY), data("1\n"), sync.clone(), close(), update(), sync.clone()],
+        ),
         ("from STDOUT", vec![query("COPY copied FROM STDOUT"), data("1\n"), done.clone(), query("SELECT 8")]),
         (
             "two in one query",
@@ -264,6 +319,47 @@ async fn every_order_of_copy_and_sync_is_answered_as_without_hansard() {
     for (name, sent, seen) in played {
         let found = recorded.iter().any(|(frontend, backend)| contains(frontend, &sent) && backend.ends_with(&seen));
         assert!(found, "{name}: the record is not what the job sent and saw");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ends_its_side_is_answered_as_without_hansard() {
+    const COPY: &str = "COPY copied FROM STDIN";
+    let (sync, done) = (frame(b'S', b""), frame(b'c', b""));
+    let update = || extended("UPDATE copied SET a = a + 1");
+    let cases = [
+        ("while data is taken", vec![query(COPY), data("1\n")]),
+        ("while data is taken, extended", vec![extended(COPY), data("1\n"), sync.clone()]),
+        ("behind the data", vec![query(COPY), data("1\n"), sync.clone(), done.clone()]),
+        ("behind the data, extended", vec![extended(COPY), data("1\n"), done.clone(), sync.clone()]),
+        ("behind failed data", vec![query(COPY), data("bad\n"), sync.clone(), sync.clone(), done.clone()]),
+        ("behind failed data, extended", vec![extended(COPY), data("bad\n"), sync.clone(), done.clone()]),
+        ("behind failed data without an end", vec![query(COPY), data("bad\n"), sync.clone()]),
+        ("behind failed data without an end, extended", vec![extended(COPY), data("bad\n"), sync.clone()]),
+        ("behind a request", vec![extended(COPY), data("bad\n"), sync.clone(), update(), sync.clone()]),
+        ("behind a Close", vec![extended(COPY), data("bad\n"), sync.clone(), close(), sync.clone()]),
+        (
+            "in a message",
+            vec![extended(COPY), data("bad\n"), sync.clone(), data(&"1".repeat(70_000))[..60_000].to_vec()],
+        ),
+    ];
+    let proxy = Plan::new().upstream_user("app_trust").start().await;
+    for (name, messages) in cases {
+        let (mut direct, mut via) = (direct().await, Raw::session(proxy.address, &token(&claims())).await);
+        let mut all = Vec::new();
+        for raw in [&mut direct, &mut via] {
+            raw.send(&query("CREATE TEMP TABLE copied (a int)")).await;
+            raw.until(b'Z').await;
+            raw.send(&messages.concat()).await;
+            tokio::io::AsyncWriteExt::shutdown(&mut raw.stream).await.unwrap();
+        }
+        for raw in [direct, via] {
+            all.push(raw.rest().await);
+        }
+        let tags =
+            |bytes: &[u8]| hansard_pg_wire::frame::frames(bytes).map(|frame| char::from(frame.tag)).collect::<String>();
+        assert_eq!(tags(&all[1]), tags(&all[0]), "{name}");
+        assert_eq!(all[1], all[0], "{name}");
     }
 }
 

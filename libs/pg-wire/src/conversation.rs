@@ -11,7 +11,7 @@
 //!
 //! It does not parse SQL: an [`Analyser`] tells how many statements a text holds and what they do to the session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,10 @@ pub const MAX_PREPARED: usize = 32 * 1024 * 1024;
 /// Most that is kept of requests and bound values that wait, in bytes each. Beyond it values and texts are left out,
 /// and the statements say so.
 pub const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most that is kept of the texts behind portals, and likewise behind cursors of SQL, in bytes; a text counts for each of
+/// them. What lies behind further ones is not known.
+pub const MAX_BOUND: usize = 8 * 1024 * 1024;
 
 /// Most cursors of SQL that are kept.
 const MAX_CURSORS: usize = 1024;
@@ -182,20 +186,30 @@ pub struct Conversation<T> {
     answered: u32,
     /// The text of the first request, a simple query, once the server has come to it.
     text: Option<T>,
-    /// So many ReadyForQuery to come before answers can be attributed again.
-    lost: u64,
+    /// Which answer belongs to which request is not known, until [`Conversation::settled`].
+    lost: Option<Lost>,
     /// Where the requests since the last Sync or Query began.
     segment: u64,
     /// Counts uses of prepared statements.
     uses: u64,
+    /// That count when code ran last that may have changed what names mean.
+    code_ran: u64,
     prepared: BTreeMap<Name, Prepared<T>>,
     prepared_bytes: usize,
     /// Names of prepared statements by when they were last used.
     prepared_by_use: BTreeMap<u64, Name>,
     portals: BTreeMap<Name, Portal<T>>,
     portal_bytes: usize,
+    /// Bytes of the portals' texts.
+    portal_texts: usize,
+    /// Names of portals by when they were bound.
+    portals_by_bind: BTreeSet<(u64, Name)>,
+    /// Names of portals that are suspended, by the statement.
+    suspended: BTreeMap<u64, Name>,
     /// Cursors of SQL: the statements that declared them.
     cursors: BTreeMap<Name, Executed<T>>,
+    /// Bytes of the cursors' texts.
+    cursor_texts: usize,
     settings: Settings,
     /// Long frames that have not ended, of the job and of the server.
     partial: [Option<Partial>; 2],
@@ -211,6 +225,13 @@ pub struct Conversation<T> {
     copied_in: bool,
     /// Answers that contradicted the model.
     contradictions: u64,
+}
+
+/// Since when answers cannot be attributed: why, and what ReadyForQuery said last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Lost {
+    reason: String,
+    status: Option<u8>,
 }
 
 /// A request, as far as it is kept until it is answered.
@@ -304,8 +325,8 @@ struct Prepared<T> {
     seq: u64,
     /// When it was last used.
     used: u64,
-    /// Code ran since that may have changed what the name means.
-    doubted: bool,
+    /// When the name was given, in uses: doubtful where code ran since.
+    since: u64,
     bytes: usize,
     columns: Vec<Column>,
 }
@@ -319,8 +340,8 @@ struct Portal<T> {
     prepared_name: String,
     /// The last statement that had begun before.
     bound_at: u64,
-    /// Code ran that may have changed what it is.
-    doubted: bool,
+    /// When it was bound, in uses, or 0: doubtful where code ran since.
+    since: u64,
     /// Until its statement has begun.
     parameters: Option<Parameters>,
     bytes: usize,
@@ -373,15 +394,20 @@ impl<T> Default for Conversation<T> {
             current: None,
             answered: 0,
             text: None,
-            lost: 0,
+            lost: None,
             segment: 0,
             uses: 0,
+            code_ran: 0,
             prepared: BTreeMap::new(),
             prepared_bytes: 0,
             prepared_by_use: BTreeMap::new(),
             portals: BTreeMap::new(),
             portal_bytes: 0,
+            portal_texts: 0,
+            portals_by_bind: BTreeSet::new(),
+            suspended: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            cursor_texts: 0,
             settings: Settings::default(),
             partial: [None, None],
             columns: false,

@@ -180,6 +180,11 @@ impl<R> Exchange<R> {
         self.waiting.is_empty() && !self.skipping && self.copy.is_none()
     }
 
+    /// All that was asked for is answered, and nothing of it can be answered otherwise.
+    pub fn is_settled(&self) -> bool {
+        self.is_idle() && self.maybe_answered == 0 && self.undecided.is_empty()
+    }
+
     /// The server discards what the job sends, up to Sync.
     pub fn is_skipping(&self) -> bool {
         self.skipping

@@ -2,6 +2,9 @@
 //!
 //! A catalog is changed by [`Change`]s only, and two catalogs that hold the same objects are equal, however they came
 //! about. Names are held once. Lookups cost a few hash lookups; nothing here knows a session.
+//!
+//! Texts of definitions (views, rules, expressions, constraints, bodies that are stored parsed) are read by a session whose
+//! `search_path` is empty: PostgreSQL then writes every name with its schema, but for its own.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,10 +12,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod functions;
 mod objects;
+mod path;
+mod relations;
+#[cfg(test)]
+mod tests;
 mod text;
 
+pub use functions::*;
 pub use objects::*;
+pub use path::TEMPORARY;
+pub use relations::*;
 pub use text::Text;
 
 /// An object that came, was changed, or is gone.
@@ -55,6 +66,8 @@ struct Index {
     foreign_keys: HashMap<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
     casts: HashMap<Oid, Vec<Oid>>,
+    /// Domains, by the types of their columns and arrays.
+    domains: HashMap<Oid, Vec<Oid>>,
 }
 
 /// Names, each held once.
@@ -212,6 +225,11 @@ impl Catalog {
         self.index.relations.get(schema)?.get(name).copied()
     }
 
+    /// All relations of a schema, in no order.
+    pub fn relations_of(&self, schema: &str) -> impl Iterator<Item = Oid> {
+        self.index.relations.get(schema).into_iter().flat_map(|relations| relations.values().copied())
+    }
+
     /// All relations of that name.
     pub fn relations_named(&self, name: &str) -> &[Oid] {
         self.index.relation_names.get(name).map_or(&[], Vec::as_slice)
@@ -284,6 +302,12 @@ impl Catalog {
             Object::ForeignKey(key) => Some(key),
             _ => None,
         })
+    }
+
+    /// The domain that a column's type is, or is an array of.
+    pub fn domain(&self, kind: Oid) -> Option<(Oid, &Type)> {
+        let oid = *self.index.domains.get(&kind)?.first()?;
+        Some((oid, self.type_of(oid)?))
     }
 
     /// The casts to a type by functions.
@@ -366,7 +390,13 @@ impl Catalog {
             Object::Rule(rule) => add(&mut index.rules, &rule.relation, oid),
             Object::ForeignKey(key) => add(&mut index.foreign_keys, &key.references, oid),
             Object::Function(function) => add(&mut index.functions, &function.name, oid),
-            Object::Type(kind) => add(&mut index.types, &kind.name, oid),
+            Object::Type(kind) => {
+                add(&mut index.types, &kind.name, oid);
+                if kind.kind == TypeKind::Domain {
+                    add(&mut index.domains, &oid, oid);
+                    add(&mut index.domains, &kind.array, oid);
+                }
+            }
             Object::Cast(cast) => add(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => add(&mut index.operators, &operator.name, oid),
         }
@@ -399,7 +429,11 @@ impl Catalog {
             Object::Rule(rule) => remove(&mut index.rules, &rule.relation, oid),
             Object::ForeignKey(key) => remove(&mut index.foreign_keys, &key.references, oid),
             Object::Function(function) => remove(&mut index.functions, &function.name, oid),
-            Object::Type(kind) => remove(&mut index.types, &kind.name, oid),
+            Object::Type(kind) => {
+                remove(&mut index.types, &kind.name, oid);
+                remove(&mut index.domains, &oid, oid);
+                remove(&mut index.domains, &kind.array, oid);
+            }
             Object::Cast(cast) => remove(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => remove(&mut index.operators, &operator.name, oid),
         }

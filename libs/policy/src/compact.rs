@@ -227,6 +227,7 @@ mod tests {
                     (statement.operation, statement.relations.clone(), statement.functions.clone())
                 };
                 let mut statement = crate::analyse(sql).statements.remove(0);
+                crate::without_constants(&mut statement);
                 let inner = match &statement.effect {
                     Effect::Prepare { statement, .. } => Some(told(statement)),
                     _ => None,

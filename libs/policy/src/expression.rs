@@ -6,7 +6,10 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, TypeName, WindowDef, a_const::Val};
 
 use crate::query::Walk;
-use crate::{Name, functions, settings};
+use crate::{Call, CallKind, Name, Operation, functions, settings};
+
+/// Most calls that are told of one statement.
+pub(crate) const MAX_CALLS: usize = 256;
 
 impl Walk {
     /// Walks expressions.
@@ -194,8 +197,13 @@ impl Walk {
 
     /// A function call.
     pub(crate) fn call(&mut self, call: &FuncCall) {
+        self.call_of(call, CallKind::Function);
+    }
+
+    pub(crate) fn call_of(&mut self, call: &FuncCall, kind: CallKind) {
         match function_name(call) {
             Some(name) => {
+                self.runs(kind, &name, call.args.len());
                 if settings::is_set_config(call) {
                     self.set_config_calls += 1;
                 } else {
@@ -213,13 +221,21 @@ impl Walk {
         }
     }
 
+    /// Tells of code that runs, unless the query around it does not.
+    fn runs(&mut self, kind: CallKind, name: &Name, arguments: usize) {
+        if self.planned != Some(Operation::Ddl) && self.calls.len() <= MAX_CALLS {
+            self.calls.insert(Call { kind, name: name.clone(), arguments: Some(arguments) });
+        }
+    }
+
     /// A qualified operator: its function is whatever its schema's owner made it, unless that is PostgreSQL's own.
     fn operator(&mut self, name: &[Node]) {
         let mut parts = strings(name).rev();
-        if let (Some(name), Some(schema)) = (parts.next(), parts.next())
-            && schema != "pg_catalog"
-        {
-            self.functions.insert(Name { schema: Some(schema.to_owned()), name: name.to_owned() });
+        let Some(name) = parts.next() else { return };
+        let name = Name { schema: parts.next().map(str::to_owned), name: name.to_owned() };
+        self.runs(CallKind::Operator, &name, 0);
+        if name.schema.as_ref().is_some_and(|schema| schema != "pg_catalog") {
+            self.functions.insert(name);
             self.may_change_settings = true;
         }
     }
@@ -230,6 +246,7 @@ impl Walk {
         if let Some(name) = parts.next() {
             let name = Name { schema: parts.next().map(str::to_owned), name: name.to_owned() };
             if !functions::is_built_in_type(&name) {
+                self.runs(CallKind::Type, &name, 0);
                 self.functions.insert(name);
             }
         }

@@ -1,7 +1,7 @@
 //! Functions that PostgreSQL brings along and that run no other SQL, and its types.
 //!
-//! Which function a call means is in the database's catalog, which is not here: a name of this list is taken for
-//! PostgreSQL's own, although a database can define another of that name that takes other arguments.
+//! Which function a call means is in the database's catalog: a name of this list is taken for PostgreSQL's own, although
+//! a database can define another of that name that takes other arguments. [`crate::reach`] knows those.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -13,6 +13,12 @@ use crate::Name;
 pub fn is_built_in(name: &Name) -> bool {
     static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| BUILT_IN.split_ascii_whitespace().collect());
     matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(name.name.as_str())
+}
+
+/// The name is that of a function that reads or writes large objects.
+pub(crate) fn is_large_object(name: &Name) -> bool {
+    matches!(name.schema.as_deref(), None | Some("pg_catalog"))
+        && (name.name.starts_with("lo_") || matches!(name.name.as_str(), "loread" | "lowrite"))
 }
 
 /// The name is taken for that of a type which PostgreSQL brings along, or of its arrays.

@@ -54,14 +54,14 @@ pub(crate) fn hint(sql: &str, dialect: Dialect) -> Option<(Operation, Name)> {
 }
 
 #[derive(Clone)]
-struct Head<'a> {
+pub(crate) struct Head<'a> {
     sql: &'a str,
     dialect: Dialect,
     tokens: Peekable<Tokens<'a>>,
 }
 
 impl<'a> Head<'a> {
-    fn new(sql: &'a str, dialect: Dialect) -> Head<'a> {
+    pub(crate) fn new(sql: &'a str, dialect: Dialect) -> Head<'a> {
         Head { sql, dialect, tokens: Tokens::new(sql, dialect).peekable() }
     }
 
@@ -111,17 +111,35 @@ impl<'a> Head<'a> {
             }
             _ => return None,
         };
-        Some(name[..name.floor_char_boundary(MAX_NAME)].to_owned())
+        Some(name[..name.floor_char_boundary(MAX_NAME)].to_owned()).filter(|name| !name.is_empty())
     }
 
     /// A name that may be qualified.
     fn name(&mut self) -> Option<Name> {
-        let mut name = Name { schema: None, name: self.part()? };
-        while self.peek_is(b'.') {
+        self.name_of_parts().0
+    }
+
+    /// A name, and how many parts it has.
+    pub(crate) fn name_of_parts(&mut self) -> (Option<Name>, usize) {
+        let (mut name, mut parts) = (self.part().map(|name| Name { schema: None, name }), 1);
+        while name.is_some() && self.peek_is(b'.') {
             self.tokens.next();
-            name = Name { schema: Some(name.name), name: self.part()? };
+            parts += 1;
+            name = name.zip(self.part()).map(|(before, name)| Name { schema: Some(before.name), name });
         }
-        Some(name)
+        (name, parts)
+    }
+
+    /// Nothing follows.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.tokens.peek().is_none() && !self.is_broken()
+    }
+
+    /// The text ends inside a token.
+    fn is_broken(&self) -> bool {
+        let mut tokens = Tokens::new(self.sql, self.dialect);
+        tokens.by_ref().for_each(drop);
+        tokens.broken.is_some()
     }
 
     /// `[ONLY] name [*]`, or `ONLY (name)`.
@@ -276,7 +294,7 @@ impl<'a> Head<'a> {
 }
 
 fn touched(name: Name, operation: Operation) -> Relation {
-    Relation { name, operation, columns: Vec::new(), counted: false }
+    Relation::new(name, operation)
 }
 
 /// The text of U&"...".

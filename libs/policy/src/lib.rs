@@ -6,7 +6,8 @@
 //!
 //! Invariants: what is not understood has a reason in [`Statement::opaque`], and is never a guess; no text makes
 //! [`analyse`] panic or overflow the stack; time grows with the text's length alone, and so does memory, up to a bound
-//! for the parser's tree. Nothing here has a socket, a clock or a catalog: names come out as they are written.
+//! for the parser's tree. Nothing here has a socket or a clock. Names come out as they are written; what they mean, and
+//! what hides behind them, is told by [`reach`] with a [`catalog`] that somebody else has read.
 
 #![warn(missing_docs)]
 
@@ -17,28 +18,36 @@ use pg_query::protobuf::RawStmt;
 pub mod catalog;
 mod changed_names;
 mod compact;
+mod constants;
 mod deep;
+mod definitions;
 mod expression;
 mod functions;
 mod head;
+mod names;
 mod nesting;
 mod operation;
+mod procedural;
 mod query;
+pub mod reach;
 mod relations;
 mod scan;
 mod scopes;
 mod search_path;
 mod settings;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod transactions;
 mod utility;
 
 pub use changed_names::{ChangedNames, LongText, changed_names};
+pub use constants::{Constant, Rows};
 pub use functions::is_built_in;
 pub use operation::Operation;
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
+pub use shape::shape;
 
 /// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
 /// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
@@ -89,11 +98,21 @@ pub struct Statement {
     /// Functions that it names and runs, each once, in order of name; operators of a schema other than `pg_catalog`; and
     /// types that it casts to and PostgreSQL does not bring along.
     pub functions: Vec<Name>,
+    /// The same, with operators and types, as a catalog needs them to tell what they are; those of queries that are not run
+    /// are left out.
+    pub calls: Vec<Call>,
+    /// Code that stands in it.
+    pub body: Option<Body>,
+    /// What it does to names, in order.
+    pub names: Vec<NameChange>,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
     /// and `search_path`, which `effect` tells too where it has nothing else to tell.
     pub settings: Vec<SettingChange>,
+    /// Settings that it certainly changes by calls of `set_config` to what is bound to a parameter, in order. Where there are
+    /// any, `settings` is empty and `may_change_settings` holds: who knows the parameters knows more.
+    pub bound_settings: Vec<BoundSetting>,
     /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
     /// `set_config` with what is no constant or where it may not run. What a trigger, a rule, a view's functions
     /// or a cast do is not counted: almost any statement could.
@@ -110,6 +129,8 @@ pub struct Statement {
     pub fingerprint: Option<String>,
     /// Why it, or part of it, could not be understood, or does more than its text tells.
     pub opaque: Option<String>,
+    /// `opaque` is for what a catalog can tell: DO, CALL and CASCADE.
+    pub opaque_without_catalog: bool,
 }
 
 /// A relation, and what is done to it.
@@ -123,6 +144,119 @@ pub struct Relation {
     pub columns: Vec<String>,
     /// The number in the server's command tag counts rows of this relation.
     pub counted: bool,
+    /// ONLY stands before it, wherever it stands: what inherits from it is not touched.
+    pub only: bool,
+    /// Which rows it is about.
+    pub rows: Rows,
+}
+
+/// A function, operator or type that a statement names and that runs code when it runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// What is named.
+    pub kind: CallKind,
+    /// As written.
+    pub name: Name,
+    /// How many arguments are given, where that is known.
+    pub arguments: Option<usize>,
+}
+
+/// What a call names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallKind {
+    /// A function or aggregate.
+    Function,
+    /// A procedure, by CALL.
+    Procedure,
+    /// An operator.
+    Operator,
+    /// A type that is cast to.
+    Type,
+}
+
+/// Code that stands in a statement: the body of DO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// In lower case.
+    pub language: String,
+    /// The code.
+    pub text: String,
+}
+
+/// What a statement does to the names of relations and schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameChange {
+    /// A relation comes into being.
+    Create {
+        /// Its name; of a schema when it is told.
+        name: Name,
+        /// It is temporary: TEMP, or in schema `pg_temp`. One is not, without a schema, is made in the first schema of
+        /// the search path, and is temporary where that is `pg_temp`.
+        temporary: bool,
+        /// ON COMMIT DROP: it is gone when the transaction is over.
+        on_commit_drop: bool,
+        /// IF NOT EXISTS, or OR REPLACE: it may have been there.
+        may_exist: bool,
+    },
+    /// A relation is dropped.
+    Drop {
+        /// Its name.
+        name: Name,
+        /// And what depends on it, which is not told.
+        cascade: bool,
+    },
+    /// A relation gets another name, in its schema.
+    Rename {
+        /// Its name before.
+        from: Name,
+        /// The name after.
+        to: String,
+    },
+    /// A relation goes to another schema.
+    Move {
+        /// Its name before.
+        name: Name,
+        /// The schema after.
+        schema: String,
+    },
+    /// A schema comes into being; `None`: of the current role's name.
+    CreateSchema(Option<String>),
+    /// A schema is dropped.
+    DropSchema {
+        /// Its name.
+        name: String,
+        /// With what is in it.
+        cascade: bool,
+    },
+    /// A schema gets another name.
+    RenameSchema {
+        /// The name before.
+        from: String,
+        /// The name after.
+        to: String,
+    },
+    /// A role gets another name, or other settings (ALTER ROLE ... SET), or a database does.
+    Settings,
+    /// Names change in a way that the text does not tell: DROP OWNED, an extension, IMPORT FOREIGN SCHEMA.
+    Unknown,
+}
+
+/// A call of `set_config` whose value is a parameter of the statement, as `$1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundSetting {
+    /// The setting, in lower case.
+    pub name: String,
+    /// Which parameter is the value, from 1 on.
+    pub parameter: u32,
+    /// Until the end of the transaction only.
+    pub local: bool,
+}
+
+impl Relation {
+    /// A relation of which only the operation is known.
+    pub fn new(name: Name, operation: Operation) -> Relation {
+        Relation { name, operation, columns: Vec::new(), counted: false, only: false, rows: Rows::Any }
+    }
 }
 
 /// The name of a relation or a function, as written.
@@ -231,14 +365,19 @@ impl Statement {
             operation,
             relations: Vec::new(),
             functions: Vec::new(),
+            calls: Vec::new(),
+            body: None,
+            names: Vec::new(),
             effect: Effect::None,
             settings: Vec::new(),
+            bound_settings: Vec::new(),
             may_change_settings: false,
             may_end_transaction: false,
             copies_from_client: false,
             head: None,
             fingerprint: None,
             opaque: None,
+            opaque_without_catalog: false,
         }
     }
 }
@@ -332,14 +471,14 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     }
     let mut statement = match parse(short, dialect).as_deref() {
         Ok([raw]) => understood(raw),
-        Ok(_) => return unreadable(text, dialect, "the parser takes it for several"),
-        Err(reason) => return unreadable(text, dialect, reason),
+        Ok(_) => return refused(text, dialect, "the parser takes it for several"),
+        Err(reason) => return refused(text, dialect, reason),
     };
     match compact {
-        Some(compact) if compact.constants_cut && needs_constants(&statement) => {
+        Some(compact) if compact.constants_cut && statement.depends_on_constants() => {
             return head::statement(text, dialect, "a constant that it depends on is too long");
         }
-        Some(_) => {}
+        Some(_) => without_constants(&mut statement),
         None => {
             let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
             statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
@@ -348,28 +487,19 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     statement
 }
 
-/// What it does depends on the text of a constant.
-fn needs_constants(statement: &Statement) -> bool {
-    let effect = matches!(
-        statement.effect,
-        Effect::Setting { .. }
-            | Effect::SearchPath { .. }
-            | Effect::PrepareTransaction(_)
-            | Effect::CommitPrepared(_)
-            | Effect::RollbackPrepared(_)
-    );
-    effect || !statement.settings.is_empty()
+/// Takes away what the text no longer tells whose lists were made shorter.
+fn without_constants(statement: &mut Statement) {
+    statement.relations.iter_mut().for_each(|relation| relation.rows = Rows::Any);
+    statement.calls.iter_mut().for_each(|call| call.arguments = None);
+    if let Effect::Prepare { statement, .. } = &mut statement.effect {
+        without_constants(statement);
+    }
 }
 
-/// A statement that the grammar refuses; a server of another version may take it.
-fn unreadable(text: &str, dialect: Dialect, reason: &str) -> Statement {
-    Statement {
-        head: head::hint(text, dialect),
-        opaque: Some(reason.to_owned()),
-        may_change_settings: true,
-        may_end_transaction: true,
-        ..Statement::new(Operation::Opaque, 0..text.len())
-    }
+/// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so
+/// then.
+fn refused(text: &str, dialect: Dialect, reason: &str) -> Statement {
+    Statement { head: head::hint(text, dialect), ..head::statement(text, dialect, reason) }
 }
 
 fn understood(raw: &RawStmt) -> Statement {

@@ -13,7 +13,7 @@ use pg_query::protobuf::{
 
 use crate::relations::Relations;
 use crate::scopes::{Scopes, range_name};
-use crate::{Name, Operation};
+use crate::{Call, Name, Operation, Rows, constants};
 
 /// What has been found so far, and what names mean where the walk is.
 #[derive(Default)]
@@ -28,6 +28,10 @@ pub(crate) struct Walk {
     pub(crate) reaches: Option<&'static str>,
     /// What is walked is not run: relations are touched by this operation, without columns.
     pub(crate) planned: Option<Operation>,
+    /// CREATE SCHEMA with elements: the schema, and the relations that are made in it.
+    pub(crate) schema_elements: Option<(String, BTreeSet<String>)>,
+    /// Functions, operators and types that it runs.
+    pub(crate) calls: BTreeSet<Call>,
     bound: Bound,
     scopes: Scopes,
 }
@@ -84,10 +88,20 @@ impl Walk {
     /// Adds a relation that the statement touches; its place.
     pub(crate) fn touch(&mut self, range: &RangeVar, operation: Operation, counted: bool) -> usize {
         let schema = Some(&range.schemaname).filter(|schema| !schema.is_empty()).cloned();
-        self.touch_name(Name { schema, name: range.relname.clone() }, operation, counted)
+        let place = self.touch_name(Name { schema, name: range.relname.clone() }, operation, counted);
+        if range.inh {
+            self.relations.whole(place);
+        }
+        place
     }
 
-    pub(crate) fn touch_name(&mut self, name: Name, operation: Operation, counted: bool) -> usize {
+    pub(crate) fn touch_name(&mut self, mut name: Name, operation: Operation, counted: bool) -> usize {
+        if name.schema.is_none()
+            && let Some((schema, elements)) = &self.schema_elements
+            && elements.contains(&name.name)
+        {
+            name.schema = Some(schema.clone());
+        }
         let counted = counted && self.planned.is_none();
         self.relations.touch(name, self.planned.unwrap_or(operation), counted)
     }
@@ -106,7 +120,15 @@ impl Walk {
         for side in [&select.larg, &select.rarg].into_iter().flatten() {
             self.select(side, counted);
         }
+        let before = self.relations.len();
         let conditions = self.from(&select.from_clause, counted);
+        // The only relation of a query is the last that was found, if it was.
+        if let [Node { node: Some(NodeEnum::RangeVar(range)) }] = &select.from_clause[..]
+            && self.relations.len() == before + 1
+        {
+            let rows = constants::left_by(select.where_clause.as_deref(), range, true);
+            self.relations.rows(before, rows);
+        }
         self.expressions(conditions);
         self.expressions(&select.target_list);
         self.expressions(&select.distinct_clause);
@@ -134,20 +156,24 @@ impl Walk {
         let Some(range) = insert.relation.as_ref() else { return self.unknown("INSERT without a table") };
         let target = self.touch(range, Operation::Insert, counted);
         self.touch_columns(target, target_names(&insert.cols));
+        let columns: Vec<&str> = target_names(&insert.cols).collect();
+        let rows = constants::inserted(insert, &columns);
+        self.relations.rows(target, rows.clone());
         if let Some(source) = insert.select_stmt.as_ref().and_then(|node| node.node.as_ref()) {
             self.query(source, false);
         }
         self.scopes.open();
         self.scopes.add_target(range);
         if let Some(conflict) = &insert.on_conflict_clause {
-            self.on_conflict(conflict, range);
+            self.on_conflict(conflict, range, rows);
         }
         self.returning(insert.returning_clause.as_ref());
         self.scopes.close();
         self.bound.truncate(bound);
     }
 
-    fn on_conflict(&mut self, conflict: &OnConflictClause, range: &RangeVar) {
+    /// The rows that stand in the way are in the partitions of those that are inserted.
+    fn on_conflict(&mut self, conflict: &OnConflictClause, range: &RangeVar, rows: Rows) {
         if let Some(infer) = &conflict.infer {
             self.expressions(&infer.index_elems);
             self.expressions(infer.where_clause.as_deref());
@@ -156,6 +182,7 @@ impl Walk {
             return;
         }
         let updated = self.touch(range, Operation::Update, false);
+        self.relations.rows(updated, rows);
         self.touch_columns(updated, target_names(&conflict.target_list));
         self.expressions(&conflict.target_list);
         self.expressions(conflict.where_clause.as_deref());
@@ -166,6 +193,8 @@ impl Walk {
         let Some(range) = update.relation.as_ref() else { return self.unknown("UPDATE without a table") };
         let target = self.touch(range, Operation::Update, counted);
         self.touch_columns(target, target_names(&update.target_list));
+        let rows = constants::left_by(update.where_clause.as_deref(), range, update.from_clause.is_empty());
+        self.relations.rows(target, rows);
         let conditions = self.from(&update.from_clause, false);
         self.scopes.add_target(range);
         self.expressions(conditions);
@@ -179,7 +208,9 @@ impl Walk {
     fn delete(&mut self, delete: &DeleteStmt, counted: bool) {
         let bound = self.with(delete.with_clause.as_ref());
         let Some(range) = delete.relation.as_ref() else { return self.unknown("DELETE without a table") };
-        self.touch(range, Operation::Delete, counted);
+        let target = self.touch(range, Operation::Delete, counted);
+        let rows = constants::left_by(delete.where_clause.as_deref(), range, delete.using_clause.is_empty());
+        self.relations.rows(target, rows);
         let conditions = self.from(&delete.using_clause, false);
         self.scopes.add_target(range);
         self.expressions(conditions);

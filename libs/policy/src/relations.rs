@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{Name, Operation, Relation};
+use crate::{Name, Operation, Relation, Rows};
 
 /// Most relations that are told of one statement; those that it changes go first.
 pub const MAX_RELATIONS: usize = 64;
@@ -22,6 +22,11 @@ pub(crate) struct Relations {
 struct Touched {
     columns: BTreeSet<String>,
     counted: bool,
+    /// It stands somewhere without ONLY.
+    whole: bool,
+    /// How often it stands in the text.
+    times: usize,
+    rows: Rows,
 }
 
 impl Relations {
@@ -31,8 +36,28 @@ impl Relations {
         if place == self.touched.len() {
             self.touched.push(Touched::default());
         }
-        self.touched[place].counted |= counted;
+        let touched = &mut self.touched[place];
+        touched.counted |= counted;
+        touched.times += 1;
+        touched.rows = Rows::Any;
         place
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.touched.len()
+    }
+
+    /// The relation at that place is touched with what inherits from it.
+    pub(crate) fn whole(&mut self, place: usize) {
+        self.touched[place].whole = true;
+    }
+
+    /// The relation at that place is touched in these rows, if it stands nowhere else.
+    pub(crate) fn rows(&mut self, place: usize, rows: Rows) {
+        if self.touched[place].times == 1 {
+            self.touched[place].rows = rows;
+        }
     }
 
     /// Adds a column to the relation at that place.
@@ -63,7 +88,13 @@ impl Relations {
         }
         let relations = relations.into_iter().map(|((name, operation), place)| {
             let touched = std::mem::take(&mut self.touched[place]);
-            Relation { name, operation, columns: touched.columns.into_iter().collect(), counted: touched.counted }
+            Relation {
+                columns: touched.columns.into_iter().collect(),
+                counted: touched.counted,
+                only: !touched.whole,
+                rows: touched.rows,
+                ..Relation::new(name, operation)
+            }
         });
         (relations.collect(), cut)
     }

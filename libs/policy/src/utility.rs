@@ -8,9 +8,11 @@ use pg_query::protobuf::{
     ObjectType, RangeVar,
 };
 
-use crate::expression::{strings, truth};
+use crate::expression::{strings, text, truth};
 use crate::query::Walk;
-use crate::{Effect, Name, Operation, Statement, schemas_of_setting, settings, transactions};
+use crate::{
+    Body, CallKind, Effect, Name, Operation, Statement, definitions, schemas_of_setting, settings, transactions,
+};
 
 /// Most functions that are told of one statement.
 const MAX_FUNCTIONS: usize = 64;
@@ -29,17 +31,53 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
     let path = settings.iter().rfind(|change| change.name == "search_path");
     let path = path
         .map(|path| Effect::SearchPath { schemas: path.value.as_deref().map(schemas_of_setting), local: path.local });
+    let bound_settings = if settings.is_empty() { settings::by_bound_calls(node) } else { Vec::new() };
+    let known = walk.opaque.clone().or(cut).or(many);
+    let procedural = known.as_deref() == Some(PROCEDURAL);
+    let opaque_without_catalog = procedural || (known.is_none() && walk.reaches.is_some());
+    let opaque = known.or(walk.reaches.map(str::to_owned));
     Statement {
         relations,
         functions,
+        calls: walk.calls.into_iter().collect(),
+        body: body(node),
+        names: definitions::name_changes(node),
+        bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,
         may_change_settings: walk.may_change_settings || walk.set_config_calls > told || walk.opaque.is_some(),
         may_end_transaction: transactions::may_end(node) || operation == Operation::Opaque,
         copies_from_client: copies_from_client(node),
-        opaque: walk.opaque.or(cut).or(many).or(walk.reaches.map(str::to_owned)),
+        opaque_without_catalog,
+        opaque,
         ..Statement::new(operation, 0..0)
     }
+}
+
+/// What an expression reads and calls.
+pub(crate) fn expression(node: &Node) -> Statement {
+    let mut walk = Walk::default();
+    walk.expressions([node]);
+    let (relations, cut) = walk.relations.finish();
+    Statement {
+        relations,
+        calls: walk.calls.into_iter().collect(),
+        opaque: walk.opaque.or(cut),
+        ..Statement::new(Operation::Select, 0..0)
+    }
+}
+
+/// The code of DO.
+fn body(node: &NodeEnum) -> Option<Body> {
+    let NodeEnum::DoStmt(statement) = node else { return None };
+    let option = |name: &str| {
+        statement.args.iter().rev().find_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == name => text(option.arg.as_deref()?),
+            _ => None,
+        })
+    };
+    let language = option("language").map_or_else(|| "plpgsql".to_owned(), str::to_ascii_lowercase);
+    Some(Body { language, text: option("as")?.to_owned() })
 }
 
 fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
@@ -94,7 +132,7 @@ fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         }
         NodeEnum::CallStmt(call) => {
             if let Some(call) = call.funccall.as_deref() {
-                walk.call(call);
+                walk.call_of(call, CallKind::Procedure);
             }
             walk.unknown(PROCEDURAL);
             Operation::Call
@@ -146,6 +184,7 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         NodeEnum::CreateStmt(create) => {
             touch(walk, create.relation.as_ref(), Operation::Ddl);
             each(walk, &create.inh_relations, Operation::Ddl);
+            referred(walk, &create.table_elts);
             if let Some(relation) = &create.relation {
                 return (Operation::Ddl, created(relation));
             }
@@ -192,6 +231,12 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         NodeEnum::CommentStmt(comment) => named_object(walk, comment.objtype, comment.object.as_deref()),
         NodeEnum::SecLabelStmt(label) => named_object(walk, label.objtype, label.object.as_deref()),
         NodeEnum::CreateSchemaStmt(schema) => {
+            let made = schema.schema_elts.iter().filter_map(definitions::element);
+            let made = made.filter(|relation| relation.schemaname.is_empty()).map(|relation| relation.relname.clone());
+            walk.schema_elements = definitions::schema_name(schema).map(|schema| (schema, made.collect()));
+            if walk.schema_elements.is_none() && !schema.schema_elts.is_empty() {
+                walk.unknown("a schema that is named after the current role");
+            }
             for element in schema.schema_elts.iter().filter_map(|node| node.node.as_ref()) {
                 visit(walk, element);
             }
@@ -261,6 +306,9 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
 fn altered(walk: &mut Walk, command: &Node) {
     let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { return };
     match command.def.as_ref().and_then(|node| node.node.as_ref()) {
+        // ATTACH and DETACH PARTITION; INHERIT and NO INHERIT.
+        Some(NodeEnum::PartitionCmd(partition)) => _ = touch(walk, partition.name.as_ref(), Operation::Ddl),
+        Some(NodeEnum::RangeVar(parent)) => _ = touch(walk, Some(parent), Operation::Ddl),
         Some(NodeEnum::ColumnDef(column)) => {
             if command.subtype() == AlterTableType::AtAlterColumnType {
                 walk.cast(column.type_name.as_ref());
@@ -274,7 +322,20 @@ fn altered(walk: &mut Walk, command: &Node) {
 
 fn constrained(walk: &mut Walk, constraint: Option<&NodeEnum>) {
     if let Some(NodeEnum::Constraint(constraint)) = constraint {
+        // It gets triggers.
+        touch(walk, constraint.pktable.as_ref(), Operation::Ddl);
         walk.expressions(constraint.raw_expr.as_deref());
+    }
+}
+
+/// The tables that the foreign keys of a new table refer to: they get triggers.
+fn referred(walk: &mut Walk, elements: &[Node]) {
+    for node in elements {
+        match &node.node {
+            Some(NodeEnum::Constraint(constraint)) => _ = touch(walk, constraint.pktable.as_ref(), Operation::Ddl),
+            Some(NodeEnum::ColumnDef(column)) => referred(walk, &column.constraints),
+            _ => {}
+        }
     }
 }
 
@@ -323,19 +384,11 @@ fn copies_from_client(node: &NodeEnum) -> bool {
 
 /// EXPLAIN plans; with ANALYZE it runs what it explains.
 fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
-    // The last one counts.
-    let analyze = explain.options.iter().rev().find_map(|option| match &option.node {
-        Some(NodeEnum::DefElem(option)) if option.defname == "analyze" => {
-            Some(option.arg.as_deref().is_none_or(|value| truth(value) != Some(false)))
-        }
-        _ => None,
-    });
-    let analyze = analyze.unwrap_or(false);
     let Some(inner) = explain.query.as_ref().and_then(|node| node.node.as_ref()) else {
         walk.unknown("EXPLAIN of nothing");
         return (Operation::Explain, Effect::None);
     };
-    if !analyze {
+    if !analyzes(explain) {
         planned(walk, Operation::Explain, |walk| _ = visit(walk, inner));
         return (Operation::Explain, Effect::None);
     }
@@ -346,6 +399,18 @@ fn explain(walk: &mut Walk, explain: &ExplainStmt) -> (Operation, Effect) {
     };
     walk.relations.uncount();
     (Operation::Explain, effect)
+}
+
+/// ANALYZE: what is explained is run.
+pub(crate) fn analyzes(explain: &ExplainStmt) -> bool {
+    // The last one counts.
+    let analyze = explain.options.iter().rev().find_map(|option| match &option.node {
+        Some(NodeEnum::DefElem(option)) if option.defname == "analyze" => {
+            Some(option.arg.as_deref().is_none_or(|value| truth(value) != Some(false)))
+        }
+        _ => None,
+    });
+    analyze.unwrap_or(false)
 }
 
 /// Walks what is looked at and not run: relations are touched by `operation`, nothing takes effect.

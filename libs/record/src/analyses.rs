@@ -1,4 +1,4 @@
-//! Analyses of statement texts, kept for the texts that come again.
+//! Analyses of statement texts, kept for the texts that come again, also with other constants.
 //!
 //! Invariant: bounded in entries and in bytes; what is not kept is analysed again, to the same end.
 
@@ -18,6 +18,12 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes that a statement is counted with beside its text.
 const STATEMENT: usize = 700;
 
+/// Most shapes that are kept, of each dialect.
+const MAX_SHAPES: usize = 512;
+
+/// Longest text whose shape is kept, in bytes.
+const MAX_SHAPE: usize = 2 * 1024;
+
 /// A text and what it says.
 #[derive(Debug, Clone)]
 pub struct SqlText(Arc<Read>);
@@ -36,12 +42,30 @@ struct Read {
 pub(super) struct Analysed {
     /// Its part of the text.
     pub(super) sql: Arc<str>,
+    pub(super) meaning: Arc<Meaning>,
+}
+
+/// What a statement means, whatever its constants are.
+#[derive(Debug)]
+pub(super) struct Meaning {
     pub(super) fingerprint: Option<Arc<str>>,
-    pub(super) statement: Arc<Statement>,
+    pub(super) statement: Statement,
     /// What it prepares, where it is PREPARE.
-    pub(super) prepares: Option<Arc<Statement>>,
+    pub(super) prepares: Option<Statement>,
+    /// Which rows it is about is in the text, and not here.
+    pub(super) rows_forgotten: bool,
     notes: Vec<Note>,
     prepared_notes: Vec<Note>,
+}
+
+impl Meaning {
+    /// The statement itself, or what it prepares.
+    pub(super) fn of(&self, prepared_in_sql: bool) -> &Statement {
+        match &self.prepares {
+            Some(inner) if prepared_in_sql => inner,
+            _ => &self.statement,
+        }
+    }
 }
 
 impl SqlText {
@@ -51,6 +75,12 @@ impl SqlText {
 
     pub(super) fn reading(&self) -> Reading {
         self.0.reading
+    }
+
+    /// The statement with all that its text tells, where [`Meaning::rows_forgotten`].
+    pub(super) fn in_full(&self) -> Option<Statement> {
+        let dialect = Dialect { standard_conforming_strings: self.0.reading.standard_conforming_strings? };
+        hansard_policy::analyse_as(&self.0.sql, dialect).statements.into_iter().next()
     }
 
     /// Equal for clones of one text only, for as long as one of them is held.
@@ -92,14 +122,14 @@ impl Text for SqlText {
     }
 
     fn understood(&self, part: u32, prepared: bool) -> bool {
-        let analysed = self.statement(part);
-        let statement = if prepared { analysed.prepares.as_ref() } else { Some(&analysed.statement) };
+        let meaning = &self.statement(part).meaning;
+        let statement = if prepared { meaning.prepares.as_ref() } else { Some(&meaning.statement) };
         statement.is_some_and(|statement| statement.operation != Operation::Opaque)
     }
 
     fn notes(&self, part: u32, prepared: bool) -> &[Note] {
-        let analysed = self.statement(part);
-        if prepared { &analysed.prepared_notes } else { &analysed.notes }
+        let meaning = &self.statement(part).meaning;
+        if prepared { &meaning.prepared_notes } else { &meaning.notes }
     }
 
     fn bytes(&self) -> usize {
@@ -112,6 +142,8 @@ impl Text for SqlText {
 pub struct Analyses {
     kept: HashMap<Reading, LruCache<Arc<str>, SqlText>>,
     bytes: usize,
+    /// Of texts that are one statement, by shape.
+    shapes: HashMap<Dialect, LruCache<String, Arc<Meaning>>>,
 }
 
 impl Analyser for Analyses {
@@ -122,7 +154,27 @@ impl Analyser for Analyses {
             return kept.clone();
         }
         let sql: Arc<str> = text.into();
-        let read = SqlText(Arc::new(analyse(sql.clone(), reading)));
+        let shape = shape(text, reading);
+        if let Some((dialect, shape)) = &shape
+            && let Some(meaning) = self.shapes.get_mut(dialect).and_then(|shapes| shapes.get(shape))
+        {
+            let statements = vec![Analysed { sql: sql.clone(), meaning: meaning.clone() }];
+            // Not kept: its shape is.
+            return SqlText(Arc::new(Read { sql, reading, statements, counted: true }));
+        }
+        let mut read = analyse(sql.clone(), reading);
+        if let (Some((dialect, shape)), [Analysed { meaning, .. }]) = (shape, &mut read.statements[..])
+            && meaning.statement.opaque.is_none()
+            && !meaning.statement.depends_on_constants()
+        {
+            if let Some(meaning) = Arc::get_mut(meaning) {
+                meaning.rows_forgotten = meaning.statement.forget_rows();
+            }
+            let shapes = self.shapes.entry(dialect).or_insert_with(|| LruCache::new(MAX_SHAPES));
+            shapes.insert(shape, meaning.clone());
+            return SqlText(Arc::new(read));
+        }
+        let read = SqlText(Arc::new(read));
         if read.cost() <= MAX_BYTES / 2 {
             self.keep(sql, read.clone());
         }
@@ -151,6 +203,14 @@ impl Analyses {
     }
 }
 
+/// The text's shape, where how it reads is known.
+fn shape(sql: &str, reading: Reading) -> Option<(Dialect, String)> {
+    let Reading { readable, whole, standard_conforming_strings } = reading;
+    let plain = readable && whole && sql.len() <= MAX_SHAPE;
+    let dialect = Dialect { standard_conforming_strings: standard_conforming_strings.filter(|_| plain)? };
+    Some((dialect, hansard_policy::shape(sql, dialect)?))
+}
+
 fn analyse(sql: Arc<str>, reading: Reading) -> Read {
     let as_if = |standard_conforming_strings| hansard_policy::analyse_as(&sql, Dialect { standard_conforming_strings });
     let analysis = if !reading.readable {
@@ -177,17 +237,18 @@ fn analyse(sql: Arc<str>, reading: Reading) -> Read {
         // A text that is one statement stays as the job sent it.
         let sql = if alone { sql.clone() } else { sql[statement.range.clone()].into() };
         let prepares = match &statement.effect {
-            Effect::Prepare { statement, .. } => Some(Arc::new((**statement).clone())),
+            Effect::Prepare { statement, .. } => Some((**statement).clone()),
             _ => None,
         };
-        Analysed {
-            sql,
+        let meaning = Meaning {
+            rows_forgotten: false,
             fingerprint: statement.fingerprint.as_deref().map(Arc::from),
             notes: notes(&statement),
-            prepared_notes: prepares.as_deref().map(notes).unwrap_or_default(),
+            prepared_notes: prepares.as_ref().map(notes).unwrap_or_default(),
             prepares,
-            statement: Arc::new(statement),
-        }
+            statement,
+        };
+        Analysed { sql, meaning: Arc::new(meaning) }
     });
     Read { statements: analysed.collect(), counted, sql, reading }
 }

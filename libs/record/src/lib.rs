@@ -18,6 +18,7 @@ use hansard_schemas::events::{Block, BlockExt, Event, Message};
 use uuid::Uuid;
 
 mod analyses;
+mod catalogs;
 mod command;
 mod names;
 mod parameters;
@@ -31,12 +32,13 @@ mod tests;
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    Certainty, ClientCertificate, Encryption, FrameRow, Lengths, Outcome, Rows, SessionRow, StatementRow, TouchRow,
-    TransactionKind, TransactionRow,
+    Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow, StatementRow,
+    TouchRow, TransactionKind, TransactionRow,
 };
 
+use catalogs::Catalogs;
 use session::{Lifecycle, Output, Session};
-use state::Entry;
+use state::{Entry, Saved};
 
 /// How long it is remembered that a session ended, in nanoseconds of the events' time: a block of it that the log
 /// holds once more, after a restart of its shipper, is known then.
@@ -60,6 +62,7 @@ pub struct Projector {
     /// Time of the latest event.
     latest: i64,
     analyses: Analyses,
+    catalogs: Catalogs,
     events: Vec<ConversationEvent<SqlText>>,
 }
 
@@ -99,9 +102,12 @@ impl Projector {
     pub fn restore<'a>(sessions: impl IntoIterator<Item = (Uuid, &'a [u8])>) -> Result<Projector, Error> {
         let mut projector = Projector::default();
         for (session_id, state) in sessions {
-            let entry = state::decode(session_id, state, &mut projector.analyses)
+            let saved = state::decode(session_id, state, &mut projector.analyses)
                 .map_err(|reason| Error::State { session_id, reason })?;
-            projector.entries.insert(session_id, entry);
+            match saved {
+                Saved::Session(entry) => _ = projector.entries.insert(session_id, entry),
+                Saved::Process(process) => projector.catalogs.restore(session_id, *process),
+            }
         }
         Ok(projector)
     }
@@ -112,13 +118,14 @@ impl Projector {
         let Ok(session_id) = block.session() else { return };
         let opened = block.open();
         if block.target.is_empty() {
-            self.process(&opened.unwrap_or_default(), rows);
+            self.process(session_id, &opened.unwrap_or_default(), rows);
             return;
         }
         if let Some(Entry::Ended(_)) = self.entries.get(&session_id) {
             return;
         }
-        let mut output = Output { analyses: &mut self.analyses, events: &mut self.events, rows };
+        let mut output =
+            Output { analyses: &mut self.analyses, catalogs: &mut self.catalogs, events: &mut self.events, rows };
         let payload = match opened {
             Ok(payload) => payload,
             Err(error) => {
@@ -150,20 +157,30 @@ impl Projector {
     }
 
     /// Events of a Hansard process itself.
-    fn process(&mut self, payload: &[u8], rows: &mut Rows) {
+    fn process(&mut self, process: Uuid, payload: &[u8], rows: &mut Rows) {
         for encoded in encoded_events(payload).map_while(|encoded| encoded) {
             let Ok(event) = Event::decode(encoded) else { return };
             let at = i64::try_from(event.at).unwrap_or(i64::MAX);
             self.latest = self.latest.max(at);
             match event.kind {
-                Some(Kind::ProxyStarted(started)) => self.end_where(at, PROXY_RESTARTED, rows, |session| {
-                    let facts = &session.facts;
-                    // A session that began later is of an instance that started later: the event came twice.
-                    facts.node == started.node && facts.instance != started.instance && facts.opened_at <= at
-                }),
-                Some(Kind::ProxyStopped(stopped)) => self.end_where(at, PROXY_STOPPED, rows, |session| {
-                    session.facts.node == stopped.node && session.facts.instance == stopped.instance
-                }),
+                Some(Kind::ProxyStarted(started)) => {
+                    self.end_where(at, PROXY_RESTARTED, rows, |session| {
+                        let facts = &session.facts;
+                        // A session that began later is of an instance that started later: the event came twice.
+                        facts.node == started.node && facts.instance != started.instance && facts.opened_at <= at
+                    });
+                    let former = |node: &str, instance: &str| node == started.node && instance != started.instance;
+                    self.ended.extend(self.catalogs.forget(former));
+                }
+                Some(Kind::ProxyStopped(stopped)) => {
+                    self.end_where(at, PROXY_STOPPED, rows, |session| {
+                        session.facts.node == stopped.node && session.facts.instance == stopped.instance
+                    });
+                    let gone = |node: &str, instance: &str| node == stopped.node && instance == stopped.instance;
+                    self.ended.extend(self.catalogs.forget(gone));
+                }
+                Some(Kind::CatalogRead(read)) => self.catalogs.read(process, &read),
+                Some(Kind::CatalogChanging(changing)) => self.catalogs.changing(process, changing),
                 _ => {}
             }
         }
@@ -173,7 +190,7 @@ impl Projector {
     pub fn in_flight(&mut self, rows: &mut Rows) {
         for entry in self.entries.values() {
             if let Entry::Open(session) = entry {
-                session.in_flight(&mut self.analyses, rows);
+                session.in_flight(&mut self.analyses, &mut self.catalogs, rows);
             }
         }
     }
@@ -190,7 +207,8 @@ impl Projector {
     }
 
     fn end_where(&mut self, at: i64, reason: &str, rows: &mut Rows, gone: impl Fn(&Session) -> bool) {
-        let mut output = Output { analyses: &mut self.analyses, events: &mut self.events, rows };
+        let mut output =
+            Output { analyses: &mut self.analyses, catalogs: &mut self.catalogs, events: &mut self.events, rows };
         for (session_id, entry) in &mut self.entries {
             if let Entry::Open(session) = entry
                 && gone(session)
@@ -202,8 +220,17 @@ impl Projector {
         }
     }
 
-    /// The states to save with the rows that were pushed since the last call. These rows are taken for gone: what becomes
-    /// of their transactions is told by rows of its own.
+    /// The rows that were pushed so far are gone: what becomes of their transactions is told by rows of its own.
+    pub fn rows_left(&mut self) {
+        for entry in self.entries.values_mut() {
+            if let Entry::Open(session) = entry {
+                session.statements.rows_left();
+            }
+        }
+    }
+
+    /// The states to save with the rows that were pushed since the last call, which are taken for gone, as by
+    /// [`Projector::rows_left`].
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
         let mut save = |session_id: &Uuid, entry: &Entry| {
@@ -217,10 +244,15 @@ impl Projector {
                 }
             }
         }
+        let mut gone = Vec::new();
         for session_id in std::mem::take(&mut self.ended) {
-            if let Some(entry) = self.entries.get(&session_id) {
-                save(&session_id, entry);
+            match self.entries.get(&session_id) {
+                Some(entry) => save(&session_id, entry),
+                None => gone.push(session_id),
             }
+        }
+        for (process, known) in self.catalogs.take_changed() {
+            changes.sessions.push(SessionState { session_id: *process, state: state::encode_process(known) });
         }
         let mut remembered: Vec<(i64, Uuid)> = self
             .entries
@@ -234,7 +266,7 @@ impl Projector {
         let surplus = remembered.len().saturating_sub(MAX_REMEMBERED);
         let old = self.latest.saturating_sub(REMEMBERED);
         let forgotten = surplus.max(remembered.partition_point(|(at, _)| *at < old));
-        changes.ended = remembered[..forgotten].iter().map(|(_, session_id)| *session_id).collect();
+        changes.ended = remembered[..forgotten].iter().map(|(_, session_id)| *session_id).chain(gone).collect();
         let ended: HashSet<&Uuid> = changes.ended.iter().collect();
         self.entries.retain(|session_id, _| !ended.contains(session_id));
         changes.sessions.retain(|session| !ended.contains(&session.session_id));

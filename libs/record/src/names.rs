@@ -1,466 +1,547 @@
-//! What unqualified relation names mean in a session.
+//! What decides the meaning of a session's names: its search path, its role, its temporary relations, and the relations
+//! that it made, renamed or dropped itself since the catalog was read.
 //!
-//! Which schema holds a relation is in the database's catalog, which is not here: the first schema of the search path
-//! is taken. Temporary and system relations, which hide others, are told apart by name.
-//!
-//! Invariants: where the search path is not known, neither is the schema, which is [`UNKNOWN_SCHEMA`] then: never a guess.
-//! What is kept to undo a transaction is bounded; one that changes more and is rolled back leaves the path unknown.
+//! Invariants: what may have been changed in a way that is not told is not known until something sets it: never a guess.
+//! What is kept, and what is kept to undo a transaction, is bounded; where it is more, what was lost is not known.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use hansard_policy::{Effect, Name, schemas_of_setting};
+use hansard_policy::catalog::TEMPORARY;
+use hansard_policy::reach::{Reached, Resolved};
+use hansard_policy::{Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
-/// Stands for the schema of a relation that was named without one while the search path was not known.
+mod resolve;
+mod system;
+#[cfg(test)]
+mod tests;
+
+pub(super) use resolve::{InSession, shown};
+
+/// Stands for the schema of a relation that was named without one while it could not be known.
 pub const UNKNOWN_SCHEMA: &str = "?";
 
 /// Stands for a relation that may have been touched and is not known.
 pub const UNKNOWN_RELATION: &str = "?";
 
-/// Most temporary relations that are remembered.
-const MAX_TEMPORARY: usize = 10_000;
+/// Most temporary relations that are remembered, and most relations of its own that the catalog does not have yet.
+const MAX_RELATIONS: usize = 10_000;
 
 /// Most bytes of what it takes to undo one transaction's changes: enough for all temporary relations that are remembered.
-const MAX_UNDO: usize = 2 * 1024 * 1024;
+const MAX_UNDO: usize = 3 * 1024 * 1024;
 
 /// Bytes that a change is counted with beside the names in it.
 const CHANGE: usize = 64;
 
-/// A search path; `None` for the session's default.
-type Path = Option<Vec<String>>;
+/// The time of what has not ended.
+const OPEN: i64 = i64::MAX;
+
+/// Setting `search_path`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Path {
+    /// As at the start of the session.
+    #[default]
+    Start,
+    /// As it was set.
+    Set(Vec<String>),
+    /// Something may have changed it.
+    Unknown,
+}
+
+/// The current role.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Role {
+    /// As at the start of the session.
+    #[default]
+    Start,
+    /// That of the session.
+    Session,
+    /// As it was set.
+    Set(String),
+    /// Something may have changed it.
+    Unknown,
+}
+
+/// What became of a relation or a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Made {
+    /// It is there; otherwise it is gone.
+    exists: bool,
+    /// When its transaction ended: a catalog that was read later has it.
+    ended_at: i64,
+}
+
+/// Since when names have been changed that are not told.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Untold {
+    /// Relations may have come, or got other names: when that transaction ended.
+    changed: Option<i64>,
+    /// Relations may have been dropped.
+    dropped: Option<i64>,
+    /// Temporary relations may have come or gone.
+    temporary: bool,
+}
 
 /// How a session's names resolve, and did before its transaction.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Names {
-    /// Set in the session.
     path: Path,
     /// Set until the end of the transaction.
-    local: Option<Path>,
-    temporary: BTreeSet<String>,
+    local_path: Option<Path>,
+    role: Role,
+    local_role: Option<Role>,
+    /// Those that go when their transaction ends: true.
+    temporary: BTreeMap<String, bool>,
+    /// By name and schema.
+    relations: BTreeMap<String, BTreeMap<String, Made>>,
+    made: usize,
+    schemas: BTreeMap<String, Made>,
+    untold: Untold,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
     undo_bytes: usize,
     /// The first and the last statement whose changes are not in `undo`, which was full.
     lost: Option<(u64, u64)>,
-    /// At the start of the session; empty when it could not be learned.
-    default: Vec<String>,
-    /// The role, which `"$user"` stands for.
-    user: String,
+    start: Start,
+    /// Different after each change.
+    #[serde(skip)]
+    pub(super) epoch: u64,
+}
+
+/// How the session began.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// Setting `search_path`.
+    pub(super) path: Option<Vec<String>>,
+    /// The schemas of it that the role found.
+    pub(super) schemas: Vec<String>,
+    /// The current role.
+    pub(super) role: Option<String>,
+    /// The role of the session.
+    pub(super) session_role: Option<String>,
 }
 
 /// What undoes a change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Undo {
-    /// The paths before it, of session and transaction.
     Paths(Path, Option<Path>),
-    /// A temporary relation was created.
-    Created(String),
-    /// Temporary relations were dropped.
-    Dropped(BTreeSet<String>),
+    Roles(Role, Option<Role>),
+    /// Temporary relations were as this says; `None`: not there.
+    Temporary(Vec<(String, Option<bool>)>),
+    /// A relation: its schema and name, and what had become of it.
+    Relation(String, String, Option<Made>),
+    Schema(String, Option<Made>),
+    Untold(Untold),
 }
 
 impl Undo {
     fn bytes(&self) -> usize {
-        let of = |names: &mut dyn Iterator<Item = &String>| names.map(|name| name.len() + CHANGE).sum::<usize>();
+        let of = |path: &Path| match path {
+            Path::Set(schemas) => schemas.iter().map(|schema| schema.len() + CHANGE).sum(),
+            Path::Start | Path::Unknown => 0,
+        };
         CHANGE
             + match self {
-                Undo::Paths(path, local) => of(&mut path.iter().chain(local.iter().flatten()).flatten()),
-                Undo::Created(name) => name.len(),
-                Undo::Dropped(names) => of(&mut names.iter()),
+                Undo::Paths(path, local) => of(path) + local.as_ref().map_or(0, of),
+                Undo::Temporary(names) => names.iter().map(|(name, _)| name.len() + CHANGE).sum(),
+                Undo::Relation(schema, name, _) => schema.len() + name.len(),
+                Undo::Schema(schema, _) => schema.len(),
+                Undo::Roles(..) | Undo::Untold(_) => CHANGE,
             }
     }
 }
 
 impl Names {
-    pub(super) fn set_user(&mut self, user: &str) {
-        user.clone_into(&mut self.user);
-    }
-
-    pub(super) fn set_default(&mut self, schemas: Vec<String>) {
-        self.default = schemas;
+    pub(super) fn begin(&mut self, start: Start) {
+        self.start = start;
+        self.epoch += 1;
     }
 
     /// The server told its setting (from version 18 on).
     pub(super) fn told(&mut self, value: &str) {
-        let schemas = schemas_of_setting(value);
-        let told = if schemas == ["$user", "public"] { None } else { Some(schemas) };
-        if self.local.is_none() {
-            self.path = told;
+        let told = Path::Set(schemas_of_setting(value));
+        match &mut self.local_path {
+            Some(local) => *local = told,
+            None => self.path = told,
+        }
+        self.epoch += 1;
+    }
+
+    /// The list of setting `search_path`.
+    fn setting(&self) -> Option<&[String]> {
+        match self.local_path.as_ref().unwrap_or(&self.path) {
+            Path::Start => self.start.path.as_deref(),
+            Path::Set(schemas) => Some(schemas),
+            Path::Unknown => None,
         }
     }
 
-    /// A statement has taken effect.
-    pub(super) fn apply(&mut self, statement: u64, effect: &Effect) {
-        match effect {
-            Effect::SearchPath { schemas, local: true } => {
-                self.set_paths(statement, self.path.clone(), Some(schemas.clone()));
+    fn current_role(&self) -> Option<&str> {
+        match self.local_role.as_ref().unwrap_or(&self.role) {
+            Role::Start => self.start.role.as_deref(),
+            Role::Session => self.start.session_role.as_deref(),
+            Role::Set(role) => Some(role),
+            Role::Unknown => None,
+        }
+    }
+
+    /// A statement has taken effect. `session`: what names meant to it; `bound`: the text of a parameter, as far as it is
+    /// known.
+    pub(super) fn apply(
+        &mut self,
+        number: u64,
+        statement: &Statement,
+        reached: Option<&Reached>,
+        bound: &dyn Fn(u32) -> Option<String>,
+        session: &Meanings,
+    ) {
+        self.apply_effect(number, &statement.effect);
+        for change in &statement.settings {
+            self.set(number, &change.name, change.value.as_deref(), change.local);
+        }
+        for change in &statement.bound_settings {
+            match bound(change.parameter) {
+                Some(value) => self.set(number, &change.name, Some(&value), change.local),
+                None => self.lose_settings(number),
             }
-            Effect::SearchPath { schemas, local: false } => self.set_paths(statement, schemas.clone(), None),
-            Effect::ResetAll => self.set_paths(statement, None, None),
+        }
+        let may_change_settings = match reached {
+            Some(reached) => reached.may_change_settings,
+            None => statement.may_change_settings,
+        };
+        if may_change_settings && statement.bound_settings.is_empty() {
+            self.lose_settings(number);
+        }
+        for (place, change) in statement.names.iter().enumerate() {
+            self.apply_change(number, change, session.of(place));
+        }
+        if reached.is_some_and(|reached| reached.may_change_names) {
+            self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
+        }
+    }
+
+    fn apply_effect(&mut self, number: u64, effect: &Effect) {
+        match effect {
+            Effect::SearchPath { schemas, local } => {
+                let path = schemas.clone().map_or(Path::Start, Path::Set);
+                self.set_path(number, path, *local);
+            }
+            Effect::Setting { name, value, local } => self.set(number, name, value.as_deref(), *local),
+            Effect::ResetAll => self.set_path(number, Path::Start, false),
             Effect::Discard { temporary, all } => {
-                if *temporary && !self.temporary.is_empty() {
-                    let dropped = std::mem::take(&mut self.temporary);
-                    self.remember(statement, Undo::Dropped(dropped));
+                if *temporary {
+                    let dropped: Vec<String> = self.temporary.keys().cloned().collect();
+                    self.change_temporary(number, dropped.into_iter().map(|name| (name, None)).collect());
+                    self.set_untold(number, Untold { temporary: false, ..self.untold });
                 }
                 if *all {
-                    self.set_paths(statement, None, None);
-                }
-            }
-            Effect::CreateTemporary(name) if self.temporary.len() < MAX_TEMPORARY => {
-                let new = self.temporary.insert(name.clone());
-                if new {
-                    self.remember(statement, Undo::Created(name.clone()));
-                }
-            }
-            Effect::Drop(names) => {
-                let temporary = names.iter().filter(|name| name.schema.as_deref().is_none_or(|of| of == "pg_temp"));
-                let dropped: BTreeSet<String> = temporary.filter_map(|name| self.temporary.take(&name.name)).collect();
-                if !dropped.is_empty() {
-                    self.remember(statement, Undo::Dropped(dropped));
+                    self.set_path(number, Path::Start, false);
+                    self.set_role(number, self.role_without_a_setting(), false);
                 }
             }
             _ => {}
         }
     }
 
-    fn set_paths(&mut self, statement: u64, path: Path, local: Option<Path>) {
-        if (&path, &local) != (&self.path, &self.local) {
-            let before =
-                Undo::Paths(std::mem::replace(&mut self.path, path), std::mem::replace(&mut self.local, local));
-            self.remember(statement, before);
+    fn set(&mut self, number: u64, name: &str, value: Option<&str>, local: bool) {
+        match (name, value) {
+            ("search_path", value) => {
+                self.set_path(number, value.map_or(Path::Start, |value| Path::Set(schemas_of_setting(value))), local);
+            }
+            ("role", Some("none")) => self.set_role(number, Role::Session, local),
+            ("role", None) => self.set_role(number, Role::Start, local),
+            ("role" | "session_authorization", Some(role)) => self.set_role(number, Role::Set(role.to_owned()), local),
+            ("session_authorization", None) => self.set_role(number, self.role_without_a_setting(), local),
+            _ => {}
         }
     }
 
-    fn remember(&mut self, statement: u64, undo: Undo) {
+    /// The role of the session, unless a default of setting `role` would come back with it.
+    fn role_without_a_setting(&self) -> Role {
+        if self.start.role == self.start.session_role { Role::Session } else { Role::Unknown }
+    }
+
+    fn set_path(&mut self, number: u64, path: Path, local: bool) {
+        let new = if local { (self.path.clone(), Some(path)) } else { (path, None) };
+        if (&new.0, &new.1) != (&self.path, &self.local_path) {
+            let before =
+                Undo::Paths(std::mem::replace(&mut self.path, new.0), std::mem::replace(&mut self.local_path, new.1));
+            self.remember(number, before);
+        }
+    }
+
+    fn set_role(&mut self, number: u64, role: Role, local: bool) {
+        let new = if local { (self.role.clone(), Some(role)) } else { (role, None) };
+        if (&new.0, &new.1) != (&self.role, &self.local_role) {
+            let before =
+                Undo::Roles(std::mem::replace(&mut self.role, new.0), std::mem::replace(&mut self.local_role, new.1));
+            self.remember(number, before);
+        }
+    }
+
+    fn lose_settings(&mut self, number: u64) {
+        self.set_path(number, Path::Unknown, false);
+        self.set_role(number, Role::Unknown, false);
+    }
+
+    fn set_untold(&mut self, number: u64, untold: Untold) {
+        if untold != self.untold {
+            let before = std::mem::replace(&mut self.untold, untold);
+            self.remember(number, Undo::Untold(before));
+        }
+    }
+
+    /// Temporary relations come (whether they go with the transaction), or go.
+    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<bool>)>) {
+        let mut before = Vec::new();
+        for (name, change) in changes {
+            let old = match change {
+                Some(_) if self.temporary.len() >= MAX_RELATIONS && !self.temporary.contains_key(&name) => {
+                    self.set_untold(number, Untold { temporary: true, ..self.untold });
+                    continue;
+                }
+                Some(goes) => self.temporary.insert(name.clone(), goes),
+                None => self.temporary.remove(&name),
+            };
+            if old != change {
+                before.push((name, old));
+            }
+        }
+        if !before.is_empty() {
+            self.remember(number, Undo::Temporary(before));
+        }
+    }
+
+    fn make(&mut self, number: u64, schema: &str, name: &str, exists: bool) {
+        let made = Made { exists, ended_at: OPEN };
+        if self.made >= MAX_RELATIONS {
+            return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
+        }
+        let old = self.relations.entry(name.to_owned()).or_default().insert(schema.to_owned(), made);
+        self.made += usize::from(old.is_none());
+        self.remember(number, Undo::Relation(schema.to_owned(), name.to_owned(), old));
+    }
+
+    fn make_schema(&mut self, number: u64, schema: &str, exists: bool) {
+        if self.schemas.len() >= MAX_RELATIONS {
+            return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
+        }
+        let old = self.schemas.insert(schema.to_owned(), Made { exists, ended_at: OPEN });
+        self.remember(number, Undo::Schema(schema.to_owned(), old));
+    }
+
+    fn apply_change(&mut self, number: u64, change: &NameChange, meaning: Option<&Meaning>) {
+        let untold = Untold { changed: Some(OPEN), ..self.untold };
+        match (change, meaning) {
+            (NameChange::Create { name, temporary: true, on_commit_drop, .. }, _) => {
+                self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
+            }
+            (NameChange::Create { name, on_commit_drop, .. }, Some(Meaning::In(schema))) => {
+                if schema == TEMPORARY {
+                    self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
+                } else {
+                    self.make(number, schema, &name.name, true);
+                }
+            }
+            (NameChange::Drop { name, cascade }, meaning) => {
+                match meaning {
+                    Some(Meaning::In(schema)) if schema == TEMPORARY => {
+                        self.change_temporary(number, vec![(name.name.clone(), None)]);
+                    }
+                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, false),
+                    // IF EXISTS, and it does not.
+                    Some(Meaning::Nowhere) => {}
+                    None => self.set_untold(number, Untold { dropped: Some(OPEN), temporary: true, ..self.untold }),
+                }
+                if *cascade {
+                    self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+                }
+            }
+            (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
+                if schema == TEMPORARY {
+                    let goes = self.temporary.get(&from.name).copied().unwrap_or(false);
+                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
+                } else {
+                    self.make(number, schema, &from.name, false);
+                    self.make(number, schema, to, true);
+                }
+            }
+            (NameChange::Move { name, schema: to }, Some(Meaning::In(schema))) => {
+                self.make(number, schema, &name.name, false);
+                self.make(number, to, &name.name, true);
+            }
+            (NameChange::Rename { .. } | NameChange::Move { .. }, Some(Meaning::Nowhere)) => {}
+            (NameChange::CreateSchema(Some(schema)), _) => self.make_schema(number, schema, true),
+            (NameChange::CreateSchema(None), _) => match self.current_role().map(str::to_owned) {
+                Some(role) => self.make_schema(number, &role, true),
+                None => self.set_untold(number, untold),
+            },
+            (NameChange::DropSchema { name, .. }, _) => {
+                self.make_schema(number, name, false);
+                self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+            }
+            (NameChange::RenameSchema { from, to }, _) => {
+                self.make_schema(number, from, false);
+                self.make_schema(number, to, true);
+                self.set_untold(number, untold);
+            }
+            (NameChange::Settings, _) => {}
+            (NameChange::Unknown, _) => {
+                self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
+            }
+            (NameChange::Create { .. } | NameChange::Rename { .. } | NameChange::Move { .. }, _) => {
+                self.set_untold(number, Untold { temporary: true, ..untold });
+            }
+        }
+    }
+
+    fn remember(&mut self, number: u64, undo: Undo) {
+        self.epoch += 1;
         let bytes = self.undo_bytes + undo.bytes();
         if self.lost.is_none() && bytes <= MAX_UNDO {
             self.undo_bytes = bytes;
-            self.undo.push((statement, undo));
+            self.undo.push((number, undo));
         } else {
-            self.lost.get_or_insert((statement, statement)).1 = statement;
+            self.lost.get_or_insert((number, number)).1 = number;
         }
+    }
+
+    fn put_relation(&mut self, schema: String, name: String, made: Option<Made>) {
+        let schemas = self.relations.entry(name.clone()).or_default();
+        let old = match made {
+            Some(made) => schemas.insert(schema, made),
+            None => schemas.remove(&schema),
+        };
+        if schemas.is_empty() {
+            self.relations.remove(&name);
+        }
+        self.made = self.made + usize::from(made.is_some()) - usize::from(old.is_some());
     }
 
     /// Statements from `first` on have come to nothing.
     pub(super) fn roll_back_from(&mut self, first: u64) {
         while let Some((_, undo)) = self.undo.pop_if(|(statement, _)| *statement >= first) {
+            self.epoch += 1;
             self.undo_bytes -= undo.bytes();
             match undo {
-                Undo::Paths(path, local) => (self.path, self.local) = (path, local),
-                Undo::Created(name) => _ = self.temporary.remove(&name),
-                Undo::Dropped(names) => self.temporary.extend(names),
+                Undo::Paths(path, local) => (self.path, self.local_path) = (path, local),
+                Undo::Roles(role, local) => (self.role, self.local_role) = (role, local),
+                Undo::Temporary(before) => {
+                    for (name, old) in before {
+                        match old {
+                            Some(goes) => _ = self.temporary.insert(name, goes),
+                            None => _ = self.temporary.remove(&name),
+                        }
+                    }
+                }
+                Undo::Relation(schema, name, old) => self.put_relation(schema, name, old),
+                Undo::Schema(schema, old) => match old {
+                    Some(old) => _ = self.schemas.insert(schema, old),
+                    None => _ = self.schemas.remove(&schema),
+                },
+                Undo::Untold(untold) => self.untold = untold,
             }
         }
         if let Some((from, to)) = self.lost
             && to >= first
         {
-            // Without a path, what is named without a schema may be anywhere.
-            (self.path, self.local) = (Some(Vec::new()), None);
+            (self.path, self.local_path) = (Path::Unknown, None);
+            (self.role, self.local_role) = (Role::Unknown, None);
+            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.temporary.clear();
             self.lost = (from < first).then(|| (from, first - 1));
+            self.epoch += 1;
         }
     }
 
-    /// The transaction is over.
-    pub(super) fn end_transaction(&mut self, rolled_back: bool) {
-        if rolled_back {
+    /// The transaction is over, `at` when its end was told; `None`: it was rolled back.
+    pub(super) fn end_transaction(&mut self, committed: bool, at: i64) {
+        if !committed {
             self.roll_back_from(0);
         }
-        self.undo.clear();
-        (self.undo_bytes, self.lost, self.local) = (0, None, None);
+        let local = self.local_path.take().is_some() | self.local_role.take().is_some();
+        let before = self.temporary.len();
+        self.temporary.retain(|_, goes| !*goes);
+        if local || before != self.temporary.len() || !self.undo.is_empty() || self.lost.is_some() {
+            self.epoch += 1;
+        }
+        let mut ended = |made: &mut Made| {
+            if made.ended_at == OPEN {
+                made.ended_at = at;
+            }
+        };
+        if self.lost.is_some() {
+            self.relations.values_mut().flat_map(BTreeMap::values_mut).for_each(&mut ended);
+            self.schemas.values_mut().for_each(&mut ended);
+        }
+        for (_, undo) in std::mem::take(&mut self.undo) {
+            match undo {
+                Undo::Relation(schema, name, _) => {
+                    let made = self.relations.get_mut(&name).and_then(|schemas| schemas.get_mut(&schema));
+                    made.into_iter().for_each(&mut ended);
+                }
+                Undo::Schema(schema, _) => self.schemas.get_mut(&schema).into_iter().for_each(&mut ended),
+                _ => {}
+            }
+        }
+        for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
+            if *since == OPEN {
+                *since = at;
+            }
+        }
+        (self.undo_bytes, self.lost) = (0, None);
     }
 
-    /// The relation's full name, as `schema.relation`.
-    pub(super) fn resolve(&self, name: &Name) -> Arc<str> {
-        let relation = &name.name;
-        match &name.schema {
-            Some(schema) => format!("{schema}.{relation}").into(),
-            None if self.temporary.contains(relation) => format!("pg_temp.{relation}").into(),
-            None if SYSTEM.binary_search(&relation.as_str()).is_ok() => format!("pg_catalog.{relation}").into(),
-            None => format!("{}.{relation}", self.schema()).into(),
+    /// Forgets what a catalog has that was read since then.
+    pub(super) fn covered(&mut self, begun_at: i64) {
+        let open = |made: &Made| made.ended_at > begun_at;
+        if self.made > 0 {
+            self.relations.retain(|_, schemas| {
+                schemas.retain(|_, made| open(made));
+                !schemas.is_empty()
+            });
+            self.made = self.relations.values().map(BTreeMap::len).sum();
         }
-    }
-
-    /// The schema that an unqualified name is looked up in first.
-    fn schema(&self) -> &str {
-        let set = self.local.as_ref().unwrap_or(&self.path);
-        let schemas = set.as_ref().unwrap_or(&self.default).iter().map(String::as_str);
-        // The role's own schema counts only where the session began with it.
-        let may_exist =
-            |schema: &&str| *schema != "$user" || self.default.is_empty() || self.default.contains(&self.user);
-        match schemas.filter(|schema| !matches!(*schema, "pg_catalog" | "pg_temp")).find(may_exist) {
-            Some("$user") if self.default.is_empty() => UNKNOWN_SCHEMA,
-            Some("$user") => &self.user,
-            Some(schema) => schema,
-            None => UNKNOWN_SCHEMA,
-        }
+        self.schemas.retain(|_, made| open(made));
+        self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
+        self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);
     }
 }
 
-/// Relations of schema `pg_catalog`, which every search path begins with; PostgreSQL 18, in order.
-const SYSTEM: &[&str] = &[
-    "pg_aggregate",
-    "pg_aios",
-    "pg_am",
-    "pg_amop",
-    "pg_amproc",
-    "pg_attrdef",
-    "pg_attribute",
-    "pg_auth_members",
-    "pg_authid",
-    "pg_available_extension_versions",
-    "pg_available_extensions",
-    "pg_backend_memory_contexts",
-    "pg_cast",
-    "pg_class",
-    "pg_collation",
-    "pg_config",
-    "pg_constraint",
-    "pg_conversion",
-    "pg_cursors",
-    "pg_database",
-    "pg_db_role_setting",
-    "pg_default_acl",
-    "pg_depend",
-    "pg_description",
-    "pg_enum",
-    "pg_event_trigger",
-    "pg_extension",
-    "pg_file_settings",
-    "pg_foreign_data_wrapper",
-    "pg_foreign_server",
-    "pg_foreign_table",
-    "pg_group",
-    "pg_hba_file_rules",
-    "pg_ident_file_mappings",
-    "pg_index",
-    "pg_indexes",
-    "pg_inherits",
-    "pg_init_privs",
-    "pg_language",
-    "pg_largeobject",
-    "pg_largeobject_metadata",
-    "pg_locks",
-    "pg_matviews",
-    "pg_namespace",
-    "pg_opclass",
-    "pg_operator",
-    "pg_opfamily",
-    "pg_parameter_acl",
-    "pg_partitioned_table",
-    "pg_policies",
-    "pg_policy",
-    "pg_prepared_statements",
-    "pg_prepared_xacts",
-    "pg_proc",
-    "pg_publication",
-    "pg_publication_namespace",
-    "pg_publication_rel",
-    "pg_publication_tables",
-    "pg_range",
-    "pg_replication_origin",
-    "pg_replication_origin_status",
-    "pg_replication_slots",
-    "pg_rewrite",
-    "pg_roles",
-    "pg_rules",
-    "pg_seclabel",
-    "pg_seclabels",
-    "pg_sequence",
-    "pg_sequences",
-    "pg_settings",
-    "pg_shadow",
-    "pg_shdepend",
-    "pg_shdescription",
-    "pg_shmem_allocations",
-    "pg_shseclabel",
-    "pg_stat_activity",
-    "pg_stat_all_indexes",
-    "pg_stat_all_tables",
-    "pg_stat_archiver",
-    "pg_stat_bgwriter",
-    "pg_stat_checkpointer",
-    "pg_stat_database",
-    "pg_stat_database_conflicts",
-    "pg_stat_gssapi",
-    "pg_stat_io",
-    "pg_stat_progress_analyze",
-    "pg_stat_progress_basebackup",
-    "pg_stat_progress_cluster",
-    "pg_stat_progress_copy",
-    "pg_stat_progress_create_index",
-    "pg_stat_progress_vacuum",
-    "pg_stat_recovery_prefetch",
-    "pg_stat_replication",
-    "pg_stat_replication_slots",
-    "pg_stat_slru",
-    "pg_stat_ssl",
-    "pg_stat_subscription",
-    "pg_stat_subscription_stats",
-    "pg_stat_sys_indexes",
-    "pg_stat_sys_tables",
-    "pg_stat_user_functions",
-    "pg_stat_user_indexes",
-    "pg_stat_user_tables",
-    "pg_stat_wal",
-    "pg_stat_wal_receiver",
-    "pg_stat_xact_all_tables",
-    "pg_stat_xact_sys_tables",
-    "pg_stat_xact_user_functions",
-    "pg_stat_xact_user_tables",
-    "pg_statio_all_indexes",
-    "pg_statio_all_sequences",
-    "pg_statio_all_tables",
-    "pg_statio_sys_indexes",
-    "pg_statio_sys_sequences",
-    "pg_statio_sys_tables",
-    "pg_statio_user_indexes",
-    "pg_statio_user_sequences",
-    "pg_statio_user_tables",
-    "pg_statistic",
-    "pg_statistic_ext",
-    "pg_statistic_ext_data",
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_subscription",
-    "pg_subscription_rel",
-    "pg_tables",
-    "pg_tablespace",
-    "pg_timezone_abbrevs",
-    "pg_timezone_names",
-    "pg_transform",
-    "pg_trigger",
-    "pg_ts_config",
-    "pg_ts_config_map",
-    "pg_ts_dict",
-    "pg_ts_parser",
-    "pg_ts_template",
-    "pg_type",
-    "pg_user",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "pg_views",
-    "pg_wait_events",
-];
+/// Where the names of a statement's changes are, each in its place.
+#[derive(Debug, Default)]
+pub(super) struct Meanings(Vec<Option<Meaning>>);
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where a name is.
+#[derive(Debug)]
+enum Meaning {
+    In(String),
+    Nowhere,
+}
 
-    fn name(relation: &str) -> Name {
-        Name { schema: None, name: relation.to_owned() }
+impl Meanings {
+    fn of(&self, place: usize) -> Option<&Meaning> {
+        self.0.get(place)?.as_ref()
     }
 
-    fn path(schemas: &[&str], local: bool) -> Effect {
-        Effect::SearchPath { schemas: Some(schemas.iter().map(|schema| (*schema).to_owned()).collect()), local }
-    }
-
-    #[test]
-    fn system_names_are_in_order() {
-        assert!(SYSTEM.is_sorted());
-    }
-
-    #[test]
-    fn names_follow_the_search_path() {
-        let mut names = Names::default();
-        names.set_default(vec!["public".into()]);
-        assert_eq!(&*names.resolve(&name("t")), "public.t");
-        assert_eq!(&*names.resolve(&name("pg_class")), "pg_catalog.pg_class");
-        assert_eq!(&*names.resolve(&name("pg_stat_statements")), "public.pg_stat_statements");
-        names.set_user("joe");
-        names.set_default(vec!["sales".into(), "public".into()]);
-        assert_eq!(&*names.resolve(&name("t")), "sales.t");
-        names.apply(1, &path(&["$user", "other"], false));
-        assert_eq!(&*names.resolve(&name("t")), "other.t");
-        names.end_transaction(false);
-        names.apply(2, &path(&["pg_catalog", "local"], true));
-        assert_eq!(&*names.resolve(&name("t")), "local.t");
-        names.end_transaction(false);
-        assert_eq!(&*names.resolve(&name("t")), "other.t");
-        names.set_default(vec!["joe".into()]);
-        assert_eq!(&*names.resolve(&name("t")), "joe.t");
-        names.told("told, public");
-        assert_eq!(&*names.resolve(&name("t")), "told.t");
-    }
-
-    #[test]
-    fn without_a_search_path_no_schema_is_guessed() {
-        let mut names = Names::default();
-        names.set_user("joe");
-        assert_eq!(&*names.resolve(&name("t")), "?.t");
-        assert_eq!(&*names.resolve(&name("pg_class")), "pg_catalog.pg_class");
-        names.apply(1, &path(&["$user", "public"], false));
-        assert_eq!(&*names.resolve(&name("t")), "?.t", "the role may have a schema of its own");
-        names.apply(2, &path(&["sales"], false));
-        assert_eq!(&*names.resolve(&name("t")), "sales.t");
-    }
-
-    #[test]
-    fn what_is_rolled_back_is_undone() {
-        let mut names = Names::default();
-        names.set_default(vec!["public".into()]);
-        names.apply(1, &Effect::CreateTemporary("t".into()));
-        names.end_transaction(false);
-        names.apply(2, &path(&["a"], false));
-        names.apply(4, &Effect::Drop(vec![name("t")]));
-        assert_eq!(&*names.resolve(&name("t")), "a.t");
-        names.roll_back_from(3);
-        assert_eq!(&*names.resolve(&name("t")), "pg_temp.t");
-        names.apply(5, &Effect::Discard { temporary: true, all: true });
-        assert_eq!(&*names.resolve(&name("t")), "public.t");
-        names.end_transaction(true);
-        assert_eq!(&*names.resolve(&name("t")), "pg_temp.t");
-        assert_eq!(&*names.resolve(&name("u")), "public.u");
-    }
-
-    #[test]
-    fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
-        let mut names = Names::default();
-        names.set_default(vec!["public".into()]);
-        let long = |number: u64| format!("{number:063}");
-        for number in 0..10_000 {
-            names.apply(number, &Effect::CreateTemporary(long(number)));
-        }
-        for number in 10_000..11_000 {
-            names.apply(number, &path(&[&long(number)], false));
-            names.apply(number, &Effect::None);
-        }
-        assert_eq!(names.undo.len(), 11_000);
-        assert!(serde_json::to_vec(&names).unwrap().len() < 2 * 1024 * 1024);
-        let before = names.clone();
-        names.roll_back_from(10_500);
-        assert_eq!(*names.resolve(&name("t")), format!("{}.t", long(10_499)));
-        assert_eq!(*names.resolve(&name(&long(7))), format!("pg_temp.{}", long(7)));
-        names.end_transaction(true);
-        assert_eq!(&*names.resolve(&name("t")), "public.t");
-        assert_eq!(*names.resolve(&name(&long(7))), format!("public.{}", long(7)));
-        let mut committed = before;
-        committed.end_transaction(false);
-        assert_eq!((committed.undo.len(), committed.undo_bytes), (0, 0));
-    }
-
-    #[test]
-    fn what_cannot_be_undone_leaves_no_guess() {
-        let mut names = Names::default();
-        names.set_default(vec!["public".into()]);
-        names.apply(1, &path(&["kept"], false));
-        names.end_transaction(false);
-        for number in 2..2000 {
-            names.apply(number, &path(&[&format!("{number:02000}")], false));
-        }
-        assert!(names.lost.is_some() && names.undo_bytes <= MAX_UNDO);
-        names.roll_back_from(2000);
-        assert_eq!(*names.resolve(&name("t")), format!("{:02000}.t", 1999));
-        names.roll_back_from(1999);
-        assert_eq!(&*names.resolve(&name("t")), "?.t");
-        names.end_transaction(true);
-        assert_eq!(&*names.resolve(&name("t")), "?.t");
-        names.apply(3000, &path(&["a"], false));
-        assert_eq!(&*names.resolve(&name("t")), "a.t");
-        names.end_transaction(true);
-        assert_eq!(&*names.resolve(&name("t")), "?.t");
+    /// Of a statement that is about to take effect.
+    pub(super) fn new(statement: &Statement, session: &InSession<'_>) -> Meanings {
+        let place = |name: &Name| match hansard_policy::reach::Resolve::relation(session, name) {
+            Resolved::Known { name, .. } => name.schema.map(Meaning::In),
+            Resolved::OneOf { candidates, .. } if candidates.is_empty() && session.is_known() => Some(Meaning::Nowhere),
+            Resolved::OneOf { .. } => None,
+        };
+        let meanings = statement.names.iter().map(|change| match change {
+            NameChange::Create { name: Name { schema: Some(schema), .. }, .. } => Some(Meaning::In(schema.clone())),
+            NameChange::Create { .. } => {
+                hansard_policy::reach::Resolve::creation(session).map(|schema| Meaning::In(schema.to_string()))
+            }
+            NameChange::Drop { name, .. } | NameChange::Rename { from: name, .. } | NameChange::Move { name, .. } => {
+                place(name)
+            }
+            _ => None,
+        });
+        Meanings(meanings.collect())
     }
 }

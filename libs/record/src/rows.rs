@@ -1,42 +1,17 @@
-//! Rows as plain structs. Nothing here knows how a row came about.
+//! Rows of the tables. Nothing here knows how a row came about.
 
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
-use hansard_schemas::events::{Direction, Omitted, Part};
+use hansard_schemas::events::Omitted;
 use hansard_schemas::lake::{PREPARED, Table};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod columns;
+mod frames;
 
-/// A wire frame, or a part of a long one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FrameRow {
-    /// The session.
-    pub session_id: Uuid,
-    /// Place among the session's frames, from 1.
-    pub seq: u64,
-    /// When Hansard took it over, UTC nanoseconds.
-    pub at: i64,
-    /// Who sent it.
-    pub direction: Direction,
-    /// The type byte; 0 for frames that have none on the wire.
-    pub tag: u8,
-    /// The bytes as on the wire on the job's side.
-    pub frame: Bytes,
-    /// Bytes of the frame were masked or withheld.
-    pub masked: bool,
-    /// Why the bytes are absent.
-    pub withheld: Option<Arc<str>>,
-    /// Whole, or which part of a long frame.
-    pub part: Part,
-    /// The target.
-    pub target: Arc<str>,
-    /// What the row stands for, where the capture level or the limit left content out.
-    pub omitted: Option<Omitted>,
-}
+pub use frames::{FrameRow, Frames, Run};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +98,9 @@ pub struct TouchRow {
     /// Why the outcome is [`Outcome::Unknown`].
     pub outcome_reason: Option<Arc<str>>,
     /// Columns that the text names.
-    pub columns: Vec<Arc<str>>,
+    pub columns: Arc<[Arc<str>]>,
+    /// How the relation was reached: `hansard_policy::reach::Via` in text form.
+    pub via: &'static str,
     /// Whether the statement touched the relation, or may have.
     pub certainty: Certainty,
     /// Why it is only [`Certainty::Possible`].
@@ -306,7 +283,7 @@ impl Outcome {
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     /// Of table `frames`.
-    pub frames: Vec<FrameRow>,
+    pub frames: Frames,
     /// Of table `statements`.
     pub statements: Vec<StatementRow>,
     /// Of table `touches`.
@@ -317,7 +294,7 @@ pub struct Rows {
     pub sessions: Vec<SessionRow>,
 }
 
-/// Numbers of rows, by table.
+/// Numbers of rows, by table; of frames, of their runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lengths {
     frames: usize,
@@ -344,7 +321,7 @@ impl Rows {
     /// How many rows there are.
     pub fn lengths(&self) -> Lengths {
         Lengths {
-            frames: self.frames.len(),
+            frames: self.frames.runs(),
             statements: self.statements.len(),
             touches: self.touches.len(),
             transactions: self.transactions.len(),
@@ -354,7 +331,7 @@ impl Rows {
 
     /// Likewise, of the rows that have come since there were so many.
     pub fn memory_from(&self, from: Lengths) -> usize {
-        let frames: usize = self.frames[from.frames..].iter().map(|row| row.frame.len() + ROW_OVERHEAD).sum();
+        let frames = self.frames.memory_from(from.frames);
         let statements: usize = self.statements[from.statements..]
             .iter()
             .map(|row| {
@@ -400,6 +377,9 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use hansard_schemas::events::{Direction, Part};
+
     use super::*;
 
     #[test]
@@ -425,10 +405,10 @@ mod tests {
             target: "t".into(),
             omitted: None,
         };
-        let rows = Rows {
-            frames: vec![frame(3, b'Q', Part::Whole), frame(1, 0, Part::Whole), frame(2, 0xe9, Part::First)],
-            ..Rows::default()
-        };
+        let mut rows = Rows::default();
+        for first in [frame(3, b'Q', Part::Whole), frame(1, 0, Part::Whole), frame(2, 0xe9, Part::First)] {
+            rows.frames.push(Run { first, count: 1 });
+        }
         let batch = rows.batch(Table::Frames);
         let text = |name: &str| -> Vec<String> {
             let column = batch.column_by_name(name).unwrap();

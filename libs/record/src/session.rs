@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
-use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, SessionRow};
+use super::catalogs::Catalogs;
+use super::names::Start;
+use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, Run, SessionRow};
 use super::statements::Statements;
 
 /// Most gaps that are told one by one; the last one stands for all further.
@@ -80,14 +82,11 @@ struct Absent {
     masked: bool,
 }
 
-/// A frame, or a part of one, as it was captured.
+/// What frames that were taken over together have in common.
 struct Captured {
-    seq: u64,
     at: i64,
     direction: Direction,
-    tag: u8,
     part: Part,
-    bytes: Bytes,
     absent: Option<Absent>,
     origin: Origin,
 }
@@ -107,6 +106,7 @@ pub(super) struct Session {
 /// What all sessions of a shard share, and where rows go.
 pub(super) struct Output<'a> {
     pub(super) analyses: &'a mut Analyses,
+    pub(super) catalogs: &'a mut Catalogs,
     pub(super) events: &'a mut Vec<ConversationEvent<SqlText>>,
     pub(super) rows: &'a mut Rows,
 }
@@ -151,7 +151,12 @@ impl Session {
             if run.count > 0 && last > self.facts.last_seq && last - self.facts.last_seq < MAX_LEAP {
                 self.chain = extend_chain(&self.chain, encoded);
                 self.changed = true;
+                let settled = run.settled;
                 self.run(run, at, output);
+                if settled {
+                    self.conversation.settled(output.analyses, output.events);
+                    self.take_events(output);
+                }
             }
             return Lifecycle::Open;
         }
@@ -173,7 +178,13 @@ impl Session {
                 self.identity.subject = authenticated.subject.into();
                 self.identity.job = authenticated.job.into();
                 self.facts.groups = authenticated.groups;
-                self.statements.context.names.set_default(authenticated.search_path);
+                let role = |role: String| (!role.is_empty()).then_some(role);
+                self.statements.context.names.begin(Start {
+                    path: authenticated.search_path_setting.as_deref().map(hansard_policy::schemas_of_setting),
+                    schemas: authenticated.search_path,
+                    role: role(authenticated.role),
+                    session_role: role(authenticated.session_role),
+                });
             }
             Kind::AuthenticationFailed(failed) => {
                 let unrecorded = match failed.unrecorded {
@@ -208,7 +219,6 @@ impl Session {
         (facts.opened, facts.opened_at) = (true, at);
         (facts.node, facts.instance) = (opened.node, opened.instance);
         (facts.client_addr, facts.application_name) = (opened.client_addr, opened.application_name);
-        self.statements.context.names.set_user(&opened.db_user);
         self.identity.database = opened.database.as_str().into();
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
         (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
@@ -219,8 +229,8 @@ impl Session {
         if run.first_seq > self.facts.last_seq + 1 {
             self.gap(run.first_seq - self.facts.last_seq - 1, "frames are missing", output);
         }
-        let (direction, part, origin) = (run.direction(), run.part(), run.origin());
         let stated = run.tag.map(|tag| u8::try_from(tag).unwrap_or(0));
+        let (direction, part, origin) = (run.direction(), run.part(), run.origin());
         let bytes = run.frames;
         let withheld: Option<Arc<str>> = match run.withheld {
             withheld if withheld.is_empty() => None,
@@ -228,32 +238,38 @@ impl Session {
             withheld => Some(format!("{withheld}, sha256 {}", hex::encode(&run.sha256)).into()),
         };
         let absent = withheld.map(|withheld| Absent { withheld, omitted: run.omitted, masked: run.masked });
+        let captured = Captured { at, direction, part, absent, origin };
         let end = run.first_seq + u64::from(run.count);
-        let mut next = run.first_seq;
-        let captured = |seq, tag, bytes, absent| Captured { seq, at, direction, tag, part, bytes, absent, origin };
-        if let Some(absent) = absent.as_ref().filter(|absent| !absent.masked) {
+        if let Some(absent) = captured.absent.as_ref().filter(|absent| !absent.masked) {
+            let kept = if absent.omitted.is_some() { bytes } else { Bytes::new() };
             for seq in run.first_seq.max(self.facts.last_seq + 1)..end {
-                let kept = if absent.omitted.is_some() { bytes.clone() } else { Bytes::new() };
-                self.frame(captured(seq, stated.unwrap_or(0), kept, Some(absent.clone())), output);
+                self.frame(seq, stated.unwrap_or(0), &kept, &captured, output);
+                self.rows(seq, stated.unwrap_or(0), kept.clone(), 1, &captured, output);
             }
             return;
         }
         if part != Part::Whole || stated.is_some() {
             let tag = stated.or_else(|| bytes.first().copied()).unwrap_or(0);
-            self.frame(captured(end - 1, tag, bytes, absent), output);
+            self.frame(end - 1, tag, &bytes, &captured, output);
+            self.rows(end - 1, tag, bytes, 1, &captured, output);
             return;
         }
-        let mut place = 0;
-        for frame in frame::frames(&bytes) {
-            let length = frame.bytes.len();
-            if next < end {
-                if next > self.facts.last_seq {
-                    let whole = bytes.slice(place..place + length);
-                    self.frame(captured(next, frame.tag, whole, absent.clone()), output);
+        // What is known of the run's beginning is left out.
+        let (mut next, mut place) = (run.first_seq, 0);
+        let (mut first, mut from) = (None, 0);
+        for frame in frame::frames(&bytes).take(run.count as usize) {
+            if next > self.facts.last_seq {
+                if first.is_none() {
+                    (first, from) = (Some((next, frame.tag)), place);
                 }
-                next += 1;
-                place += length;
+                self.frame(next, frame.tag, frame.bytes, &captured, output);
             }
+            next += 1;
+            place += frame.bytes.len();
+        }
+        if let Some((first, tag)) = first {
+            let count = u32::try_from(next - first).expect("a run has no more frames than it says");
+            self.rows(first, tag, bytes.slice(from..place), count, &captured, output);
         }
         if next < end {
             // Fewer frames than the run says: its counter stands, what they were does not.
@@ -262,13 +278,13 @@ impl Session {
         }
     }
 
-    fn frame(&mut self, captured: Captured, output: &mut Output<'_>) {
-        let Captured { seq, at, direction, tag, part, bytes, absent, origin } = captured;
+    fn frame(&mut self, seq: u64, tag: u8, bytes: &[u8], captured: &Captured, output: &mut Output<'_>) {
         let facts = &mut self.facts;
         (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
-        let omitted = absent.as_ref().and_then(|absent| absent.omitted);
+        let absent = captured.absent.as_ref();
+        let omitted = absent.and_then(|absent| absent.omitted);
         let length = omitted.map_or(bytes.len() as u64, |omitted| omitted.bytes);
-        let side = match direction {
+        let side = match captured.direction {
             Direction::Backend => {
                 facts.bytes_backend = facts.bytes_backend.saturating_add(length);
                 frame::Direction::Backend
@@ -279,44 +295,50 @@ impl Session {
             }
         };
         // Secrets are no matter of statements, and what Hansard says is no word of the database.
-        let from_job_or_database = origin != Origin::Hansard;
-        if from_job_or_database && (absent.as_ref().is_none_or(|absent| absent.masked) || omitted.is_some()) {
-            let part = match part {
-                Part::Whole => None,
-                Part::First => Some(frame::Part::First),
-                Part::Middle => Some(frame::Part::Middle),
-                Part::Last => Some(frame::Part::Last),
-            };
-            let frame = Frame { seq, at, direction: side, tag, part, bytes: &bytes };
-            self.statements.passed(length);
-            if let Some(omitted) = omitted {
-                let row = side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V');
-                let answering = self.answering().filter(|_| row);
-                self.statements.omitted(answering, omitted);
-                self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
-                self.take_events(output);
-                if row && answering.is_none() {
-                    // Of a text that is not known, the row itself begins the statement.
-                    self.statements.omitted(self.answering(), omitted);
-                }
-            } else {
-                self.conversation.feed(&frame, output.analyses, output.events);
-                self.take_events(output);
-            }
+        let from_job_or_database = captured.origin != Origin::Hansard;
+        if !from_job_or_database || absent.is_some_and(|absent| !absent.masked) && omitted.is_none() {
+            return;
         }
-        output.rows.frames.push(FrameRow {
+        let part = match captured.part {
+            Part::Whole => None,
+            Part::First => Some(frame::Part::First),
+            Part::Middle => Some(frame::Part::Middle),
+            Part::Last => Some(frame::Part::Last),
+        };
+        let frame = Frame { seq, at: captured.at, direction: side, tag, part, bytes };
+        self.statements.passed(length);
+        let Some(omitted) = omitted else {
+            self.conversation.feed(&frame, output.analyses, output.events);
+            return self.take_events(output);
+        };
+        let row = side == frame::Direction::Backend && matches!(tag, b'D' | b'd' | b'V');
+        let answering = self.answering().filter(|_| row);
+        self.statements.omitted(answering, omitted);
+        self.conversation.feed_omitted(&frame, omitted.frames, output.analyses, output.events);
+        self.take_events(output);
+        if row && answering.is_none() {
+            // Of a text that is not known, the row itself begins the statement.
+            self.statements.omitted(self.answering(), omitted);
+        }
+    }
+
+    /// Rows of frames that were taken over together.
+    fn rows(&self, seq: u64, tag: u8, frame: Bytes, count: u32, captured: &Captured, output: &mut Output<'_>) {
+        let Captured { at, direction, part, ref absent, origin: _ } = *captured;
+        let first = FrameRow {
             session_id: self.identity.session_id,
             seq,
             at,
             direction,
             tag,
-            frame: bytes,
+            frame,
             masked: absent.is_some(),
-            withheld: absent.map(|absent| absent.withheld),
+            withheld: absent.as_ref().map(|absent| absent.withheld.clone()),
             part,
             target: self.identity.target.clone(),
-            omitted,
-        });
+            omitted: absent.as_ref().and_then(|absent| absent.omitted),
+        };
+        output.rows.frames.push(Run { first, count });
     }
 
     /// The statement that a row sent now belongs to.
@@ -326,7 +348,8 @@ impl Session {
 
     fn take_events(&mut self, output: &mut Output<'_>) {
         if !output.events.is_empty() {
-            self.statements.take(output.events, &self.identity, output.rows);
+            let known = output.catalogs.known(&self.facts.node, &self.facts.instance, &self.identity);
+            self.statements.take(output.events, &self.identity, known, output.rows);
         }
     }
 
@@ -385,8 +408,10 @@ impl Session {
     }
 
     /// Rows of what has not ended.
-    pub(super) fn in_flight(&self, analyses: &mut Analyses, rows: &mut Rows) {
-        self.statements.in_flight(self.conversation.in_flight(analyses), &self.identity, rows);
+    pub(super) fn in_flight(&self, analyses: &mut Analyses, catalogs: &mut Catalogs, rows: &mut Rows) {
+        let ahead = self.conversation.in_flight(analyses);
+        let known = catalogs.known(&self.facts.node, &self.facts.instance, &self.identity);
+        self.statements.in_flight(ahead, &self.identity, known, rows);
         rows.sessions.push(self.row());
     }
 

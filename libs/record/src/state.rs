@@ -16,14 +16,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
+use super::catalogs::Process;
 use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
 
 /// Written before the rest.
-const VERSION: u8 = 4;
+const VERSION: u8 = 7;
 
 /// Written before the time at which a session ended, UTC nanoseconds, little-endian.
 const ENDED: u8 = 2;
+
+/// Written before what a process has told of catalogs.
+const PROCESS: u8 = 6;
 
 /// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;
@@ -40,6 +44,15 @@ pub(super) enum Entry {
     Ended(i64),
 }
 
+/// What a saved state holds.
+#[derive(Debug)]
+pub(super) enum Saved {
+    /// A session.
+    Session(Entry),
+    /// Catalogs.
+    Process(Box<Process>),
+}
+
 /// As it is written.
 #[derive(Serialize)]
 struct Saving<'a> {
@@ -54,7 +67,7 @@ struct Saving<'a> {
 
 /// As it is read.
 #[derive(Deserialize)]
-struct Saved {
+struct SavedSession {
     identity: [String; 5],
     facts: Facts,
     chain: String,
@@ -99,9 +112,26 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
         Entry::Ended(at) => return [&[ENDED][..], &at.to_le_bytes()].concat(),
         Entry::Open(session) => encode_open(session).expect("the state has string keys only"),
     };
-    let mut state = vec![VERSION];
-    state.extend(zstd::bulk::compress(&json, LEVEL).expect("compressing in memory takes no input that fails"));
+    packed(VERSION, &json)
+}
+
+/// The state of what a process has told.
+pub(super) fn encode_process(process: &Process) -> Vec<u8> {
+    packed(PROCESS, &serde_json::to_vec(process).expect("the state has string keys only"))
+}
+
+fn packed(version: u8, json: &[u8]) -> Vec<u8> {
+    let mut state = vec![version];
+    state.extend(zstd::bulk::compress(json, LEVEL).expect("compressing in memory takes no input that fails"));
     state
+}
+
+fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let mut json = Vec::new();
+    zstd::stream::read::Decoder::new(packed)
+        .and_then(|decoder| decoder.take(MAX_STATE).read_to_end(&mut json))
+        .map_err(|error| format!("it does not pass zstd: {error}"))?;
+    Ok(json)
 }
 
 fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
@@ -126,20 +156,22 @@ fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 /// What [`encode`] was given; or what is wrong with the state.
-pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) -> Result<Entry, String> {
-    if let Some((&ENDED, at)) = state.split_first() {
-        let at = at.try_into().map_err(|_| "its end is not 8 bytes".to_owned())?;
-        return Ok(Entry::Ended(i64::from_le_bytes(at)));
-    }
-    let Some((&VERSION, packed)) = state.split_first() else {
-        let version = state.first().map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
-        return Err(format!("it holds {version}, not version {VERSION}"));
+pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) -> Result<Saved, String> {
+    let packed = match state.split_first() {
+        Some((&ENDED, at)) => {
+            let at = at.try_into().map_err(|_| "its end is not 8 bytes".to_owned())?;
+            return Ok(Saved::Session(Entry::Ended(i64::from_le_bytes(at))));
+        }
+        Some((&PROCESS, packed)) => {
+            let process = serde_json::from_slice(&unpacked(packed)?).map_err(|error| error.to_string())?;
+            return Ok(Saved::Process(Box::new(process)));
+        }
+        Some((&VERSION, packed)) => packed,
+        Some((version, _)) => return Err(format!("it holds version {version}, not version {VERSION}")),
+        None => return Err("it holds nothing".to_owned()),
     };
-    let mut json = Vec::new();
-    zstd::stream::read::Decoder::new(packed)
-        .and_then(|decoder| decoder.take(MAX_STATE).read_to_end(&mut json))
-        .map_err(|error| format!("it does not pass zstd: {error}"))?;
-    let saved: Saved = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    let json = unpacked(packed)?;
+    let saved: SavedSession = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
     let texts: Vec<SqlText> = saved.texts.iter().map(|(text, reading)| analyses.read(text, *reading)).collect();
     let highest = std::cell::Cell::new(0);
     let mut text = |place: &usize| {
@@ -162,14 +194,14 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
     }
     let chain = hex::decode(&saved.chain).ok().and_then(|chain| chain.try_into().ok());
     let [target, job, subject, issuer, database] = saved.identity.map(Arc::from);
-    Ok(Entry::Open(Box::new(Session {
+    Ok(Saved::Session(Entry::Open(Box::new(Session {
         identity: Identity { session_id, target, job, subject, issuer, database },
         facts: saved.facts,
         chain: chain.ok_or("its chain head is not 32 bytes")?,
         conversation,
         statements,
         changed: false,
-    })))
+    }))))
 }
 
 #[cfg(test)]
@@ -180,7 +212,7 @@ mod tests {
     fn an_end_is_read_as_it_is_written() {
         let at = 1_795_317_120_123_456_789;
         let read = |state: &[u8]| decode(Uuid::nil(), state, &mut Analyses::default());
-        assert!(matches!(read(&encode(&Entry::Ended(at))), Ok(Entry::Ended(found)) if found == at));
+        assert!(matches!(read(&encode(&Entry::Ended(at))), Ok(Saved::Session(Entry::Ended(found))) if found == at));
         assert!(read(&[ENDED, 1]).is_err() && read(&[1]).is_err() && read(&[]).is_err());
     }
     #[test]

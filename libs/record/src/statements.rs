@@ -6,26 +6,35 @@
 //! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
 //! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Doubt, Event, Executed, Finished, Outcome as Ended, Request, Started, TransactionEnded,
+    Doubt, Event, Executed, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
-use hansard_policy::{Effect, Operation, Relation, Statement};
+use hansard_policy::reach::Via;
+use hansard_policy::{Effect, Name, Operation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::analyses::SqlText;
+use super::catalogs::Known;
 use super::command;
-use super::names::{Names, UNKNOWN_RELATION};
+use super::names::{InSession, Meanings, Names, UNKNOWN_RELATION};
 use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
+mod reaches;
 #[cfg(test)]
 mod tests;
+mod transaction;
+
+use reaches::{Asked, Kept, Reaches, Told, reaches};
+use transaction::transaction_row;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
 const ALLOWANCE: u64 = 16;
@@ -36,11 +45,18 @@ const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
 /// Of a text that takes too much room, in bytes.
 const SHORTENED: usize = 1024;
 
+/// Texts from this length on count [`LONG_COUNTS`] times: one that is sent once and run often stands in two rows.
+const LONG: usize = 64 * 1024;
+const LONG_COUNTS: u64 = 8;
+
 /// Of a text that another statement's row has, in bytes.
 const REPEATED: usize = 64;
 
-/// Bytes that a touch is counted with.
+/// Bytes that a touch is counted with beside its columns.
 const TOUCH: u64 = 128;
+
+/// Bytes that a column of a touch is counted with beside its name.
+const COLUMN: u64 = 16;
 
 /// The statements of a session that are not answered, and what their texts mean there.
 #[derive(Debug, Default)]
@@ -50,6 +66,9 @@ pub(super) struct Statements {
     pub(super) context: Context,
     /// Rows at hand whose transaction has not ended, by statement.
     open: BTreeMap<u64, OpenRow>,
+    kept: Kept,
+    /// The state of the catalog by which names were last looked through.
+    covered: u64,
 }
 
 /// What a text needs to be understood, beside itself, and what is counted.
@@ -86,59 +105,85 @@ struct OpenRow {
     touches: std::ops::Range<usize>,
 }
 
-/// What a statement does, as far as its text tells.
-struct Does {
+/// What a statement does, as far as its text and the catalog tell.
+struct Does<'a> {
     operation: Operation,
     /// As it stands in column `sql`.
     sql: Arc<str>,
     fingerprint: Option<Arc<str>>,
-    relations: Vec<Relation>,
-    /// The relations are certainly those.
+    touches: Vec<Touches>,
+    /// The touches are certainly those.
     certain: bool,
     /// Why it is not, or not wholly, understood.
-    opaque: Option<String>,
+    opaque: Option<Cow<'a, str>>,
     /// It is opaque for a function that it calls.
     calls: bool,
     /// Another statement has the whole of the text.
     repeated: bool,
-    /// What it changes in the session: its own, not that of what it executes.
-    effect: Effect,
-    created: Option<String>,
+    /// What it changes in the session: itself, and what it executes.
+    effects: Vec<(&'a Statement, Arc<Reaches>)>,
 }
 
-impl Does {
-    fn unknown(operation: Operation, sql: Arc<str>, reason: &str) -> Does {
+/// What a statement's text, or that of one which it executes, touches.
+struct Touches {
+    reaches: Arc<Reaches>,
+    counted: bool,
+    /// What it names was told before: only what its code reaches counts.
+    only_code: bool,
+}
+
+/// What a session's texts are understood by.
+struct Reader<'a> {
+    names: &'a Names,
+    known: Option<&'a mut Known>,
+    kept: &'a mut Kept,
+    session_id: Uuid,
+}
+
+impl Reader<'_> {
+    fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
+        self.kept.of(executed, self.names, self.known.as_deref_mut(), self.session_id)
+    }
+
+    fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {
+        Arc::new(reaches(self.names, self.known.as_deref_mut(), self.session_id, asked))
+    }
+}
+
+impl<'a> Does<'a> {
+    fn unknown(operation: Operation, sql: Arc<str>, reason: impl Into<Cow<'a, str>>) -> Does<'a> {
         Does {
             operation,
             sql,
             fingerprint: None,
-            relations: Vec::new(),
+            touches: Vec::new(),
             certain: false,
-            opaque: Some(reason.to_owned()),
+            opaque: Some(reason.into()),
             calls: false,
             repeated: false,
-            effect: Effect::None,
-            created: None,
+            effects: Vec::new(),
         }
     }
 
-    fn of(request: &Request<SqlText>) -> Does {
+    fn of(request: &'a Request<SqlText>, reader: &mut Reader<'_>) -> Does<'a> {
         match request {
-            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again),
+            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again, reader),
             Request::Again(own) => {
                 // What it has run is done; functions are called again for each row that is left.
-                let does = Does::of_text(own, None, true);
-                Does { relations: Vec::new(), effect: Effect::None, ..does }
+                let mut does = Does::of_text(own, None, true, reader);
+                does.touches.iter_mut().for_each(|touches| touches.only_code = true);
+                does.effects.clear();
+                does
             }
             Request::Unforeseen { text, before } => {
-                let first = text.statement(0);
-                let reason = match &first.statement.opaque {
+                let first = &text.statement(0).meaning.statement;
+                let reason = match &first.opaque {
                     Some(reason) => reason.as_str(),
                     None => "the server answered more statements than its text holds",
                 };
                 let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
                 if *before == 0 {
-                    does.hint(&first.statement);
+                    does.hint(first, reader);
                 }
                 // The first one has the whole text.
                 does.repeated = *before > 0;
@@ -146,95 +191,99 @@ impl Does {
             }
             Request::Name(name) => {
                 let reason = format!("what stands behind the name \"{name}\" is not known");
-                Does::unknown(Operation::Execute, "".into(), &reason)
+                Does::unknown(Operation::Execute, "".into(), reason)
             }
             Request::Function(oid) => {
                 let sql = format!("function call {oid}").into();
-                Does::unknown(Operation::Call, sql, "a function was called by its OID")
+                let mut does = Does::unknown(Operation::Call, sql, "a function was called by its OID");
+                if reader.known.is_some() {
+                    let reaches = reader.asked(&Asked::Call(*oid));
+                    does.touches.push(Touches { reaches, counted: false, only_code: false });
+                    (does.certain, does.opaque) = (true, None);
+                }
+                does
             }
             Request::Omitted => Does::unknown(Operation::Opaque, "".into(), "its text is not recorded"),
         }
     }
 
-    fn of_text(own: &Executed<SqlText>, executes: Option<&Executed<SqlText>>, again: bool) -> Does {
+    fn of_text(
+        own: &'a Executed<SqlText>,
+        executes: Option<&'a Executed<SqlText>>,
+        again: bool,
+        reader: &mut Reader<'_>,
+    ) -> Does<'a> {
         let analysed = own.text.statement(own.part);
         let statement = meant(own);
+        let reaches = reader.of(own);
         let mut does = Does {
             operation: statement.operation,
             sql: analysed.sql.clone(),
-            fingerprint: analysed.fingerprint.clone(),
-            relations: statement.relations.clone(),
+            fingerprint: analysed.meaning.fingerprint.clone(),
+            touches: vec![Touches { reaches: reaches.clone(), counted: true, only_code: false }],
             certain: true,
-            opaque: statement.opaque.clone(),
+            opaque: reason(statement, reader),
             calls: false,
             repeated: false,
-            effect: if own.prepared_in_sql { Effect::None } else { statement.effect.clone() },
-            created: None,
+            effects: vec![(statement, reaches)],
         };
         if statement.operation == Operation::Opaque {
-            does.hint(&statement);
+            does.hint(statement, reader);
         }
-        match (&does.effect, executes) {
-            (Effect::Execute(_), Some(inner)) => {
-                let inner = meant(inner);
-                let mut relations = inner.relations.clone();
-                if does.operation == Operation::Execute {
-                    does.operation = inner.operation;
-                } else {
-                    // EXPLAIN ANALYZE EXECUTE, CREATE TABLE AS EXECUTE.
-                    relations.iter_mut().for_each(|relation| relation.counted = false);
-                    relations.append(&mut does.relations);
-                }
-                does.relations = relations;
-                does.opaque.clone_from(&inner.opaque);
+        if let Some(executed) = executes {
+            let inner = meant(executed);
+            let fetches = matches!(statement.effect, Effect::Fetch(_));
+            // EXPLAIN ANALYZE EXECUTE and CREATE TABLE AS EXECUTE count rows of their own.
+            let counted = does.operation == Operation::Execute;
+            if counted {
+                does.operation = inner.operation;
             }
-            (Effect::Execute(name), None) => {
-                does.opaque = Some(format!("what was prepared as \"{name}\" is not known"));
+            let reaches = reader.of(executed);
+            // What is fetched was read before; what it calls is called again.
+            does.touches.push(Touches { reaches: reaches.clone(), counted, only_code: fetches && again });
+            if !fetches {
+                does.effects.push((inner, reaches));
             }
-            // What it reads was told before; what it calls is called again.
-            (Effect::Fetch(_), Some(_)) if again => {}
-            (Effect::Fetch(_), Some(inner)) => {
-                let inner = meant(inner);
-                does.relations = inner.relations.clone();
-                does.relations.iter_mut().for_each(|relation| relation.counted = false);
-                does.opaque.clone_from(&inner.opaque);
+            if !(fetches && again) {
+                does.opaque = reason(inner, reader);
             }
-            (Effect::CreateTemporary(name), _) => does.created = Some(name.clone()),
-            _ => {}
+        } else if let Effect::Execute(name) = &statement.effect {
+            does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
         }
-        // EXECUTE calls the functions among its arguments itself.
-        does.runs_code_of_others(&statement);
-        if let Some(inner) = executes {
-            does.runs_code_of_others(&meant(inner));
+        if reader.known.is_none() {
+            // EXECUTE calls the functions among its arguments itself.
+            does.runs_code_of_others(statement);
+            if let Some(inner) = executes {
+                does.runs_code_of_others(meant(inner));
+            }
         }
         does
     }
 
-    /// A function that is not PostgreSQL's own may do anything, to any relation.
+    /// A function that is not PostgreSQL's own may do anything, to any relation, as long as no catalog tells what it does.
     fn runs_code_of_others(&mut self, statement: &Statement) {
-        if self.opaque.is_none() && !matches!(self.effect, Effect::Prepare { .. }) {
-            let others = |name: &&hansard_policy::Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
+        if self.opaque.is_none() && !matches!(statement.effect, Effect::Prepare { .. }) {
+            let others = |name: &&Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
             if let Some(name) = statement.functions.iter().find(others) {
-                let schema = name.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-                self.opaque = Some(format!("it calls {schema}{}, which may do anything", name.name));
+                self.opaque = Some(format!("it calls {name}, which may do anything").into());
                 self.calls = true;
             }
         }
     }
 
     /// What its first words say of a statement that is not understood.
-    fn hint(&mut self, statement: &Statement) {
+    fn hint(&mut self, statement: &Statement, reader: &mut Reader<'_>) {
         self.certain = false;
         if let Some((operation, name)) = &statement.head {
-            let (name, operation) = (name.clone(), *operation);
-            self.relations = vec![Relation { name, operation, columns: Vec::new(), counted: false }];
+            let reaches = reader.asked(&Asked::Head(*operation, name));
+            self.touches = vec![Touches { reaches, counted: false, only_code: false }];
         }
     }
 
     /// The server answered something else than what the text asks for.
     fn contradicted(&mut self, words: &str) {
         let reason = format!("the server answered {words}, which does not fit the text");
-        (self.certain, self.opaque) = (false, Some(reason));
+        (self.certain, self.opaque) = (false, Some(reason.into()));
     }
 
     /// It may have done something to a relation that its text does not tell.
@@ -244,12 +293,14 @@ impl Does {
 }
 
 /// The statement itself, or what it prepares.
-fn meant(executed: &Executed<SqlText>) -> Arc<Statement> {
-    let analysed = executed.text.statement(executed.part);
-    match &analysed.prepares {
-        Some(inner) if executed.prepared_in_sql => inner.clone(),
-        _ => analysed.statement.clone(),
-    }
+fn meant(executed: &Executed<SqlText>) -> &Statement {
+    executed.text.statement(executed.part).meaning.of(executed.prepared_in_sql)
+}
+
+/// Why it is not, or not wholly, understood, unless the catalog tells.
+fn reason<'a>(statement: &'a Statement, reader: &Reader<'_>) -> Option<Cow<'a, str>> {
+    let told = statement.opaque_without_catalog && reader.known.is_some();
+    statement.opaque.as_deref().filter(|_| !told).map(Cow::Borrowed)
 }
 
 impl Statements {
@@ -265,15 +316,28 @@ impl Statements {
     }
 
     /// Takes what the conversation told.
-    pub(super) fn take(&mut self, events: &mut Vec<Event<SqlText>>, identity: &Identity, rows: &mut Rows) {
+    pub(super) fn take(
+        &mut self,
+        events: &mut Vec<Event<SqlText>>,
+        identity: &Identity,
+        mut known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
+        if let Some(known) = &known
+            && std::mem::replace(&mut self.covered, known.epoch) != known.epoch
+        {
+            self.context.names.covered(known.begun_at);
+        }
         for event in events.drain(..) {
             match event {
                 Event::Started(started) => {
                     let number = started.statement;
                     self.pending.insert(number, Pending { started, omitted: None });
                 }
-                Event::Finished(finished) => self.finish(finished, identity, rows),
-                Event::Unanswered { statement, transaction } => self.unanswered(statement, transaction, identity, rows),
+                Event::Finished(finished) => self.finish(finished, identity, known.as_deref_mut(), rows),
+                Event::Unanswered { statement, transaction } => {
+                    self.unanswered(statement, transaction, identity, known.as_deref_mut(), rows);
+                }
                 Event::RolledBack { transaction, first, last, at } => {
                     self.context.names.roll_back_from(first);
                     self.settle(rows, transaction, first..=last, Outcome::RolledBack, None, None);
@@ -305,7 +369,7 @@ impl Statements {
 
     fn end_transaction(&mut self, ended: TransactionEnded, identity: &Identity, rows: &mut Rows) {
         let TransactionEnded { transaction, first, outcome, at, .. } = ended;
-        self.context.names.end_transaction(matches!(outcome, Ended::RolledBack(_)));
+        self.context.names.end_transaction(!matches!(outcome, Ended::RolledBack(_)), at);
         let (outcome, committed_at, reason, gid) = match outcome {
             Ended::Committed => (Outcome::Committed, Some(at), None, None),
             Ended::RolledBack(reason) => (Outcome::RolledBack, None, reason, None),
@@ -359,9 +423,15 @@ impl Statements {
         }
     }
 
-    fn finish(&mut self, finished: Finished, identity: &Identity, rows: &mut Rows) {
+    /// What a request does, as the session's names are now.
+    fn does<'a>(&mut self, request: &'a Request<SqlText>, identity: &Identity, known: Option<&mut Known>) -> Does<'a> {
+        let session_id = identity.session_id;
+        Does::of(request, &mut Reader { names: &self.context.names, known, kept: &mut self.kept, session_id })
+    }
+
+    fn finish(&mut self, finished: Finished, identity: &Identity, mut known: Option<&mut Known>, rows: &mut Rows) {
         let Some(pending) = self.pending.remove(&finished.statement) else { return };
-        let mut does = Does::of(&pending.started.request);
+        let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
         if let Some(tag) = &finished.tag {
             let answered = command::operation(tag);
             if matches!(does.operation, Operation::Opaque | Operation::Execute) {
@@ -388,22 +458,61 @@ impl Statements {
             error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
             outcome,
         };
-        let effect = does.effect.clone();
-        self.push(pending, does, row, identity, rows);
+        let effects = std::mem::take(&mut does.effects);
+        self.push(&pending, does, row, identity, rows);
         if succeeded {
-            self.context.names.apply(number, &effect);
+            let parameters = pending.started.parameters.as_ref();
+            effects.into_iter().for_each(|(statement, reaches)| {
+                self.take_effect(number, statement, &reaches, parameters, identity, known.as_deref());
+            });
         }
     }
 
-    fn unanswered(&mut self, statement: u64, transaction: u64, identity: &Identity, rows: &mut Rows) {
+    /// A statement has changed what names mean.
+    fn take_effect(
+        &mut self,
+        number: u64,
+        statement: &Statement,
+        reaches: &Reaches,
+        parameters: Option<&Parameters>,
+        identity: &Identity,
+        known: Option<&Known>,
+    ) {
+        let bound = |place: u32| {
+            let parameters = parameters.filter(|parameters| !parameters.truncated)?;
+            let value = parameters.values.get((place as usize).checked_sub(1)?)?.value.as_ref()?;
+            String::from_utf8(value.to_vec()).ok()
+        };
+        let meanings = match statement.names.is_empty() {
+            true => Meanings::default(),
+            false => Meanings::new(statement, &InSession::new(&self.context.names, known, identity.session_id)),
+        };
+        self.context.names.apply(number, statement, reaches.reached.as_ref(), &bound, &meanings);
+    }
+
+    fn unanswered(
+        &mut self,
+        statement: u64,
+        transaction: u64,
+        identity: &Identity,
+        known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
         let Some(pending) = self.pending.remove(&statement) else { return };
-        let does = Does::of(&pending.started.request);
+        let does = self.does(&pending.started.request, identity, known);
         let row = Answered { transaction, ..Answered::default() };
-        self.push(pending, does, row, identity, rows);
+        self.push(&pending, does, row, identity, rows);
     }
 
     /// Makes the statement's rows.
-    fn push(&mut self, pending: Pending, mut does: Does, answered: Answered, identity: &Identity, rows: &mut Rows) {
+    fn push(
+        &mut self,
+        pending: &Pending,
+        mut does: Does<'_>,
+        answered: Answered,
+        identity: &Identity,
+        rows: &mut Rows,
+    ) {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
@@ -414,44 +523,49 @@ impl Statements {
                 }
                 Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
             };
-            (does.certain, does.opaque) = (false, Some(reason.to_owned()));
+            (does.certain, does.opaque) = (false, Some(reason.into()));
         }
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
         let undone = answered.outcome == Some(Outcome::RolledBack);
         let begin = rows.touches.len();
-        let touch = |relation: Arc<str>, operation: Operation, certain: bool, count, columns| TouchRow {
-            relation,
-            operation: operation.as_str(),
-            at: started.at,
-            committed_at: None,
-            job: identity.job.clone(),
-            subject: identity.subject.clone(),
-            session_id: identity.session_id,
-            statement_no: number,
-            target: identity.target.clone(),
-            rows: count,
-            transaction_id: answered.transaction,
-            transaction_outcome: answered.outcome,
-            outcome_reason: None,
-            columns,
-            certainty: if certain { Certainty::Certain } else { Certainty::Possible },
-            reason: if certain { None } else { opaque.clone() },
+        let touch = |told: &Told, columns, count| {
+            let reason = told.reason.clone().or_else(|| opaque.clone().filter(|_| !does.certain));
+            TouchRow {
+                relation: told.relation.clone(),
+                operation: told.operation.as_str(),
+                at: started.at,
+                committed_at: None,
+                job: identity.job.clone(),
+                subject: identity.subject.clone(),
+                session_id: identity.session_id,
+                statement_no: number,
+                target: identity.target.clone(),
+                rows: count,
+                transaction_id: answered.transaction,
+                transaction_outcome: answered.outcome,
+                outcome_reason: None,
+                columns,
+                via: told.via.as_str(),
+                certainty: if reason.is_none() { Certainty::Certain } else { Certainty::Possible },
+                reason,
+            }
         };
-        let mut dropped = false;
-        for relation in &does.relations {
+        let (mut dropped, mut without_columns) = (false, false);
+        let all = does.touches.iter().flat_map(|touches| touches.reaches.told.iter().map(move |told| (touches, told)));
+        for (touches, told) in all.filter(|(touches, told)| !touches.only_code || told.via == Via::Function) {
             if self.context.allowance < TOUCH {
                 dropped = true;
                 break;
             }
             self.context.allowance -= TOUCH;
-            let new = relation.operation == Operation::Ddl && does.created.as_ref() == Some(&relation.name.name);
-            let name = match new {
-                true => format!("pg_temp.{}", relation.name.name).into(),
-                false => self.context.names.resolve(&relation.name),
-            };
-            let columns = relation.columns.iter().map(|column| column.as_str().into()).collect();
-            let count = answered.count.filter(|_| relation.counted && !undone);
-            rows.touches.push(touch(name, relation.operation, does.certain, count, columns));
+            let mut columns = told.columns.clone();
+            let bytes = columns.iter().map(|column| column.len() as u64 + COLUMN).sum::<u64>();
+            match self.context.allowance.checked_sub(bytes) {
+                Some(left) => self.context.allowance = left,
+                None => (columns, without_columns) = (Arc::default(), true),
+            }
+            let count = answered.count.filter(|_| touches.counted && told.counted && told.reason.is_none() && !undone);
+            rows.touches.push(touch(told, columns, count));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -461,11 +575,13 @@ impl Statements {
                 true => does.operation,
                 false => Operation::Opaque,
             };
-            let mut row = touch(UNKNOWN_RELATION.into(), operation, false, None, Vec::new());
-            if dropped {
-                row.reason = Some("it touches more relations than are told for so little that was sent".into());
-            }
-            rows.touches.push(row);
+            let reason = match dropped {
+                true => Some("it touches more relations than are told for so little that was sent".into()),
+                false => opaque.clone(),
+            };
+            let (relation, via) = (UNKNOWN_RELATION.into(), if does.calls { Via::Function } else { Via::Direct });
+            let told = Told { relation, operation, via, reason, counted: false, columns: Arc::default() };
+            rows.touches.push(touch(&told, Arc::default(), None));
         }
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
@@ -500,14 +616,14 @@ impl Statements {
             first_seq: started.first_seq,
             last_seq: started.last_seq.max(answered.seq),
             // What the frames do not hold either is not there in part.
-            truncated: (truncated || shortened) && started.request != Request::Omitted,
+            truncated: (truncated || shortened || without_columns) && started.request != Request::Omitted,
             omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
         });
     }
 
     /// The text, or its beginning where it came too often for what was sent.
     fn within_allowance(&mut self, sql: Arc<str>, repeated: bool) -> (Arc<str>, bool) {
-        let length = sql.len() as u64;
+        let length = sql.len() as u64 * if sql.len() < LONG { 1 } else { LONG_COUNTS };
         let limit = if repeated { REPEATED } else { SHORTENED };
         if sql.len() <= limit || !repeated && length <= self.context.allowance {
             self.context.allowance = self.context.allowance.saturating_sub(length);
@@ -530,13 +646,19 @@ impl Statements {
     }
 
     /// Rows of what is not answered; `ahead` was sent behind it.
-    pub(super) fn in_flight(&self, ahead: Vec<Started<SqlText>>, identity: &Identity, rows: &mut Rows) {
+    pub(super) fn in_flight(
+        &self,
+        ahead: Vec<Started<SqlText>>,
+        identity: &Identity,
+        mut known: Option<&mut Known>,
+        rows: &mut Rows,
+    ) {
         let context = Context { names: self.context.names.clone(), ..Context::default() };
         let mut looking = Statements { context, ..Statements::default() };
         let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
         for pending in self.pending.values().cloned().chain(ahead) {
-            let does = Does::of(&pending.started.request);
-            looking.push(pending, does, Answered::default(), identity, rows);
+            let does = looking.does(&pending.started.request, identity, known.as_deref_mut());
+            looking.push(&pending, does, Answered::default(), identity, rows);
         }
     }
 }
@@ -552,27 +674,4 @@ struct Answered {
     error: Option<Arc<str>>,
     /// Where it is known without its transaction's.
     outcome: Option<Outcome>,
-}
-
-fn transaction_row(
-    identity: &Identity,
-    transaction_id: u64,
-    kind: TransactionKind,
-    outcome: Outcome,
-    ended_at: i64,
-) -> TransactionRow {
-    TransactionRow {
-        session_id: identity.session_id,
-        transaction_id,
-        target: identity.target.clone(),
-        database: identity.database.clone(),
-        kind,
-        first_statement: 0,
-        last_statement: 0,
-        outcome,
-        reason: None,
-        ended_at,
-        committed_at: None,
-        gid: None,
-    }
 }

@@ -263,7 +263,7 @@ fn a_session_becomes_rows() {
     assert_eq!((second.started_at, second.finished_at), (230, Some(240)));
     let error = rows.statements.iter().find(|row| row.statement_no == 4).unwrap();
     assert_eq!((error.sqlstate.as_deref(), error.error.as_deref()), (Some("42P01"), Some("no such thing")));
-    assert_eq!(rows.touches.iter().find(|touch| touch.statement_no == 1).unwrap().columns, ["score".into()]);
+    assert_eq!(rows.touches.iter().find(|touch| touch.statement_no == 1).unwrap().columns, ["score".into()].into());
     let [session] = &rows.sessions[..] else { panic!("{:?}", rows.sessions) };
     assert!(session.complete && session.gaps.is_none());
     assert_eq!(
@@ -342,6 +342,13 @@ fn what_hansard_says_is_no_answer_of_the_database() {
 fn holes_become_gaps() {
     let mut events = session(&[simple("select 1", &["SELECT 1"]), simple("select 2", &["SELECT 1"])].concat());
     events.remove(4);
+    // Whose answers follow is not known before the proxy says that all is answered: here, by the first ReadyForQuery.
+    let unsettled = project(&[block(SESSION, "ranking", events.clone())]);
+    assert_eq!(told(&unsettled), ["1 select unknown", "2 select unknown, ? opaque - possibly"]);
+    let first = |event: &&mut Event| matches!(&event.kind, Some(Kind::Frames(run)) if run.first_seq == 4);
+    let Some(Kind::Frames(run)) = &mut events.iter_mut().find(first).unwrap().kind else { unreachable!() };
+    assert_eq!(run.frames[0], b'Z');
+    run.settled = true;
     let rows = project(&[block(SESSION, "ranking", events)]);
     let [ended] = &rows.sessions[..] else { panic!() };
     assert!(!ended.complete);
@@ -417,10 +424,17 @@ fn states_of_another_version_are_refused() {
     }
 }
 
+/// Frames in order, with their times or without.
+fn frames_of(rows: &Rows, timeless: bool) -> Vec<FrameRow> {
+    let mut frames: Vec<FrameRow> = rows.frames.iter().collect();
+    frames.sort_by_key(|row| row.seq);
+    frames.iter_mut().filter(|_| timeless).for_each(|row| row.at = 0);
+    frames
+}
+
 /// Rows in order, without what depends on how events were cut.
 fn comparable(mut rows: Rows) -> Rows {
     rows = resolved(rows);
-    rows.frames.sort_by_key(|row| row.seq);
     rows.transactions.sort_by_key(|row| (row.transaction_id, row.kind.as_str(), row.first_statement));
     rows.statements.sort_by_key(|row| row.statement_no);
     rows.touches.sort_by_key(|row| (row.statement_no, row.relation.clone(), row.operation));
@@ -463,7 +477,6 @@ proptest! {
         joined.extend(runs);
         joined.push(closing(3, frames.len() as u64 + 1));
         let timeless = |mut rows: Rows| {
-            rows.frames.iter_mut().for_each(|row| row.at = 0);
             rows.statements.iter_mut().for_each(|row| {
                 (row.started_at, row.finished_at) = (0, row.finished_at.map(|_| 0));
                 row.committed_at = row.committed_at.map(|_| 0);
@@ -504,7 +517,7 @@ proptest! {
         prop_assert_eq!(seqs.len(), rows.frames.len());
         let (found, expected) = (timeless(comparable(rows)), timeless(expected));
         prop_assert_eq!(told(&found), told(&expected));
-        prop_assert_eq!(found.frames, expected.frames);
+        prop_assert_eq!(frames_of(&found, true), frames_of(&expected, true));
         prop_assert_eq!(found.statements, expected.statements);
         prop_assert_eq!(found.touches, expected.touches);
         prop_assert_eq!(found.transactions, expected.transactions);

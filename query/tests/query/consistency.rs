@@ -8,6 +8,7 @@ use hansard_event_log::{EventLog, Position, shard_of};
 use hansard_lake::Lake;
 use hansard_lake::catalog::{Catalog, Commit, Compaction, Error, FileEntry, FileFilter, ShardHold, Snapshot};
 use hansard_query::{Engine, EngineOptions, ErrorKind};
+use uuid::Uuid;
 
 use crate::fixture::{Fixture, SHARDS, Session, column};
 
@@ -99,6 +100,35 @@ async fn counts_never_go_down_and_never_double() {
     for reader in readers {
         assert_eq!(reader.await.unwrap(), all);
     }
+}
+
+/// Statements with the same place among the rows of two questions are not taken for each other.
+#[tokio::test]
+async fn the_end_of_a_transaction_is_of_its_own_session_in_later_questions() {
+    let fixture = Fixture::new();
+    let engine = fixture.engine();
+    let of = |id: Uuid| {
+        format!("SELECT transaction_outcome FROM statements WHERE session_id = '{id}' ORDER BY statement_no")
+    };
+    // Both are of one shard.
+    let mut first = Session::open(&fixture, 1, "first", "03:12:00").await;
+    first.query("03:12:01", "BEGIN", &[], "BEGIN").await.query("03:12:02", "UPDATE t SET a = 1", &[], "UPDATE 1").await;
+    assert_eq!(column(&engine.sql(&of(first.id)).await.unwrap(), "transaction_outcome"), ["open", "open"]);
+    let mut number = 2;
+    let mut second = Session::open(&fixture, number, "second", "03:12:03").await;
+    while shard_of(&second.id, SHARDS) != shard_of(&first.id, SHARDS) {
+        number += 1;
+        second = Session::open(&fixture, number, "second", "03:12:03").await;
+    }
+    second
+        .query("03:12:04", "BEGIN", &[], "BEGIN")
+        .await
+        .query("03:12:05", "UPDATE t SET a = 2", &[], "UPDATE 1")
+        .await;
+    first.query("03:12:06", "COMMIT", &[], "COMMIT").await;
+    assert_eq!(column(&engine.sql(&of(second.id)).await.unwrap(), "transaction_outcome"), ["open", "open"]);
+    let outcomes = column(&engine.sql(&of(first.id)).await.unwrap(), "transaction_outcome");
+    assert_eq!(outcomes, ["committed", "committed", "committed"]);
 }
 
 #[tokio::test]

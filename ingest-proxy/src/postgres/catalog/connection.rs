@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hansard_event_log::mint_session_id;
-use hansard_pg_wire::frame::{Direction, HEADER, frames};
+use hansard_pg_wire::frame::{HEADER, frames};
 use hansard_schemas::events::{self, event};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::capture::{Capture, DUE};
 use crate::clock;
+use crate::direction::Direction;
 use crate::options::{CaptureLevel, CaptureOptions, TargetOptions};
+use crate::postgres::redaction::Redaction;
 use crate::postgres::upstream::{self, Failure, Route, Upstream};
 use crate::relay::stream::Stream;
 use crate::worker::Worker;
@@ -254,7 +256,8 @@ fn record(worker: &Arc<Worker>, target: &TargetOptions, database: &str) -> Captu
     let session = mint_session_id(worker.journal.shard(), log.shards());
     let mut capture = Capture::new(worker.clone(), session, &target.name);
     let level = CaptureLevel::Statements;
-    capture.record_as(CaptureOptions { level, ..CaptureOptions::default() });
+    let options = CaptureOptions { level, ..CaptureOptions::default() };
+    capture.redact_by(Box::new(Redaction::new(options)));
     let now = clock::now();
     capture.event(
         now,

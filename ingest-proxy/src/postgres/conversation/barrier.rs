@@ -7,11 +7,30 @@
 //! Syncs were passed, a Close of a statement that does not exist marks the place behind which nothing of them is
 //! answered any more. Where the server may be skipping, a Sync of Hansard's own goes before it, and the last
 //! ReadyForQuery is its answer. Where it made the server stop skipping, what the job sends up to its next Sync is dropped
-//! in the server's place. Behind a Close among the data no mark can be told from its answer: there is none, then.
+//! in the server's place. Where a Close of the job's own stands before the marker, there are two Closes in it: what is
+//! answered twice in a row is the marker. Where the job has ended its side, nothing of its is left to be told apart, and
+//! there is no marker.
 
 use hansard_pg_wire::exchange::Exchange;
 
 use super::FLUSH;
+
+/// A message that was kept, and was the job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// With its status.
+    Ready(u8),
+    CloseComplete,
+}
+
+/// What a marker would be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Markers {
+    /// The server knows its messages.
+    pub(super) known: bool,
+    /// The job has ended its side.
+    pub(super) job_ended: bool,
+}
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +51,13 @@ pub(super) enum Barrier {
     },
     /// Up to the ReadyForQuery of a simple query that has failed.
     Ready,
-    /// Up to the answer to the marker; with a Sync, the last ReadyForQuery is kept.
+    /// Up to the answer to the marker. What may be part of it is kept: with a Sync, the last ReadyForQuery; of a double
+    /// one, a CloseComplete behind that.
     Marker {
         sync: bool,
+        double: bool,
         ready: Option<u8>,
+        closed: bool,
     },
     /// The job's messages are dropped up to Sync, which this status answers.
     Skip {
@@ -83,7 +105,7 @@ impl Barrier {
     /// A message of the database is passed; `extended`: it answers a request that does not end with ReadyForQuery. True
     /// when a marker is to be sent.
     #[inline]
-    pub(super) fn answer<R>(&mut self, tag: u8, extended: bool, exchange: &Exchange<R>, replication: bool) -> bool {
+    pub(super) fn answer<R>(&mut self, tag: u8, extended: bool, exchange: &Exchange<R>, markers: Markers) -> bool {
         *self = match *self {
             Barrier::None if tag != b'G' => return false,
             Barrier::Skip { .. } | Barrier::Marker { .. } => return false,
@@ -93,10 +115,10 @@ impl Barrier {
             Barrier::Answer if exchange.waiting().is_empty() || exchange.copies_both_ways() => Barrier::None,
             Barrier::Ready if tag == b'Z' => Barrier::None,
             Barrier::Data { extended, syncs } if tag == b'E' => {
-                return self.failed(extended, syncs, None, replication);
+                return self.failed(extended, syncs, None, markers);
             }
             Barrier::End { extended, syncs, request } if tag == b'E' => {
-                return self.failed(extended, syncs, request, replication);
+                return self.failed(extended, syncs, request, markers);
             }
             Barrier::Data { extended, .. } | Barrier::End { extended, .. } if tag == b'C' => {
                 if extended {
@@ -111,19 +133,23 @@ impl Barrier {
     }
 
     /// The data failed; true when a marker is to be sent.
-    fn failed(&mut self, extended: bool, syncs: u32, request: Option<u8>, replication: bool) -> bool {
-        let marks = syncs > 0 && !replication && request != Some(b'C');
+    fn failed(&mut self, extended: bool, syncs: u32, request: Option<u8>, markers: Markers) -> bool {
+        let marks = syncs > 0 && markers.known && !markers.job_ended;
+        let (sync, double) = (extended || request.is_some(), request == Some(b'C'));
         *self = match marks {
-            true => Barrier::Marker { sync: extended || request.is_some(), ready: None },
+            true => Barrier::Marker { sync, double, ready: None, closed: false },
             false if extended => Barrier::None,
             false => Barrier::Ready,
         };
         marks
     }
 
-    /// The marker begins with a Sync.
-    pub(super) fn marks_with_sync(&self) -> bool {
-        matches!(self, Barrier::Marker { sync: true, .. })
+    /// The marker begins with a Sync; and whether it is a double one.
+    pub(super) fn marks_with(&self) -> (bool, bool) {
+        match *self {
+            Barrier::Marker { sync, double, .. } => (sync, double),
+            _ => (false, false),
+        }
     }
 
     /// A message of the database with this tag answers a marker, or may do so.
@@ -135,29 +161,39 @@ impl Barrier {
         }
     }
 
-    /// A ReadyForQuery was kept that was the job's, as a message with this tag behind it shows.
+    /// Something was kept that was the job's, as a message with this tag behind it shows.
     #[inline]
     pub(super) fn has_kept(&self, tag: u8) -> bool {
-        matches!(self, Barrier::Marker { ready: Some(_), .. }) && !matches!(tag, b'Z' | b'3' | b'N' | b'A' | b'S')
+        match *self {
+            Barrier::Marker { ready, closed, .. } => match tag {
+                b'Z' => closed,
+                b'3' | b'N' | b'A' | b'S' => false,
+                _ => closed || ready.is_some(),
+            },
+            _ => false,
+        }
     }
 
-    /// It is passed: its status.
-    pub(super) fn pass_kept(&mut self) -> u8 {
-        match self {
-            Barrier::Marker { ready, .. } => ready.take().unwrap_or(b'I'),
-            _ => b'I',
+    /// The first of what was kept is passed.
+    pub(super) fn pass_kept(&mut self) -> Option<Kept> {
+        let Barrier::Marker { ready, closed, .. } = self else { return None };
+        match ready.take() {
+            Some(status) => Some(Kept::Ready(status)),
+            None => std::mem::take(closed).then_some(Kept::CloseComplete),
         }
     }
 
     /// It came: the status of the ReadyForQuery that is passed in its place. `skipping`: without it, the server would
     /// still be skipping.
     pub(super) fn marked(&mut self, tag: u8, status: u8, skipping: bool) -> Option<u8> {
-        let Barrier::Marker { sync, ready } = *self else { return None };
+        let Barrier::Marker { double, ready, closed, .. } = self else { return None };
         if tag == b'Z' {
-            *self = Barrier::Marker { sync, ready: Some(status) };
-            return ready;
+            return ready.replace(status);
         }
-        *self = match ready {
+        if *double && !std::mem::replace(closed, true) {
+            return None;
+        }
+        *self = match *ready {
             Some(status) if skipping => Barrier::Skip { status },
             _ => Barrier::None,
         };

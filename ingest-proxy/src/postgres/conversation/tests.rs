@@ -115,7 +115,8 @@ impl Stage {
                 Record::Nothing => self.seen.push(format!("~{}", char::from(bytes[0]))),
             }
             if let Step::Answer(_, message) | Step::Replace(_, message) = step {
-                self.seen.push(format!("<{}{}*", char::from(message[0]), char::from(message[5])));
+                let status: String = message[HEADER..].iter().copied().map(char::from).collect();
+                self.seen.push(format!("<{}{status}*", char::from(message[0])));
             }
         }
     }
@@ -260,15 +261,79 @@ fn what_stands_behind_a_sync_in_failed_data_runs_or_is_skipped() {
     check(">Pcopy B E d S P B S; <1 2 G; <E; <Z E Z 3", &format!("{passed} ~Z <ZI* <E ~Z ~3 -B -S <ZI*"));
     // In the simple protocol a Parse may fail, too, and hide a marker without a Sync.
     check(">copy d S P B; <G; <E; <Z Z 1 Z 3", ">Q <G >d >S >P <E +S +C +H ~Z ~Z <ZI* <ZI* <1 ~Z ~3 >B");
-    // A Close has the marker's own answer.
-    check(">Pcopy B E d S C B; <1 2 G; <E; <Z 3", ">P >B >E +H <1 <2 <G >d >S >C +H <E >B <Z <3");
+}
+
+#[test]
+fn a_close_behind_a_sync_in_failed_data_is_told_apart_from_the_marker() {
+    let passed = ">P >B >E +H <1 <2 <G >d >S >C +H <E +S +C +C +H";
+    // The Sync was answered, and the job's Close behind it.
+    check(">Pcopy B E d S C B; <1 2 G; <E; <Z 3 Z 3 3; <2", &format!("{passed} ~Z ~3 <ZI* <3* ~Z ~3 ~3 >B <2"));
+    // The Sync was ignored, and the Close skipped or an error of the COPY: only the marker is answered.
+    for error in ["E", "!"] {
+        let begin = format!(">Pcopy B E d S C B S; <1 2 G; <{error}");
+        check(&format!("{begin}; <Z 3 3"), &format!("{passed} ~Z ~3 ~3 -B -S <ZI*"));
+    }
+    // The Close was malformed: the server skips again.
+    check(">Pcopy B E d S C B S; <1 2 G; <E; <Z E Z 3 3", &format!("{passed} ~Z <ZI* <E ~Z ~3 ~3 -B -S <ZI*"));
+    // Notices may stand anywhere.
+    check(">Pcopy B E d S C B; <1 2 G; <E; <Z N 3 N Z 3 N 3", &format!("{passed} ~Z <N ~3 <N <ZI* <3* ~Z ~3 <N ~3 >B"));
+    // In the simple protocol nothing is skipped.
+    let passed = ">Q <G >d >S >C <E +S +C +C +H";
+    check(">copy d S C B; <G; <E; <Z Z 3 Z 3 3", &format!("{passed} ~Z ~Z <ZI* ~3 <ZI* <3* ~Z ~3 ~3 >B"));
+    check(">copy d S C B; <G; <E; <Z 3 Z 3 3", &format!("{passed} ~Z ~3 <ZI* <3* ~Z ~3 ~3 >B"));
+    check(">copy d S C B; <G; <!; <Z Z 3 3", &format!("{passed} ~Z ~Z <ZI* ~3 ~3 >B"));
+}
+
+#[test]
+fn the_end_of_the_jobs_side_waits_for_a_marker() {
+    let mut stage = Stage::new();
+    let mut hear = |direction, words: &str| {
+        let message = |word| if direction == Direction::Frontend { request(word) } else { answer(word) };
+        let bytes: Vec<u8> = words.split_whitespace().flat_map(message).collect();
+        stage.hear(direction, &bytes);
+        stage.conversation.next(Direction::Frontend, b"", true)
+    };
+    // The data's end is passed, and what becomes of it is not known; then the marker is out.
+    assert_eq!(hear(Direction::Frontend, "copy"), Step::Hold);
+    assert_eq!(hear(Direction::Backend, "G"), Step::Wait);
+    let mut stage = play(">copy d S c; <G; <E", usize::MAX);
+    assert_eq!(stage.seen.join(" "), ">Q <G >d >S >c <E +C +H");
+    assert_eq!(stage.conversation.next(Direction::Frontend, b"", true), Step::Hold);
+    stage.hear(Direction::Backend, &[answer("Z"), answer("3")].concat());
+    assert_eq!(stage.conversation.next(Direction::Frontend, b"", true), Step::Wait);
+    assert_eq!(stage.seen.join(" "), ">Q <G >d >S >c <E +C +H <Z ~3");
+}
+
+#[test]
+fn behind_the_end_of_the_jobs_side_there_is_no_marker() {
+    // While data is taken the end is passed: the server waits for it.
+    for (begin, answers, expected) in [
+        (">Pcopy B E d S; <1 2 G", "E Z", ">P >B >E +H <1 <2 <G >d >S <E <Z"),
+        (">copy d S; <G", "E Z Z", ">Q <G >d >S <E <Z <Z"),
+    ] {
+        let mut stage = play(begin, usize::MAX);
+        assert_eq!(stage.conversation.next(Direction::Frontend, b"", true), Step::Wait, "{begin}");
+        stage.hear(Direction::Backend, &answers.split(' ').flat_map(answer).collect::<Vec<_>>());
+        assert_eq!(stage.seen.join(" "), expected);
+    }
+    // It ended within a message behind which a marker was to go: what was kept was the job's.
+    let mut stage = play(">Pcopy B E d S; <1 2 G", usize::MAX);
+    stage.hear(Direction::Frontend, &request("dlong")[..60_000]);
+    stage.hear(Direction::Backend, &[answer("E"), answer("Z")].concat());
+    assert_eq!(stage.conversation.next(Direction::Frontend, b"", true), Step::Wait);
+    assert_eq!(stage.seen.join(" "), ">P >B >E +H <1 <2 <G >d >S >d <E ~Z");
+    let piece = Piece { len: 0, record: Record::Nothing };
+    assert_eq!(stage.conversation.next(Direction::Backend, b"", true), Step::Replace(piece, ready(b'I')));
+    assert_eq!(stage.conversation.next(Direction::Backend, b"", true), Step::Wait);
 }
 
 #[test]
 fn a_marker_is_asked_for_by_a_name_of_its_own() {
     let conversation = PostgresConversation::new("hansard:1".to_owned(), false, None);
-    assert_eq!(conversation.marker_message(false), [&message(b'C', b"Shansard:1\0")[..], FLUSH].concat());
-    assert_eq!(conversation.marker_message(true), [SYNC, &message(b'C', b"Shansard:1\0"), FLUSH].concat());
+    assert_eq!(conversation.marker_message(false, false), [&message(b'C', b"Shansard:1\0")[..], FLUSH].concat());
+    assert_eq!(conversation.marker_message(true, false), [SYNC, &message(b'C', b"Shansard:1\0"), FLUSH].concat());
+    let close = message(b'C', b"Shansard:1\0");
+    assert_eq!(conversation.marker_message(true, true), [SYNC, &close, &close, FLUSH].concat());
     // A walsender does not know the message.
     let mut stage = Stage::new();
     stage.conversation = PostgresConversation::new(String::new(), true, None);
@@ -366,4 +431,35 @@ fn the_database_sends_no_key_in_the_data_phase() {
     stage.hear(Direction::Backend, &message(b'K', b"12345678"));
     assert_eq!(stage.seen.len(), 1, "{:?}", stage.seen);
     assert!(stage.seen[0].starts_with('!'));
+}
+
+#[test]
+fn it_is_known_when_all_is_answered() {
+    for (conversation, settled) in [
+        (">Q; <C", false),
+        (">Q; <C Z", true),
+        (">Q; <C Zt", true),
+        // Only ReadyForQuery says it.
+        (">Q; <C Z N", false),
+        (">Q Q; <C Z", false),
+        (">Q Q; <C Z C Z", true),
+        // Half of the next one was passed.
+        (">Q; <C Z; >Qlong", false),
+        // In the extended protocol the Sync is one of them.
+        (">P B E H; <1 2 C", false),
+        (">P B E S P; <1 2 C Z", false),
+        (">P B E S; <1 E Z", true),
+        // What stands among failed data may be answered or not.
+        (">copy d S c; <G; <E", false),
+        (">copy d S c; <G; <E Z", false),
+        (">copy d S c; <G; <E Z 3", true),
+        (">Pcopy B E d S c; <1 2 G; <E; <Z 3", false),
+    ] {
+        let mut stage = play(conversation, usize::MAX);
+        if conversation.ends_with("Qlong") {
+            stage = play(">Q; <C Z", usize::MAX);
+            stage.hear(Direction::Frontend, &request("Qlong")[..20_000]);
+        }
+        assert_eq!(stage.conversation.is_settled(), settled, "{conversation}");
+    }
 }

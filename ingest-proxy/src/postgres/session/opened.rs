@@ -3,13 +3,14 @@
 //! Invariant: words of somebody who has not shown a valid token are not recorded, only how many bytes they were and
 //! their digest.
 
-use hansard_pg_wire::frame::Direction;
 use hansard_schemas::events::{self, event};
 
 use super::{ASK_PASSWORD, UnauthenticatedConnection};
+use crate::direction::Direction;
 use crate::identity::Principal;
 use crate::options::CaptureLevel;
 use crate::postgres::parameters::Settings;
+use crate::postgres::redaction::Redaction;
 use crate::postgres::startup::{Content, EarlyMessage, SessionRequest};
 use crate::relay::stream::Stream;
 use crate::{admission::tls, clock};
@@ -18,7 +19,7 @@ impl UnauthenticatedConnection {
     /// SessionOpened, and what has been said so far, of a job that has shown who it is.
     pub(super) fn open_record(&mut self, request: &SessionRequest, settings: &Settings, principal: &Principal) {
         let capture = principal.capture(self.options());
-        self.capture.record_as(capture);
+        self.capture.redact_by(Box::new(Redaction::new(capture)));
         let is_name = |name: &str| name.eq_ignore_ascii_case("application_name");
         let parameters = request.parameters.iter().filter(|(name, _)| !is_name(name)).map(parameter).collect();
         self.open(events::SessionOpened {

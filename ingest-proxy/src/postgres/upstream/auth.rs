@@ -11,6 +11,9 @@ use super::tls::Safety;
 use super::{Failure, Route, Wire, refused, strange};
 use crate::options::{ChannelBinding, Password, TargetOptions};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
+
 const SCRAM: &str = "SCRAM-SHA-256";
 const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 

@@ -17,7 +17,7 @@ use ring::{digest, hmac, pbkdf2};
 use crate::options::Password;
 
 /// Most rounds of hashing that a server may ask for: its own default is 4,096, and this many take a second.
-const MAX_ITERATIONS: u32 = 1_000_000;
+pub(super) const MAX_ITERATIONS: u32 = 1_000_000;
 
 /// Longest message of a server's, in bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -27,7 +27,7 @@ const KEPT: usize = 8;
 
 /// What a password becomes with a salt and a number of iterations.
 #[derive(Clone)]
-struct Derived {
+pub(super) struct Derived {
     client: [u8; 32],
     server: hmac::Key,
 }
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    fn find(&self, salt: &[u8], iterations: NonZeroU32) -> Option<Arc<Derived>> {
+    pub(super) fn find(&self, salt: &[u8], iterations: NonZeroU32) -> Option<Arc<Derived>> {
         let kept = self.0.lock();
         kept.iter().find(|kept| kept.salt == salt && kept.iterations == iterations).map(|kept| kept.derived.clone())
     }
@@ -122,7 +122,11 @@ impl Begun {
     pub(super) fn new(binding: Binding) -> Begun {
         let mut random = [0; 18];
         rand::rng().fill_bytes(&mut random);
-        Begun { binding, nonce: STANDARD.encode(random) }
+        Begun::with_nonce(binding, STANDARD.encode(random))
+    }
+
+    pub(super) fn with_nonce(binding: Binding, nonce: String) -> Begun {
+        Begun { binding, nonce }
     }
 
     /// The client-first-message; the role is the one of the StartupMessage.
@@ -157,6 +161,13 @@ impl Begun {
 }
 
 impl Answered {
+    /// The server-final-message of a server that knows the password.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn proof(&self) -> String {
+        let proof = hmac::sign(&self.derived.server, self.signed.as_bytes());
+        format!("v={}", STANDARD.encode(proof.as_ref()))
+    }
+
     /// Checks the server's proof.
     pub(super) fn finish(self, message: &[u8], keys: &Keys) -> Result<(), String> {
         let text = text(message)?;
@@ -223,16 +234,13 @@ mod tests {
     /// The exchange of RFC 7677, section 3, but for the user's name, which PostgreSQL leaves out.
     #[tokio::test]
     async fn the_proofs_of_a_known_exchange() {
-        let begun = Begun { binding: Binding::None, nonce: "rOprNGfwEbeRWgbNEkqO".to_owned() };
+        let begun = Begun::with_nonce(Binding::None, "rOprNGfwEbeRWgbNEkqO".to_owned());
         assert_eq!(begun.message(), "n,,n=,r=rOprNGfwEbeRWgbNEkqO");
         let first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         let (keys, password) = (Keys::default(), Password::new("pencil"));
         let answered = begun.answer(first, &password, &keys).await.unwrap();
-        let derived =
-            derive(&password, &STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(), 4096.try_into().unwrap());
         assert!(answered.message.starts_with("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p="));
-        let proof = hmac::sign(&derived.server, answered.signed.as_bytes());
-        let last = format!("v={}", STANDARD.encode(proof.as_ref()));
+        let last = answered.proof();
         answered.finish(last.as_bytes(), &keys).unwrap();
         assert_eq!(keys.0.lock().len(), 1);
     }

@@ -2,8 +2,8 @@
 
 use super::message::{self, Failure, Reader};
 use super::{
-    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_CURSORS, Note, Prepared, Request,
-    Text,
+    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_BOUND, MAX_CURSORS, Name, Note,
+    Prepared, Request, Text,
 };
 use crate::exchange::{Answered, Kind, Waiting, refused_by_copy};
 
@@ -25,9 +25,16 @@ impl<T: Text> Conversation<T> {
         }
         let failure = (tag == b'E').then(|| message::failure(body));
         self.fatal |= failure.as_ref().is_some_and(|failure| failure.fatal);
-        if !self.ready || self.lost > 0 {
+        if let Some(lost) = &mut self.lost {
             if tag == b'Z' {
-                self.found_again(body, out);
+                lost.status = body.first().copied();
+                self.settings.settle(lost.status != Some(b'I'));
+            }
+            return;
+        }
+        if !self.ready {
+            if tag == b'Z' {
+                self.settle(body, out);
             }
             return;
         }
@@ -167,6 +174,9 @@ impl<T: Text> Conversation<T> {
                     Some(portal) if !portal.finished => {
                         let before = portal.suspended.map_or(0, |(rows, ..)| rows);
                         portal.suspended = Some((before.saturating_add(rows), at, seq));
+                        if let Some(name) = current.portal {
+                            self.suspended.insert(current.statement, name);
+                        }
                         self.transaction_of(current.statement, out);
                     }
                     // Nothing is known of it that a further Execute could go on with.
@@ -205,6 +215,7 @@ impl<T: Text> Conversation<T> {
         if let Some(portal) = current.portal.as_ref().and_then(|name| self.portals.get_mut(name)) {
             fetched = portal.suspended.take().map(|(rows, ..)| rows);
             portal.finished = true;
+            self.suspended.remove(&current.statement);
         }
         let rows = match (rows, fetched) {
             (Some(rows), fetched) => Some(rows.saturating_add(fetched.unwrap_or(0))),
@@ -243,7 +254,7 @@ impl<T: Text> Conversation<T> {
                         types: Vec::new(),
                         seq: 0,
                         used: self.uses,
-                        doubted: false,
+                        since: self.uses,
                         bytes: text.bytes(),
                         columns: Vec::new(),
                     };
@@ -261,15 +272,9 @@ impl<T: Text> Conversation<T> {
                 }
                 Note::Declare(cursor) => {
                     let name = self.name_in_sql(cursor);
-                    if self.cursors.len() >= MAX_CURSORS && !self.cursors.contains_key(&name) {
-                        self.cursors.pop_first();
-                    }
-                    self.cursors.insert(name, does.clone());
+                    self.declare(name, does.clone());
                 }
-                Note::RunsCode => {
-                    self.prepared.values_mut().for_each(|prepared| prepared.doubted = true);
-                    self.portals.values_mut().for_each(|portal| portal.doubted = true);
-                }
+                Note::RunsCode => self.code_ran = self.uses,
                 Note::TouchesRelations => self.settings.lose_strings(),
                 Note::Fetch(cursor) => {
                     let name = self.name_in_sql(cursor);
@@ -289,6 +294,17 @@ impl<T: Text> Conversation<T> {
             }
         }
         self.transaction_by_tag(statement, words, Some(notes), out);
+    }
+
+    /// DECLARE was carried out.
+    fn declare(&mut self, name: Name, declares: Executed<T>) {
+        self.cursor_texts += declares.text.bytes();
+        let before = self.cursors.insert(name, declares);
+        self.cursor_texts -= before.map_or(0, |before| before.text.bytes());
+        while self.cursors.len() > MAX_CURSORS || self.cursor_texts > MAX_BOUND {
+            let Some((_, dropped)) = self.cursors.pop_first() else { return };
+            self.cursor_texts -= dropped.text.bytes();
+        }
     }
 
     pub(super) fn finish(
@@ -371,6 +387,7 @@ impl<T: Text> Conversation<T> {
             if let Some(portal) = current.portal.as_ref().and_then(|name| self.portals.get_mut(name)) {
                 portal.suspended = None;
                 portal.finished = true;
+                self.suspended.remove(&current.statement);
             }
             self.fail(current.statement, failure.clone(), ends, out);
             cause = None;

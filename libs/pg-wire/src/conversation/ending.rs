@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::names::Name;
 use super::statement::read;
 use super::{
-    Analyser, Asked, Body, Conversation, Doubt, Ending, Event, Executed, Note, Outcome, Request, Started, Text,
+    Analyser, Asked, Body, Conversation, Doubt, Ending, Event, Executed, Lost, Note, Outcome, Request, Started, Text,
 };
 use crate::exchange::Waiting;
 
@@ -19,15 +19,39 @@ pub enum Closed {
 }
 
 impl<T: Text> Conversation<T> {
-    /// Frames are missing before the next one: what is under way, and what names and settings mean, is not known.
+    /// Frames are missing before the next one: what is under way, and what names and settings mean, is not known. How many
+    /// answers are still to come for requests that nobody saw is not known either, and no order of later frames tells it:
+    /// a job that is always one request ahead looks like one that waits. So no answer is attributed before
+    /// [`Conversation::settled`].
     pub fn gap(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
         self.partial = [None, None];
         self.ready = true;
-        let ends = self.exchange.waiting().iter().filter(|waiting| waiting.kind.ends_ready()).count() as u64;
-        self.abandon(Outcome::Unknown("frames are missing".to_owned()), analyser, out);
+        self.lose("frames are missing", analyser, out);
+    }
+
+    /// By the frame that was fed last, ReadyForQuery, everything was answered that the job had asked for: the proxy, which
+    /// saw all of it, recorded that. Where answers could not be attributed they can be from here on.
+    pub fn settled(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
+        if self.lost.is_none() {
+            if self.exchange.is_settled() {
+                return;
+            }
+            self.contradictions += 1;
+            self.lose("the proxy and the record differ about what was answered", analyser, out);
+        }
+        let Some(lost) = self.lost.take() else { return };
+        self.abandon(Outcome::Unknown(lost.reason), analyser, out);
+        self.resume_transaction(lost.status);
+    }
+
+    /// What is under way cannot be attributed any more, nor what follows. Whatever names and settings are, it may change
+    /// unseen.
+    pub(super) fn lose(&mut self, reason: &str, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
+        self.abandon(Outcome::Unknown(reason.to_owned()), analyser, out);
         self.forget_all_prepared();
+        self.cursors.clear();
         self.settings.forget();
-        self.lost = self.lost.max(ends).max(1);
+        self.lost = Some(Lost { reason: reason.to_owned(), status: None });
     }
 
     /// The connection is gone.
@@ -45,7 +69,7 @@ impl<T: Text> Conversation<T> {
 
     /// Whether something waits that may commit what the session is in.
     fn may_commit(&self, analyser: &mut dyn Analyser<Text = T>) -> bool {
-        if self.lost > 0 {
+        if self.lost.is_some() {
             return true;
         }
         if self.fatal {
@@ -265,15 +289,6 @@ impl<T: Text> Conversation<T> {
             },
             (None, Some(prepared)) => Request::Text { own: prepared.text.clone(), executes: None, again: false },
             (None, None) => Request::Name(statement.shown()),
-        }
-    }
-
-    /// ReadyForQuery while answers could not be attributed.
-    pub(super) fn found_again(&mut self, body: &[u8], out: &mut Vec<Event<T>>) {
-        self.ready = true;
-        self.lost = self.lost.saturating_sub(1);
-        if self.lost == 0 {
-            self.settle(body, out);
         }
     }
 }

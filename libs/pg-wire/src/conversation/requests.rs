@@ -5,7 +5,7 @@ use super::{
     Analyser, Asked, Body, Conversation, Direction, Event, Failure, MAX_PARAMETERS, MAX_TEXT, MAX_WAITING_BYTES,
     Outcome, Partial, Text,
 };
-use crate::exchange::Requested;
+use crate::exchange::{MAX_WAITING, Requested};
 
 impl<T: Text> Conversation<T> {
     /// A request that began with the frame `first`, in place and time.
@@ -31,6 +31,9 @@ impl<T: Text> Conversation<T> {
         analyser: &mut dyn Analyser<Text = T>,
         out: &mut Vec<Event<T>>,
     ) {
+        if self.exchange.waiting().len() >= MAX_WAITING {
+            self.lose("more requests wait for their answers than are followed", analyser, out);
+        }
         let (last_seq, segment) = (self.seq, self.segment);
         let mut kept = 0;
         let requested = self.exchange.request(tag, first_byte, || {
@@ -52,21 +55,14 @@ impl<T: Text> Conversation<T> {
                 self.waiting_bytes += kept;
                 if matches!(tag, b'Q' | b'S' | b'F') {
                     self.segment = self.seq;
+                    if let Some(lost) = &self.lost {
+                        self.abandon(Outcome::Unknown(lost.reason.clone()), analyser, out);
+                    }
                 }
             }
-            Requested::Full => {
-                self.lose("more requests wait for their answers than are followed", analyser, out);
-            }
-            // The server discards it, ignores it, or ends the session because of it.
-            Requested::Skipped | Requested::Unanswered | Requested::Unknown => {}
+            // The server discards it, ignores it, or ends the session because of it; none waits behind a full queue.
+            Requested::Skipped | Requested::Unanswered | Requested::Unknown | Requested::Full => {}
         }
-    }
-
-    /// What is under way cannot be attributed any more, until the answers to it have come.
-    pub(super) fn lose(&mut self, reason: &str, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
-        let ends = self.exchange.waiting().iter().filter(|waiting| waiting.kind.ends_ready()).count() as u64;
-        self.abandon(Outcome::Unknown(reason.to_owned()), analyser, out);
-        self.lost = self.lost.saturating_add(ends).max(1);
     }
 }
 

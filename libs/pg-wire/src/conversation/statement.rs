@@ -2,7 +2,7 @@
 
 use super::names::Name;
 use super::{
-    Analyser, Asked, Body, Conversation, Current, Doubt, Ending, Event, Executed, MAX_NAMES, MAX_PREPARED,
+    Analyser, Asked, Body, Conversation, Current, Doubt, Ending, Event, Executed, MAX_BOUND, MAX_NAMES, MAX_PREPARED,
     MAX_WAITING_BYTES, Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
 };
 use crate::exchange::Kind;
@@ -10,7 +10,7 @@ use crate::exchange::Kind;
 impl<T: Text> Conversation<T> {
     /// Begins the statement that is next, where everything before it is answered.
     pub(super) fn begin(&mut self, analyser: &mut dyn Analyser<Text = T>, out: &mut Vec<Event<T>>) {
-        if self.current.is_some() || self.lost > 0 {
+        if self.current.is_some() || self.lost.is_some() {
             return;
         }
         let Some(front) = self.exchange.front() else { return };
@@ -106,7 +106,7 @@ impl<T: Text> Conversation<T> {
             return;
         }
         let (parameters, first_seq, truncated) = (portal.parameters.take(), portal.first_seq, portal.truncated);
-        let (again, doubted) = (portal.finished, portal.doubted);
+        let (again, doubted) = (portal.finished, portal.since <= self.code_ran);
         let (does, (request, doubt)) = match portal.text.clone() {
             None => (None, (Request::Name(portal.prepared_name.clone()), None)),
             Some(own) if again => (None, (Request::Again(own), None)),
@@ -133,7 +133,7 @@ impl<T: Text> Conversation<T> {
             match note {
                 Note::Execute(name) => {
                     if let Some(prepared) = self.prepared.get(&self.name_in_sql(name)) {
-                        (executes, doubted) = (Some(prepared.text.clone()), prepared.doubted);
+                        (executes, doubted) = (Some(prepared.text.clone()), prepared.since <= self.code_ran);
                     }
                 }
                 Note::Fetch(cursor) => {
@@ -141,7 +141,7 @@ impl<T: Text> Conversation<T> {
                     match (self.portals.get(&name), self.cursors.get(&name)) {
                         (Some(portal), _) => {
                             again = portal.statement.is_some() || portal.finished;
-                            (executes, doubted) = (portal.text.clone(), portal.doubted);
+                            (executes, doubted) = (portal.text.clone(), portal.since <= self.code_ran);
                         }
                         // What a cursor reads was told when it was declared.
                         (None, Some(declared)) => (executes, again) = (Some(declared.clone()), true),
@@ -215,7 +215,7 @@ impl<T: Text> Conversation<T> {
         let columns = Vec::new();
         self.insert_prepared(
             name,
-            Prepared { text, truncated: raw.cut, types, seq, used, doubted: false, bytes, columns },
+            Prepared { text, truncated: raw.cut, types, seq, used, since: used, bytes, columns },
         );
     }
 
@@ -277,12 +277,16 @@ impl<T: Text> Conversation<T> {
             parameters.types = prepared.types.clone();
         }
         let truncated = prepared.is_some_and(|prepared| prepared.truncated) || parameters.truncated;
+        let text = prepared.map(|prepared| prepared.text.clone());
+        let text = text.filter(|text| self.portal_texts + text.text.bytes() <= MAX_BOUND);
+        self.portal_texts += text.as_ref().map_or(0, |text| text.text.bytes());
+        let doubted = prepared.is_some_and(|prepared| prepared.since <= self.code_ran);
         let portal = Portal {
-            text: prepared.map(|prepared| prepared.text.clone()),
+            text,
             truncated,
             prepared_name: prepared_name.shown(),
             bound_at: self.statements,
-            doubted: prepared.is_some_and(|prepared| prepared.doubted),
+            since: if doubted { 0 } else { used },
             parameters: Some(parameters),
             bytes,
             first_seq,
@@ -293,6 +297,7 @@ impl<T: Text> Conversation<T> {
             formats,
         };
         self.portal_bytes += bytes;
+        self.portals_by_bind.insert((portal.bound_at, name.clone()));
         self.portals.insert(name, portal);
     }
 }

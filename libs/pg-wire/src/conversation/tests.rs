@@ -10,6 +10,7 @@ use super::*;
 
 mod copying;
 mod extended;
+mod gaps;
 mod hostile;
 mod outcomes;
 mod portals;
@@ -81,6 +82,7 @@ fn notes(statement: &str) -> Vec<Note> {
         ["DEALLOCATE", "ALL"] => vec![Note::Deallocate(None)],
         ["DEALLOCATE", ..] => vec![Note::Deallocate(Some(word(1)))],
         ["DISCARD", ..] => vec![Note::DiscardAll],
+        ["DECLARE", ..] => vec![Note::Declare(word(1))],
         ["FETCH", ..] => vec![Note::Fetch(word(1))],
         ["CLOSE", ..] => vec![Note::CloseCursor(Some(word(1)))],
         ["SET", ..] => vec![Note::Setting { name: word(1), value: Some(word(2)) }],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Conversation, Ending, Event, Failure, Name, Note, Outcome, Text, TransactionEnded};
 
-/// Most savepoints that are kept of one transaction; the outermost go first.
+/// Most savepoints that are kept of one transaction; where there are more, none is known.
 const MAX_SAVEPOINTS: usize = 4096;
 
 /// Longest name of a savepoint, as the server cuts it.
@@ -154,14 +154,11 @@ impl<T: Text> Conversation<T> {
                 });
                 let transaction = self.open_transaction();
                 match name {
-                    Some(name) if name.len() <= MAX_SAVEPOINT_NAME => {
-                        if transaction.savepoints.len() == MAX_SAVEPOINTS {
-                            transaction.savepoints.remove(0);
-                            transaction.unseen_savepoints = true;
-                        }
+                    Some(_) if transaction.unseen_savepoints => {}
+                    Some(name) if name.len() <= MAX_SAVEPOINT_NAME && transaction.savepoints.len() < MAX_SAVEPOINTS => {
                         transaction.savepoints.push((name.to_owned(), statement));
                     }
-                    _ => transaction.unseen_savepoints = true,
+                    _ => transaction.lose_savepoints(),
                 }
             }
             "RELEASE" => {
@@ -175,7 +172,7 @@ impl<T: Text> Conversation<T> {
                     match place {
                         Some(place) => transaction.savepoints.truncate(place),
                         // Which ones are left is not known.
-                        None => transaction.unseen_savepoints = true,
+                        None => transaction.lose_savepoints(),
                     }
                 }
             }
@@ -245,17 +242,10 @@ impl<T: Text> Conversation<T> {
     /// Portals bound since that statement are gone with what was rolled back; what others have fetched since is undone, and
     /// what they fetch from here on is not.
     fn roll_back_portals(&mut self, savepoint: u64, out: &mut Vec<Event<T>>) {
-        let names = |portals: &std::collections::BTreeMap<Name, super::Portal<T>>,
-                     wanted: &dyn Fn(&super::Portal<T>) -> bool| {
-            portals.iter().filter(|(_, portal)| wanted(portal)).map(|(name, _)| name.clone()).collect::<Vec<Name>>()
-        };
-        for name in names(&self.portals, &|portal| portal.bound_at >= savepoint) {
+        for (_, name) in self.portals_by_bind.split_off(&(savepoint, Name::new(b""))) {
             self.end_portal(&name, out);
         }
-        let begun_since = |portal: &super::Portal<T>| {
-            portal.suspended.is_some() && portal.statement.is_some_and(|statement| statement > savepoint)
-        };
-        for name in names(&self.portals, &begun_since) {
+        for name in self.suspended.split_off(&(savepoint + 1)).into_values() {
             let Some(portal) = self.portals.get_mut(&name) else { continue };
             // Whatever runs as a whole was run, and is undone.
             portal.finished = true;
@@ -352,11 +342,23 @@ impl<T: Text> Conversation<T> {
         }
     }
 
+    /// Answers can be attributed again, and this is what ReadyForQuery said last: what the session is in was begun unseen.
+    pub(super) fn resume_transaction(&mut self, status: Option<u8>) {
+        if let Some(status @ (b'T' | b'E')) = status {
+            let transaction = self.open_transaction();
+            (transaction.explicit, transaction.failed) = (true, status == b'E');
+            transaction.unseen_savepoints = true;
+        }
+    }
+
     /// A portal is gone: what it had fetched is all that its statement will.
     pub(super) fn end_portal(&mut self, name: &Name, out: &mut Vec<Event<T>>) {
         let Some(portal) = self.portals.remove(name) else { return };
         self.portal_bytes -= portal.bytes;
+        self.portal_texts -= portal.text.map_or(0, |text| text.text.bytes());
+        self.portals_by_bind.remove(&(portal.bound_at, name.clone()));
         if let (Some((rows, at, seq)), Some(statement)) = (portal.suspended, portal.statement) {
+            self.suspended.remove(&statement);
             self.finish_suspended(statement, (rows, at, seq), out);
         }
     }
@@ -371,20 +373,23 @@ impl<T: Text> Conversation<T> {
 
     /// All portals are gone: the transaction is over, or they were closed.
     pub(super) fn end_portals(&mut self, out: &mut Vec<Event<T>>) {
-        let suspended: Vec<Name> = self
-            .portals
-            .iter()
-            .filter(|(_, portal)| portal.suspended.is_some())
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in suspended {
+        for name in std::mem::take(&mut self.suspended).into_values() {
             self.end_portal(&name, out);
         }
         if let Some((statement, rows)) = self.omitted_portal.take() {
             self.finish(statement, Some(rows), None, None, out);
         }
         self.portals.clear();
-        self.portal_bytes = 0;
+        self.portals_by_bind.clear();
+        (self.portal_bytes, self.portal_texts) = (0, 0);
+    }
+}
+
+impl Transaction {
+    /// Which savepoints there are is not known from here on.
+    fn lose_savepoints(&mut self) {
+        self.unseen_savepoints = true;
+        self.savepoints.clear();
     }
 }
 

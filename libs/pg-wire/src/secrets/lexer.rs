@@ -129,8 +129,8 @@ impl Lexer {
         feed(&mut self.levels, byte)
     }
 
-    /// So many of the next bytes need not be fed: the content of a literal that begins and ends here, and has none of the
-    /// words that secrets go with.
+    /// So many of the next bytes need not be fed: the content of a literal that begins and ends here, before the text does
+    /// at a zero byte, and has none of the words that secrets go with.
     pub(super) fn passes(&mut self, bytes: &[u8]) -> usize {
         let text = &mut self.levels[0];
         if !std::mem::take(&mut text.untouched) || text.secret || text.rest {
@@ -139,7 +139,7 @@ impl Lexer {
         if !matches!(text.state, State::Literal(_)) {
             return 0;
         }
-        match memchr::memchr2(b'\'', b'\\', bytes) {
+        match memchr::memchr3(b'\'', b'\\', 0, bytes) {
             Some(end) if bytes[end] == b'\'' && bytes.get(end + 1).is_some_and(|&next| next != b'\'') => {
                 if super::may_hold_secret(&bytes[..end]) {
                     0

@@ -38,6 +38,18 @@ fn check(marked: &str) {
 }
 
 #[test]
+fn a_text_ends_at_a_zero_byte_within_a_literal_too() {
+    let body = b"SELECT 'x\0y', password '_'\0";
+    assert_eq!(places(b'Q', body), []);
+    for cut in 0..body.len() {
+        let (mut scanner, mut found) = (Scanner::new(b'Q').unwrap(), Vec::new());
+        scanner.feed(&body[..cut], &mut found);
+        scanner.feed(&body[cut..], &mut found);
+        assert_eq!(found, [], "cut at {cut}");
+    }
+}
+
+#[test]
 fn literals_behind_password_in_every_form() {
     for marked in [
         "ALTER ROLE a PASSWORD '«s3cret»'",

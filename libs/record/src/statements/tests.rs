@@ -19,6 +19,6 @@ fn what_went_back_to_a_savepoint_is_not_looked_at_again() {
         statements.open.insert(statement, OpenRow { transaction, row: 0, touches: 0..0 });
     }
     let mut back = vec![Event::RolledBack { transaction: 1, first: 4, last: 6, at: 9 }];
-    statements.take(&mut back, &identity, &mut Rows::default());
+    statements.take(&mut back, &identity, None, &mut Rows::default());
     assert_eq!(statements.open.keys().collect::<Vec<_>>(), [&3, &5, &7]);
 }

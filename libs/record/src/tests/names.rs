@@ -66,3 +66,21 @@ fn backslashes_follow_the_setting() {
     let frames = [vec![setting], simple(r"select '\'; delete from t; --'", &["SELECT 1"])].concat();
     assert_eq!(told(&all(&frames)), ["1 select committed"]);
 }
+
+#[test]
+fn what_a_text_names_is_told_for_as_much_as_was_sent() {
+    let columns: Vec<String> = (0..1_500).map(|n| format!("c{n} = 0")).collect();
+    let prepare = format!("prepare p as update wide set {}", columns.join(","));
+    let mut frames = simple(&prepare, &["PREPARE"]);
+    (0..200).for_each(|_| frames.extend(simple("execute p", &["UPDATE 0"])));
+    let rows = project(&[block(SESSION, "ranking", session(&frames))]);
+    let touches: Vec<_> = rows.touches.iter().filter(|row| &*row.relation == "public.wide").collect();
+    assert_eq!(touches.len(), 200, "each is told, and that for certain");
+    assert!(touches.iter().all(|row| row.certainty == Certainty::Certain));
+    let (with, without): (Vec<_>, Vec<_>) = touches.into_iter().partition(|row| !row.columns.is_empty());
+    assert!(with.iter().all(|row| row.columns.len() == 1_500) && with.len() < 100, "{}", with.len());
+    for row in without {
+        let statement = rows.statements.iter().find(|statement| statement.statement_no == row.statement_no).unwrap();
+        assert!(statement.truncated);
+    }
+}

@@ -22,10 +22,8 @@ fn secrets_and_parts_are_frames_too() {
     events.extend([run(400, 6, &[done("DELETE 1"), ready(b'I')]), closing(3, 7)]);
     let rows = project(&[block(SESSION, "ranking", events)]);
     assert_eq!(told(&rows), ["1 delete committed, public.t delete 1"]);
-    assert_eq!(
-        (rows.frames[0].withheld.as_deref(), rows.frames[0].masked, rows.frames[0].tag),
-        (Some("password"), true, b'p')
-    );
+    let first = rows.frames.iter().next().unwrap();
+    assert_eq!((first.withheld.as_deref(), first.masked, first.tag), (Some("password"), true, b'p'));
     assert_eq!(
         rows.frames
             .iter()

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hansard_tests::Postgres;
 use hansard_tests::hansard::{Config, Hansard, Settings};
 use hansard_tests::nats::Nats;
 use hansard_tests::postgres::{DATABASE, PASSWORD};
 use hansard_tests::process::{Running, eventually, free_port, system_program, tail};
+use hansard_tests::usage::cpu_seconds;
 use tempfile::TempDir;
 
 pub(crate) const DIRECT: &str = "direct";
@@ -46,7 +47,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// User and system time of its processes and all their threads, in seconds; see proc(5).
+    /// User and system time of its processes, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         self.processes.iter().map(|&process| cpu_seconds(process)).sum()
     }
@@ -158,15 +159,4 @@ fn listening(name: &str, command: &mut Command, port: u16, folder: &Path) -> Res
     eventually(name, Duration::from_secs(10), || Ok(std::net::TcpStream::connect(("127.0.0.1", port)).map(drop)?))
         .with_context(|| tail(&path))?;
     Ok(running)
-}
-
-fn cpu_seconds(process: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    match (ticks(11), ticks(12)) {
-        // The kernel counts in hundredths of a second for everybody who asks here.
-        (Some(user), Some(system)) => Ok((user + system) / 100.0),
-        _ => bail!("/proc/{process}/stat: {stat}"),
-    }
 }

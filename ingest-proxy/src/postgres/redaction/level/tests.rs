@@ -1,10 +1,11 @@
 //! What filters make of frames, however these were cut.
 
-use hansard_pg_wire::frame::{Cut, Cutter};
-use hansard_schemas::events::Message;
+use hansard_pg_wire::frame::{Cut, Cutter, frames};
 use proptest::prelude::*;
 
 use super::*;
+use crate::capture::redactor::{Piece, Recorded};
+use crate::postgres::wire;
 
 /// Longer frames come in parts.
 const BUFFER: usize = 64;
@@ -18,10 +19,21 @@ fn filter(level: CaptureLevel, max_result_bytes: Option<u64>) -> Box<Filter> {
     Filter::new(CaptureOptions { level, max_result_bytes }).unwrap()
 }
 
+/// What becomes of whole frames.
+fn pieces(filter: &mut Filter, direction: Direction, bytes: &[u8]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for frame in frames(bytes) {
+        let mark = filter.frame(direction, &frame);
+        let recorded = mark.map_or(Recorded::AsItCame { messages: 1 }, Recorded::LeftOut);
+        Piece::add(&mut pieces, frame.bytes.len(), recorded);
+    }
+    pieces
+}
+
 /// What is recorded of a stream that comes in pieces of `step` bytes: bytes, and marks. Says of the bytes where they
 /// were, so that they can be compared.
 fn recorded(filter: &mut Filter, direction: Direction, stream: &[u8], step: usize) -> (Vec<u8>, Vec<Mark>) {
-    let mut cutter = Cutter::new(direction, BUFFER);
+    let mut cutter = Cutter::new(wire(direction), BUFFER);
     let (mut kept, mut marks) = (Vec::new(), Vec::new());
     let (mut captured, mut filled) = (0, 0);
     while captured < stream.len() {
@@ -31,23 +43,16 @@ fn recorded(filter: &mut Filter, direction: Direction, stream: &[u8], step: usiz
             match cutter.cut(bytes).unwrap() {
                 Cut::Wait => break,
                 Cut::Frames { len, .. } => {
-                    let mut pieces = Vec::new();
-                    filter.frames(direction, &bytes[..len], &mut pieces);
-                    for piece in pieces {
-                        match piece {
-                            Piece::Recorded { len, .. } => {
-                                kept.extend_from_slice(&stream[captured..captured + len]);
-                                captured += len;
-                            }
-                            Piece::LeftOut { len, mark } => {
-                                marks.push(mark);
-                                captured += len;
-                            }
+                    for Piece { len, recorded } in pieces(filter, direction, &bytes[..len]) {
+                        match recorded {
+                            Recorded::LeftOut(mark) => marks.push(mark),
+                            _ => kept.extend_from_slice(&stream[captured..captured + len]),
                         }
+                        captured += len;
                     }
                 }
                 Cut::Part { len, tag, part, .. } => {
-                    match filter.part(direction, &bytes[..len], tag, part) {
+                    match filter.part(direction, &bytes[..len], tag, part.into()) {
                         Some(mark) => marks.push(mark),
                         None => kept.extend_from_slice(&bytes[..len]),
                     }
@@ -108,9 +113,8 @@ fn statements_are_recorded_without_the_rows_of_their_results() {
 #[test]
 fn a_run_of_rows_is_one_mark() {
     let stream = row(1).repeat(6);
-    let mut pieces = Vec::new();
-    filter(CaptureLevel::Statements, None).frames(Direction::Backend, &stream, &mut pieces);
-    let [Piece::LeftOut { len, mark }] = &pieces[..] else { panic!("{pieces:?}") };
+    let pieces = pieces(&mut filter(CaptureLevel::Statements, None), Direction::Backend, &stream);
+    let [Piece { len, recorded: Recorded::LeftOut(mark) }] = &pieces[..] else { panic!("{pieces:?}") };
     assert_eq!((*len, mark.frames, mark.bytes), (36, 6, 36));
 }
 
@@ -201,46 +205,6 @@ fn portions_of_one_result_count_together() {
     let (kept, marks) = recorded(&mut limited, Direction::Backend, &stream, 500);
     assert_eq!(kept.iter().filter(|byte| **byte == b'D').count(), 3);
     assert_eq!(joined(&marks), [(b'D', "result over limit", 2, 30)]);
-}
-
-#[test]
-fn a_mark_grows_until_something_follows_or_it_is_appended() {
-    let mark = |tag, frames| Mark {
-        direction: Direction::Backend,
-        tag,
-        part: events::Part::Whole,
-        withheld: ROWS,
-        frames,
-        bytes: 10 * frames,
-        kept: Vec::new(),
-    };
-    let (mut block, mut next_seq, mut last) = (Vec::new(), 7, None);
-    write(&mut block, (7, &mut next_seq), &mut last, 100, mark(b'D', 3));
-    write(&mut block, (7, &mut next_seq), &mut last, 200, mark(b'D', 300));
-    write(&mut block, (7, &mut next_seq), &mut last, 300, mark(b'd', 1));
-    // A frame follows.
-    let frame = Event {
-        at: 350,
-        event_no: 0,
-        kind: Some(event::Kind::Frames(FrameRun { first_seq: 9, ..FrameRun::default() })),
-    };
-    next_seq += 1;
-    encode_event(&mut block, &frame);
-    write(&mut block, (7, &mut next_seq), &mut last, 400, mark(b'd', 1));
-    let told = |block: &[u8]| -> Vec<(u64, u64, Option<Omitted>)> {
-        let events = events::Payload::decode(block).unwrap().events.into_iter();
-        let told = events.map(|event| match event.kind {
-            Some(event::Kind::Frames(run)) => (event.at, run.first_seq, run.omitted),
-            other => panic!("{other:?}"),
-        });
-        told.collect()
-    };
-    let omitted = |frames| Some(Omitted { frames, bytes: 10 * frames });
-    assert_eq!(told(&block), [(100, 7, omitted(303)), (300, 8, omitted(1)), (350, 9, None), (400, 10, omitted(1))]);
-    // Appended: the next block begins, by chance at the very length at which the last one ended.
-    let mut next = vec![0; block.len()];
-    write(&mut next, (next_seq, &mut next_seq.clone()), &mut last, 500, mark(b'd', 1));
-    assert_eq!(told(&next[block.len()..]), [(500, 11, omitted(1))]);
 }
 
 proptest! {

@@ -8,13 +8,13 @@
 
 use std::ops::Range;
 
-use hansard_pg_wire::frame::{self, Direction, HEADER, Part};
+use hansard_pg_wire::frame::{self, HEADER};
 use hansard_pg_wire::secrets::{Echo, Scanner, may_hold_secret};
 
-use super::{Capture, Run};
+use crate::direction::{Direction, Part};
 
 /// What is withheld: of the job, and where the database repeats it.
-const IN_SQL: &str = "password in SQL";
+pub(super) const IN_SQL: &str = "password in SQL";
 
 /// ReadyForQuery without the state of the transaction.
 const READY: &[u8] = b"Z\0\0\0\x05";
@@ -28,8 +28,6 @@ pub(super) struct Secrets {
     echo: Echo,
     /// ReadyForQuery messages that are due since then. None is known where something was unanswered before.
     due: Option<u64>,
-    /// What is recorded now has had secrets in it.
-    masked: bool,
     /// Nothing has come from the job since the database was ready.
     idle: bool,
     /// Empty, kept for its room.
@@ -45,12 +43,6 @@ impl Secrets {
             self.passes(direction, bytes);
         }
         concerned
-    }
-
-    /// The run as it is recorded.
-    #[inline]
-    pub(super) fn marked<'a>(&self, run: Run<'a>) -> Run<'a> {
-        if self.masked { Run { withheld: IN_SQL, masked: true, ..run } } else { run }
     }
 
     /// A copy of a part without the secrets in it; `None` where there are none.
@@ -91,7 +83,7 @@ impl Secrets {
     }
 
     /// A copy of a whole frame without the secrets in it; `None` where there are none.
-    fn frame(&mut self, direction: Direction, frame: &frame::Frame<'_>) -> Option<Vec<u8>> {
+    pub(super) fn frame(&mut self, direction: Direction, frame: &frame::Frame<'_>) -> Option<Vec<u8>> {
         let mut places = std::mem::take(&mut self.places);
         match direction {
             Direction::Frontend => {
@@ -164,37 +156,6 @@ fn overwritten(bytes: &[u8], body: usize, places: &[Range<usize>]) -> Vec<u8> {
         copy[body + place.start..body + place.end].fill(b'*');
     }
     copy
-}
-
-impl Capture {
-    /// Whole frames, some of which may hold secrets.
-    pub(super) fn frames_with_secrets(&mut self, direction: Direction, at: u64, bytes: &[u8]) {
-        // Frames before `end` are recorded; behind them so many wait that are as they should be.
-        let (mut end, mut begin, mut count) = (0, 0, 0);
-        for frame in frame::frames(bytes) {
-            match self.secrets.frame(direction, &frame) {
-                None => count += 1,
-                Some(masked) => {
-                    if count > 0 {
-                        self.public_frames(direction, at, &bytes[end..begin], count);
-                    }
-                    self.masking(|capture| capture.public_frames(direction, at, &masked, 1));
-                    (end, count) = (begin + frame.bytes.len(), 0);
-                }
-            }
-            begin += frame.bytes.len();
-        }
-        if count > 0 {
-            self.public_frames(direction, at, &bytes[end..], count);
-        }
-    }
-
-    /// Records something that has had secrets in it.
-    pub(super) fn masking(&mut self, record: impl FnOnce(&mut Capture)) {
-        self.secrets.masked = true;
-        record(self);
-        self.secrets.masked = false;
-    }
 }
 
 #[cfg(test)]

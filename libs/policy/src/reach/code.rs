@@ -1,0 +1,372 @@
+//! Functions, procedures and code in statements, followed through their bodies.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::memo::{Piece, Read};
+use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Step, Via};
+use crate::catalog::{Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
+use crate::functions::is_large_object;
+use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
+
+/// Names inside a function that has a search path of its own, or runs as its owner.
+struct Within<'a> {
+    catalog: &'a Catalog,
+    caller: &'a dyn Resolve,
+    path: Option<Vec<Text>>,
+    setting: Option<Vec<String>>,
+    role: Option<String>,
+    creation: Option<Text>,
+}
+
+impl Resolve for Within<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        super::resolve(self.catalog, self.path.as_deref(), &|name| self.caller.temporary(name), name)
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        self.path.as_deref()
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        self.setting.as_deref()
+    }
+
+    fn temporary(&self, name: &str) -> Option<bool> {
+        self.caller.temporary(name)
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.creation.clone()
+    }
+}
+
+/// Names inside a body that makes temporary relations.
+struct InBody<'a> {
+    catalog: &'a Catalog,
+    around: &'a dyn Resolve,
+    /// Temporary relations that it makes: certainly, or perhaps.
+    temporary: &'a HashMap<&'a str, bool>,
+}
+
+impl Resolve for InBody<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        if name.schema.is_some() || !self.temporary.contains_key(name.name.as_str()) {
+            return self.around.relation(name);
+        }
+        super::resolve(self.catalog, self.path(), &|name| self.temporary(name), name)
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        self.around.path()
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        self.around.setting()
+    }
+
+    fn temporary(&self, name: &str) -> Option<bool> {
+        match self.temporary.get(name) {
+            Some(true) => Some(true),
+            Some(false) => None,
+            None => self.around.temporary(name),
+        }
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.around.role()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.around.creation()
+    }
+}
+
+impl Reach<'_> {
+    /// A function, operator or cast that is named.
+    pub(super) fn call(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let path = names.path();
+        let visible = |schema: &Text| match (&call.name.schema, path) {
+            (Some(written), _) => *schema == written.as_str(),
+            (None, Some(path)) => path.contains(schema),
+            (None, None) => true,
+        };
+        match call.kind {
+            CallKind::Function | CallKind::Procedure => {
+                let own = is_built_in(&call.name);
+                let procedure = call.kind == CallKind::Procedure;
+                let all = catalog.functions_named(&call.name.name);
+                let found: Vec<Oid> = all
+                    .filter(|(_, function)| {
+                        visible(&function.schema) && call.arguments.is_none_or(|arguments| function.takes(arguments))
+                    })
+                    .filter(|(_, function)| (function.kind == FunctionKind::Procedure) == procedure)
+                    .map(|(oid, _)| oid)
+                    .collect();
+                if is_large_object(&call.name) {
+                    self.large_objects(&call.name.name, step);
+                }
+                if found.is_empty() && !own && call.name.name != "set_config" {
+                    return self.unknown_code(step, || format!("it calls {}, which may do anything", call.name).into());
+                }
+                let sure =
+                    procedure && found.len() == 1 && step.certain && (path.is_some() || call.name.schema.is_some());
+                for oid in found {
+                    let because = || format!("function {} may do it", call.name).into();
+                    let step = if sure { step.next(Via::Function) } else { step.perhaps(Via::Function, because) };
+                    self.function(oid, resolve, &step, sure);
+                }
+            }
+            CallKind::Operator => {
+                for operator in catalog.operators_named(&call.name.name).filter(|operator| visible(&operator.schema)) {
+                    let because = || format!("operator {} may do it", call.name.name).into();
+                    self.function(operator.function, resolve, &step.perhaps(Via::Function, because), false);
+                }
+            }
+            CallKind::Type => {
+                let types: Vec<Oid> = catalog
+                    .types_named(&call.name.name)
+                    .filter(|(_, kind)| visible(&kind.schema))
+                    .map(|(oid, _)| oid)
+                    .collect();
+                for oid in types {
+                    if catalog.type_of(oid).is_some_and(|kind| kind.kind == TypeKind::Domain) {
+                        self.domain(oid, resolve, step);
+                    }
+                    for cast in catalog.casts_to(oid) {
+                        let because = || format!("a cast to {} may do it", call.name).into();
+                        self.function(cast.function, resolve, &step.perhaps(Via::Function, because), false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The protocol's FunctionCall.
+    pub(super) fn call_by_number(&mut self, oid: Oid, resolve: &dyn Resolve, step: &Step) {
+        if let Some((_, name)) = LARGE_OBJECT_FUNCTIONS.iter().find(|(known, _)| *known == oid) {
+            return self.large_objects(name, step);
+        }
+        if self.catalog.function(oid).is_none() {
+            return self.unknown_code(step, || "a function was called by its OID that is not known".into());
+        }
+        let because = || "a function that was called by its OID may do it".into();
+        self.function(oid, resolve, &step.perhaps(Via::Function, because), false);
+    }
+
+    /// Large objects are rows of a table of PostgreSQL's own.
+    fn large_objects(&mut self, function: &str, step: &Step) {
+        let operation = match function {
+            "lo_creat" | "lo_create" | "lo_from_bytea" | "lo_import" => Operation::Insert,
+            "lowrite" | "lo_put" | "lo_truncate" | "lo_truncate64" => Operation::Update,
+            "lo_unlink" => Operation::Delete,
+            "loread" | "lo_get" | "lo_export" => Operation::Select,
+            _ => return,
+        };
+        let name = Name { schema: Some("pg_catalog".to_owned()), name: "pg_largeobject".to_owned() };
+        let because = || format!("{function} may do it").into();
+        // Through the protocol it is called once; in a query, perhaps not at all.
+        let sure = step.via == Via::Function && step.certain;
+        let step = if sure { step.clone() } else { step.perhaps(Via::Function, because) };
+        self.touch(Some(name), None, &Change::of(operation), false, &step);
+    }
+
+    /// DO.
+    pub(super) fn anonymous(&mut self, language: &str, text: &str, resolve: &dyn Resolve, step: &Step) {
+        let step = step.next(Via::Function);
+        if language != "plpgsql" {
+            return self.unknown_code(&step, || format!("code in language {language} is not read").into());
+        }
+        let read = Read::procedure(text);
+        self.body(&read, resolve, &step, step.certain, (1, "DO"));
+    }
+
+    pub(super) fn event_triggers(&mut self, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let enabled =
+            |trigger: &&crate::catalog::EventTrigger| trigger.enabled != Enabled::Disabled && trigger.event != "login";
+        for trigger in catalog.event_triggers().filter(enabled) {
+            let because = || format!("event trigger {} may do it", Name::quoted(&trigger.name)).into();
+            self.function(trigger.function, resolve, &step.perhaps(Via::Trigger, because), false);
+        }
+    }
+
+    /// Follows a function. `always`: it certainly runs.
+    pub(super) fn function(&mut self, oid: Oid, resolve: &dyn Resolve, step: &Step, always: bool) {
+        if self.cut.is_some() {
+            return;
+        }
+        let catalog = self.catalog;
+        let Some(function) = catalog.function(oid) else {
+            if oid >= FIRST_NORMAL {
+                self.unknown_code(step, || "it runs a function that is not known".into());
+            }
+            return;
+        };
+        let own_path = function.settings.iter().find(|setting| setting.name == "search_path");
+        let inside = own_path.is_some() || function.security_definer;
+        let around = match own_path {
+            Some(_) => Around { function: oid, lost: false },
+            None if inside => Around { function: oid, ..step.around },
+            None => step.around,
+        };
+        if !self.followed.insert((Followed::Code(around), oid)) {
+            return;
+        }
+        self.bodies += 1;
+        if self.bodies > MAX_BODIES || step.depth > super::MAX_DEPTH {
+            self.cut = Some("it runs more functions than are followed");
+            return;
+        }
+        let step = Step { around, ..step.next(step.via) };
+        function.parts.iter().for_each(|part| self.function(*part, resolve, &step, false));
+        if function.kind == FunctionKind::Aggregate {
+            return;
+        }
+        let name = Name { schema: Some(function.schema.to_string()), name: function.name.to_string() };
+        let read = self.memo.read(catalog, (Kind::Function, oid, 0), |object| match object {
+            Object::Function(function) => {
+                Some((function.source.as_ref().map_or(0, |source| source.len()), Read::function(function)?))
+            }
+            _ => None,
+        });
+        let Some(read) = read else {
+            let because = || format!("function {name} in language {} is not read", function.language).into();
+            return self.unknown_code(&step, because);
+        };
+        let what = format!("function {name}");
+        if !inside {
+            return self.body(&read, resolve, &step, always, (oid, &what));
+        }
+        let within = within(catalog, function, own_path.map(|setting| &*setting.value), resolve);
+        let before = std::mem::take(&mut self.path_lost);
+        self.body(&read, &within, &step, always, (oid, &what));
+        // A function with a path of its own gives the caller's back.
+        self.path_lost = before || (self.path_lost && own_path.is_none());
+    }
+
+    /// Follows the body of a function of that number and name.
+    fn body(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, always: bool, (oid, what): (Oid, &str)) {
+        self.reached.may_end_transaction |= read.ends_transactions;
+        if let Some(reason) = read.opaque {
+            self.unknown_code(step, || format!("{what} {reason}").into());
+        }
+        let outer = (std::mem::take(&mut self.path_lost), std::mem::take(&mut self.relations_lost));
+        let mut temporary: HashMap<&str, bool> = HashMap::new();
+        let mut lost = step.around.lost || read.opaque.is_some();
+        for piece in &read.pieces {
+            lost |= self.piece(piece, (resolve, lost), step, always, (oid, what), &temporary);
+            for change in &piece.statement.names {
+                if let NameChange::Create { name, temporary: true, .. } = change {
+                    let known = temporary.entry(&name.name).or_default();
+                    *known |= piece.always && always;
+                }
+            }
+        }
+        if !temporary.is_empty() || (lost && !step.around.lost) {
+            // In a loop, what comes later may have been run before.
+            for piece in read.pieces.iter().filter(|piece| !piece.always) {
+                self.piece(piece, (resolve, true), step, false, (oid, what), &temporary);
+            }
+        }
+        self.path_lost |= outer.0;
+        self.relations_lost |= outer.1 || !temporary.is_empty();
+    }
+
+    /// Follows a statement of a body, and tells whether names mean something else behind it. `lost`: they do already.
+    fn piece(
+        &mut self,
+        Piece { statement, always: unconditional }: &Piece,
+        (around, lost): (&dyn Resolve, bool),
+        step: &Step,
+        always: bool,
+        (oid, what): (Oid, &str),
+        temporary: &HashMap<&str, bool>,
+    ) -> bool {
+        let changes = self.changes_names(statement);
+        let because = || format!("{what} may not come to it").into();
+        let step = if *unconditional && always { step.clone() } else { step.perhaps(step.via, because) };
+        let function = if temporary.is_empty() { step.around.function } else { oid };
+        let step = Step { around: Around { function, lost }, ..step };
+        let inside = InBody { catalog: self.catalog, around, temporary };
+        let names: &dyn Resolve = if lost { &Lost(self.catalog) } else { &inside };
+        self.statement(statement, names, names, &step);
+        if let Some(reason) = statement.opaque.as_ref().filter(|_| !statement.opaque_without_catalog) {
+            self.unknown_code(&step, || format!("{what}: {reason}").into());
+        }
+        changes || self.path_lost || self.relations_lost
+    }
+
+    /// The statement of a body changes what names mean behind it, by temporary relations aside.
+    fn changes_names(&mut self, statement: &Statement) -> bool {
+        let calls = statement.calls.iter().any(|call| call.name.name == "set_config");
+        let sets = matches!(
+            statement.effect,
+            Effect::SearchPath { .. } | Effect::Setting { .. } | Effect::ResetAll | Effect::Discard { .. }
+        );
+        let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, .. });
+        let makes = !statement.names.iter().all(temporary);
+        self.reached.may_change_settings |= calls || sets;
+        self.reached.may_change_names |= !statement.names.is_empty();
+        self.path_lost |= calls || sets;
+        self.relations_lost |= makes;
+        calls || sets || makes
+    }
+
+    /// Code that may do anything.
+    fn unknown_code(&mut self, step: &Step, because: impl FnOnce() -> Cow<'static, str>) {
+        let via = if step.via == Via::Direct { Via::Function } else { step.via };
+        // Why it is unknown says more than why it may not be reached.
+        let step = Step { reason: Some(because()), ..step.perhaps(via, || "".into()) };
+        self.touch_anything(Operation::Opaque, &step);
+        self.reached.may_change_settings = true;
+        self.reached.may_change_names = true;
+        self.reached.may_end_transaction |= step.via == Via::Function;
+        (self.path_lost, self.relations_lost) = (true, true);
+    }
+}
+
+/// Names inside a function with a search path or a role of its own.
+fn within<'b>(catalog: &'b Catalog, function: &Function, own: Option<&str>, caller: &'b dyn Resolve) -> Within<'b> {
+    let role = if function.security_definer {
+        catalog.role(function.owner).map(|role| role.name.to_string())
+    } else {
+        caller.role().map(str::to_owned)
+    };
+    let setting = match own {
+        Some(value) => Some(schemas_of_setting(value)),
+        None => caller.setting().map(<[String]>::to_vec),
+    };
+    let path = setting.as_ref().and_then(|setting| catalog.path(setting, role.as_deref()));
+    let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role.as_deref()));
+    Within { catalog, caller, path, setting, role, creation }
+}
+
+/// Functions of large objects, by their OIDs in `pg_proc.dat`.
+const LARGE_OBJECT_FUNCTIONS: &[(Oid, &str)] = &[
+    (715, "lo_create"),
+    (764, "lo_import"),
+    (765, "lo_export"),
+    (767, "lo_import"),
+    (952, "lo_open"),
+    (953, "lo_close"),
+    (954, "loread"),
+    (955, "lowrite"),
+    (956, "lo_lseek"),
+    (957, "lo_creat"),
+    (958, "lo_tell"),
+    (964, "lo_unlink"),
+    (1004, "lo_truncate"),
+    (3170, "lo_lseek64"),
+    (3171, "lo_tell64"),
+    (3172, "lo_truncate64"),
+    (3457, "lo_from_bytea"),
+    (3458, "lo_get"),
+    (3459, "lo_get"),
+    (3460, "lo_put"),
+];

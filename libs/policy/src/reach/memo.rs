@@ -1,0 +1,191 @@
+//! Texts of a catalog's objects, analysed once: view definitions, bodies, rules, expressions.
+//!
+//! Invariant: what is kept is bounded by [`MAX_BYTES`] of text, short ones counted with what they take beside it, and is of the very object that the catalog holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{CmdType, RuleStmt};
+
+use crate::catalog::{Catalog, Function, Kind, Object, Oid, Text};
+use crate::{Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, utility};
+
+/// Most bytes of text whose analyses are kept; then all are forgotten.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that an analysis is counted with beside its text.
+const ENTRY: usize = 512;
+
+/// Analyses of what catalogs hold. One serves all versions of a catalog: of an object that has changed it is made anew.
+#[derive(Debug, Default)]
+pub struct Memo {
+    read: HashMap<Part, (Arc<Object>, Arc<Read>)>,
+    bytes: usize,
+}
+
+/// A text of an object: which one, where it has several.
+type Part = (Kind, Oid, usize);
+
+/// What a text consists of.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) pieces: Vec<Piece>,
+    /// Why it may do more.
+    pub(super) opaque: Option<&'static str>,
+    pub(super) ends_transactions: bool,
+    pub(super) rule: Option<RuleHead>,
+}
+
+/// A statement of a text.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) statement: Statement,
+    /// It is run whenever the text is run to its end.
+    pub(super) always: bool,
+}
+
+/// When a rule acts, and whether what was asked for is done, too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RuleHead {
+    pub(super) event: Operation,
+    pub(super) instead: bool,
+    pub(super) conditional: bool,
+}
+
+impl Memo {
+    /// The analysis of a text of an object.
+    pub(super) fn read(
+        &mut self,
+        catalog: &Catalog,
+        key: Part,
+        read: impl FnOnce(&Object) -> Option<(usize, Read)>,
+    ) -> Option<Arc<Read>> {
+        let object = catalog.object(key.0, key.1)?;
+        if let Some((known, read)) = self.read.get(&key)
+            && Arc::ptr_eq(known, object)
+        {
+            return Some(read.clone());
+        }
+        let (text, read) = read(object)?;
+        let bytes = text + ENTRY;
+        let read = Arc::new(read);
+        if self.bytes + bytes > MAX_BYTES {
+            self.read.clear();
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.read.insert(key, (object.clone(), read.clone()));
+        Some(read)
+    }
+}
+
+impl Read {
+    /// SQL statements, one after the other.
+    pub(super) fn sql(text: &str) -> Read {
+        let pieces = analyse(text).statements.into_iter();
+        let pieces = pieces.take(procedural::MAX_PIECES).map(|statement| Piece { statement, always: true }).collect();
+        Read { pieces, ..Read::default() }
+    }
+
+    /// A body in PL/pgSQL.
+    pub(super) fn procedure(text: &str) -> Read {
+        let found = procedural::read(text, Dialect::default());
+        let pieces = found.pieces.into_iter().flat_map(|piece| {
+            let statements = analyse(&piece.sql).statements;
+            statements.into_iter().map(move |statement| Piece { statement, always: piece.always })
+        });
+        Read {
+            pieces: pieces.take(procedural::MAX_PIECES).collect(),
+            opaque: found.opaque,
+            ends_transactions: found.ends_transactions,
+            rule: None,
+        }
+    }
+
+    /// The body of a function; none where its language is not read.
+    pub(super) fn function(function: &Function) -> Option<Read> {
+        let source = function.source.as_deref()?;
+        match &*function.language {
+            "plpgsql" => Some(Read::procedure(source)),
+            "sql" => {
+                let body = source.trim();
+                let head = |words: &str| body.get(..words.len()).filter(|head| head.eq_ignore_ascii_case(words));
+                if head("BEGIN ATOMIC").is_some() {
+                    let inner = body["BEGIN ATOMIC".len()..].trim_end();
+                    let end = inner.len().saturating_sub("END".len());
+                    return Some(Read::sql(inner.get(..end).unwrap_or_default()));
+                }
+                match head("RETURN ") {
+                    Some(head) => Some(Read::sql(&format!("select {}", &body[head.len()..]))),
+                    None => Some(Read::sql(body)),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// An expression, a constraint or an index, as PostgreSQL writes them.
+    pub(super) fn expression(text: &Text) -> Read {
+        let word = text.split_ascii_whitespace().next().unwrap_or_default();
+        match word {
+            "CREATE" => Read::sql(text),
+            "CHECK" | "EXCLUDE" => Read::sql(&format!("alter table x add {text}")).without_relations(),
+            _ => Read::sql(&format!("select {text}")),
+        }
+        .calls_only()
+    }
+
+    /// Of the statement around an expression, what it names is no touch.
+    fn without_relations(mut self) -> Read {
+        self.pieces.iter_mut().for_each(|piece| piece.statement.relations.clear());
+        self
+    }
+
+    /// The text is no statement of its own: nothing is defined by it.
+    fn calls_only(mut self) -> Read {
+        for piece in &mut self.pieces {
+            let statement = &mut piece.statement;
+            statement.relations.retain(|relation| relation.operation == Operation::Select);
+            if statement.operation != Operation::Opaque {
+                statement.operation = Operation::Select;
+            }
+        }
+        self
+    }
+
+    /// What `pg_get_ruledef` writes.
+    pub(super) fn rule(definition: &str) -> Read {
+        let opaque = || Read { opaque: Some("is a rule that is not understood"), ..Read::default() };
+        let depth = scan::split(definition, Dialect::default(), 2)
+            .map(|split| split.parts.iter().map(|part| part.depth).max().unwrap_or(0));
+        if definition.len() > crate::MAX_TEXT || depth.is_err() || depth.is_ok_and(|depth| depth > SHALLOW) {
+            return opaque();
+        }
+        let Ok(nodes) = crate::parse(definition, Dialect::default()) else { return opaque() };
+        match nodes.first().and_then(|raw| raw.stmt.as_ref()?.node.as_ref()) {
+            Some(NodeEnum::RuleStmt(rule)) => Read::rule_of(rule),
+            _ => opaque(),
+        }
+    }
+
+    fn rule_of(rule: &RuleStmt) -> Read {
+        let event = match CmdType::try_from(rule.event) {
+            Ok(CmdType::CmdInsert) => Operation::Insert,
+            Ok(CmdType::CmdUpdate) => Operation::Update,
+            Ok(CmdType::CmdDelete) => Operation::Delete,
+            _ => Operation::Select,
+        };
+        let condition = rule.where_clause.as_deref().map(utility::expression);
+        let actions = rule.actions.iter().filter_map(|node| node.node.as_ref()).map(utility::statement);
+        let pieces = condition.into_iter().chain(actions).map(|mut statement| {
+            // The rows that the rule is about are no relations.
+            statement.relations.retain(|relation| {
+                relation.name.schema.is_some() || !matches!(relation.name.name.as_str(), "old" | "new")
+            });
+            Piece { statement, always: rule.where_clause.is_none() }
+        });
+        let head = RuleHead { event, instead: rule.instead, conditional: rule.where_clause.is_some() };
+        Read { pieces: pieces.collect(), rule: Some(head), ..Read::default() }
+    }
+}

@@ -1,0 +1,293 @@
+//! Catalogs of the databases behind targets, as proxies told them, and what jobs are about to change in them.
+//!
+//! Each proxy's process tells what it has read by itself; a session is understood by what its own proxy knew.
+//!
+//! Invariant: what is kept is bounded; what a version changes holds when all of it has come, or not at all.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use hansard_policy::catalog::{Catalog, Change, Kind, Object};
+use hansard_policy::reach::Memo;
+use hansard_schemas::events::{CatalogChanging, CatalogRead};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::session::Identity;
+
+/// Most databases of one process that are known at once, as in the proxy.
+const MAX_DATABASES: usize = 256;
+
+/// Most objects of one catalog.
+const MAX_OBJECTS: usize = 1_000_000;
+
+/// Most announced changes that are told apart; where there are more, any name may be changing.
+const MAX_CHANGING: usize = 1000;
+
+/// Most names of one announced change that are told apart.
+const MAX_NAMES: usize = 4096;
+
+/// Catalogs by the process that told them.
+#[derive(Debug, Default)]
+pub(super) struct Catalogs {
+    processes: BTreeMap<Uuid, Process>,
+    /// Counts changes.
+    epoch: u64,
+}
+
+/// What one process has told.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Process {
+    node: String,
+    instance: String,
+    /// By target and name.
+    databases: BTreeMap<String, BTreeMap<String, Known>>,
+    #[serde(skip)]
+    changed: bool,
+}
+
+/// What is known of one database.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Known {
+    version: u64,
+    #[serde(with = "saved")]
+    pub(super) catalog: Catalog,
+    /// Parts of a version that has not come in full.
+    #[serde(with = "saved_changes")]
+    coming: Option<Coming>,
+    /// UTC nanoseconds: what was committed before is in the catalog.
+    pub(super) begun_at: i64,
+    /// Why it does not hold everything.
+    missing: Option<String>,
+    changing: BTreeMap<u64, Changing>,
+    /// Different for each state.
+    #[serde(skip)]
+    pub(super) epoch: u64,
+    #[serde(skip)]
+    pub(super) memo: Memo,
+}
+
+#[derive(Debug)]
+struct Coming {
+    version: u64,
+    part: u32,
+    changes: Vec<Change>,
+}
+
+/// A change that a job was about to make and that no reading has settled.
+#[derive(Debug, Serialize, Deserialize)]
+struct Changing {
+    session: (u64, u64),
+    /// `None`: any name.
+    names: Option<HashSet<String>>,
+}
+
+impl Catalogs {
+    fn process(&mut self, id: Uuid, node: &str, instance: &str) -> &mut Process {
+        let process = self.processes.entry(id).or_default();
+        process.changed = true;
+        if process.instance != instance {
+            *process = Process { node: node.into(), instance: instance.into(), changed: true, ..Process::default() };
+        }
+        process
+    }
+
+    /// A catalog, or a part of what is new in it, was read.
+    pub(super) fn read(&mut self, id: Uuid, read: &CatalogRead) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        if let Some(known) = self.process(id, &read.node, &read.instance).known(&read.target, &read.database) {
+            known.read(read);
+            known.epoch = epoch;
+        }
+    }
+
+    /// A job is about to change names.
+    pub(super) fn changing(&mut self, id: Uuid, changing: CatalogChanging) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let process = self.process(id, &changing.node, &changing.instance);
+        if let Some(known) = process.known(&changing.target, &changing.database) {
+            let all = changing.all || changing.names.len() > MAX_NAMES || known.changing.len() >= MAX_CHANGING;
+            let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
+            let names = (!all).then(|| changing.names.into_iter().collect());
+            if known.changing.len() < 2 * MAX_CHANGING {
+                known.changing.insert(changing.number, Changing { session, names });
+            }
+            known.epoch = epoch;
+        }
+    }
+
+    /// The process is no more, and neither are its sessions.
+    pub(super) fn forget(&mut self, gone: impl Fn(&str, &str) -> bool) -> Vec<Uuid> {
+        let gone = |process: &Process| gone(&process.node, &process.instance);
+        let ids: Vec<Uuid> = self.processes.iter().filter(|(_, process)| gone(process)).map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| _ = self.processes.remove(id));
+        ids
+    }
+
+    /// What that process knows of a database.
+    pub(super) fn known(&mut self, node: &str, instance: &str, session: &Identity) -> Option<&mut Known> {
+        let processes = self.processes.values_mut();
+        let mut of = processes.filter(|process| process.instance == instance && process.node == node);
+        of.find_map(|process| process.databases.get_mut(&*session.target)?.get_mut(&*session.database))
+            .filter(|known| known.version > 0)
+    }
+
+    /// Puts back what was saved.
+    pub(super) fn restore(&mut self, id: Uuid, mut process: Process) {
+        for known in process.databases.values_mut().flat_map(BTreeMap::values_mut) {
+            self.epoch += 1;
+            known.epoch = self.epoch;
+        }
+        self.processes.insert(id, process);
+    }
+
+    /// Processes that have told something since the last call.
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (&Uuid, &Process)> {
+        let changed = self
+            .processes
+            .iter_mut()
+            .filter_map(|(id, process)| std::mem::take(&mut process.changed).then_some((id, &*process)));
+        changed.collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl Process {
+    fn known(&mut self, target: &str, database: &str) -> Option<&mut Known> {
+        let full = self.databases.values().map(BTreeMap::len).sum::<usize>() >= MAX_DATABASES;
+        if full && !self.databases.get(target).is_some_and(|databases| databases.contains_key(database)) {
+            return None;
+        }
+        Some(self.databases.entry(target.to_owned()).or_default().entry(database.to_owned()).or_default())
+    }
+}
+
+impl Known {
+    fn read(&mut self, read: &CatalogRead) {
+        let Ok(changes) = read.unpack() else { return self.lose("a version of it does not decode") };
+        let mut coming = match self.coming.take() {
+            Some(coming) if coming.version == read.version && coming.part + 1 == read.part => coming,
+            None if read.part <= 1 => Coming { version: read.version, part: 0, changes: Vec::new() },
+            _ if read.part <= 1 => Coming { version: read.version, part: 0, changes: Vec::new() },
+            _ => return self.lose("a version of it has not come in full"),
+        };
+        coming.part = read.part.max(1);
+        for change in changes {
+            let object = match change.removed {
+                true => None,
+                false => match serde_json::from_str::<Object>(&change.definition) {
+                    Ok(object) => Some(Arc::new(object)),
+                    Err(_) => return self.lose("an object of it does not decode"),
+                },
+            };
+            let kind = object.as_ref().map(|object| object.kind()).or_else(|| Kind::of(&change.kind));
+            let Some(kind) = kind else { return self.lose("an object of it is of a kind that is not known") };
+            coming.changes.push(Change { kind, oid: change.oid, object });
+        }
+        if self.catalog.len() + coming.changes.len() > MAX_OBJECTS {
+            return self.lose("it holds more objects than are kept");
+        }
+        if !read.last {
+            self.coming = Some(coming);
+            return;
+        }
+        if read.base_version == 0 {
+            self.catalog = Catalog::default();
+        } else if read.base_version != self.version {
+            return self.lose("a version of it is missing");
+        }
+        if read.missing.iter().any(|missing| missing.kind.is_empty()) {
+            let said = read.missing.iter().map(|missing| missing.reason.as_str());
+            return self.lose(&said.collect::<Vec<_>>().join("; "));
+        }
+        coming.changes.into_iter().for_each(|change| self.catalog.apply(change));
+        self.version = read.version;
+        self.begun_at = i64::try_from(read.begun_at).unwrap_or(i64::MAX);
+        self.missing = (!read.complete).then(|| {
+            let said = read.missing.iter().map(|missing| format!("{}: {}", missing.kind, missing.reason));
+            said.collect::<Vec<_>>().join("; ")
+        });
+        let unsettled: HashSet<u64> = read.unsettled.iter().copied().collect();
+        self.changing.retain(|number, _| *number > read.announced || unsettled.contains(number));
+    }
+
+    /// What is known is of no use until the whole comes again.
+    fn lose(&mut self, reason: &str) {
+        self.coming = None;
+        self.version = 0;
+        self.missing = Some(reason.to_owned());
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(catalog: Catalog, begun_at: i64) -> Known {
+        Known { version: 1, catalog, begun_at, epoch: 1, ..Known::default() }
+    }
+
+    /// Why the catalog does not tell everything.
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.missing.as_deref()
+    }
+
+    /// Another session may be changing what that name means.
+    pub(super) fn is_changing(&self, name: &str, session_id: Uuid) -> bool {
+        let session = session_id.as_u64_pair();
+        self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
+    }
+
+    /// Some session may be changing what hangs on a relation of that name.
+    pub(super) fn is_in_motion(&self, name: &str) -> bool {
+        self.changing.values().any(|changing| changing.may_be(name))
+    }
+}
+
+impl Changing {
+    fn may_be(&self, name: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.contains(name))
+    }
+}
+
+/// A catalog as its objects, with their numbers.
+mod saved {
+    use hansard_policy::catalog::{Catalog, Object, Oid};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(catalog: &Catalog, serializer: S) -> Result<S::Ok, S::Error> {
+        let objects: Vec<(Oid, &Object)> = catalog.objects().map(|(_, oid, object)| (oid, &**object)).collect();
+        objects.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Catalog, D::Error> {
+        Ok(Catalog::of(Vec::<(Oid, Object)>::deserialize(deserializer)?))
+    }
+}
+
+/// Parts of a version, as kind, number and object.
+mod saved_changes {
+    use std::sync::Arc;
+
+    use hansard_policy::catalog::{Change, Kind, Object, Oid};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Coming;
+
+    pub(super) fn serialize<S: Serializer>(coming: &Option<Coming>, serializer: S) -> Result<S::Ok, S::Error> {
+        let saved = coming.as_ref().map(|coming| {
+            let changes = coming.changes.iter();
+            let changes = changes.map(|change| (change.kind.as_str(), change.oid, change.object.as_deref()));
+            (coming.version, coming.part, changes.collect::<Vec<_>>())
+        });
+        saved.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Coming>, D::Error> {
+        type Saved = (u64, u32, Vec<(String, Oid, Option<Object>)>);
+        let Some((version, part, saved)) = Option::<Saved>::deserialize(deserializer)? else { return Ok(None) };
+        let changes = saved.into_iter().map(|(kind, oid, object)| {
+            let kind = Kind::of(&kind).ok_or_else(|| D::Error::custom(format!("there is no kind {kind}")))?;
+            Ok(Change { kind, oid, object: object.map(Arc::new) })
+        });
+        Ok(Some(Coming { version, part, changes: changes.collect::<Result<_, _>>()? }))
+    }
+}

@@ -1,0 +1,214 @@
+//! What a written name means in a session, by its catalog and by what the session did itself.
+
+use std::borrow::Cow;
+
+use hansard_policy::Name;
+use hansard_policy::catalog::{Catalog, TEMPORARY, Text};
+use hansard_policy::reach::{Resolve, Resolved};
+use uuid::Uuid;
+
+use super::system::SYSTEM;
+use super::{Names, UNKNOWN_SCHEMA};
+use crate::catalogs::Known;
+
+/// Most relations that are told of one name.
+const MAX_CANDIDATES: usize = 64;
+
+const NO_PATH: &str = "the search path is not known";
+const MAY_BE_TEMPORARY: &str = "it may be a temporary relation";
+const CHANGING: &str = "what the name means was being changed";
+const NO_SUCH: &str = "the catalog has no such relation on the search path";
+const NO_CATALOG: &str = "the database's catalog is not known";
+
+/// A session's names at one moment.
+pub(crate) struct InSession<'a> {
+    names: &'a Names,
+    known: Option<&'a Known>,
+    session_id: Uuid,
+    path: Option<Vec<Text>>,
+    creation: Option<Text>,
+}
+
+impl<'a> InSession<'a> {
+    pub(crate) fn new(names: &'a Names, known: Option<&'a Known>, session_id: Uuid) -> InSession<'a> {
+        let mut session = InSession { names, known, session_id, path: None, creation: None };
+        match known {
+            Some(known) => {
+                let listed = session.listed(&known.catalog);
+                session.creation = listed.as_ref().and_then(|listed| listed.first().cloned());
+                session.path = listed.map(|mut path| {
+                    for first in ["pg_catalog", TEMPORARY] {
+                        if !path.iter().any(|schema| *schema == first) {
+                            path.insert(0, first.into());
+                        }
+                    }
+                    path
+                });
+            }
+            None => session.creation = session.only_schema().map(Text::from),
+        }
+        session
+    }
+
+    /// The setting's schemas that exist and may be used, with those that the session made itself.
+    fn listed(&self, catalog: &Catalog) -> Option<Vec<Text>> {
+        let (setting, role) = (self.names.setting()?, self.names.current_role());
+        let mut path: Vec<Text> = Vec::new();
+        for schema in setting {
+            let name = if schema == "$user" { role? } else { schema };
+            let exists = match self.names.schemas.get(name) {
+                Some(made) if self.is_newer(made.ended_at) => made.exists,
+                _ if name == TEMPORARY || name == "pg_catalog" => true,
+                _ => catalog.path(&[name], role)?.iter().any(|found| *found == name),
+            };
+            if exists && !path.iter().any(|known| *known == name) {
+                path.push(name.into());
+            }
+        }
+        Some(path)
+    }
+
+    /// The catalog was read before.
+    fn is_newer(&self, ended_at: i64) -> bool {
+        self.known.is_none_or(|known| ended_at > known.begun_at)
+    }
+
+    /// What is not found is not there.
+    pub(crate) fn is_known(&self) -> bool {
+        let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
+        self.path.is_some() && !self.names.untold.temporary && !untold.into_iter().any(|since| self.is_newer(since))
+    }
+
+    /// Without a catalog: the one schema that can be meant.
+    fn only_schema(&self) -> Option<&str> {
+        let set = self.names.local_path.as_ref().unwrap_or(&self.names.path);
+        let list = match set {
+            super::Path::Start => &self.names.start.schemas,
+            super::Path::Set(schemas) => schemas,
+            super::Path::Unknown => return None,
+        };
+        let mut schemas = list.iter().filter(|schema| !matches!(&***schema, "pg_catalog" | TEMPORARY));
+        match (schemas.next(), schemas.next()) {
+            (Some(only), None) if only != "$user" => Some(only),
+            _ => None,
+        }
+    }
+
+    fn without_catalog(&self, name: &Name) -> Resolved {
+        let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.name.clone() };
+        let schema = match () {
+            () if self.names.untold.temporary => None,
+            () if self.names.temporary.contains_key(&name.name) => Some(TEMPORARY),
+            () if SYSTEM.binary_search(&name.name.as_str()).is_ok() => Some("pg_catalog"),
+            () => self.only_schema(),
+        };
+        match schema {
+            Some(schema) => Resolved::Known { oid: None, name: named(schema) },
+            None => Resolved::OneOf { candidates: Vec::new(), reason: NO_CATALOG.into() },
+        }
+    }
+
+    /// Whether that schema has a relation of that name, and its number.
+    fn has(&self, catalog: &Catalog, schema: &str, name: &str) -> Option<Option<u32>> {
+        let made = self.names.relations.get(name).and_then(|schemas| schemas.get(schema));
+        match made.filter(|made| self.is_newer(made.ended_at)) {
+            Some(made) if made.exists => Some(None),
+            Some(_) => None,
+            None => catalog.relation_named(schema, name).map(Some),
+        }
+    }
+
+    fn one_of(&self, known: &Known, name: &str, reason: &'static str) -> Resolved {
+        let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.to_owned() };
+        let catalog = &known.catalog;
+        let held = catalog.relations_named(name).iter().filter_map(|oid| Some((*oid, catalog.relation(*oid)?)));
+        let there = held.filter(|(_, relation)| self.has(catalog, &relation.schema, name).is_some());
+        let mut candidates: Vec<_> = there.map(|(oid, relation)| (Some(oid), named(&relation.schema))).collect();
+        let own = self.names.relations.get(name).into_iter().flatten().filter(|(_, made)| made.exists);
+        candidates.extend(own.map(|(schema, _)| (None, named(schema))));
+        if self.names.temporary.contains_key(name) {
+            candidates.push((None, named(TEMPORARY)));
+        }
+        candidates.sort_by(|one, other| one.1.cmp(&other.1));
+        candidates.dedup_by(|one, other| one.1 == other.1);
+        candidates.truncate(MAX_CANDIDATES);
+        Resolved::OneOf { candidates, reason: Cow::Borrowed(reason) }
+    }
+}
+
+impl Resolve for InSession<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        let Some(known) = self.known else {
+            return match &name.schema {
+                Some(_) => Resolved::Known { oid: None, name: name.clone() },
+                None => self.without_catalog(name),
+            };
+        };
+        let (catalog, written) = (&known.catalog, name.name.as_str());
+        let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: written.to_owned() };
+        if let Some(schema) = &name.schema {
+            let oid = self.has(catalog, schema, written).flatten();
+            return Resolved::Known { oid, name: named(schema) };
+        }
+        let Some(path) = &self.path else { return self.one_of(known, written, NO_PATH) };
+        let untold = &self.names.untold;
+        let newer = |since: Option<i64>| since.is_some_and(|since| self.is_newer(since));
+        let mut found: Option<Resolved> = None;
+        for schema in path {
+            if *schema == TEMPORARY {
+                match self.temporary(written) {
+                    Some(true) if found.is_none() => return Resolved::Known { oid: None, name: named(TEMPORARY) },
+                    None if found.is_none() => return self.one_of(known, written, MAY_BE_TEMPORARY),
+                    _ => {}
+                }
+            } else if *schema == "pg_catalog" && written.starts_with("pg_") && found.is_none() {
+                // Nobody else may make a relation in PostgreSQL's own schema, and not all of that are in the catalog.
+                let oid = catalog.relation_named(schema, written);
+                if oid.is_some() || SYSTEM.binary_search(&written).is_ok() {
+                    return Resolved::Known { oid, name: named(schema) };
+                }
+            } else if let Some(oid) = self.has(catalog, schema, written) {
+                if found.is_some() {
+                    // Two may be meant: which one depends on what was dropped.
+                    return self.one_of(known, written, CHANGING);
+                }
+                found = Some(Resolved::Known { oid, name: named(schema) });
+                if !newer(untold.dropped) {
+                    break;
+                }
+            }
+        }
+        if newer(untold.changed) || known.is_changing(written, self.session_id) {
+            return self.one_of(known, written, CHANGING);
+        }
+        found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        self.path.as_deref()
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        self.names.setting()
+    }
+
+    fn temporary(&self, name: &str) -> Option<bool> {
+        (!self.names.untold.temporary).then(|| self.names.temporary.contains_key(name))
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.names.current_role()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.creation.clone()
+    }
+}
+
+/// As it stands in column `relation`.
+pub(crate) fn shown(name: &Name) -> String {
+    match name.schema {
+        Some(_) => name.to_string(),
+        None => format!("{UNKNOWN_SCHEMA}.{name}"),
+    }
+}

@@ -1,0 +1,225 @@
+//! Names in a session, with a catalog and without.
+
+use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role as CatalogRole, Schema};
+use hansard_policy::reach::Resolve;
+
+use super::*;
+use crate::catalogs::Known;
+
+/// A session in a database with `public.t`, `public.u`, `app.t`.
+struct Session {
+    names: Names,
+    known: Option<Known>,
+    number: u64,
+}
+
+fn catalog(relations: &[&str]) -> Catalog {
+    let mut oid = 100;
+    let mut catalog = Catalog::default();
+    let mut add = |object: Object| {
+        oid += 1;
+        catalog.insert(oid, object);
+    };
+    for schema in ["public", "app", "joe"] {
+        add(Object::Schema(Schema { name: schema.into(), owner: 10, usage: vec![0] }));
+    }
+    for role in ["joe", "sam"] {
+        add(Object::Role(CatalogRole { name: role.into(), ..CatalogRole::default() }));
+    }
+    for relation in relations {
+        let (schema, name) = relation.split_once('.').unwrap();
+        let (schema, name) = (schema.into(), name.into());
+        add(Object::Relation(Box::new(Relation { schema, name, kind: RelationKind::Table, ..Relation::default() })));
+    }
+    catalog
+}
+
+impl Session {
+    fn new() -> Session {
+        let known = Known::of(catalog(&["public.t", "public.u", "app.t"]), 0);
+        let mut session = Session { names: Names::default(), known: Some(known), number: 0 };
+        session.names.begin(Start {
+            path: Some(vec!["$user".into(), "public".into()]),
+            schemas: vec!["public".into()],
+            role: Some("sam".into()),
+            session_role: Some("sam".into()),
+        });
+        session
+    }
+
+    fn without_catalog(schemas: &[&str]) -> Session {
+        let mut session = Session { names: Names::default(), known: None, number: 0 };
+        session.names.begin(Start { schemas: schemas.iter().map(|name| (*name).into()).collect(), ..Start::default() });
+        session
+    }
+
+    /// Carries out statements.
+    fn run(&mut self, sql: &str) -> &mut Session {
+        for statement in hansard_policy::analyse(sql).statements {
+            self.number += 1;
+            let known = self.known.as_ref();
+            let meanings = Meanings::new(&statement, &InSession::new(&self.names, known, uuid::Uuid::nil()));
+            let bound = |_: u32| Some("app".to_owned());
+            let reached = known.map(|known| {
+                let session = InSession::new(&self.names, Some(known), uuid::Uuid::nil());
+                hansard_policy::reach::reach(&statement, &known.catalog, &session, &mut Default::default())
+            });
+            self.names.apply(self.number, &statement, reached.as_ref(), &bound, &meanings);
+        }
+        self
+    }
+
+    /// What a name means; with the number of others that it may mean.
+    fn means(&self, name: &str) -> String {
+        let name = Name::parse(name).unwrap();
+        match InSession::new(&self.names, self.known.as_ref(), uuid::Uuid::nil()).relation(&name) {
+            Resolved::Known { name, .. } => name.to_string(),
+            Resolved::OneOf { candidates, .. } => {
+                let all: Vec<String> = candidates.iter().map(|(_, name)| name.to_string()).collect();
+                format!("?({})", all.join(" "))
+            }
+        }
+    }
+
+    fn commit(&mut self, at: i64) {
+        self.names.end_transaction(true, at);
+    }
+
+    fn read_again(&mut self, relations: &[&str], begun_at: i64) {
+        self.known = Some(Known::of(catalog(relations), begun_at));
+        self.names.covered(begun_at);
+    }
+}
+
+#[test]
+fn names_follow_path_and_role() {
+    let mut session = Session::new();
+    assert_eq!(session.means("t"), "public.t");
+    assert_eq!(session.means("pg_class"), "pg_catalog.pg_class");
+    assert_eq!(session.run("set search_path = decoy, public").means("t"), "public.t");
+    assert_eq!(session.run("set search_path = app, public").means("t"), "app.t");
+    assert_eq!(session.means("u"), "public.u");
+    assert_eq!(session.means("nothing"), "?()");
+    assert_eq!(session.run("select set_config('search_path', $1, false)").means("u"), "?(public.u)");
+    assert_eq!(session.run("reset search_path; set role joe").means("t"), "public.t");
+    session.read_again(&["public.t", "joe.t"], 1);
+    assert_eq!(session.means("t"), "joe.t");
+    assert_eq!(session.run("reset role").means("t"), "public.t");
+    session.names.told("joe");
+    assert_eq!(session.means("t"), "joe.t");
+}
+
+#[test]
+fn what_is_not_known_is_not_guessed() {
+    let mut session = Session::new();
+    session.run("do $$begin perform set_config('search_path', 'app', false); end$$");
+    assert_eq!(session.means("t"), "?(app.t public.t)");
+    assert_eq!(session.means("public.t"), "public.t");
+    assert_eq!(session.run("set search_path = public").means("t"), "public.t");
+    assert_eq!(session.run("drop owned by joe").means("t"), "?(app.t public.t)");
+    session.commit(7);
+    session.read_again(&["public.t"], 8);
+    assert_eq!(session.means("t"), "?(public.t)", "temporary relations may have come");
+    assert_eq!(session.run("discard temp").means("t"), "public.t");
+}
+
+#[test]
+fn temporary_relations_hide_others() {
+    let mut session = Session::new();
+    session.run("create temp table t (a int)");
+    session.commit(1);
+    assert_eq!(session.means("t"), "pg_temp.t");
+    assert_eq!(session.run("set search_path = public, pg_temp").means("t"), "public.t");
+    session.run("reset search_path; alter table t rename to u");
+    assert_eq!((session.means("t"), session.means("u")), ("public.t".into(), "pg_temp.u".into()));
+    session.names.end_transaction(false, 2);
+    assert_eq!((session.means("t"), session.means("u")), ("pg_temp.t".into(), "public.u".into()));
+    session.run("drop table t");
+    assert_eq!(session.means("t"), "public.t");
+    session.commit(3);
+    session.run("create temp table t (a int) on commit drop");
+    assert_eq!(session.means("t"), "pg_temp.t");
+    session.commit(4);
+    assert_eq!(session.means("t"), "public.t");
+}
+
+#[test]
+fn own_changes_count_until_the_catalog_has_them() {
+    let mut session = Session::new();
+    session.run("create table n (a int); alter table u rename to v; create schema joe2 create table t (a int)");
+    assert_eq!(session.means("n"), "public.n");
+    assert_eq!((session.means("u"), session.means("v")), ("?()".into(), "public.v".into()));
+    assert_eq!(session.run("set search_path = joe2, public").means("t"), "joe2.t");
+    session.names.roll_back_from(2);
+    assert_eq!(
+        (session.means("n"), session.means("u"), session.means("t")),
+        ("public.n".into(), "public.u".into(), "public.t".into())
+    );
+    session.commit(10);
+    session.read_again(&["public.t", "public.u"], 9);
+    assert_eq!(session.means("n"), "public.n", "the catalog was read before");
+    session.read_again(&["public.t", "public.u"], 11);
+    assert_eq!(session.means("n"), "?()", "somebody has dropped it");
+}
+
+#[test]
+fn without_a_catalog_one_schema_leaves_no_choice() {
+    let mut session = Session::without_catalog(&["public"]);
+    assert_eq!((session.means("t"), session.means("pg_class")), ("public.t".into(), "pg_catalog.pg_class".into()));
+    assert_eq!(session.run("set search_path = app").means("t"), "app.t");
+    assert_eq!(session.run("set search_path = app, public").means("t"), "?()");
+    assert_eq!(session.run("set search_path = \"$user\"").means("t"), "?()");
+    assert_eq!(Session::without_catalog(&[]).means("t"), "?()");
+    assert_eq!(Session::without_catalog(&["a", "b"]).means("t"), "?()");
+}
+
+#[test]
+fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
+    let mut session = Session::new();
+    let long = |number: u64| format!("{number:063}");
+    for number in 0..10_000 {
+        session.names.change_temporary(number, vec![(long(number), Some(false))]);
+    }
+    for number in 10_000..11_000 {
+        session.names.set_path(number, Path::Set(vec![long(number)]), false);
+    }
+    assert!(serde_json::to_vec(&session.names).unwrap().len() < 3 * 1024 * 1024);
+    assert!(session.names.undo_bytes <= MAX_UNDO);
+    session.names.roll_back_from(10_500);
+    assert_eq!(session.names.path, Path::Set(vec![long(10_499)]));
+    session.names.end_transaction(false, 1);
+    assert_eq!((session.names.undo.len(), session.names.undo_bytes, session.names.temporary.len()), (0, 0, 0));
+    assert_eq!(session.means("t"), "public.t");
+}
+
+#[test]
+fn what_cannot_be_undone_leaves_no_guess() {
+    let mut session = Session::new();
+    session.run("set search_path = app");
+    session.commit(1);
+    for number in 2..2000 {
+        session.names.set_path(number, Path::Set(vec![format!("{number:02000}")]), false);
+    }
+    assert!(session.names.lost.is_some() && session.names.undo_bytes <= MAX_UNDO);
+    session.names.roll_back_from(2000);
+    session.names.roll_back_from(1999);
+    assert_eq!(session.means("t"), "?(app.t public.t)");
+    session.names.end_transaction(false, 2);
+    assert_eq!(session.means("t"), "?(app.t public.t)");
+    session.run("set search_path = app; discard temp");
+    session.names.covered(3);
+    session.known = Some(Known::of(catalog(&["app.t"]), 3));
+    assert_eq!(session.means("t"), "app.t");
+}
+
+#[test]
+fn states_are_saved_whole() {
+    let mut session = Session::new();
+    session.run("create temp table x (a int); set local search_path = app; create table y (a int)");
+    let names: Names = serde_json::from_slice(&serde_json::to_vec(&session.names).unwrap()).unwrap();
+    let restored = Session { names, known: session.known.take(), number: 3 };
+    assert_eq!(
+        (restored.means("x"), restored.means("t"), restored.means("y")),
+        ("pg_temp.x".into(), "app.t".into(), "app.y".into())
+    );
+}

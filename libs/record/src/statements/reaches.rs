@@ -1,0 +1,198 @@
+//! What statements touch, by their texts and the catalog; kept for statements that come again.
+
+use std::sync::Arc;
+
+use hansard_pg_wire::conversation::Executed;
+use hansard_policy::reach::{Reached, Resolve, Resolved, Touched, Via, reach, reach_call};
+use hansard_policy::{Name, Operation, Statement};
+use hashlink::LruCache;
+use uuid::Uuid;
+
+use crate::analyses::{Meaning, SqlText};
+use crate::catalogs::Known;
+use crate::command;
+use crate::names::{InSession, Names, UNKNOWN_RELATION, shown};
+
+/// Most statements of a session whose touches are kept.
+const MAX_KEPT: usize = 64;
+
+/// A relation that is touched, or may be.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) relation: Arc<str>,
+    pub(super) operation: Operation,
+    pub(super) via: Via,
+    /// Why it is not certain.
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) counted: bool,
+    pub(super) columns: Arc<[Arc<str>]>,
+}
+
+/// What a statement reaches.
+#[derive(Debug, Default)]
+pub(super) struct Reaches {
+    pub(super) told: Vec<Told>,
+    /// What the catalog tells of the code that it runs; without its touches.
+    pub(super) reached: Option<Reached>,
+}
+
+/// A statement: what its text means, and whether what that prepares is meant.
+type Key = (usize, bool);
+
+/// Statements that came last.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Of the session's names and of the catalog.
+    epochs: (u64, u64),
+    /// With the texts' meanings: as long as they are held, their addresses are theirs.
+    reaches: LruCache<Key, (Arc<Meaning>, Arc<Reaches>)>,
+}
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept { epochs: (0, 0), reaches: LruCache::new(MAX_KEPT) }
+    }
+}
+
+impl Kept {
+    /// What a statement reaches in a session.
+    pub(super) fn of(
+        &mut self,
+        executed: &Executed<SqlText>,
+        names: &Names,
+        mut known: Option<&mut Known>,
+        session_id: Uuid,
+    ) -> Arc<Reaches> {
+        let epochs = (names.epoch, known.as_ref().map_or(0, |known| known.epoch));
+        if std::mem::replace(&mut self.epochs, epochs) != epochs {
+            self.reaches.clear();
+        }
+        let meaning = &executed.text.statement(executed.part).meaning;
+        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql);
+        if let Some((_, reaches)) = self.reaches.get(&key) {
+            return reaches.clone();
+        }
+        let mut reaches_of = |statement: &Statement| {
+            Arc::new(reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement)))
+        };
+        let reaches = reaches_of(meaning.of(executed.prepared_in_sql));
+        if meaning.rows_forgotten
+            && reaches.told.iter().any(|told| told.via == Via::Partition)
+            && let Some(statement) = executed.text.in_full()
+        {
+            return reaches_of(&statement);
+        }
+        self.reaches.insert(key, (meaning.clone(), reaches.clone()));
+        reaches
+    }
+}
+
+/// What is asked for.
+pub(super) enum Asked<'a> {
+    Statement(&'a Statement),
+    /// A call of a function by its number.
+    Call(u32),
+    /// A relation that the head of a text names.
+    Head(Operation, &'a Name),
+}
+
+pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid, asked: &Asked<'_>) -> Reaches {
+    // The memo is written while the catalog is read.
+    let mut known = known;
+    let mut memo = known.as_mut().map(|known| std::mem::take(&mut known.memo)).unwrap_or_default();
+    let seen = known.as_deref();
+    let session = InSession::new(names, seen, session_id);
+    let (mut reached, by_catalog) = match (asked, seen) {
+        (Asked::Statement(statement), Some(known)) => (reach(statement, &known.catalog, &session, &mut memo), true),
+        (Asked::Call(function), Some(known)) => (reach_call(*function, &known.catalog, &session, &mut memo), true),
+        (Asked::Statement(statement), None) => (by_text(statement, &session), false),
+        (Asked::Call(_), None) => (Reached::default(), false),
+        (Asked::Head(operation, name), _) => {
+            let touched = resolved(session.relation(name), name, *operation, false, &[]);
+            (Reached { touched, ..Reached::default() }, false)
+        }
+    };
+    if let Some(known) = seen {
+        in_motion(&mut reached, known);
+    }
+    let told = std::mem::take(&mut reached.touched).into_iter().map(told).collect();
+    if let Some(known) = known {
+        known.memo = memo;
+    }
+    Reaches { told, reached: by_catalog.then_some(reached) }
+}
+
+/// Without a catalog: what is named.
+fn by_text(statement: &Statement, session: &InSession<'_>) -> Reached {
+    let touched = statement.relations.iter().flat_map(|relation| {
+        let meant = match &statement.effect {
+            hansard_policy::Effect::CreateTemporary(name)
+                if relation.operation == Operation::Ddl && *name == relation.name.name =>
+            {
+                let schema = Some(hansard_policy::catalog::TEMPORARY.to_owned());
+                Resolved::Known { oid: None, name: Name { schema, name: name.clone() } }
+            }
+            _ => session.relation(&relation.name),
+        };
+        resolved(meant, &relation.name, relation.operation, relation.counted, &relation.columns)
+    });
+    Reached { touched: touched.collect(), ..Reached::default() }
+}
+
+fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool, columns: &[String]) -> Vec<Touched> {
+    let touched = |name: Name, reason: Option<&std::borrow::Cow<'static, str>>| Touched {
+        relation: Some(name),
+        oid: None,
+        operation,
+        via: Via::Direct,
+        certain: reason.is_none(),
+        reason: reason.cloned(),
+        counted,
+        columns: columns.to_vec(),
+    };
+    match meant {
+        Resolved::Known { name, .. } => vec![touched(name, None)],
+        Resolved::OneOf { candidates, reason } => {
+            let unqualified = Name { schema: None, name: written.name.clone() };
+            let all = std::iter::once(unqualified).chain(candidates.into_iter().map(|(_, name)| name));
+            all.map(|name| touched(name, Some(&reason))).collect()
+        }
+    }
+}
+
+/// What hangs on a relation is not known while it is changed, or where the catalog does not hold everything.
+fn in_motion(reached: &mut Reached, known: &Known) {
+    let writes = |touched: &&Touched| command::writes_rows(touched.operation);
+    let named = reached.touched.iter().filter(|touched| touched.via == Via::Direct);
+    let Some(written) = named.filter(writes).find_map(|touched| {
+        let name = touched.relation.as_ref()?;
+        (known.missing().is_some() || known.is_in_motion(&name.name)).then_some(name)
+    }) else {
+        return;
+    };
+    let reason = match known.missing() {
+        Some(missing) => format!("the catalog does not hold everything: {missing}"),
+        None => format!("what hangs on {} was being changed", written.name),
+    };
+    reached.touched.push(Touched {
+        relation: None,
+        oid: None,
+        operation: Operation::Opaque,
+        via: Via::Trigger,
+        certain: false,
+        reason: Some(reason.into()),
+        counted: false,
+        columns: Vec::new(),
+    });
+}
+
+fn told(touched: Touched) -> Told {
+    Told {
+        relation: touched.relation.as_ref().map_or_else(|| UNKNOWN_RELATION.into(), |name| shown(name).into()),
+        operation: touched.operation,
+        via: touched.via,
+        reason: touched.reason.map(|reason| Arc::from(&*reason)),
+        counted: touched.counted,
+        columns: touched.columns.iter().map(|column| Arc::from(column.as_str())).collect(),
+    }
+}
