@@ -31,7 +31,7 @@ pub(crate) use path::Schemas;
 const MAX_DATABASES: usize = 64;
 
 /// How long a session waits for the first catalog of its database, or for a recent one.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often it is looked for changes while there are sessions, or have just been.
 const POLL: Duration = Duration::from_secs(3);

@@ -49,13 +49,11 @@ async fn each_sslmode_reaches_the_database() {
         // The keys of the first session's password serve the second.
         assert_eq!(ask(&proxy, "SELECT current_user::text").await.as_deref(), Ok(user), "{parameters}");
         let jobs = record::until(&proxy.log, |jobs| jobs.len() == 2).await;
-        let path = jobs[0].kinds().find_map(|kind| match kind {
-            hansard_schemas::events::event::Kind::Authenticated(authenticated) => {
-                Some(authenticated.search_path.clone())
-            }
-            _ => None,
-        });
-        assert_eq!(path.unwrap(), ["public"], "{parameters}");
+        for job in jobs {
+            let began = job.authenticated();
+            assert_eq!(began.search_path_setting.as_deref(), Some("\"$user\", public"), "{parameters}");
+            assert_eq!((began.role.as_str(), began.session_role.as_str()), (user, user), "{parameters}");
+        }
     }
     // The server wants it, and the target's URL does not.
     let proxy = Plan::new().upstream("app_tls", "").start().await;

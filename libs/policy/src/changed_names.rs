@@ -216,8 +216,8 @@ impl LongText {
                     let length = text.iter().take(10).position(|byte| !byte.is_ascii_alphabetic());
                     let word = text[..length.unwrap_or(text.len().min(10))].to_ascii_lowercase();
                     let is_cut = length.is_none() && text.len() < 10;
-                    let begins = |known: &&str| known.as_bytes().starts_with(&word) && !word.is_empty();
-                    if is_cut && BEGINNINGS.iter().any(|known| begins(&known)) {
+                    let begins = |known: &str| known.as_bytes().starts_with(&word) && !word.is_empty();
+                    if is_cut && BEGINNINGS.iter().any(|known| begins(known)) {
                         return true;
                     }
                     match &word[..] {

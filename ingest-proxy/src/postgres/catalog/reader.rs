@@ -266,9 +266,11 @@ impl Reader {
             .await?;
         type Fill = fn(&mut Relation, &str) -> serde_json::Result<()>;
         let fills: [(&str, Fill); 3] = [
-            (sql::COLUMNS, |relation, text| Ok(relation.columns = serde_json::from_str(text)?)),
-            (sql::PARENTS, |relation, text| Ok(relation.parents = serde_json::from_str(text)?)),
-            (sql::EXPRESSIONS, |relation, text| Ok(relation.expressions = serde_json::from_str(text)?)),
+            (sql::COLUMNS, |relation, text| serde_json::from_str(text).map(|columns| relation.columns = columns)),
+            (sql::PARENTS, |relation, text| serde_json::from_str(text).map(|parents| relation.parents = parents)),
+            (sql::EXPRESSIONS, |relation, text| {
+                serde_json::from_str(text).map(|expressions| relation.expressions = expressions)
+            }),
         ];
         for (question, fill) in fills {
             if self.connection.received > limit {
