@@ -94,6 +94,9 @@ impl Names {
     /// A statement has taken effect.
     pub(super) fn apply(&mut self, statement: u64, effect: &Effect) {
         match effect {
+            // What is set again and again may be long: it is copied only where it is something else.
+            Effect::SearchPath { schemas, local: true } if self.local.as_ref() == Some(schemas) => {}
+            Effect::SearchPath { schemas, local: false } if self.local.is_none() && self.path == *schemas => {}
             Effect::SearchPath { schemas, local: true } => {
                 self.set_paths(statement, self.path.clone(), Some(schemas.clone()));
             }
