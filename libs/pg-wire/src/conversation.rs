@@ -65,7 +65,7 @@ pub const MAX_BOUND: usize = 8 * 1024 * 1024;
 const MAX_CURSORS: usize = 1024;
 
 /// Most names of prepared statements, or of portals; what lies behind further ones is not known.
-const MAX_NAMES: usize = 65_536;
+const MAX_NAMES: usize = 16_384;
 
 /// A frame, or a part of one.
 #[derive(Debug, Clone, Copy)]

@@ -223,6 +223,8 @@ impl Names {
 
     fn apply_effect(&mut self, number: u64, effect: &Effect) {
         match effect {
+            // What is set again and again may be long: it is copied only where it is something else.
+            Effect::SearchPath { schemas, local } if self.is_set(schemas.as_deref(), *local) => {}
             Effect::SearchPath { schemas, local } => {
                 let path = schemas.clone().map_or(Path::Start, Path::Set);
                 self.set_path(number, path, *local);
@@ -260,6 +262,16 @@ impl Names {
     /// The role of the session, unless a default of setting `role` would come back with it.
     fn role_without_a_setting(&self) -> Role {
         if self.start.role == self.start.session_role { Role::Session } else { Role::Unknown }
+    }
+
+    /// The path is that already, in the same way.
+    fn is_set(&self, schemas: Option<&[String]>, local: bool) -> bool {
+        let set = if local { self.local_path.as_ref() } else { Some(&self.path).filter(|_| self.local_path.is_none()) };
+        match (set, schemas) {
+            (Some(Path::Start), None) => true,
+            (Some(Path::Set(set)), Some(schemas)) => set == schemas,
+            _ => false,
+        }
     }
 
     fn set_path(&mut self, number: u64, path: Path, local: bool) {

@@ -43,10 +43,10 @@ const ALLOWANCE: u64 = 16;
 const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
 
 /// Of a text that takes too much room, in bytes.
-const SHORTENED: usize = 1024;
+const SHORTENED: usize = 256;
 
 /// Texts from this length on count [`LONG_COUNTS`] times: one that is sent once and run often stands in two rows.
-const LONG: usize = 64 * 1024;
+const LONG: usize = 4 * 1024;
 const LONG_COUNTS: u64 = 8;
 
 /// Of a text that another statement's row has, in bytes.

@@ -84,3 +84,22 @@ fn what_a_text_names_is_told_for_as_much_as_was_sent() {
         assert!(statement.truncated);
     }
 }
+
+#[test]
+fn a_long_text_that_is_sent_once_and_run_often_stands_in_few_rows() {
+    let sql = format!("select 1 /* {} */", "x".repeat(10_000));
+    let front = |tag, body: &[u8]| (Direction::Frontend, frame(tag, body));
+    let back = |tag| (Direction::Backend, frame(tag, b""));
+    let parse = [b"s\0", sql.as_bytes(), b"\0\0\0"].concat();
+    let mut frames = vec![front(b'P', &parse), front(b'S', b""), back(b'1'), ready(b'I')];
+    for _ in 0..300 {
+        let bind = front(b'B', b"\0s\0\0\0\0\0\0\0");
+        frames.extend([bind, front(b'E', b"\0\0\0\0\0"), front(b'S', b"")]);
+        frames.extend([back(b'2'), done("SELECT 1"), ready(b'I')]);
+    }
+    let rows = project(&[block(SESSION, "ranking", session(&frames))]);
+    assert_eq!(rows.statements.len(), 300);
+    let (whole, cut): (Vec<_>, Vec<_>) = rows.statements.iter().partition(|row| *row.sql == *sql);
+    assert!((1..25).contains(&whole.len()), "{}", whole.len());
+    assert!(cut.iter().all(|row| row.truncated && row.sql.len() <= 256 && sql.starts_with(&*row.sql)));
+}
