@@ -101,7 +101,7 @@ mod tests {
     use crate::writer::tests::{self, frame, lake};
 
     fn rows() -> Rows {
-        Rows { frames: vec![frame(Uuid::from_u128(1), 1, 1, 8)], ..Rows::default() }
+        Rows { frames: [frame(Uuid::from_u128(1), 1, 1, 8)].into_iter().collect(), ..Rows::default() }
     }
 
     fn files(folder: &Path) -> Vec<String> {

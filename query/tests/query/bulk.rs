@@ -68,7 +68,8 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             transaction_id: no,
             transaction_outcome: Some(Outcome::Committed),
             outcome_reason: None,
-            columns: vec!["id".into(), "score".into()],
+            columns: ["id".into(), "score".into()].into(),
+            via: "direct",
             certainty: Certainty::Certain,
             reason: None,
         });

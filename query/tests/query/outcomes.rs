@@ -56,7 +56,8 @@ fn touch(of: &StatementRow, relation: &str) -> TouchRow {
         transaction_id: of.transaction_id,
         transaction_outcome: of.transaction_outcome,
         outcome_reason: of.outcome_reason.clone(),
-        columns: Vec::new(),
+        columns: [].into(),
+        via: "direct",
         certainty: Certainty::Certain,
         reason: None,
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::compute::concat_batches;
 use bytes::Bytes;
-use hansard_record::{Certainty, FrameRow, Outcome, Rows, TouchRow, TransactionKind, TransactionRow};
+use hansard_record::{Certainty, FrameRow, Outcome, Rows, Run, TouchRow, TransactionKind, TransactionRow};
 use hansard_schemas::events::{Direction, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding};
@@ -33,7 +33,7 @@ pub(crate) fn rows_of(folder: &Path, path: &str) -> RecordBatch {
 }
 
 /// A frame of some bytes.
-pub(crate) fn frame(session_id: Uuid, seq: u64, at: i64, bytes: usize) -> FrameRow {
+pub(crate) fn frame(session_id: Uuid, seq: u64, at: i64, bytes: usize) -> Run {
     let filling = u8::try_from(seq % 251).unwrap();
     FrameRow {
         session_id,
@@ -48,6 +48,7 @@ pub(crate) fn frame(session_id: Uuid, seq: u64, at: i64, bytes: usize) -> FrameR
         target: "ranking".into(),
         omitted: None,
     }
+    .into()
 }
 
 /// A touch of a relation.
@@ -66,7 +67,8 @@ pub(crate) fn touch(session_id: Uuid, statement_no: u64, relation: &str, operati
         transaction_id: statement_no,
         transaction_outcome: Some(Outcome::Committed),
         outcome_reason: None,
-        columns: vec!["score".into()],
+        columns: ["score".into()].into(),
+        via: "direct",
         certainty: Certainty::Certain,
         reason: None,
     }
@@ -109,7 +111,7 @@ fn rows_are_cut_by_target_and_hour_and_stay_sorted() {
         rows.frames.push(frame(two, seq, 5, 40));
         rows.frames.push(frame(one, seq, if seq <= 1000 { HOUR - 1 } else { HOUR }, 40));
     }
-    rows.frames.push(FrameRow { target: "../x".into(), ..frame(two, 1, 7, 1) });
+    rows.frames.push(FrameRow { target: "../x".into(), ..frame(two, 1, 7, 1).first }.into());
     let files = write(&lake, &rows, &flush(0)).unwrap();
     let found: Vec<_> =
         files.iter().map(|file| (file.target.as_str(), file.hour, file.rows, file.min_at, file.max_at)).collect();
@@ -134,7 +136,7 @@ fn rows_are_cut_by_target_and_hour_and_stay_sorted() {
 fn the_same_flush_again_lands_on_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
-    let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
+    let rows = Rows { frames: [frame(Uuid::from_u128(1), 1, 0, 9)].into_iter().collect(), ..Rows::default() };
     let first = write(&lake, &rows, &flush(0)).unwrap();
     assert_eq!(first, write(&lake, &rows, &flush(0)).unwrap());
     assert_ne!(first[0].path, write(&lake, &rows, &flush(1)).unwrap()[0].path);
@@ -223,7 +225,8 @@ fn files_have_the_measured_settings() {
         };
         (0..length).map(step).collect()
     };
-    let frames = (1..=1280).map(|seq| FrameRow { frame: noise(32 * 1024), ..frame(session, seq, 1, 0) }).collect();
+    let long = |seq| FrameRow { frame: noise(32 * 1024), ..frame(session, seq, 1, 0).first }.into();
+    let frames = (1..=1280).map(long).collect();
     let files = write(&lake, &Rows { frames, ..Rows::default() }, &flush(0)).unwrap();
     let file = std::fs::File::open(folder.path().join("lake").join(&files[0].path)).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
@@ -252,7 +255,7 @@ fn files_have_the_measured_settings() {
 fn a_lake_that_cannot_be_written_leaves_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path());
-    let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
+    let rows = Rows { frames: [frame(Uuid::from_u128(1), 1, 0, 9)].into_iter().collect(), ..Rows::default() };
     // A file in the place of the table's folder: works for every user, root too.
     std::fs::write(folder.path().join("lake/frames"), b"").unwrap();
     let error = write(&lake, &rows, &flush(0)).unwrap_err();
@@ -288,6 +291,6 @@ fn a_lake_open_for_reading_writes_nothing() {
         catalog: format!("sqlite:{}", folder.path().join("catalog.db").display()),
     })
     .unwrap();
-    let rows = Rows { frames: vec![frame(Uuid::from_u128(1), 1, 0, 9)], ..Rows::default() };
+    let rows = Rows { frames: [frame(Uuid::from_u128(1), 1, 0, 9)].into_iter().collect(), ..Rows::default() };
     assert!(matches!(write(&reader, &rows, &flush(0)), Err(Error::ReadOnly)));
 }

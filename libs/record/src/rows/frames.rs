@@ -80,6 +80,19 @@ pub struct Frames {
     rows: usize,
 }
 
+impl From<FrameRow> for Run {
+    fn from(first: FrameRow) -> Run {
+        Run { first, count: 1 }
+    }
+}
+
+impl FromIterator<Run> for Frames {
+    fn from_iter<Runs: IntoIterator<Item = Run>>(runs: Runs) -> Frames {
+        let runs: Vec<Run> = runs.into_iter().collect();
+        Frames { rows: runs.iter().map(|run| run.count as usize).sum(), runs }
+    }
+}
+
 impl Frames {
     /// Adds frames.
     pub fn push(&mut self, run: Run) {
