@@ -333,8 +333,9 @@ impl Statements {
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
         let undone = answered.outcome == Some(Outcome::RolledBack);
         let begin = rows.touches.len();
-        let touch = |told: &Told, columns, count| {
-            let reason = told.reason.clone().or_else(|| opaque.clone().filter(|_| !does.certain));
+        let touch = |told: &Told, columns, count, some_rows: bool| {
+            let reason = told.reason.clone().filter(|_| !(told.if_rows && some_rows));
+            let reason = reason.or_else(|| opaque.clone().filter(|_| !does.certain));
             TouchRow {
                 relation: told.relation.clone(),
                 operation: told.operation.as_str(),
@@ -369,8 +370,9 @@ impl Statements {
                 Some(left) => self.context.allowance = left,
                 None => (columns, without_columns) = (Arc::default(), true),
             }
-            let count = answered.count.filter(|_| touches.counted && told.counted && told.reason.is_none() && !undone);
-            rows.touches.push(touch(told, columns, count));
+            let rows_of = answered.count.filter(|_| touches.counted && !undone);
+            let count = rows_of.filter(|_| told.counted && told.reason.is_none());
+            rows.touches.push(touch(told, columns, count, rows_of.is_some_and(|count| count > 0)));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -385,8 +387,9 @@ impl Statements {
                 false => opaque.clone(),
             };
             let (relation, via) = (UNKNOWN_RELATION.into(), if does.calls { Via::Function } else { Via::Direct });
-            let told = Told { relation, operation, via, reason, counted: false, columns: Arc::default() };
-            rows.touches.push(touch(&told, Arc::default(), None));
+            let columns: Arc<[Arc<str>]> = Arc::default();
+            let told = Told { relation, operation, via, reason, if_rows: false, counted: false, columns };
+            rows.touches.push(touch(&told, Arc::default(), None, false));
         }
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
