@@ -90,6 +90,8 @@ pub(super) struct Names {
     local_path: Option<Path>,
     role: Role,
     local_role: Option<Role>,
+    /// Setting `session_replication_role` may have been changed: triggers and rules may not act.
+    replication_role: bool,
     /// Those that go when their transaction ends: true.
     temporary: BTreeMap<String, bool>,
     /// By name and schema.
@@ -255,6 +257,11 @@ impl Names {
             ("role", None) => self.set_role(number, Role::Start, local),
             ("role" | "session_authorization", Some(role)) => self.set_role(number, Role::Set(role.to_owned()), local),
             ("session_authorization", None) => self.set_role(number, self.role_without_a_setting(), local),
+            // Few sessions do that, and fewer undo it: nothing behind it is certain.
+            ("session_replication_role", value) => {
+                self.replication_role |= !matches!(value, Some(value) if value.eq_ignore_ascii_case("origin"));
+                self.epoch += 1;
+            }
             _ => {}
         }
     }
@@ -295,6 +302,7 @@ impl Names {
     fn lose_settings(&mut self, number: u64) {
         self.set_path(number, Path::Unknown, false);
         self.set_role(number, Role::Unknown, false);
+        self.replication_role = true;
     }
 
     fn set_untold(&mut self, number: u64, untold: Untold) {

@@ -203,6 +203,14 @@ impl Resolve for InSession<'_> {
     fn creation(&self) -> Option<Text> {
         self.creation.clone()
     }
+
+    fn is_origin(&self) -> bool {
+        let role = self.names.start.session_role.as_deref().unwrap_or_default();
+        let begins =
+            |known: &Known| known.catalog.setting_at_start(role, "session_replication_role").map(str::to_owned);
+        let begins = self.known.and_then(begins);
+        !self.names.replication_role && begins.is_none_or(|value| value.eq_ignore_ascii_case("origin"))
+    }
 }
 
 /// As it stands in column `relation`.
