@@ -1,7 +1,7 @@
 //! Proxy, recorder and query engine as processes of their own, and what an input costs each of them.
 //!
-//! The recorder is held while an input comes in, so that questions find all of it above the lake's watermark: the query engine
-//! then makes the rows itself, as the recorder does afterwards. Then the same is asked of the lake.
+//! Questions are asked as soon as an input has come in, when the query engine makes rows of what the recorder has not
+//! flushed, and again when all is in the lake.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -61,7 +61,7 @@ pub(crate) struct Site<'a> {
 impl<'a> Site<'a> {
     /// Fresh processes: nothing of another input is in them.
     pub(crate) async fn open(postgres: &'a Postgres, program: &Path) -> Result<Site<'a>> {
-        let settings = Settings { lake: "flush_interval = \"2s\"".to_owned(), ..Settings::default() };
+        let settings = Settings { lake: "flush_interval = \"5s\"".to_owned(), ..Settings::default() };
         let mut config = Config::new(postgres, &settings)?;
         config.use_program(program);
         let token = config.token("bench")?;
@@ -136,13 +136,11 @@ impl<'a> Site<'a> {
             *before = (cpu_seconds(part.id())?, usage(part.id())?.resident);
         }
         let bytes = self.metric(0, BYTES)?;
-        self.parts[1].signal("STOP")?;
-        let played = load(self).await;
+        load(self).await?;
         let mut unanswered = None;
         let mut statements = 0;
         for hot in [true, false] {
             if !hot {
-                self.parts[1].signal("CONT")?;
                 self.recorded()?;
             }
             for question in questions() {
@@ -153,7 +151,6 @@ impl<'a> Site<'a> {
                 }
             }
         }
-        played?;
         let mut costs = [Cost::default(); 3];
         for ((part, (cpu, resident)), cost) in self.parts.iter().zip(before).zip(&mut costs) {
             *cost =
