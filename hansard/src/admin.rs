@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Says why jobs are not served at the moment; `None` when they are. May block.
-pub(crate) type Readiness = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Says why jobs are not served at the moment, or what is not as it should be although they are, a line each. May block.
+pub(crate) type Readiness = Arc<dyn Fn() -> Result<Vec<String>, String> + Send + Sync>;
 
 /// A bound admin listener.
 pub(crate) struct Admin {
@@ -100,10 +100,13 @@ async fn answer(stream: TcpStream, readiness: Readiness, metrics: PrometheusHand
 }
 
 async fn ready(readiness: Readiness) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
-    let hindrance = tokio::task::spawn_blocking(move || readiness()).await;
-    match hindrance.unwrap_or_else(|stopped| Some(format!("readiness could not be found out: {stopped}"))) {
-        None => response(StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => response(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    let found = tokio::task::spawn_blocking(move || readiness()).await;
+    match found.unwrap_or_else(|stopped| Err(format!("readiness could not be found out: {stopped}"))) {
+        Ok(remarks) => {
+            let lines = std::iter::once("ready".to_owned()).chain(remarks);
+            response(StatusCode::OK, lines.map(|line| line + "\n").collect())
+        }
+        Err(reason) => response(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 

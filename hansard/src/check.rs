@@ -59,7 +59,12 @@ async fn look(config: &Config) -> Vec<Finding> {
     }
     let used = note::addresses_in_use(config);
     for target in &config.targets {
-        findings.push((format!("target {}", target.options.name), upstream(target).await));
+        let reached = upstream(target).await;
+        let is_reached = reached.is_ok();
+        findings.push((format!("target {}", target.options.name), reached));
+        if is_reached {
+            findings.push((format!("target {} catalog", target.options.name), catalog(target).await));
+        }
         if target.options.tls.is_some() {
             findings.push((format!("target {} tls", target.options.name), certificates(target)));
         }
@@ -105,6 +110,11 @@ fn keys(issuer: &Issuer) -> Result<String, String> {
 async fn upstream(target: &Target) -> Result<String, String> {
     let options = parts::target_options(target).map_err(|failure| failure.to_string())?;
     hansard_ingest_proxy::check_target(&options).await
+}
+
+async fn catalog(target: &Target) -> Result<String, String> {
+    let options = parts::target_options(target).map_err(|failure| failure.to_string())?;
+    hansard_ingest_proxy::check_catalog(&options).await
 }
 
 fn certificates(target: &Target) -> Result<String, String> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[cfg(any(feature = "record", feature = "query"))]
 use hansard_event_log::EventLog;
 use hansard_event_log::{JetStreamLog, LocalLog};
-use hansard_ingest_proxy::{Durability, Proxy};
+use hansard_ingest_proxy::{CatalogTroubles, Durability, Proxy};
 #[cfg(feature = "query")]
 use hansard_query::Engine;
 #[cfg(feature = "record")]
@@ -132,6 +132,7 @@ struct Parts {
     recorder: Option<Arc<Recorder>>,
     local: Option<Arc<LocalLog>>,
     stream: Option<Arc<JetStreamLog>>,
+    catalogs: Option<CatalogTroubles>,
 }
 
 impl Health {
@@ -142,7 +143,13 @@ impl Health {
             recorder: opened.recorder.clone(),
             local: opened.local.clone(),
             stream: opened.stream.clone(),
+            catalogs: opened.proxy.as_ref().map(Proxy::catalog_troubles),
         });
+    }
+
+    /// What is not known although jobs are served.
+    fn remarks(&self) -> Vec<String> {
+        self.parts.get().and_then(|parts| parts.catalogs.as_ref()).map(CatalogTroubles::now).unwrap_or_default()
     }
 
     /// Why jobs are not served, or not recorded to the end.
@@ -164,7 +171,10 @@ impl Health {
 
 fn readiness(health: &Arc<Health>) -> Readiness {
     let health = health.clone();
-    Arc::new(move || health.hindrance())
+    Arc::new(move || match health.hindrance() {
+        Some(reason) => Err(reason),
+        None => Ok(health.remarks()),
+    })
 }
 
 fn warn_of_settings(config: &Config) {

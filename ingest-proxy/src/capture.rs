@@ -21,6 +21,7 @@ use crate::worker::Worker;
 mod fields;
 pub(crate) mod journal;
 pub(crate) mod marks;
+pub(crate) mod process;
 pub(crate) mod redactor;
 mod unidentified;
 

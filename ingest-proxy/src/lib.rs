@@ -29,8 +29,8 @@ mod shared;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hansard_event_log::LocalLog;
@@ -41,7 +41,9 @@ use admission::places::Places;
 use admission::thread::{self, Start};
 use admission::{cores, dispatcher, dispatcher::ThreadHandle, listener, tls};
 use capture::journal;
-use postgres::{cancel, search_path, upstream};
+use capture::process::ProcessRecords;
+use postgres::catalog::{Catalogs, keeper};
+use postgres::{cancel, upstream};
 use relay::pool;
 use shared::{CONNECTING, Shared};
 use worker::Worker;
@@ -91,7 +93,8 @@ impl Proxy {
             identity,
             cancel_keys: cancel::CancelKeys::new(),
             refusals: admission::refusal_rate::Refusals::new(),
-            search_paths: search_path::SearchPaths::new(),
+            catalogs: Arc::new(Catalogs::new()),
+            records: OnceLock::new(),
             sessions: Places::new(options.max_sessions),
             unauthenticated: Places::new(options.max_unauthenticated),
             being_refused: Places::new(options.max_unauthenticated),
@@ -107,6 +110,11 @@ impl Proxy {
         &self.addresses
     }
 
+    /// What is not known of the databases' catalogs while the proxy serves, in one line for each database.
+    pub fn catalog_troubles(&self) -> CatalogTroubles {
+        CatalogTroubles(self.shared.catalogs.clone())
+    }
+
     /// Serves until `shutdown` is cancelled and the sessions have ended, or were cut off after the grace period.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
         metrics::describe();
@@ -120,18 +128,25 @@ impl Proxy {
             })
             .unzip();
         let threads: Arc<[ThreadHandle]> = threads.into();
-        let mut ends = Vec::new();
-        for ((shard, listeners), inbox) in (0..).zip(self.listeners).zip(inboxes) {
-            let worker = Arc::new(Worker {
+        let worker = |shard| {
+            Arc::new(Worker {
                 shared: self.shared.clone(),
                 journal: journal::Journal::new(self.log.clone(), shard),
                 pool: pool::Pool::default(),
                 traffic: metrics::Traffic::default(),
                 stopping: shutdown.child_token(),
-            });
-            let own = usize::from(shard);
-            let start =
-                Start { worker, own, threads: threads.clone(), inbox, listeners, serve: postgres::session::serve };
+            })
+        };
+        let workers: Vec<_> = (0..self.log.shards()).map(worker).collect();
+        let records = Arc::new(ProcessRecords::begin(&workers));
+        // Set once: the proxy is consumed.
+        let _ = self.shared.records.set(Arc::downgrade(&records));
+        let stop_reading = CancellationToken::new();
+        let mut ends = Vec::new();
+        for (((own, worker), listeners), inbox) in workers.iter().cloned().enumerate().zip(self.listeners).zip(inboxes)
+        {
+            let (threads, records) = (threads.clone(), records.clone());
+            let start = Start { worker, own, threads, inbox, listeners, serve: postgres::session::serve, records };
             match thread::spawn(start) {
                 Ok(end) => ends.push(end),
                 Err(error) => {
@@ -140,6 +155,8 @@ impl Proxy {
                 }
             }
         }
+        let reading = keeper::spawn(workers, records, stop_reading.clone());
+        let reading = reading.inspect_err(|_| shutdown.cancel())?;
         let mut result = Ok(());
         for end in ends {
             if end.await.is_err() {
@@ -148,7 +165,21 @@ impl Proxy {
                 result = Err(Error::Died);
             }
         }
+        stop_reading.cancel();
+        // Without it the record of Hansard's own sessions has no end.
+        let _ = reading.await;
         result
+    }
+}
+
+/// See [`Proxy::catalog_troubles`].
+#[derive(Debug, Clone)]
+pub struct CatalogTroubles(Arc<Catalogs>);
+
+impl CatalogTroubles {
+    /// Those of now. What they concern is recorded as not certain; jobs are served all the same.
+    pub fn now(&self) -> Vec<String> {
+        self.0.troubles()
     }
 }
 
@@ -157,6 +188,13 @@ impl Proxy {
 pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
     let route = upstream::Route::open(target).map_err(|error| error.to_string())?;
     upstream::check(target, &route, Duration::from_secs(5)).await
+}
+
+/// Reads the catalog of a target's database as Hansard would to tell what a name means, and says how that went, in one
+/// line. `Err` is a negative finding, with the right that is missing.
+pub async fn check_catalog(target: &TargetOptions) -> Result<String, String> {
+    let route = upstream::Route::open(target).map_err(|error| error.to_string())?;
+    keeper::check(target, &route).await
 }
 
 /// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.

@@ -2,12 +2,13 @@
 //!
 //! Everything that only this protocol has is in here; what serves any protocol is outside.
 
+mod beginning;
 pub(crate) mod cancel;
+pub(crate) mod catalog;
 mod conversation;
 pub(crate) mod parameters;
 mod redaction;
 pub(crate) mod refusal;
-pub(crate) mod search_path;
 pub(crate) mod session;
 mod startup;
 pub(crate) mod upstream;

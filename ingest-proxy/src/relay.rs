@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hansard_event_log::{Error, Position};
+use hansard_schemas::events::event;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -72,6 +73,8 @@ pub(crate) struct Relay<C> {
     gated: Option<Direction>,
     gate: Gate,
     acknowledgement: Option<Acknowledgement>,
+    /// What all shards are being told before the job's next request goes on.
+    announcement: Option<Acknowledgement>,
     /// Since when the log has refused to append.
     refused_since: Option<Instant>,
     /// Since when an acknowledgement has been awaited.
@@ -151,6 +154,7 @@ impl<C: Conversation> Relay<C> {
             gated,
             gate: Gate::Open,
             acknowledgement: None,
+            announcement: None,
             refused_since: None,
             awaited_since: None,
             retry_at: None,
@@ -189,6 +193,9 @@ impl<C: Conversation> Relay<C> {
                 return Poll::Ready(end);
             }
             if let Poll::Ready(end) = self.poll_backend(cx, &mut moved) {
+                return Poll::Ready(end);
+            }
+            if let Poll::Ready(end) = self.poll_announcement(cx) {
                 return Poll::Ready(end);
             }
             if self.capture.pending() > 0 && !self.due_is_set {
@@ -308,7 +315,7 @@ impl<C: Conversation> Relay<C> {
             && self.capture.pending() < DUE
             && lane.sink.is_empty()
             && (self.gated != Some(direction) || self.gate == Gate::Open)
-            && (direction == Direction::Backend || asks_on())
+            && (direction == Direction::Backend || self.announcement.is_none() && asks_on())
     }
 
     /// Gives the conversation what has been read, and does what it says.
@@ -362,6 +369,11 @@ impl<C: Conversation> Relay<C> {
                     let gated = self.gated == Some(answer);
                     other.sink.own(message.into(), gated);
                     waiting |= gated;
+                }
+                Step::Announce(event) => {
+                    lane.held = true;
+                    self.announcement = Some(announce(&self.worker, event));
+                    break;
                 }
                 Step::End(refusal) => return Some(End::Refused(refusal)),
             }
@@ -451,6 +463,20 @@ impl<C: Conversation> Relay<C> {
         }
     }
 
+    /// Goes on with the job's requests once all shards have been told.
+    fn poll_announcement(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Some(announcement) = &mut self.announcement else { return Poll::Pending };
+        match announcement.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                self.announcement = None;
+                self.frontend.due = true;
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(End::Refused(Refusal::unrecordable(&error))),
+        }
+    }
+
     fn database_closed(&self) -> End {
         if self.conversation.job_has_terminated() {
             End::Terminated
@@ -462,6 +488,17 @@ impl<C: Conversation> Relay<C> {
             End::Refused(Refusal::lost())
         }
     }
+}
+
+fn announce(worker: &Worker, event: Box<event::Kind>) -> Acknowledgement {
+    let (records, patience) = (worker.shared.records(), worker.shared.options.log_patience);
+    Box::pin(async move {
+        match records {
+            Some(records) => records.tell_surely(&event, patience).await,
+            // The proxy is gone, and the session with it.
+            None => Ok(()),
+        }
+    })
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here is touched for every message; only where sessions begin and end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::sync::Semaphore;
 
@@ -10,10 +10,11 @@ use crate::admission::cores::Cores;
 use crate::admission::places::Places;
 use crate::admission::refusal_rate::Refusals;
 use crate::admission::tls::ListenerTls;
+use crate::capture::process::ProcessRecords;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::postgres::cancel::CancelKeys;
-use crate::postgres::search_path::SearchPaths;
+use crate::postgres::catalog::Catalogs;
 use crate::postgres::upstream::Route;
 
 /// See the module.
@@ -27,7 +28,9 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) cancel_keys: CancelKeys,
     pub(crate) refusals: Refusals,
-    pub(crate) search_paths: SearchPaths,
+    pub(crate) catalogs: Arc<Catalogs>,
+    /// The process's own record; weak, as it holds what holds this. There as long as sessions are served.
+    pub(crate) records: OnceLock<Weak<ProcessRecords>>,
     /// Sessions with a valid token.
     pub(crate) sessions: Arc<Places>,
     /// Connections without one.
@@ -38,6 +41,12 @@ pub(crate) struct Shared {
     /// database that all were too late.
     pub(crate) connecting: Semaphore,
     pub(crate) cores: Cores,
+}
+
+impl Shared {
+    pub(crate) fn records(&self) -> Option<Arc<ProcessRecords>> {
+        self.records.get().and_then(Weak::upgrade)
+    }
 }
 
 /// Connections to databases that are made at once.

@@ -1,20 +1,15 @@
 //! One thread: a runtime, a shard of the log, listening sockets and the sessions that are served here.
-//!
-//! Invariant: the shard's first block says which process writes from here on, its last one that it stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansard_event_log::mint_session_id;
-use hansard_schemas::events::{self, event};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Serve;
 use crate::admission::dispatcher::{Dispatcher, Handover, ThreadHandle};
-use crate::capture::Capture;
-use crate::clock;
+use crate::capture::process::ProcessRecords;
 use crate::errors::Error;
 use crate::worker::Worker;
 
@@ -35,6 +30,8 @@ pub(crate) struct Start {
     /// A socket for each target, in their order.
     pub(crate) listeners: Vec<std::net::TcpListener>,
     pub(crate) serve: Serve,
+    /// Of the process, for this thread's sign of life.
+    pub(crate) records: Arc<ProcessRecords>,
 }
 
 /// A worker in a thread of its own. The receiver hears of its end, or of its death.
@@ -57,8 +54,7 @@ pub(crate) fn spawn(start: Start) -> Result<oneshot::Receiver<()>, Error> {
 
 /// Serves until the worker's token is cancelled and its sessions have ended.
 async fn run(start: Start) {
-    let Start { worker, own, threads, mut inbox, listeners, serve } = start;
-    let mut own_record = ProcessRecord::begin(worker.clone());
+    let Start { worker, own, threads, mut inbox, listeners, serve, records } = start;
     let sessions = TaskTracker::new();
     let dispatcher = Arc::new(Dispatcher { worker: worker.clone(), own, threads, sessions: sessions.clone(), serve });
     for (target, listener) in listeners.into_iter().enumerate() {
@@ -75,7 +71,7 @@ async fn run(start: Start) {
         tokio::select! {
             () = worker.stopping.cancelled() => break,
             Some(handover) = inbox.recv() => dispatcher.take_over(handover),
-            _ = alive.tick() => own_record.alive(),
+            _ = alive.tick() => records.alive(own),
             _ = publish.tick() => worker.traffic.publish(),
             // The refusal has been told by the journal; it is told again when it ends.
             _ = retry.tick() => drop(worker.journal.append_backlog()),
@@ -87,53 +83,5 @@ async fn run(start: Start) {
         tracing::warn!(sessions = sessions.len(), "sessions were cut off because they did not end in time");
     }
     worker.traffic.publish();
-    own_record.stop();
-}
-
-/// The record that the process keeps of itself in its shard.
-struct ProcessRecord {
-    capture: Capture,
-    node: String,
-    instance: String,
-    worker: Arc<Worker>,
-}
-
-impl ProcessRecord {
-    /// Nothing else is appended to the shard before this is.
-    fn begin(worker: Arc<Worker>) -> ProcessRecord {
-        let log = worker.journal.log();
-        let session = mint_session_id(worker.journal.shard(), log.shards());
-        let (node, instance) = (log.node().to_owned(), log.instance().to_owned());
-        let mut capture = Capture::new(worker.clone(), session, "");
-        capture.event(
-            clock::now(),
-            event::Kind::ProxyStarted(events::ProxyStarted {
-                node: node.clone(),
-                instance: instance.clone(),
-                hansard_version: env!("CARGO_PKG_VERSION").to_owned(),
-            }),
-        );
-        capture.keep_pending();
-        // A refusal has been told by the journal, and sessions wait for this block.
-        let _ = worker.journal.append_backlog();
-        ProcessRecord { capture, node, instance, worker }
-    }
-
-    fn alive(&mut self) {
-        // A sign of life that the log cannot take is no sign; the next one will be.
-        if self.capture.pending() == 0 {
-            let (node, instance) = (self.node.clone(), self.instance.clone());
-            self.capture.event(clock::now(), event::Kind::ProxyAlive(events::ProxyAlive { node, instance }));
-        }
-        let _ = self.capture.append();
-    }
-
-    fn stop(mut self) {
-        let (node, instance) = (self.node.clone(), self.instance.clone());
-        let reason = "asked to stop".to_owned();
-        self.capture.event(clock::now(), event::Kind::ProxyStopped(events::ProxyStopped { node, instance, reason }));
-        if let Err(error) = self.worker.journal.append_backlog().and_then(|()| self.capture.append()) {
-            tracing::error!(%error, "the end of the proxy could not be recorded; its open sessions are closed when it starts again");
-        }
-    }
+    records.stop(own);
 }

@@ -1,6 +1,6 @@
 //! One worker's way into its shard of the event log.
 //!
-//! Invariants: one thread appends to a shard; what had to be said about ended sessions while the log took nothing is
+//! Invariants: what a thread appends stays in its order; what had to be said about ended sessions while the log took nothing is
 //! said first when it takes something again, within [`MAX_BACKLOG`]; until then nothing else is appended.
 
 use std::collections::VecDeque;
@@ -25,6 +25,8 @@ pub(crate) struct Journal {
     has_backlog: AtomicBool,
     refusing: AtomicBool,
     state: Mutex<State>,
+    /// Held while what was kept is appended, so that it stays in its order.
+    draining: Mutex<()>,
     appends: AtomicU32,
     latency: metrics::Histogram,
     refusals: metrics::Counter,
@@ -45,6 +47,7 @@ impl Journal {
             has_backlog: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             state: Mutex::default(),
+            draining: Mutex::default(),
             appends: AtomicU32::new(0),
             latency: crate::metrics::append_latency(),
             refusals: crate::metrics::log_refusals(),
@@ -90,6 +93,7 @@ impl Journal {
 
     /// Appends what was kept, as far as the log takes it.
     pub(crate) fn append_backlog(&self) -> Result<(), Error> {
+        let _draining = self.draining.lock();
         loop {
             let Some(block) = self.state.lock().backlog.pop_front() else {
                 self.has_backlog.store(false, Ordering::Relaxed);

@@ -9,18 +9,22 @@
 
 mod barrier;
 mod copies;
+mod names;
 
 use std::borrow::Cow;
 
 use hansard_pg_wire::exchange::{Answered, Exchange, MAX_WAITING, Requested, refused_by_copy};
 use hansard_pg_wire::frame::{Cut, Cutter, Frame, FrameError, HEADER, MAX_FRAME, frames};
+use hansard_schemas::events::event;
 
+use super::catalog::changes::SessionChanges;
 use crate::direction::{Direction, Part};
 use crate::errors::{Kind, Refusal};
 use crate::relay::conversation::{Activity, Conversation, Piece, Record, Step};
 use crate::relay::pool::BUFFER;
 use barrier::{Barrier, Kept, Markers};
 use copies::{Copies, Effect, NAME, Search};
+use names::Names;
 
 const FLUSH: &[u8] = b"H\0\0\0\x04";
 const SYNC: &[u8] = b"S\0\0\0\x04";
@@ -41,6 +45,11 @@ pub(crate) struct PostgresConversation {
     cutters: [Cutter; 2],
     exchange: Exchange<Effect>,
     copies: Copies,
+    names: Names,
+    /// To be told before the job's next message.
+    announcement: Option<Box<event::Kind>>,
+    /// The job's next message has been told of, and not been passed.
+    announced: bool,
     barrier: Barrier,
     /// Of Hansard's own, for the database.
     message: Option<Cow<'static, [u8]>>,
@@ -88,13 +97,17 @@ enum Verdict {
 }
 
 impl PostgresConversation {
-    /// `marker` is a name that the job does not know. `replication`: the session is to a walsender.
-    pub(crate) fn new(marker: String, replication: bool) -> PostgresConversation {
+    /// `marker` is a name that the job does not know. `replication`: the session is to a walsender. `changes`: where it is
+    /// to be told what changes the catalog.
+    pub(crate) fn new(marker: String, replication: bool, changes: Option<SessionChanges>) -> PostgresConversation {
         PostgresConversation {
             cutters: [Direction::Frontend, Direction::Backend]
                 .map(|direction| Cutter::new(super::wire(direction), BUFFER)),
             exchange: Exchange::default(),
             copies: Copies::default(),
+            names: Names::new(changes),
+            announcement: None,
+            announced: false,
             barrier: Barrier::None,
             message: None,
             marker,
@@ -117,6 +130,9 @@ impl PostgresConversation {
         {
             return Step::Insert(message);
         }
+        if let Some(event) = self.announcement.take() {
+            return Step::Announce(event);
+        }
         let Some(&tag) = bytes.first() else {
             if !ended {
                 return Step::Wait;
@@ -130,6 +146,12 @@ impl PostgresConversation {
         };
         if !self.cutters[0].at_boundary() {
             let dropped = self.barrier.drops();
+            if let Some(long) = self.long.as_ref().filter(|_| !dropped && self.is_carried_out())
+                && let Some(event) = self.names.before_piece(long.tag, bytes, false)
+            {
+                self.announced = true;
+                return Step::Announce(Box::new(event));
+            }
             return self.part(Direction::Frontend, bytes, ended).map_or(Step::Wait, |piece| passed(piece, dropped));
         }
         let verdict = self.verdict(tag);
@@ -157,6 +179,17 @@ impl PostgresConversation {
                 let answer = self.answer_sync();
                 return Step::Answer(Piece { len: frame.bytes.len(), record: Record::Whole(1) }, answer);
             }
+            if verdict == Verdict::Pass
+                && self.is_carried_out()
+                && let Some(event) = self.names.before(frame.tag, frame.body, self.is_answered())
+            {
+                self.announced = true;
+                if count == 0 {
+                    return Step::Announce(Box::new(event));
+                }
+                self.announcement = Some(Box::new(event));
+                break;
+            }
             self.request(frame);
             (len, count) = (len + frame.bytes.len(), count + 1);
             // What is inserted goes right behind.
@@ -169,6 +202,15 @@ impl PostgresConversation {
         }
         if matches!(tag, b'P' | b'B' | b'E') && !ended && is_short_of(bytes, HEAD) {
             return Step::Wait;
+        }
+        if verdict == Verdict::Pass
+            && bytes.len() > HEADER
+            && is_short_of(bytes, BUFFER)
+            && self.is_carried_out()
+            && let Some(event) = self.names.before_piece(tag, &bytes[HEADER..], true)
+        {
+            self.announced = true;
+            return Step::Announce(Box::new(event));
         }
         match self.cut(Direction::Frontend, bytes, ended) {
             Ok(cut) => self
@@ -206,6 +248,9 @@ impl PostgresConversation {
             }
             if frame.tag == b'K' {
                 return strange("it sent a key in the middle of a session");
+            }
+            if frame.tag == b'E' {
+                self.names.failed(frame.body);
             }
             self.answer(frame.tag, frame.body.first().copied(), frame.tag == b'E' && refused_by_copy(frame.body));
             (len, count) = (len + frame.bytes.len(), count + 1);
@@ -309,11 +354,16 @@ impl PostgresConversation {
         !self.exchange.is_skipping()
     }
 
+    /// All that was asked has been answered.
+    fn is_answered(&self) -> bool {
+        self.exchange.waiting().is_empty() && self.exchange.is_idle()
+    }
+
     /// A message of the job is passed, or dropped. `copy`: it may be a COPY that takes data from the job.
     #[inline]
     fn requested(&mut self, tag: u8, first: Option<u8>, effect: Effect, copy: bool) {
         self.last[0] = tag;
-        self.flushed = false;
+        (self.flushed, self.announced) = (false, false);
         self.synced &= matches!(tag, b'Q' | b'F' | b'S' | b'H' | b'X' | b'd' | b'c' | b'f');
         let requested = self.exchange.request(tag, first, || effect);
         self.settle_discarded();
@@ -351,6 +401,9 @@ impl PostgresConversation {
                 self.status = first.unwrap_or(self.status);
                 self.synced |= self.exchange.waiting().is_empty();
                 self.copies_out = false;
+                if self.is_answered() && !self.announced {
+                    self.names.idle(self.status == b'I');
+                }
                 self.release();
             }
             b'H' => self.copies_out = true,
@@ -440,7 +493,12 @@ impl PostgresConversation {
                 self.look(body);
             }
             Direction::Frontend => {}
-            Direction::Backend => self.long_violation = tag == b'E' && refused_by_copy(body),
+            Direction::Backend => {
+                self.long_violation = tag == b'E' && refused_by_copy(body);
+                if tag == b'E' {
+                    self.names.failed(body);
+                }
+            }
         }
         Some(Piece { len, record: Record::Part { tag, part: part.into() } })
     }

@@ -100,6 +100,11 @@ impl Settings {
         replication.chain(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
+    /// The session is to a walsender.
+    pub(crate) fn is_replication(&self) -> bool {
+        self.replication.is_some()
+    }
+
     /// The value of a setting; of several the server keeps the last one.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.settings.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

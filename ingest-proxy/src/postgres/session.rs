@@ -32,6 +32,8 @@ use crate::relay::stream::Stream;
 use crate::relay::{End, Relay};
 use crate::worker::Worker;
 
+use super::beginning::{self, Beginning};
+use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
 use super::refusal as message;
 use crate::admission::LINGER;
@@ -367,25 +369,27 @@ impl AuthenticatedConnection {
             return None;
         }
         let Ok(turn) = tokio::time::timeout(TURN, shared.connecting.acquire()).await else {
-            self.authenticated(Vec::new());
+            self.authenticated(events::Authenticated::default());
             let refusal = Refusal::new(Kind::TooMany, "too many sessions begin at once")
                 .hint(format!("The database let none of them in for {} s; try again later.", TURN.as_secs()));
             self.refuse(refusal).await;
             return None;
         };
         let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
-        let asked = self.settings.get("search_path").map(str::to_owned);
         let passed = self.settings.forwarded();
-        let (upstream, search_path) = tokio::join!(
-            upstream::connect(target, route, &self.database, passed, shared.options.connect_timeout),
-            shared.search_paths.of(self.connection.target, target, route, &self.database, asked),
-        );
+        let patience = shared.options.connect_timeout;
+        let connected = match upstream::connect(target, route, &self.database, passed, patience).await {
+            // A walsender has no names to look up.
+            Ok(upstream) if self.settings.is_replication() => Ok((upstream, Beginning::default())),
+            Ok(upstream) => beginning::learn(upstream, target, patience).await,
+            Err(failure) => Err(failure),
+        };
         drop(turn);
-        let upstream = match upstream {
-            Ok(upstream) => upstream,
+        let (upstream, beginning) = match connected {
+            Ok(connected) => connected,
             Err(failure) => {
                 tracing::error!(target_name = %target.name, reason = %failure.line(), "no connection to the database");
-                self.authenticated(Vec::new());
+                self.authenticated(events::Authenticated::default());
                 match failure {
                     Failure::Refusal(refusal) => self.refuse(refusal).await,
                     Failure::Passed(frame) => self.pass_on(&frame).await,
@@ -393,11 +397,25 @@ impl AuthenticatedConnection {
                 return None;
             }
         };
-        self.authenticated(search_path);
-        self.begin(upstream).await
+        let database = shared.catalogs.database(self.connection.target, &target.name, &self.database);
+        let (mut search_path, mut changes) = (Vec::new(), None);
+        if let (Some(database), Some(records)) = (database, shared.records()) {
+            let schemas = database.ready().await;
+            search_path = schemas.path(beginning.search_path.as_deref().unwrap_or_default(), &beginning.role);
+            let session = self.connection.capture.session();
+            changes = Some(SessionChanges::begin(database, session, upstream.key.process_id, records.node()));
+        }
+        self.authenticated(events::Authenticated {
+            search_path,
+            search_path_setting: beginning.search_path,
+            role: beginning.role,
+            session_role: beginning.session_role,
+            ..events::Authenticated::default()
+        });
+        self.begin(upstream, changes).await
     }
 
-    async fn begin(mut self, upstream: Upstream) -> Option<Session> {
+    async fn begin(mut self, upstream: Upstream, changes: Option<SessionChanges>) -> Option<Session> {
         let shared = self.connection.worker.shared.clone();
         let capture = &mut self.connection.capture;
         let meant = CancelTarget { session: capture.session(), target: self.connection.target, upstream: upstream.key };
@@ -415,20 +433,22 @@ impl AuthenticatedConnection {
         }
         let welcome = [AUTHENTICATED, &upstream.greeting, &key.frame(), &upstream.ready].concat();
         let welcomed = self.connection.startup.send(&welcome).await.is_ok();
+        let replication = self.settings.is_replication();
         let UnauthenticatedConnection { worker, startup, capture, .. } = self.connection;
         let Some(job) = startup.stream.filter(|_| welcomed) else {
             close(capture, Reason::JobLost).await;
             return None;
         };
         let already = (&startup.inbox[..], &upstream.rest[..]);
-        let replication = self.request.parameters.iter().any(|(name, _)| name == "replication");
-        let conversation = PostgresConversation::new(format!("hansard:{:032x}", rand::random::<u128>()), replication);
+        let marker = format!("hansard:{:032x}", rand::random::<u128>());
+        let conversation = PostgresConversation::new(marker, replication, changes);
         let streams = (job, upstream.stream);
         let relay = Relay::new(worker, streams, capture, conversation, already, self.principal.ends_at);
         Some(Session { relay, key, _open: self.open, _place: self.place })
     }
 
-    fn authenticated(&mut self, search_path: Vec<String>) {
+    /// `beginning` is what the session begins with.
+    fn authenticated(&mut self, beginning: events::Authenticated) {
         let principal = &self.principal;
         let authenticated = events::Authenticated {
             issuer: principal.issuer.clone(),
@@ -437,8 +457,7 @@ impl AuthenticatedConnection {
             groups: principal.groups.clone(),
             token_id: principal.token_id.clone(),
             token_expires_at: principal.token_expires_at,
-            search_path,
-            ..events::Authenticated::default()
+            ..beginning
         };
         self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
     }

@@ -210,9 +210,23 @@ async fn greet(mut wire: Wire, target: &TargetOptions) -> Result<Upstream, Failu
 }
 
 impl Upstream {
-    /// Asks a question of Hansard's own and ends the connection: the first column of the answer.
-    pub(crate) async fn ask(self, target: &TargetOptions, question: &str) -> Result<Vec<String>, Failure> {
-        let mut wire = Wire::new(self.stream, self.rest);
+    /// Asks a question of Hansard's own before the session begins. Gives the first column of each row; an error of the
+    /// database is none. What the server tells unasked (ParameterStatus) is the session's.
+    pub(crate) async fn ask(
+        self,
+        target: &TargetOptions,
+        question: &str,
+        patience: Duration,
+    ) -> Result<(Upstream, Vec<Vec<u8>>), Failure> {
+        match tokio::time::timeout(patience, self.exchange(target, question)).await {
+            Ok(result) => result,
+            Err(_) => Err(unreachable(target, &format!("no answer within {} s", patience.as_secs_f32()))),
+        }
+    }
+
+    async fn exchange(self, target: &TargetOptions, question: &str) -> Result<(Upstream, Vec<Vec<u8>>), Failure> {
+        let Upstream { stream, mut greeting, mut greetings, ready, key, rest } = self;
+        let mut wire = Wire::new(stream, rest);
         let mut message = BytesMut::new();
         frontend::query(question, &mut message).map_err(|_| strange(target, b'Q'))?;
         wire.send(target, &message).await?;
@@ -221,22 +235,29 @@ impl Upstream {
             let frame = wire.frame(target).await?;
             match frame[0] {
                 b'D' => column.extend(first_value(&frame[5..])),
-                b'E' => return Err(auth::failure(target, frame)),
+                b'S' => {
+                    greeting.extend_from_slice(frame);
+                    greetings += 1;
+                }
                 b'Z' => break,
                 _ => {}
             }
         }
-        // A Terminate that does not arrive changes nothing: the connection is closed either way.
-        let _ = wire.send(target, TERMINATE).await;
-        Ok(column)
+        let rest = wire.inbox.split_off(wire.taken);
+        Ok((Upstream { stream: wire.stream, greeting, greetings, ready, key, rest }, column))
     }
 }
 
-/// Of a DataRow's body, where it is text.
-fn first_value(row: &[u8]) -> Option<String> {
+/// The last value of a parameter that the server has told by itself.
+pub(crate) fn told<'a>(upstream: &'a Upstream, name: &str) -> Option<&'a str> {
+    auth::parameter(&upstream.greeting, name)
+}
+
+/// Of a DataRow's body.
+fn first_value(row: &[u8]) -> Option<Vec<u8>> {
     let (length, value) = row.get(2..)?.split_first_chunk::<4>()?;
     let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
-    String::from_utf8(value.get(..length)?.to_vec()).ok()
+    Some(value.get(..length)?.to_vec())
 }
 
 /// Frames of the database, one by one, while the session is set up.

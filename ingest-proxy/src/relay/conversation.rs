@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use hansard_schemas::events::event;
+
 use crate::direction::{Direction, Part};
 use crate::errors::Refusal;
 
@@ -34,7 +36,7 @@ pub(crate) trait Conversation {
 }
 
 /// What is done next with one direction.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Step {
     /// Nothing before more bytes have come.
     Wait,
@@ -51,6 +53,8 @@ pub(crate) enum Step {
     Insert(Cow<'static, [u8]>),
     /// The piece goes nowhere; a whole message is its answer, and recorded as one.
     Answer(Piece, Vec<u8>),
+    /// Nothing before all readers of the log have been told this; then it is asked again.
+    Announce(Box<event::Kind>),
     /// The session ends.
     End(Refusal),
 }

@@ -48,7 +48,7 @@ async fn the_database_ends_a_session() {
     assert_eq!(record::closed(&proxy.log).await.end(), Some("closed by database"));
 }
 
-/// A server that lets everybody in and dies at the first query, after `words`.
+/// A server that lets everybody in and dies at the first query of a job, after `words`.
 async fn dying_server(words: &'static [u8]) -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,6 +59,9 @@ async fn dying_server(words: &'static [u8]) -> std::net::SocketAddr {
                 let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
                 let welcome = [frame(b'R', &[0; 4]), frame(b'K', &[0, 0, 0, 1, 0, 0, 0, 2]), frame(b'Z', b"I")];
                 let _ = stream.write_all(&welcome.concat()).await;
+                // What Hansard asks before.
+                let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
+                let _ = stream.write_all(&frame(b'Z', b"I")).await;
                 let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
                 let _ = stream.write_all(words).await;
             });

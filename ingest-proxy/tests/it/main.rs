@@ -12,6 +12,7 @@ mod raw;
 mod record;
 mod tap;
 
+mod catalog;
 mod copies;
 mod denied;
 mod ended;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hansard_event_log::{EventLog, LocalLog, Position};
-use hansard_schemas::events::{BlockExt, Direction, Event, FrameRun, SessionOpened, event::Kind};
+use hansard_schemas::events::{Authenticated, BlockExt, Direction, Event, FrameRun, SessionOpened, event::Kind};
 use uuid::Uuid;
 
 /// A session as recorded.
@@ -58,7 +58,23 @@ pub(crate) async fn read(log: &LocalLog) -> BTreeMap<Uuid, Recorded> {
 
 /// The sessions of jobs, in the order in which they began.
 pub(crate) async fn jobs(log: &LocalLog) -> Vec<Recorded> {
-    read(log).await.into_values().filter(|session| !session.target.is_empty()).collect()
+    let all = read(log).await.into_values();
+    all.filter(|session| !session.target.is_empty() && !session.is_own()).collect()
+}
+
+/// Hansard's own sessions.
+pub(crate) async fn own(log: &LocalLog) -> Vec<Recorded> {
+    read(log).await.into_values().filter(Recorded::is_own).collect()
+}
+
+/// What the process has told of catalogs, by shard.
+pub(crate) async fn told(log: &LocalLog) -> BTreeMap<u16, Vec<Kind>> {
+    let mut told: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for session in read(log).await.into_values().filter(|session| session.target.is_empty()) {
+        let kinds = session.kinds().filter(|kind| matches!(kind, Kind::CatalogRead(_) | Kind::CatalogChanging(_)));
+        told.entry(session.shards[0]).or_default().extend(kinds.cloned());
+    }
+    told
 }
 
 impl Recorded {
@@ -88,6 +104,21 @@ impl Recorded {
             Some(Kind::SessionOpened(opened)) => opened,
             other => panic!("a session begins with {other:?}"),
         }
+    }
+
+    /// It is Hansard's: nobody vouches for it, and it needs nobody to.
+    pub(crate) fn is_own(&self) -> bool {
+        self.kinds()
+            .any(|kind| matches!(kind, Kind::Authenticated(who) if who.issuer.is_empty() && who.job == "hansard"))
+    }
+
+    /// Who the job is, and what its session began with.
+    pub(crate) fn authenticated(&self) -> &Authenticated {
+        let found = self.kinds().find_map(|kind| match kind {
+            Kind::Authenticated(authenticated) => Some(authenticated),
+            _ => None,
+        });
+        found.expect("the job was let in")
     }
 
     /// Reason of the closing event.

@@ -45,6 +45,12 @@ async fn assert_alive(proxy: &RunningProxy) {
     assert_eq!(row.get::<_, i32>(0), 1);
 }
 
+/// The connection is Hansard's own, to read the catalog.
+fn is_own(heard: &[u8]) -> bool {
+    let name = b"application_name\0hansard\0";
+    heard.windows(name.len()).any(|window| window == name)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn any_message_during_authentication_is_refused() {
     let (database, heard) = fake::saying(b"").await;
@@ -61,7 +67,7 @@ async fn any_message_during_authentication_is_refused() {
         let _ = raw.stream.write_all(&password(&token(&claims()))).await;
         assert_eq!(raw.rest().await, b"");
     }
-    assert!(heard.lock().is_empty(), "the database was asked for something");
+    assert!(heard.lock().iter().all(|heard| is_own(heard)), "the database was asked for something");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +171,7 @@ async fn start_up_parameters_pass_by_allow_list() {
         let (sqlstate, message) = raw.fatal().await;
         assert_eq!(sqlstate, "0A000", "{name}={value}: {message}");
     }
-    assert!(heard.lock().is_empty());
+    assert!(heard.lock().iter().all(|heard| is_own(heard)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,7 +366,12 @@ async fn cancel_keys_of_the_database_may_be_long_and_its_protocol_old() {
             let key = [&[0, 0, 0, 7], &given[..]].concat();
             let welcome = [fake::ask(0, &[]), frame(b'K', &key), frame(b'Z', b"I")].concat();
             raw.stream.write_all(&welcome).await.unwrap();
-            while raw.message().await.is_some() {}
+            // What Hansard asks before.
+            while let Some((tag, _)) = raw.message().await {
+                if tag == b'Q' {
+                    raw.stream.write_all(&frame(b'Z', b"I")).await.unwrap();
+                }
+            }
         }
     })
     .await;

@@ -16,6 +16,7 @@ use std::ops::Range;
 use pg_query::protobuf::RawStmt;
 
 pub mod catalog;
+mod changed_names;
 mod compact;
 mod constants;
 mod deep;
@@ -40,6 +41,7 @@ mod tests;
 mod transactions;
 mod utility;
 
+pub use changed_names::{ChangedNames, LongText, changed_names};
 pub use constants::{Constant, Rows};
 pub use functions::is_built_in;
 pub use operation::Operation;

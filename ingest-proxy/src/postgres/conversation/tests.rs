@@ -63,7 +63,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        let conversation = PostgresConversation::new("marker".to_owned(), false);
+        let conversation = PostgresConversation::new("marker".to_owned(), false, None);
         Stage { conversation, waiting: [Vec::new(), Vec::new()], held: false, ended: false, seen: Vec::new() }
     }
 
@@ -89,6 +89,7 @@ impl Stage {
             }
             let (piece, sign) = match &step {
                 Step::Wait | Step::Hold => return,
+                Step::Announce(_) => unreachable!("nobody is to be told"),
                 Step::End(refusal) => {
                     self.seen.push(format!("!{}", refusal.message.split(' ').next_back().unwrap()));
                     self.ended = true;
@@ -162,7 +163,7 @@ fn plain_traffic_passes_as_it_is() {
     check(">P B E S; <1 2 C Z; >Q Q; <C Z C Z", ">P >B >E >S <1 <2 <C <Z >Q >Q <C <Z <C <Z");
     check(">Qlonger Q; <C Z C Z", ">Q >Q <C <Z <C <Z");
     check("<N A S", "<N <A <S");
-    let mut conversation = PostgresConversation::new(String::new(), false);
+    let mut conversation = PostgresConversation::new(String::new(), false, None);
     let bytes: Vec<u8> = ["P", "B", "E", "S", "Q"].iter().flat_map(|word| request(word)).collect();
     let all = Piece { len: bytes.len(), record: Record::Whole(5) };
     assert_eq!(conversation.next(Direction::Frontend, &bytes, false), Step::Pass(all), "one piece for one read");
@@ -328,14 +329,14 @@ fn behind_the_end_of_the_jobs_side_there_is_no_marker() {
 
 #[test]
 fn a_marker_is_asked_for_by_a_name_of_its_own() {
-    let conversation = PostgresConversation::new("hansard:1".to_owned(), false);
+    let conversation = PostgresConversation::new("hansard:1".to_owned(), false, None);
     assert_eq!(conversation.marker_message(false, false), [&message(b'C', b"Shansard:1\0")[..], FLUSH].concat());
     assert_eq!(conversation.marker_message(true, false), [SYNC, &message(b'C', b"Shansard:1\0"), FLUSH].concat());
     let close = message(b'C', b"Shansard:1\0");
     assert_eq!(conversation.marker_message(true, true), [SYNC, &close, &close, FLUSH].concat());
     // A walsender does not know the message.
     let mut stage = Stage::new();
-    stage.conversation = PostgresConversation::new(String::new(), true);
+    stage.conversation = PostgresConversation::new(String::new(), true, None);
     for (direction, bytes) in [
         (Direction::Frontend, [request("copy"), request("d")].concat()),
         (Direction::Backend, answer("G")),
