@@ -102,6 +102,7 @@ pub(crate) struct Touch {
     pub(crate) rows: Option<i64>,
     pub(crate) outcome: String,
     pub(crate) certain: bool,
+    pub(crate) reason: String,
 }
 
 impl Touch {
@@ -124,10 +125,11 @@ impl Touch {
 pub(crate) struct Statement {
     pub(crate) application: String,
     pub(crate) operation: String,
-    opaque: bool,
+    pub(crate) opaque: bool,
     pub(crate) outcome: String,
     sqlstate: Option<String>,
     pub(crate) numbers: Vec<i64>,
+    pub(crate) sql: String,
     pub(crate) touches: Vec<Touch>,
 }
 
@@ -196,6 +198,7 @@ pub(crate) fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<Stri
             via: text(&row, "via"),
             rows: row["rows"].as_i64(),
             outcome: text(&row, "transaction_outcome"),
+            reason: text(&row, "reason"),
             certain: row["certainty"] != "possible" && !text(&row, "relation").starts_with('?'),
         });
     }
@@ -217,6 +220,7 @@ pub(crate) fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<Stri
             opaque: !row["opaque"].is_null(),
             outcome: text(row, "transaction_outcome"),
             sqlstate: row["sqlstate"].as_str().map(str::to_owned),
+            sql: text(row, "sql").chars().take(300).collect(),
             numbers: numbers(&format!("{} {}", text(row, "sql"), text(row, "parameters"))),
             touches: touches.remove(&key).unwrap_or_default(),
         })

@@ -40,7 +40,7 @@ pub(crate) struct Session {
 
 impl Session {
     async fn open(proxy: SocketAddr, token: &str, name: &str) -> Result<Session> {
-        Session::open_with(proxy, token, name, &[]).await
+        Session::open_with(proxy, token, name, &[("database", DATABASE)]).await
     }
 
     /// With more start-up parameters.
@@ -50,8 +50,8 @@ impl Session {
         name: &str,
         more: &[(&str, &str)],
     ) -> Result<Session> {
-        let parameters = [("user", "app"), ("database", DATABASE), ("application_name", name)];
-        let wire = Wire::session_with(proxy, &[&parameters[..], more].concat(), token).await?;
+        let wire =
+            Wire::session_with(proxy, &[&[("user", "app"), ("application_name", name)], more].concat(), token).await?;
         let (mut read, write) = wire.stream.into_split();
         let heard = Arc::new(Heard::default());
         let kept = heard.clone();

@@ -14,6 +14,8 @@ use rand::{Rng, SeedableRng};
 use crate::conversation::{End, FIRST, NUMBERS, Planned, Step};
 use crate::play::Session;
 
+#[path = "roads/batch.rs"]
+pub(crate) mod batch;
 #[path = "roads/steps.rs"]
 pub(crate) mod steps;
 #[path = "roads/truth.rs"]
@@ -50,7 +52,6 @@ impl std::fmt::Debug for Conversation {
 struct Maker {
     random: StdRng,
     kind: &'static str,
-    world: String,
     made: Conversation,
 }
 
@@ -65,17 +66,18 @@ impl Conversation {
             victims: Vec::new(),
             alone: false,
         };
-        let mut maker = Maker { random: StdRng::seed_from_u64(seed), kind: "", world: world_of(base), made };
+        let mut maker = Maker { random: StdRng::seed_from_u64(seed), kind: "", made };
         maker.make();
         maker.made
     }
 
-    pub(crate) fn world(&self) -> String {
-        world_of(self.base)
+    /// It has a database to itself.
+    pub(crate) fn database(&self) -> String {
+        format!("road_{}", (self.base - FIRST) / NUMBERS)
     }
 
     pub(crate) fn application_name(&self, session: usize) -> String {
-        format!("{}-{}", self.world(), ["a", "b"][session])
+        format!("{}-{}", self.database(), ["a", "b"][session])
     }
 
     pub(crate) fn sessions(&self) -> Vec<usize> {
@@ -89,8 +91,9 @@ impl Conversation {
             for step in &self.steps {
                 if sessions[step.session].is_none() {
                     let name = self.application_name(step.session);
-                    let start: Vec<(&str, &str)> =
-                        self.start[step.session].iter().map(|(name, value)| (*name, value.as_str())).collect();
+                    let more = self.start[step.session].iter().map(|(name, value)| (*name, value.as_str()));
+                    let database = self.database();
+                    let start: Vec<(&str, &str)> = more.chain([("database", database.as_str())]).collect();
                     sessions[step.session] = Some(Session::open_with(proxy, token, &name, &start).await?);
                 }
                 if let Some(session) = &mut sessions[step.session] {
@@ -106,10 +109,6 @@ impl Conversation {
     }
 }
 
-fn world_of(base: i64) -> String {
-    format!("w{}", (base - FIRST) / NUMBERS)
-}
-
 impl Maker {
     fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.random.random_range(0..of.len())]
@@ -121,7 +120,7 @@ impl Maker {
 
     fn make(&mut self) {
         let two = self.chance(0.5);
-        self.made.alone = two && self.chance(0.15);
+        self.made.alone = two && self.chance(0.1);
         for session in 0..2 {
             if self.chance(0.3) {
                 self.start(session);
@@ -137,7 +136,7 @@ impl Maker {
                 self.kind = "role default";
                 let sql = self.one(&[
                     "ALTER ROLE app SET search_path = {p}",
-                    "ALTER ROLE app IN DATABASE ranking SET search_path = {p}",
+                    "ALTER ROLE app IN DATABASE {d} SET search_path = {p}",
                     "ALTER USER app SET search_path = '{a}', '{b}'",
                     "DO $$ BEGIN ALTER ROLE app SET search_path = {p}; END $$",
                 ]);
@@ -195,11 +194,10 @@ impl Maker {
             let number = self.number(session);
             text = text.replace("{n}", &number.to_string());
         }
-        let names = world::schemas(&self.world);
-        for (place, name) in ["{a}", "{b}", "{o}", "{r}"].iter().zip(&names) {
+        for (place, name) in ["{a}", "{b}", "{o}", "{r}"].iter().zip(world::SCHEMAS) {
             text = text.replace(place, name);
         }
-        text.replace("{w}", &self.world)
+        text.replace("{d}", &self.made.database())
     }
 
     fn change(&mut self, session: usize) {

@@ -122,8 +122,8 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
     ("declared", "BEGIN; DECLARE c CURSOR FOR SELECT {f}f_plpgsql({n}); FETCH ALL FROM c /* {n} */; COMMIT"),
     (
         "create schema",
-        "CREATE SCHEMA IF NOT EXISTS {a}; CREATE SCHEMA {w}new CREATE TABLE t (n bigint) CREATE VIEW v AS SELECT n FROM t; \
-      INSERT INTO {w}new.v VALUES ({n}); DROP SCHEMA {w}new CASCADE",
+        "CREATE SCHEMA IF NOT EXISTS {a}; CREATE SCHEMA made CREATE TABLE t (n bigint) CREATE VIEW v AS SELECT n FROM t; \
+      INSERT INTO made.v VALUES ({n}); DROP SCHEMA made CASCADE",
     ),
     (
         "prepared by sql",
@@ -201,8 +201,8 @@ pub(crate) const NAMES: &[(&str, &[&str])] = &[
     ("ddl", &["ALTER TABLE {b}.t RENAME TO away", "ALTER TABLE {b}.away SET SCHEMA {a}"]),
     ("ddl", &["DROP TABLE IF EXISTS {a}.t CASCADE"]),
     ("ddl", &["DO $$ BEGIN EXECUTE 'ALTER TABLE {b}.t RENAME TO hidden'; ALTER TABLE {b}.t2 RENAME TO t; END $$"]),
-    ("ddl", &["ALTER SCHEMA {b} RENAME TO {w}renamed"]),
-    ("ddl", &["ALTER SCHEMA {w}renamed RENAME TO {b}"]),
+    ("ddl", &["ALTER SCHEMA {b} RENAME TO renamed"]),
+    ("ddl", &["ALTER SCHEMA renamed RENAME TO {b}"]),
     (
         "ddl",
         &[
@@ -239,7 +239,7 @@ pub(crate) const PATHS: &[&str] = &[
     "{b}, pg_catalog",
     "public, {a}",
     "{r}, {a}",
-    "{w}renamed, {a}",
+    "renamed, {a}",
 ];
 
 /// Tables that are named.

@@ -13,9 +13,6 @@ use tokio_postgres::Client;
 use crate::judge::{Failure, Statement, Touch, Verdict, numbers, record};
 use crate::roads::Conversation;
 
-/// Keeps the changes since it was read last.
-pub(crate) const SLOT: &str = "oracle";
-
 /// A schema and a relation in it.
 type Name = (String, String);
 
@@ -51,11 +48,11 @@ fn qualified(text: &str) -> Option<(Name, &str)> {
     Some(((schema, name), rest))
 }
 
-/// What was committed since the last time.
-pub(crate) async fn landed(superuser: &Client) -> Result<Landed, tokio_postgres::Error> {
+/// What was committed since the slot was made.
+pub(crate) async fn landed(superuser: &Client, slot: &str) -> Result<Landed, tokio_postgres::Error> {
     let sql = "SELECT data FROM pg_logical_slot_get_changes($1, NULL, NULL, 'skip-empty-xacts', '1')";
     let mut landed = Landed::new();
-    for row in superuser.query(sql, &[&SLOT]).await? {
+    for row in superuser.query(sql, &[&slot]).await? {
         let line: &str = row.get(0);
         let Some((name, rest)) = line.strip_prefix("table ").and_then(qualified) else { continue };
         let Some((operation, data)) = rest.trim_start_matches(": ").split_once(": ") else { continue };
@@ -130,6 +127,25 @@ fn wrong(statement: &Statement, all: &Landed) -> Vec<String> {
     wrong
 }
 
+/// Most touches that are shown of a statement.
+const SHOWN: usize = 12;
+
+fn told(statement: &Statement) -> String {
+    let touches = statement.touches.iter().take(SHOWN).map(|touch| {
+        let Touch { relation, operation, via, rows, outcome, certain, reason } = touch;
+        format!("\n      {operation} {relation} via {via} rows {rows:?} {outcome}, certain {certain}, {reason}")
+    });
+    format!(
+        "\n    {} {} {:?}: {}{}{}",
+        statement.operation,
+        statement.outcome,
+        statement.opaque,
+        statement.sql,
+        touches.collect::<String>(),
+        if statement.touches.len() > SHOWN { " …" } else { "" }
+    )
+}
+
 /// What the record says of what was played; an error while there are sessions still to be closed.
 pub(crate) fn judge(config: &Config, played: &Played<'_>) -> Result<Verdict> {
     let names = |one: &Conversation| {
@@ -172,13 +188,18 @@ pub(crate) fn judge(config: &Config, played: &Played<'_>) -> Result<Verdict> {
                     missed.push(format!("{operation} of {}.{}", relation.0, relation.1));
                 }
             }
+            if unsure && std::env::var("HANSARD_ORACLE_UNSURE").is_ok() {
+                let told = carriers.iter().map(|statement| told(statement)).collect::<String>();
+                eprintln!("UNSURE {number} ({}), seed {}: {places:?}{told}", plan.kind, conversation.seed);
+            }
             count.unsure += usize::from(unsure && missed.is_empty() && wrong.is_empty());
             count.missed += usize::from(!missed.is_empty());
             count.wrong += usize::from(!wrong.is_empty());
             if !missed.is_empty() || !wrong.is_empty() {
                 let text = format!(
-                    "{number} ({}): MISSED {missed:?}, WRONG {wrong:?}; landed: {places:?}; recorded: {carriers:#?}",
-                    plan.kind
+                    "{number} ({}): MISSED {missed:?}, WRONG {wrong:?}; landed: {places:?}; recorded: {}",
+                    plan.kind,
+                    carriers.iter().map(|statement| told(statement)).collect::<String>()
                 );
                 let missed = !missed.is_empty();
                 verdict.failures.push(Failure { seed: conversation.seed, kind: plan.kind, missed, text });

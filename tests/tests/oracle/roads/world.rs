@@ -1,4 +1,4 @@
-//! The schemas that one conversation of roads works in: each relation is there twice, by the same name.
+//! The database that a conversation of roads has to itself: each relation is there twice, by the same name.
 
 /// In both schemas `{s}`; `{x}` is the other one.
 const SCHEMA: &str = r#"
@@ -106,65 +106,54 @@ CREATE VIEW {s}.v AS SELECT n, k FROM {s}.t;
 const STEP: &str = "CREATE FUNCTION {s}.ag_step(s int, a bigint) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO {s}.t2 (n) VALUES (a); RETURN s + 1; END $$;\n";
 
-/// Names of a conversation's schemas, and of the role that is called as the last of them.
-pub(crate) fn schemas(world: &str) -> [String; 4] {
-    [format!("{world}a"), format!("{world}b"), format!("\"{world}.Odd\""), format!("{world}r")]
-}
+/// The database that conversations get copies of.
+pub(crate) const TEMPLATE: &str = "world";
 
-/// SQL that makes a conversation's schemas, with rows that it will change.
-pub(crate) fn create(world: &str, victims: &[i64]) -> String {
-    let [a, b, odd, role] = schemas(world);
-    let mut sql = format!("CREATE ROLE {role}; GRANT {role} TO app; SET ROLE app;\n");
+/// Two schemas with the same relations, one whose name needs quotes, and one that is called as a role is.
+pub(crate) const SCHEMAS: [&str; 4] = ["a", "b", "\"Odd.s\"", "r"];
+
+/// Tables that have rows to update and delete.
+const WITH_ROWS: &[&str] = &["t", "t2", "\"Odd.t\"", "\"café\"", "p", "h", "h_1", "h_2", "f", "f_1", "f_2", "rn"];
+
+/// SQL that makes them, in the template.
+pub(crate) fn create() -> String {
+    let [a, b, odd, role] = SCHEMAS;
+    let mut sql = "SET ROLE app; SET check_function_bodies = off;\n".to_owned();
     let schema = SCHEMA.replace("CREATE AGGREGATE", &format!("{STEP}CREATE AGGREGATE"));
-    // A function's own settings may name a schema that is not there yet.
-    for (own, other) in [(&a, &b), (&b, &a)] {
+    for (own, other) in [(a, b), (b, a)] {
         sql.push_str(&schema.replace("{s}", own).replace("{x}", other));
     }
-    for own in [&odd, &role] {
+    for own in [odd, role] {
         sql.push_str(&LITTLE.replace("{s}", own));
     }
-    let victims: String = victims.iter().map(|number| format!(", ({number})")).collect();
-    let rows = |table: String, victims: &str| {
-        format!(
-            "INSERT INTO {table} (n) SELECT -g FROM generate_series(1, 12) AS g UNION ALL \
-             SELECT n FROM (VALUES (-99::bigint){victims}) AS v (n);\n"
-        )
-    };
-    for own in [&a, &b] {
-        for table in ["t", "t2", "\"Odd.t\"", "\"café\"", "p", "h", "h_1", "h_2", "f", "f_1", "f_2", "rn"] {
-            sql.push_str(&rows(format!("{own}.{table}"), &victims));
-        }
+    for table in tables() {
+        sql.push_str(&format!("INSERT INTO {table} (n) SELECT -g FROM generate_series(1, 12) AS g;\n"));
+    }
+    for own in [a, b] {
         sql.push_str(&format!("INSERT INTO {own}.q (n, k) SELECT -g, g FROM generate_series(1, 12) AS g;\n"));
     }
-    for own in [&odd, &role] {
-        sql.push_str(&rows(format!("{own}.t"), &victims));
-    }
-    for own in [&a, &b, &odd, &role] {
-        for table in ["t", "t2", "\"Odd.t\"", "p_x", "p_y", "p_d", "h", "h_1", "h_2"] {
-            if table == "t" || own == &a || own == &b {
+    sql.push_str("SET CONSTRAINTS ALL IMMEDIATE;\n");
+    for own in SCHEMAS {
+        for table in ["t", "t2", "\"Odd.t\"", "p_x", "p_y", "p_d", "h", "h_1", "h_2", "f_1", "f_2"] {
+            if table == "t" || own == a || own == b {
                 sql.push_str(&format!("ALTER TABLE {own}.{table} REPLICA IDENTITY FULL;\n"));
             }
         }
         sql.push_str(&format!(
             "GRANT ALL ON SCHEMA {own} TO public; GRANT ALL ON ALL TABLES IN SCHEMA {own} TO public;\n"
         ));
-        for table in ["f_1", "f_2"] {
-            if own == &a || own == &b {
-                sql.push_str(&format!("ALTER TABLE {own}.{table} REPLICA IDENTITY FULL;\n"));
-            }
-        }
     }
-    sql.push_str("RESET ROLE;\n");
     sql
 }
 
-/// SQL that removes them, and whatever the conversation made in them.
-pub(crate) fn drop(world: &str) -> String {
-    let names = schemas(world);
-    let role = &names[3];
-    let renamed = format!("{world}renamed");
-    let mut sql: String =
-        names.iter().chain([&renamed]).map(|name| format!("DROP SCHEMA IF EXISTS {name} CASCADE;\n")).collect();
-    sql.push_str(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role};\n"));
-    sql
+/// SQL that puts rows in all tables, to be deleted.
+pub(crate) fn victims(numbers: &[i64]) -> String {
+    let values: Vec<String> = numbers.iter().map(|number| format!("({number})")).collect();
+    let values = values.join(", ");
+    tables().map(|table| format!("INSERT INTO {table} (n) VALUES {values};\n")).collect()
+}
+
+fn tables() -> impl Iterator<Item = String> {
+    let both = ["a", "b"].into_iter().flat_map(|own| WITH_ROWS.iter().map(move |table| format!("{own}.{table}")));
+    both.chain(SCHEMAS[2..].iter().map(|own| format!("{own}.t")))
 }
