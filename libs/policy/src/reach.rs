@@ -5,7 +5,7 @@
 //! that is not known; work and the number of touches are bounded, whatever catalog and statement hold.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{Catalog, Oid, TEMPORARY};
 use crate::{Body, Effect, Name, NameChange, Operation, Rows, Statement};
@@ -113,6 +113,9 @@ pub struct Reached {
     pub may_change_names: bool,
     /// Code that it runs may end the transaction.
     pub may_end_transaction: bool,
+    /// Names of functions and domains that it calls, or that are called by what it reaches; of PostgreSQL's own only those
+    /// that the catalog holds.
+    pub code: BTreeSet<String>,
 }
 
 /// The full name of a relation.

@@ -160,25 +160,27 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
     }
 }
 
-/// What hangs on a relation is not known while it is changed, or where the catalog does not hold everything.
+/// What hangs on a relation is not known while it is changed, or where the catalog does not hold everything; nor what a
+/// function does while that is.
 fn in_motion(reached: &mut Reached, known: &Known) {
+    let code = std::mem::take(&mut reached.code);
     let writes = |touched: &&Touched| command::writes_rows(touched.operation);
-    let named = reached.touched.iter().filter(|touched| touched.via == Via::Direct);
-    let Some(written) = named.filter(writes).find_map(|touched| {
-        let name = touched.relation.as_ref()?;
-        (known.missing().is_some() || known.is_in_motion(&name.name)).then_some(name)
-    }) else {
+    let written =
+        reached.touched.iter().filter(writes).filter_map(|touched| Some(touched.relation.as_ref()?.name.as_str()));
+    let mut names = written.chain(code.iter().map(String::as_str));
+    let Some(name) = names.find(|name| known.missing().is_some() || known.is_in_motion(name)) else {
         return;
     };
+    let via = if code.contains(name) { Via::Function } else { Via::Trigger };
     let reason = match known.missing() {
         Some(missing) => format!("the catalog does not hold everything: {missing}"),
-        None => format!("what hangs on {} was being changed", written.name),
+        None => format!("what hangs on {name} was being changed"),
     };
     reached.touched.push(Touched {
         relation: None,
         oid: None,
         operation: Operation::Opaque,
-        via: Via::Trigger,
+        via,
         certain: false,
         reason: Some(reason.into()),
         counted: false,
