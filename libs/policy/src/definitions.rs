@@ -40,7 +40,12 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
         }
         NodeEnum::ViewStmt(view) => {
             let change = view.view.as_ref().map(|relation| created(relation, 0));
-            changes.extend(change.map(|change| if view.replace { may_exist(change) } else { change }));
+            let change = change.map(|change| if view.replace { may_exist(change) } else { change });
+            if let Some(NameChange::Create { name, temporary: true, .. }) = &change {
+                let temporary = Some(crate::catalog::TEMPORARY.to_owned());
+                changes.push(NameChange::Attached(Name { schema: temporary, name: name.name.clone() }));
+            }
+            changes.extend(change);
         }
         NodeEnum::CreateSeqStmt(create) => {
             let change = create.sequence.as_ref().map(|relation| created(relation, 0));
@@ -56,6 +61,12 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
                     created.schema = created.schema.take().or_else(|| name.clone());
                 }
             }
+        }
+        NodeEnum::CreateTrigStmt(trigger) => {
+            changes.extend(trigger.relation.as_ref().map(|relation| NameChange::Attached(name(relation))));
+        }
+        NodeEnum::RuleStmt(rule) => {
+            changes.extend(rule.relation.as_ref().map(|relation| NameChange::Attached(name(relation))));
         }
         NodeEnum::DropStmt(drop) => dropped(changes, drop),
         NodeEnum::RenameStmt(rename) => changes.extend(renamed(rename)),

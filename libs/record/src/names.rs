@@ -97,6 +97,9 @@ pub(super) struct Names {
     made: usize,
     schemas: BTreeMap<String, Made>,
     untold: Untold,
+    /// There may be a temporary view, or a trigger or a rule of a temporary relation.
+    #[serde(default)]
+    attached_to_temporary: bool,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -177,6 +180,11 @@ impl Names {
         }
     }
 
+    /// There may be a temporary view, or a trigger or a rule of a temporary relation.
+    pub(super) fn attached_to_temporary(&self) -> bool {
+        self.attached_to_temporary || self.untold.temporary
+    }
+
     fn current_role(&self) -> Option<&str> {
         match self.local_role.as_ref().unwrap_or(&self.role) {
             Role::Start => self.start.role.as_deref(),
@@ -236,6 +244,7 @@ impl Names {
                     self.set_untold(number, Untold { temporary: false, ..self.untold });
                 }
                 if *all {
+                    self.attached_to_temporary = false;
                     self.set_path(number, Path::Start, false);
                     self.set_role(number, self.role_without_a_setting(), false);
                 }
@@ -386,8 +395,15 @@ impl Names {
                 self.make_schema(number, to, true);
                 self.set_untold(number, untold);
             }
-            (NameChange::Settings, _) => {}
+            (NameChange::Attached(_), Some(Meaning::In(schema))) if schema != TEMPORARY => {}
+            (NameChange::Attached(_), Some(Meaning::Nowhere)) | (NameChange::Settings, _) => {}
+            (NameChange::Attached(_), _) => {
+                // A rollback undoes it, which is not told: then there only may be.
+                self.epoch += u64::from(!self.attached_to_temporary);
+                self.attached_to_temporary = true;
+            }
             (NameChange::Unknown, _) => {
+                self.attached_to_temporary = true;
                 self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
             }
             (NameChange::Create { .. } | NameChange::Rename { .. } | NameChange::Move { .. }, _) => {
@@ -537,9 +553,10 @@ impl Meanings {
             NameChange::Create { .. } => {
                 hansard_policy::reach::Resolve::creation(session).map(|schema| Meaning::In(schema.to_string()))
             }
-            NameChange::Drop { name, .. } | NameChange::Rename { from: name, .. } | NameChange::Move { name, .. } => {
-                place(name)
-            }
+            NameChange::Drop { name, .. }
+            | NameChange::Rename { from: name, .. }
+            | NameChange::Move { name, .. }
+            | NameChange::Attached(name) => place(name),
             _ => None,
         });
         Meanings(meanings.collect())
