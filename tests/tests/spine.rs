@@ -80,7 +80,7 @@ async fn answers_who_did_it(settings: &Settings) {
 
     drop((reranker, reader, careless));
     eventually("sessions close", Duration::from_secs(20), || {
-        let open = config.sql("SELECT job FROM sessions WHERE NOT complete")?;
+        let open = config.sql("SELECT job FROM sessions WHERE NOT complete AND job <> 'hansard'")?;
         if open.is_empty() { Ok(()) } else { anyhow::bail!("open: {open:?}") }
     })
     .unwrap();
@@ -89,7 +89,9 @@ async fn answers_who_did_it(settings: &Settings) {
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
     assert!(!lake::files(&config.data().join("lake/touches")).is_empty());
     check(&who(&config, &at));
-    let sessions = config.rows("sessions", &[]).unwrap();
+    let mut sessions = config.rows("sessions", &[]).unwrap();
+    // Hansard's own, which reads the catalog.
+    sessions.retain(|session| session["job"] != "hansard");
     assert_eq!(sessions.len(), 3);
     assert!(sessions.iter().all(|session| session["complete"] == true), "{sessions:#?}");
 

@@ -40,6 +40,7 @@ pub use message::{Column, Failure};
 pub use settings::Reading;
 
 use names::Name;
+use omitted::OmittedPortals;
 use settings::Settings;
 use transaction::Transaction;
 
@@ -219,8 +220,8 @@ pub struct Conversation<T> {
     fatal: bool,
     /// Requests come without what they ask for.
     omitting: bool,
-    /// The statement that was fetched from in portions, where names are not known.
-    omitted_portal: Option<(u64, u64)>,
+    /// Where names are not known.
+    omitted_portals: OmittedPortals,
     /// The server took COPY data for the statement that it answers.
     copied_in: bool,
     /// Answers that contradicted the model.
@@ -413,7 +414,7 @@ impl<T> Default for Conversation<T> {
             columns: false,
             fatal: false,
             omitting: false,
-            omitted_portal: None,
+            omitted_portals: OmittedPortals::default(),
             copied_in: false,
             contradictions: 0,
         }

@@ -11,6 +11,9 @@ use crate::scopes::range_name;
 /// Most rows, and most values of a column, that are told; of more nothing is.
 const MAX_ROWS: usize = 100;
 
+/// Most values of rows that are inserted; of more nothing is told.
+const MAX_VALUES: usize = 200;
+
 /// Most columns that are told.
 const MAX_CONSTANT_COLUMNS: usize = 64;
 
@@ -34,6 +37,26 @@ pub enum Rows {
     Where(Vec<(String, Vec<Constant>)>),
 }
 
+impl Rows {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |constant: &Constant| match constant {
+            Constant::Null => size_of::<Constant>(),
+            Constant::Value(value) => size_of::<Constant>() + value.len(),
+        };
+        match self {
+            Rows::Any => 0,
+            Rows::Inserted { rows, .. } => {
+                rows.iter().flatten().map(|value| value.as_ref().map_or(size_of::<Constant>(), of)).sum()
+            }
+            Rows::Where(columns) => {
+                let values = columns.iter().map(|(name, values)| name.len() + values.iter().map(of).sum::<usize>());
+                values.sum()
+            }
+        }
+    }
+}
+
 /// A constant, as the text has it; of which type is for its column to say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Constant {
@@ -49,6 +72,13 @@ pub(crate) fn inserted(insert: &InsertStmt, columns: &[&str]) -> Rows {
         return Rows::Any;
     };
     if select.values_lists.is_empty() || select.values_lists.len() > MAX_ROWS {
+        return Rows::Any;
+    }
+    let width = |row: &Node| match &row.node {
+        Some(NodeEnum::List(list)) => list.items.len(),
+        _ => 0,
+    };
+    if select.values_lists.iter().map(width).sum::<usize>() > MAX_VALUES {
         return Rows::Any;
     }
     let rows = select.values_lists.iter().map(|row| match &row.node {
@@ -183,6 +213,8 @@ mod tests {
         );
         assert_eq!(rows("insert into t values (-1)"), [of(&[], vec![vec![value("-1")]])]);
         assert_eq!(rows("insert into t select 1"), [Rows::Any]);
+        let wide = format!("insert into t values {}", vec!["(1, 2, 3, 4, 5, 6)"; 34].join(","));
+        assert_eq!(rows(&wide), [Rows::Any]);
         let both = rows("insert into t values (1) on conflict (a) do update set b = 2");
         assert_eq!((both.len(), &both[0]), (2, &both[1]));
     }

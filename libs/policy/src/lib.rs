@@ -317,8 +317,8 @@ pub enum Effect {
         /// Until the end of the transaction only.
         local: bool,
     },
-    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role` or
-    /// `session_authorization`, under whichever syntax.
+    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role`,
+    /// `session_authorization` or `session_replication_role`, under whichever syntax.
     Setting {
         /// In lower case.
         name: String,
@@ -381,6 +381,31 @@ impl Statement {
             opaque: None,
             opaque_without_catalog: false,
         }
+    }
+}
+
+impl Statement {
+    /// About how many bytes it takes, for who keeps many.
+    pub fn bytes(&self) -> usize {
+        let of = |name: &Name| size_of::<Name>() + name.name.len() + name.schema.as_ref().map_or(0, String::len);
+        let columns =
+            |relation: &Relation| relation.columns.iter().map(|column| size_of::<String>() + column.len()).sum();
+        let relations = self.relations.iter().map(|relation| {
+            let columns: usize = columns(relation);
+            size_of::<Relation>() + of(&relation.name) + columns + relation.rows.bytes()
+        });
+        let calls = self.calls.iter().map(|call| size_of::<Call>() + of(&call.name));
+        let inner = match &self.effect {
+            Effect::Prepare { statement, .. } => statement.bytes(),
+            _ => 0,
+        };
+        size_of::<Statement>()
+            + relations.sum::<usize>()
+            + calls.sum::<usize>()
+            + self.functions.iter().map(of).sum::<usize>()
+            + self.names.len() * size_of::<NameChange>()
+            + self.body.as_ref().map_or(0, |body| body.text.len())
+            + inner
     }
 }
 

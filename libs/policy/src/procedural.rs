@@ -1,7 +1,8 @@
 //! The SQL inside a body in PL/pgSQL, found by its tokens, as PL/pgSQL's own parser finds it (`pl_gram.y`).
 //!
-//! libpg_query can parse PL/pgSQL, too, but only with types that PostgreSQL brings along, and it closes and opens the
-//! process's standard error meanwhile. A body is one that the server has taken: what is wrong with another is not told.
+//! libpg_query can parse PL/pgSQL, too (the tests compare), but refuses what another version of the server takes as a whole,
+//! and walks a body by recursion, on a stack that a body can exhaust. A body is one that the server has taken: what is wrong
+//! with another is not told.
 //!
 //! Invariants: every expression and statement of a body is in what is told, or the body is opaque; time grows with the
 //! body's length alone.
@@ -56,9 +57,12 @@ struct Reader<'a> {
     text: &'a str,
     tokens: Vec<Token>,
     at: usize,
-    open: Vec<Open>,
+    /// With whether what follows its END is run whenever the body comes to its end, if nothing leaves before.
+    open: Vec<(Open, bool)>,
     /// What follows is run whenever the body comes to its end.
     straight: bool,
+    /// Something may have left: RETURN, or EXIT and CONTINUE with a label.
+    left: bool,
     cursors: HashSet<String>,
     found: Procedure,
 }
@@ -72,7 +76,7 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Procedure {
     let all = tokens.by_ref().collect();
     let broken = tokens.broken.is_some();
     let (open, cursors, found) = (Vec::new(), HashSet::new(), Procedure::default());
-    let mut reader = Reader { text, tokens: all, at: 0, open, straight: true, cursors, found };
+    let mut reader = Reader { text, tokens: all, at: 0, open, straight: true, left: false, cursors, found };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
         reader.statement();
@@ -156,6 +160,10 @@ impl<'a> Reader<'a> {
         self.at = end + 1;
     }
 
+    fn open(&mut self, open: Open) {
+        self.open.push((open, self.straight));
+    }
+
     fn statement(&mut self) {
         // <<label>>
         while self.is_symbol(self.at, b'<') && self.is_symbol(self.at + 1, b'<') {
@@ -177,18 +185,18 @@ impl<'a> Reader<'a> {
             "declare" => self.declarations(),
             "begin" => {
                 // What a handler catches did not happen.
-                self.straight = self.straight && self.open.len() < MAX_STRAIGHT && !self.handles();
-                self.open.push(Open::Block { handles: false });
+                self.open(Open::Block { handles: false });
+                self.straight = self.straight && self.open.len() <= MAX_STRAIGHT && !self.handles();
             }
             "exception" => {
                 self.straight = false;
-                if let Some(Open::Block { handles }) = self.open.last_mut() {
+                if let Some((Open::Block { handles }, _)) = self.open.last_mut() {
                     *handles = true;
                 }
             }
             "if" | "elsif" | "elseif" => {
                 if word.as_str() == "if" {
-                    self.open.push(Open::Other);
+                    self.open(Open::Other);
                     self.expression_until(&["then"]);
                     self.straight = false;
                 } else {
@@ -196,28 +204,30 @@ impl<'a> Reader<'a> {
                 }
             }
             "while" => {
-                self.open.push(Open::Other);
+                self.open(Open::Other);
                 self.expression_until(&["loop"]);
                 self.straight = false;
             }
             "for" | "foreach" => self.for_loop(),
             "loop" => {
-                self.open.push(Open::Other);
+                self.open(Open::Other);
                 self.straight = false;
             }
             "case" => {
-                self.open.push(Open::Case);
+                self.open(Open::Case);
                 let end = self.find(self.at, &["when"], &[]);
                 self.expression(self.at..end);
                 self.at = end;
                 self.straight = false;
             }
-            "when" if self.open.last() == Some(&Open::Case) => self.expression_until(&["then"]),
+            "when" if self.open.last().is_some_and(|(open, _)| *open == Open::Case) => self.expression_until(&["then"]),
             // Conditions of a handler are names.
             "when" => self.at = self.find(self.at, &["then"], &[]) + 1,
             "else" => {}
             "end" => {
-                self.open.pop();
+                if let Some((_, straight)) = self.open.pop() {
+                    self.straight = straight && !self.left;
+                }
                 self.rest();
             }
             "return" => self.returns(),
@@ -238,6 +248,7 @@ impl<'a> Reader<'a> {
             }
             "open" => self.opens(),
             "exit" | "continue" => {
+                self.left |= !self.is_symbol(self.at, b';') && self.word_at(self.at).as_str() != "when";
                 self.at = self.find(self.at, &["when"], &[]);
                 if self.word_at(self.at).as_str() == "when" {
                     self.at += 1;
@@ -338,7 +349,7 @@ impl<'a> Reader<'a> {
     }
 
     fn for_loop(&mut self) {
-        self.open.push(Open::Other);
+        self.open(Open::Other);
         let word = self.find(self.at, &["in"], &[]);
         let start = if self.word_at(word + 1).as_str() == "array" { word + 2 } else { word + 1 };
         let end = self.find(start, &["loop"], &[]);
@@ -389,7 +400,7 @@ impl<'a> Reader<'a> {
             _ => {
                 let rest = self.rest();
                 self.expression(rest);
-                self.straight = false;
+                (self.straight, self.left) = (false, true);
                 return;
             }
         };

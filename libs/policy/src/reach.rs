@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{Catalog, Oid, TEMPORARY};
-use crate::{Body, Effect, Name, NameChange, Operation, Rows, Statement};
+use crate::{Body, Call, CallKind, Effect, Name, NameChange, Operation, Rows, Statement};
 
 mod changes;
 mod code;
@@ -22,7 +22,8 @@ pub use memo::Memo;
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
-/// Most touches that are told of one statement; one more tells that there are others.
+/// Most touches that are told of one statement; one more tells that there are others. Those of what it names itself are
+/// told beyond that, up to as many again.
 pub const MAX_TOUCHED: usize = 256;
 
 /// Most partitions and inheriting tables that are told of one statement.
@@ -93,6 +94,8 @@ pub struct Touched {
     pub via: Via,
     /// It certainly is touched; otherwise it may be.
     pub certain: bool,
+    /// It certainly is where the number in the command tag is not 0: a trigger runs for each row.
+    pub if_rows: bool,
     /// Why it is not certain.
     pub reason: Option<Cow<'static, str>>,
     /// The number in the command tag counts its rows.
@@ -104,14 +107,15 @@ pub struct Touched {
 /// What a statement reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// What the statement names comes first.
+    /// Each relation once per operation and way.
     pub touched: Vec<Touched>,
     /// Code that it runs may change settings, as `search_path`: a closer answer than
     /// [`Statement::may_change_settings`].
     pub may_change_settings: bool,
     /// Code that it runs may make, rename or drop relations, temporary ones among them.
     pub may_change_names: bool,
-    /// Code that it runs may end the transaction.
+    /// What it did may stay although its transaction is rolled back: a closer answer than
+    /// [`Statement::may_end_transaction`] for DO and CALL, and the same for all else.
     pub may_end_transaction: bool,
     /// Names of functions and domains that it calls, or that are called by what it reaches; of PostgreSQL's own only those
     /// that the catalog holds.
@@ -127,18 +131,31 @@ pub fn name_of(catalog: &Catalog, oid: Oid) -> Option<Name> {
 /// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
 pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Direct, certain: true, reason: None, depth: 0, around: Around::SESSION };
+    let step =
+        Step { via: Via::Direct, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.statement(statement, resolve, resolve, &step);
     let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
     let unread = statement.opaque.is_some() && !statement.opaque_without_catalog;
     reach.reached.may_change_settings |= statement.may_change_settings && (sets || unread);
-    reach.finish()
+    let mut reached = reach.finish();
+    if unread || !matches!(statement.operation, Operation::Do | Operation::Call) {
+        // Within a query no code can end it.
+        reached.may_end_transaction = statement.may_end_transaction;
+    } else if reached.may_end_transaction {
+        // A procedure that is called rolls back what its caller has done, too.
+        for touched in reached.touched.iter_mut().filter(|touched| touched.certain || touched.if_rows) {
+            (touched.certain, touched.if_rows) = (false, false);
+            touched.reason = Some("code that it runs may roll it back".into());
+        }
+    }
+    reached
 }
 
 /// What a call of a function by its number reaches, as the protocol's FunctionCall makes it.
 pub fn reach_call(function: Oid, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
     let mut reach = Reach::new(catalog, memo);
-    let step = Step { via: Via::Function, certain: true, reason: None, depth: 0, around: Around::SESSION };
+    let step =
+        Step { via: Via::Function, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.call_by_number(function, resolve, &step);
     reach.finish()
 }
@@ -150,6 +167,8 @@ struct Step {
     via: Via,
     /// It is certain that it is run.
     certain: bool,
+    /// It is where the statement's command tag counts rows.
+    if_rows: bool,
     /// Why it is not: the first cause.
     reason: Option<Cow<'static, str>>,
     depth: usize,
@@ -179,7 +198,7 @@ impl Step {
     /// One step on, which may not be taken.
     fn perhaps(&self, via: Via, reason: impl FnOnce() -> Cow<'static, str>) -> Step {
         let reason = self.reason.clone().or_else(|| Some(reason()));
-        Step { certain: false, reason, ..self.next(via) }
+        Step { certain: false, if_rows: false, reason, ..self.next(via) }
     }
 }
 
@@ -227,10 +246,10 @@ impl<'a> Reach<'a> {
 
     fn finish(mut self) -> Reached {
         if let Some(reason) = self.cut {
-            self.reached.touched.truncate(MAX_TOUCHED);
             self.reached.touched.push(anything(Via::Function, reason.into()));
             self.reached.may_change_settings = true;
             self.reached.may_change_names = true;
+            self.reached.may_end_transaction = true;
         }
         self.reached
     }
@@ -282,12 +301,23 @@ impl<'a> Reach<'a> {
             };
             let cascades = statement.opaque_without_catalog && relation.operation == Operation::Truncate;
             let rows = relation.rows.clone();
-            let change = Change { operation: relation.operation, columns, only: relation.only, cascades, rows };
+            // ON CONFLICT DO UPDATE counts both.
+            let other = |other: &crate::Relation| {
+                other.operation != relation.operation && !crate::relations::reads(other.operation)
+            };
+            let tagged = step.via == Via::Direct
+                && relation.counted
+                && !statement.relations.iter().any(|one| one.name == relation.name && other(one));
+            let operation = relation.operation;
+            let change = Change { operation, columns, only: relation.only, cascades, rows, tagged };
             match self.meant(&relation.name, relation.operation, statement, names) {
-                Resolved::Known { oid, name } => self.change(oid, name, &change, relation.counted, code, step),
+                Resolved::Known { oid, name } => {
+                    self.attributes(oid, relation, names, code, step);
+                    self.change(oid, name, &change, relation.counted, code, step);
+                }
                 Resolved::OneOf { candidates, reason } => {
                     let reason = step.reason.clone().or(Some(reason));
-                    let step = Step { certain: false, reason, ..step.clone() };
+                    let step = Step { certain: false, if_rows: false, reason, ..step.clone() };
                     let unqualified = Name { schema: None, name: relation.name.name.clone() };
                     self.touch(Some(unqualified), None, &change, relation.counted, &step);
                     for (oid, name) in candidates {
@@ -297,6 +327,27 @@ impl<'a> Reach<'a> {
             }
         }
         statement.calls.iter().for_each(|call| self.call(call, names, code, step));
+    }
+
+    /// `t.f` is a call of `f(t)` where `t` has no such column.
+    fn attributes(
+        &mut self,
+        oid: Option<Oid>,
+        of: &crate::Relation,
+        names: &dyn Resolve,
+        code: &dyn Resolve,
+        step: &Step,
+    ) {
+        let Some(relation) = oid.and_then(|oid| self.catalog.relation(oid)) else { return };
+        for name in of.columns.iter().filter(|_| of.operation == Operation::Select) {
+            if self.catalog.functions_named(name).next().is_some()
+                && !relation.columns.iter().any(|column| column.name == name.as_str())
+            {
+                let name = Name { schema: None, name: name.clone() };
+                let call = Call { kind: CallKind::Function, name, arguments: Some(1) };
+                self.call(&call, names, code, step);
+            }
+        }
     }
 
     /// What a name of a statement means: what is created is where it is created, whatever else has its name.
@@ -386,6 +437,7 @@ impl<'a> Reach<'a> {
             let known = &mut self.reached.touched[*place];
             known.counted |= counted;
             known.certain |= step.certain;
+            known.if_rows = (known.if_rows || step.if_rows) && !known.certain;
             if known.certain {
                 known.reason = None;
             }
@@ -397,7 +449,8 @@ impl<'a> Reach<'a> {
             return;
         }
         let touched = &mut self.reached.touched;
-        if touched.len() >= MAX_TOUCHED {
+        let most = if step.via == Via::Direct { 2 * MAX_TOUCHED } else { MAX_TOUCHED };
+        if touched.len() >= most {
             self.cut = Some("it touches more relations than are told");
             return;
         }
@@ -408,6 +461,7 @@ impl<'a> Reach<'a> {
             operation: change.operation,
             via: step.via,
             certain: step.certain,
+            if_rows: step.if_rows && !step.certain,
             reason: step.reason.clone().filter(|_| !step.certain),
             counted,
             columns: change.columns.clone(),
@@ -416,7 +470,7 @@ impl<'a> Reach<'a> {
 
     /// Tells that any relation may be touched.
     fn touch_anything(&mut self, operation: Operation, step: &Step) {
-        let step = Step { certain: false, ..step.clone() };
+        let step = Step { certain: false, if_rows: false, ..step.clone() };
         self.touch(None, None, &Change::of(operation), false, &step);
     }
 }
@@ -432,11 +486,13 @@ struct Change {
     cascades: bool,
     /// To which rows.
     rows: Rows,
+    /// The number in the command tag counts what is done so and nothing else.
+    tagged: bool,
 }
 
 impl Change {
     fn of(operation: Operation) -> Change {
-        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any }
+        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any, tagged: false }
     }
 }
 
@@ -447,6 +503,7 @@ fn anything(via: Via, reason: Cow<'static, str>) -> Touched {
         operation: Operation::Opaque,
         via,
         certain: false,
+        if_rows: false,
         reason: Some(reason),
         counted: false,
         columns: Vec::new(),

@@ -9,8 +9,14 @@ use crate::expression::{function_name, strings, text, truth};
 use crate::{BoundSetting, Effect, Operation, SettingChange};
 
 /// Settings that are told, beside `search_path`.
-const TOLD: [&str; 5] =
-    ["client_encoding", "standard_conforming_strings", "backslash_quote", "role", "session_authorization"];
+const TOLD: [&str; 6] = [
+    "client_encoding",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "role",
+    "session_authorization",
+    "session_replication_role",
+];
 
 /// SET and RESET.
 pub(crate) fn variable(set: &VariableSetStmt) -> (Operation, Effect) {
@@ -193,6 +199,7 @@ mod tests {
             ("set local session authorization default", set("session_authorization", None, true)),
             ("reset session authorization", set("session_authorization", None, false)),
             ("reset client_encoding", set("client_encoding", None, false)),
+            ("set session_replication_role = replica", set("session_replication_role", Some("replica"), false)),
             ("reset all", Effect::ResetAll),
             ("set work_mem = '1MB'", Effect::None),
             ("set time zone 'UTC'", Effect::None),

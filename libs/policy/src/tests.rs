@@ -422,6 +422,11 @@ fn what_is_told_of_a_statement_is_bounded() {
     let only = |sql: &str| analyse(sql).statements.remove(0);
     let statement = only(&format!("insert into t select 1 from {}", numbered("r", 63)));
     assert_eq!((statement.relations.len(), statement.opaque), (64, None));
+    let many = (0..300).map(|n| format!("a operator(pg_catalog.{}) b", "@".repeat(n % 60 + 1))).collect::<Vec<_>>();
+    let operators = only(&format!("select {}", many.join(",")));
+    assert_eq!((operators.calls.len(), operators.opaque), (60, None));
+    let casts = only(&format!("select {}", (0..300).map(|n| format!("a::k{n}")).collect::<Vec<_>>().join(",")));
+    assert_eq!((casts.calls.len(), casts.opaque.is_some()), (256, true));
     let statement = only(&format!("with x as (select 1 from {}) delete from t using u", numbered("r", 100)));
     assert_eq!(say_statement(&statement)[..24], *"delete t:delete+ r0:sele");
     assert_eq!(statement.relations.len(), MAX_RELATIONS);
@@ -497,4 +502,13 @@ fn a_long_text_tells_no_constants() {
     let code = analyse(&format!("do $$ begin delete from t; {} end $$", "null;".repeat(5000))).statements.remove(0);
     assert_eq!((code.operation, code.body, code.opaque_without_catalog), (Operation::Do, None, false));
     assert!(code.opaque.is_some());
+}
+
+#[test]
+fn what_a_statement_takes_is_counted() {
+    let bytes = |sql: &str| analyse(sql).statements[0].bytes();
+    let values = vec!["'xxxxxxxxxx'"; 100].join(",");
+    assert!(bytes(&format!("insert into t values ({values})")) > bytes("insert into t values (1)") + 100 * 10);
+    assert!(bytes("prepare p as delete from t") > bytes("delete from t"));
+    assert!(bytes("do 'begin null; null; null; end'") > bytes("do ''"));
 }

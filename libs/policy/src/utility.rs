@@ -8,7 +8,7 @@ use pg_query::protobuf::{
     ObjectType, RangeVar,
 };
 
-use crate::expression::{strings, text, truth};
+use crate::expression::{MAX_CALLS, strings, text, truth};
 use crate::query::Walk;
 use crate::{
     Body, CallKind, Effect, Name, Operation, Statement, definitions, schemas_of_setting, settings, transactions,
@@ -25,7 +25,8 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
     let mut walk = Walk::default();
     let (operation, effect) = visit(&mut walk, node);
     let (relations, cut) = walk.relations.finish();
-    let many = (walk.functions.len() > MAX_FUNCTIONS).then(|| format!("calls more than {MAX_FUNCTIONS} functions"));
+    let many = walk.functions.len() > MAX_FUNCTIONS || walk.calls.len() > MAX_CALLS;
+    let many = many.then(|| format!("calls more than {MAX_FUNCTIONS} functions"));
     let functions = walk.functions.into_iter().take(MAX_FUNCTIONS).collect();
     let (settings, told) = settings::by_calls(node);
     let path = settings.iter().rfind(|change| change.name == "search_path");
@@ -39,7 +40,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
     Statement {
         relations,
         functions,
-        calls: walk.calls.into_iter().collect(),
+        calls: walk.calls.into_iter().take(MAX_CALLS).collect(),
         body: body(node),
         names: definitions::name_changes(node),
         bound_settings,
@@ -61,8 +62,8 @@ pub(crate) fn expression(node: &Node) -> Statement {
     let (relations, cut) = walk.relations.finish();
     Statement {
         relations,
-        calls: walk.calls.into_iter().collect(),
-        opaque: walk.opaque.or(cut),
+        opaque: walk.opaque.or(cut).or((walk.calls.len() > MAX_CALLS).then(|| "calls too many functions".to_owned())),
+        calls: walk.calls.into_iter().take(MAX_CALLS).collect(),
         ..Statement::new(Operation::Select, 0..0)
     }
 }

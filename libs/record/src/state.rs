@@ -21,7 +21,7 @@ use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
 
 /// Written before the rest.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// Written before the time at which a session ended, UTC nanoseconds, little-endian.
 const ENDED: u8 = 2;

@@ -6,19 +6,17 @@
 //! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
 //! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Doubt, Event, Executed, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
+    Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
 use hansard_policy::reach::Via;
-use hansard_policy::{Effect, Name, Operation, Statement};
+use hansard_policy::{Operation, Statement};
 use hansard_schemas::events::Omitted;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::analyses::SqlText;
 use super::catalogs::Known;
@@ -28,12 +26,14 @@ use super::parameters;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
+mod does;
 mod reaches;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
-use reaches::{Asked, Kept, Reaches, Told, reaches};
+use does::{Does, Reader};
+use reaches::{Kept, Reaches, Told};
 use transaction::transaction_row;
 
 /// Bytes of text and touches that rows may take for each byte on the wire.
@@ -103,204 +103,6 @@ struct OpenRow {
     transaction: u64,
     row: usize,
     touches: std::ops::Range<usize>,
-}
-
-/// What a statement does, as far as its text and the catalog tell.
-struct Does<'a> {
-    operation: Operation,
-    /// As it stands in column `sql`.
-    sql: Arc<str>,
-    fingerprint: Option<Arc<str>>,
-    touches: Vec<Touches>,
-    /// The touches are certainly those.
-    certain: bool,
-    /// Why it is not, or not wholly, understood.
-    opaque: Option<Cow<'a, str>>,
-    /// It is opaque for a function that it calls.
-    calls: bool,
-    /// Another statement has the whole of the text.
-    repeated: bool,
-    /// What it changes in the session: itself, and what it executes.
-    effects: Vec<(&'a Statement, Arc<Reaches>)>,
-}
-
-/// What a statement's text, or that of one which it executes, touches.
-struct Touches {
-    reaches: Arc<Reaches>,
-    counted: bool,
-    /// What it names was told before: only what its code reaches counts.
-    only_code: bool,
-}
-
-/// What a session's texts are understood by.
-struct Reader<'a> {
-    names: &'a Names,
-    known: Option<&'a mut Known>,
-    kept: &'a mut Kept,
-    session_id: Uuid,
-}
-
-impl Reader<'_> {
-    fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
-        self.kept.of(executed, self.names, self.known.as_deref_mut(), self.session_id)
-    }
-
-    fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {
-        Arc::new(reaches(self.names, self.known.as_deref_mut(), self.session_id, asked))
-    }
-}
-
-impl<'a> Does<'a> {
-    fn unknown(operation: Operation, sql: Arc<str>, reason: impl Into<Cow<'a, str>>) -> Does<'a> {
-        Does {
-            operation,
-            sql,
-            fingerprint: None,
-            touches: Vec::new(),
-            certain: false,
-            opaque: Some(reason.into()),
-            calls: false,
-            repeated: false,
-            effects: Vec::new(),
-        }
-    }
-
-    fn of(request: &'a Request<SqlText>, reader: &mut Reader<'_>) -> Does<'a> {
-        match request {
-            Request::Text { own, executes, again } => Does::of_text(own, executes.as_ref(), *again, reader),
-            Request::Again(own) => {
-                // What it has run is done; functions are called again for each row that is left.
-                let mut does = Does::of_text(own, None, true, reader);
-                does.touches.iter_mut().for_each(|touches| touches.only_code = true);
-                does.effects.clear();
-                does
-            }
-            Request::Unforeseen { text, before } => {
-                let first = &text.statement(0).meaning.statement;
-                let reason = match &first.opaque {
-                    Some(reason) => reason.as_str(),
-                    None => "the server answered more statements than its text holds",
-                };
-                let mut does = Does::unknown(Operation::Opaque, text.sql().clone(), reason);
-                if *before == 0 {
-                    does.hint(first, reader);
-                }
-                // The first one has the whole text.
-                does.repeated = *before > 0;
-                does
-            }
-            Request::Name(name) => {
-                let reason = format!("what stands behind the name \"{name}\" is not known");
-                Does::unknown(Operation::Execute, "".into(), reason)
-            }
-            Request::Function(oid) => {
-                let sql = format!("function call {oid}").into();
-                let mut does = Does::unknown(Operation::Call, sql, "a function was called by its OID");
-                if reader.known.is_some() {
-                    let reaches = reader.asked(&Asked::Call(*oid));
-                    does.touches.push(Touches { reaches, counted: false, only_code: false });
-                    (does.certain, does.opaque) = (true, None);
-                }
-                does
-            }
-            Request::Omitted => Does::unknown(Operation::Opaque, "".into(), "its text is not recorded"),
-        }
-    }
-
-    fn of_text(
-        own: &'a Executed<SqlText>,
-        executes: Option<&'a Executed<SqlText>>,
-        again: bool,
-        reader: &mut Reader<'_>,
-    ) -> Does<'a> {
-        let analysed = own.text.statement(own.part);
-        let statement = meant(own);
-        let reaches = reader.of(own);
-        let mut does = Does {
-            operation: statement.operation,
-            sql: analysed.sql.clone(),
-            fingerprint: analysed.meaning.fingerprint.clone(),
-            touches: vec![Touches { reaches: reaches.clone(), counted: true, only_code: false }],
-            certain: true,
-            opaque: reason(statement, reader),
-            calls: false,
-            repeated: false,
-            effects: vec![(statement, reaches)],
-        };
-        if statement.operation == Operation::Opaque {
-            does.hint(statement, reader);
-        }
-        if let Some(executed) = executes {
-            let inner = meant(executed);
-            let fetches = matches!(statement.effect, Effect::Fetch(_));
-            // EXPLAIN ANALYZE EXECUTE and CREATE TABLE AS EXECUTE count rows of their own.
-            let counted = does.operation == Operation::Execute;
-            if counted {
-                does.operation = inner.operation;
-            }
-            let reaches = reader.of(executed);
-            // What is fetched was read before; what it calls is called again.
-            does.touches.push(Touches { reaches: reaches.clone(), counted, only_code: fetches && again });
-            if !fetches {
-                does.effects.push((inner, reaches));
-            }
-            if !(fetches && again) {
-                does.opaque = reason(inner, reader);
-            }
-        } else if let Effect::Execute(name) = &statement.effect {
-            does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
-        }
-        if reader.known.is_none() {
-            // EXECUTE calls the functions among its arguments itself.
-            does.runs_code_of_others(statement);
-            if let Some(inner) = executes {
-                does.runs_code_of_others(meant(inner));
-            }
-        }
-        does
-    }
-
-    /// A function that is not PostgreSQL's own may do anything, to any relation, as long as no catalog tells what it does.
-    fn runs_code_of_others(&mut self, statement: &Statement) {
-        if self.opaque.is_none() && !matches!(statement.effect, Effect::Prepare { .. }) {
-            let others = |name: &&Name| !hansard_policy::is_built_in(name) && name.name != "set_config";
-            if let Some(name) = statement.functions.iter().find(others) {
-                self.opaque = Some(format!("it calls {name}, which may do anything").into());
-                self.calls = true;
-            }
-        }
-    }
-
-    /// What its first words say of a statement that is not understood.
-    fn hint(&mut self, statement: &Statement, reader: &mut Reader<'_>) {
-        self.certain = false;
-        if let Some((operation, name)) = &statement.head {
-            let reaches = reader.asked(&Asked::Head(*operation, name));
-            self.touches = vec![Touches { reaches, counted: false, only_code: false }];
-        }
-    }
-
-    /// The server answered something else than what the text asks for.
-    fn contradicted(&mut self, words: &str) {
-        let reason = format!("the server answered {words}, which does not fit the text");
-        (self.certain, self.opaque) = (false, Some(reason.into()));
-    }
-
-    /// It may have done something to a relation that its text does not tell.
-    fn may_touch(&self) -> bool {
-        self.opaque.is_some() && command::touches_relations(self.operation)
-    }
-}
-
-/// The statement itself, or what it prepares.
-fn meant(executed: &Executed<SqlText>) -> &Statement {
-    executed.text.statement(executed.part).meaning.of(executed.prepared_in_sql)
-}
-
-/// Why it is not, or not wholly, understood, unless the catalog tells.
-fn reason<'a>(statement: &'a Statement, reader: &Reader<'_>) -> Option<Cow<'a, str>> {
-    let told = statement.opaque_without_catalog && reader.known.is_some();
-    statement.opaque.as_deref().filter(|_| !told).map(Cow::Borrowed)
 }
 
 impl Statements {
@@ -516,11 +318,14 @@ impl Statements {
         let Pending { started, omitted } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
-        if let (Some(doubt), None) = (started.doubt, &does.opaque) {
+        if let Some(doubt) = started.doubt
+            && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)
+        {
             let reason = match doubt {
                 Doubt::SentAhead => {
                     "it was sent ahead and not answered: what its names mean depends on what came before it"
                 }
+                Doubt::SeveralPortals => "it may be more rows of a statement before: names of portals are not recorded",
                 Doubt::CodeRan => "code ran since its name was given, and may have given it to something else",
             };
             (does.certain, does.opaque) = (false, Some(reason.into()));
@@ -528,8 +333,9 @@ impl Statements {
         let opaque: Option<Arc<str>> = does.opaque.as_deref().map(Arc::from);
         let undone = answered.outcome == Some(Outcome::RolledBack);
         let begin = rows.touches.len();
-        let touch = |told: &Told, columns, count| {
-            let reason = told.reason.clone().or_else(|| opaque.clone().filter(|_| !does.certain));
+        let touch = |told: &Told, columns, count, some_rows: bool| {
+            let reason = told.reason.clone().filter(|_| !(told.if_rows && some_rows));
+            let reason = reason.or_else(|| opaque.clone().filter(|_| !does.certain));
             TouchRow {
                 relation: told.relation.clone(),
                 operation: told.operation.as_str(),
@@ -564,8 +370,9 @@ impl Statements {
                 Some(left) => self.context.allowance = left,
                 None => (columns, without_columns) = (Arc::default(), true),
             }
-            let count = answered.count.filter(|_| touches.counted && told.counted && told.reason.is_none() && !undone);
-            rows.touches.push(touch(told, columns, count));
+            let rows_of = answered.count.filter(|_| touches.counted && !undone);
+            let count = rows_of.filter(|_| told.counted && told.reason.is_none());
+            rows.touches.push(touch(told, columns, count, rows_of.is_some_and(|count| count > 0)));
         }
         if (does.may_touch() || dropped) && !undone {
             // A tag tells less than a text: SELECT may have been a CTE that writes, CREATE TABLE AS answers SELECT.
@@ -580,8 +387,9 @@ impl Statements {
                 false => opaque.clone(),
             };
             let (relation, via) = (UNKNOWN_RELATION.into(), if does.calls { Via::Function } else { Via::Direct });
-            let told = Told { relation, operation, via, reason, counted: false, columns: Arc::default() };
-            rows.touches.push(touch(&told, Arc::default(), None));
+            let columns: Arc<[Arc<str>]> = Arc::default();
+            let told = Told { relation, operation, via, reason, if_rows: false, counted: false, columns };
+            rows.touches.push(touch(&told, Arc::default(), None, false));
         }
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod catalogs;
 mod names;
 mod omissions;
 mod secrets;

@@ -95,6 +95,8 @@ pub(super) struct Connection {
     inbox: BytesMut,
     /// Bytes that came, all answers together.
     pub(super) received: u64,
+    /// The other side is gone.
+    lost: bool,
     /// Not where nothing is recorded: `hansard check` asks beside a running proxy.
     capture: Option<Capture>,
 }
@@ -137,7 +139,7 @@ impl Connection {
             capture.withheld(Direction::Backend, now, b'K', "cancel key");
             capture.frames(Direction::Backend, now, &ready, 1);
         }
-        Ok(Connection { stream, inbox: BytesMut::from(&rest[..]), received: 0, capture })
+        Ok(Connection { stream, inbox: BytesMut::from(&rest[..]), received: 0, lost: false, capture })
     }
 
     /// Asks, and gives each row of the answer to `each`, with the number of the result that it is in.
@@ -221,7 +223,10 @@ impl Connection {
         }
         self.inbox.reserve(64 * 1024);
         match self.stream.read_buf(&mut self.inbox).await {
-            Ok(0) => Err(Problem::Lost("the database closed the connection".to_owned())),
+            Ok(0) => {
+                self.lost = true;
+                Err(Problem::Lost("the database closed the connection".to_owned()))
+            }
             Ok(read) => {
                 self.received += read as u64;
                 Ok(())
@@ -245,7 +250,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(capture) = self.capture.take() {
-            close(capture, "closed by database");
+            close(capture, if self.lost { "closed by database" } else { "closed by job" });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps what is known of catalogs up to date, and tells it.
 //!
 //! Invariants: one reading of a database at a time; at least [`PAUSE`] between two, and four times as long as the last one
-//! took; a database that cannot be read is asked less and less often.
+//! took, or twenty times where nothing says that something has changed; a database that cannot be read is asked less and less often.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -89,9 +89,10 @@ async fn run(workers: Vec<Arc<Worker>>, records: Arc<ProcessRecords>, stop: Canc
     while keepers.join_next().await.is_some() {}
 }
 
-/// How long the database is left alone after a reading that began then.
-fn pause_after(begun: Instant) -> Duration {
-    PAUSE.max(4 * begun.elapsed())
+/// How long the database is left alone after a reading that took so long: where something is to be read, and where nothing
+/// says so.
+fn pauses(took: Duration) -> (Duration, Duration) {
+    (PAUSE.max(4 * took), POLL.max(20 * took))
 }
 
 /// Of one database.
@@ -167,10 +168,10 @@ impl Keeper {
     async fn keep_on(&mut self) {
         loop {
             let begun = Instant::now();
-            let pause = match self.bring_up_to_date().await {
+            let (pause, poll) = match self.bring_up_to_date().await {
                 Ok(()) => {
                     self.back_off = BACK_OFF.0;
-                    pause_after(begun)
+                    pauses(begun.elapsed())
                 }
                 Err(problem) => {
                     if !matches!(problem, Problem::Refused { .. }) {
@@ -182,11 +183,11 @@ impl Keeper {
                     self.tell_trouble(&problem.to_string()).await;
                     let pause = self.back_off;
                     self.back_off = (2 * pause).min(BACK_OFF.1);
-                    pause
+                    (pause, pause.max(POLL))
                 }
             };
             let now = Instant::now();
-            self.wait(now + pause, now + pause.max(POLL)).await;
+            self.wait(now + pause, now + poll).await;
         }
     }
 
@@ -243,7 +244,7 @@ impl Keeper {
         let trouble = describe(&self.known.missing);
         self.database.state.send_modify(|state| {
             let schemas = schemas.unwrap_or_else(|| state.schemas.clone());
-            let good_until = Some(Instant::now() + 2 * POLL.max(pause_after(begun)));
+            let good_until = Some(Instant::now() + 2 * pauses(begun.elapsed()).1);
             *state = State { good_until, trouble, schemas };
         });
         Ok(())

@@ -415,3 +415,35 @@ pub(super) fn bodies(oids: &str) -> String {
     let text = bounded!("pg_get_function_sqlbody(o::oid)");
     format!("SELECT o, {text} FROM unnest('{{{oids}}}'::int8[]) o")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use hansard_policy::{Operation, analyse, is_built_in};
+
+    use super::*;
+
+    /// Hansard's own statements are in the record like all others: none of them may read as one that changes something.
+    #[test]
+    fn what_is_asked_is_known_to_change_nothing() {
+        let sources = SOURCES.iter().map(|source| source.sql.to_owned());
+        let parts = PARTS.iter().chain([&DATABASE]);
+        let parts =
+            parts.flat_map(|part| [Some(part.sql), part.since.map(|(_, sql)| sql)]).flatten().map(str::to_owned);
+        let others = [SETTINGS, DEFAULT_PATH, BEGIN, RELATIONS, COLUMNS, PARENTS, EXPRESSIONS, RULES, STORED_BODIES];
+        let others = others.map(str::to_owned).into_iter().chain([views("1,2"), rules("1,2"), bodies("1,2")]);
+        let mut strange = BTreeSet::new();
+        for text in sources.chain(parts).chain(others) {
+            for statement in analyse(&text).statements {
+                assert_eq!(statement.opaque, None, "{text}");
+                let reads =
+                    |operation| matches!(operation, Operation::Select | Operation::Set | Operation::Transaction);
+                assert!(reads(statement.operation) && !statement.may_end_transaction, "{text}");
+                let others = statement.functions.into_iter().filter(|function| !is_built_in(function));
+                strange.extend(others.map(|function| function.name));
+            }
+        }
+        assert_eq!(strange, BTreeSet::new());
+    }
+}

@@ -452,7 +452,9 @@ fn it_is_known_when_all_is_answered() {
         // What stands among failed data may be answered or not.
         (">copy d S c; <G; <E", false),
         (">copy d S c; <G; <E Z", false),
-        (">copy d S c; <G; <E Z 3", true),
+        // Before the next request is passed.
+        (">copy d S c; <G; <E Z 3", false),
+        (">copy d S c Q; <G; <E Z; <3; <C Z", true),
         (">Pcopy B E d S c; <1 2 G; <E; <Z 3", false),
     ] {
         let mut stage = play(conversation, usize::MAX);

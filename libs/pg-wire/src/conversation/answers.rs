@@ -183,13 +183,8 @@ impl<T: Text> Conversation<T> {
                     _ => self.finish(current.statement, Some(rows), None, None, out),
                 }
             }
-            (b's', Body::Omitted { rows }) => {
-                if let Some(current) = self.current.take() {
-                    let before = self.omitted_portal.map_or(0, |(_, rows)| rows);
-                    self.omitted_portal = Some((current.statement, before.saturating_add(*rows)));
-                    self.transaction_of(current.statement, out);
-                }
-            }
+            (b'2', Body::Omitted { .. }) => self.bind_omitted(out),
+            (b's', Body::Omitted { rows }) => self.suspend_omitted(*rows, out),
             (_, Body::Execute { .. } | Body::Omitted { .. }) => self.carried_out(body, false, out),
             _ => {}
         }
@@ -205,7 +200,7 @@ impl<T: Text> Conversation<T> {
         let (words, rows) = message::command_tag(body);
         let copied_in = std::mem::take(&mut self.copied_in);
         let mut fetched = None;
-        if let Some((statement, rows)) = self.omitted_portal.take() {
+        if let Some((statement, rows)) = self.omitted_portals.suspended.take() {
             if statement == current.statement {
                 fetched = Some(rows);
             } else {
@@ -384,11 +379,7 @@ impl<T: Text> Conversation<T> {
         let mut ends = false;
         if let Some(current) = self.current.take() {
             ends = self.may_have_ended(current.ending, &failure);
-            if let Some(portal) = current.portal.as_ref().and_then(|name| self.portals.get_mut(name)) {
-                portal.suspended = None;
-                portal.finished = true;
-                self.suspended.remove(&current.statement);
-            }
+            self.end_portions(&current);
             self.fail(current.statement, failure.clone(), ends, out);
             cause = None;
         }

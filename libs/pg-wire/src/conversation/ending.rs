@@ -124,7 +124,10 @@ impl<T: Text> Conversation<T> {
     /// The statement under way, and those behind it in its text, get no answer.
     pub(super) fn text_never_answered(&mut self, asked: &Asked, out: &mut Vec<Event<T>>) {
         let rest = self.rest_of_text(asked);
-        let current = self.current.take().map(|current| current.statement);
+        let current = self.current.take().map(|current| {
+            self.end_portions(&current);
+            current.statement
+        });
         let later = rest.iter().map(|started| started.statement);
         let unanswered: Vec<u64> = current.into_iter().chain(later).collect();
         for started in rest {

@@ -81,6 +81,8 @@ pub enum Doubt {
     SentAhead,
     /// DO or CALL ran since its name was given: such code can give the name to something else.
     CodeRan,
+    /// It may be more of a statement before: names are not recorded, and several portals may be there to run on with.
+    SeveralPortals,
 }
 
 /// What was asked for.

@@ -42,7 +42,7 @@ impl<T> Conversation<T> {
             columns: self.columns,
             fatal: self.fatal,
             omitting: self.omitting,
-            omitted_portal: self.omitted_portal,
+            omitted_portals: self.omitted_portals,
             copied_in: self.copied_in,
             contradictions: self.contradictions,
         }

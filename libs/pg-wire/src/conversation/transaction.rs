@@ -371,14 +371,24 @@ impl<T: Text> Conversation<T> {
         }
     }
 
+    /// The statement under way has ended: the portions that were fetched before are no end of it.
+    pub(super) fn end_portions(&mut self, current: &super::Current<T>) {
+        if let Some(portal) = current.portal.as_ref().and_then(|name| self.portals.get_mut(name)) {
+            portal.suspended = None;
+            portal.finished = true;
+            self.suspended.remove(&current.statement);
+        }
+        if self.omitted_portals.suspended.is_some_and(|(statement, _)| statement == current.statement) {
+            self.omitted_portals.suspended = None;
+        }
+    }
+
     /// All portals are gone: the transaction is over, or they were closed.
     pub(super) fn end_portals(&mut self, out: &mut Vec<Event<T>>) {
         for name in std::mem::take(&mut self.suspended).into_values() {
             self.end_portal(&name, out);
         }
-        if let Some((statement, rows)) = self.omitted_portal.take() {
-            self.finish(statement, Some(rows), None, None, out);
-        }
+        self.end_omitted_portals(out);
         self.portals.clear();
         self.portals_by_bind.clear();
         (self.portal_bytes, self.portal_texts) = (0, 0);

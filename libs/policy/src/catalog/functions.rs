@@ -49,7 +49,7 @@ pub struct Function {
     /// `proowner`: whom a SECURITY DEFINER function runs as.
     #[serde(skip_serializing_if = "is_zero")]
     pub owner: Oid,
-    /// `proargtypes`: the types of input arguments; of procedures since 14 the output arguments, too.
+    /// `proargtypes`: the types of input arguments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Oid>,
     /// `pronargdefaults`.

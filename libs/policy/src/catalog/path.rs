@@ -1,7 +1,7 @@
 //! Which schemas an unqualified name is looked up in, as the server finds them (`recomputeNamespacePath` in PostgreSQL's
 //! sources).
 
-use super::{Catalog, Function, Oid, Text};
+use super::{Catalog, Function, FunctionKind, Oid, Text};
 
 /// Roles that have USAGE of all schemas; their OIDs are PostgreSQL's own.
 const READ_ALL_DATA: Oid = 6181;
@@ -125,6 +125,9 @@ impl Function {
     pub fn takes(&self, arguments: usize) -> bool {
         let most = self.arguments.len();
         let least = most.saturating_sub(self.defaults as usize);
+        // CALL gives something for output arguments, too, where they are not among those.
+        let written = self.signature.split(", ").filter(|argument| argument.starts_with("OUT ")).count();
+        let most = if self.kind == FunctionKind::Procedure { most + written } else { most };
         (least..=most).contains(&arguments) || (self.variadic && arguments + 1 >= least)
     }
 }
@@ -199,6 +202,18 @@ mod tests {
         assert_eq!(catalog().path(&["$user"], None), None);
         assert_eq!(catalog().path(&["app"], Some("nobody")), None);
         assert_eq!(catalog().path(&["public"], None).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_function_takes_so_many_arguments() {
+        let takes = |function: &Function| (0..5).filter(|count| function.takes(*count)).collect::<Vec<_>>();
+        let mut function = Function { arguments: vec![23, 23], defaults: 1, ..Function::default() };
+        assert_eq!(takes(&function), [1, 2]);
+        function.variadic = true;
+        assert_eq!(takes(&function), [0, 1, 2, 3, 4]);
+        let signature = "a integer, OUT b integer, INOUT c integer".into();
+        let kind = FunctionKind::Procedure;
+        assert_eq!(takes(&Function { arguments: vec![23, 23], signature, kind, ..Function::default() }), [2, 3]);
     }
 
     #[test]

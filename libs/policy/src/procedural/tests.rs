@@ -22,7 +22,7 @@ fn every_statement_is_found() {
         ("BEGIN\n perform f(1); call p(); END;", "!select f(1) | !call p()"),
         (
             "begin if f(1) then delete from t; else truncate u; end if; insert into v values (1); end",
-            "!select f(1) | delete from t | truncate u | insert into v values (1)",
+            "!select f(1) | delete from t | truncate u | !insert into v values (1)",
         ),
         (
             "declare x int := g(1); c cursor (a int) for select * from t; begin open c(h(2)); close c; end",
@@ -38,7 +38,7 @@ fn every_statement_is_found() {
         ),
         (
             "begin foreach x in array f(a) loop null; end loop; while g(1) loop exit when h(2); end loop; end",
-            "!select f(a) | select g(1) | select h(2)",
+            "!select f(a) | !select g(1) | select h(2)",
         ),
         (
             "begin select a, b into strict x, r.y from t; insert into u (a) values (1) returning a into z; end",
@@ -62,7 +62,12 @@ fn every_statement_is_found() {
         ),
         (
             "begin delete from s; begin delete from t; exception when others then null; end; delete from u; end",
-            "!delete from s | delete from t | delete from u",
+            "!delete from s | delete from t | !delete from u",
+        ),
+        ("begin if x then return; end if; delete from t; end", "delete from t"),
+        (
+            "begin loop exit; end loop; delete from s; <<l>> loop loop continue l; end loop; end loop; delete from t; end",
+            "!delete from s | delete from t",
         ),
         (
             "begin case f(x) when 1, g(2) then delete from t; else null; end case; end",

@@ -11,6 +11,7 @@ use crate::{Name, Operation, Rows};
 const MAX_FOLLOWED: usize = 4096;
 
 /// Bits of a trigger's type.
+const ROW: u32 = 1;
 const BEFORE: u32 = 2;
 const INSERT: u32 = 4;
 const DELETE: u32 = 8;
@@ -54,7 +55,6 @@ impl Reach<'_> {
         self.work += 1;
         if self.work > super::MAX_WORK {
             self.cut = Some("views, triggers or foreign keys lead to too much");
-            return;
         }
         let view = relation.kind == RelationKind::View;
         let instead = self.rules(oid, change, resolve, step);
@@ -81,6 +81,7 @@ impl Reach<'_> {
         match relation.kind {
             RelationKind::View => self.view(oid, relation, change, counted, resolve, step),
             RelationKind::MaterializedView if change.operation == Operation::Maintenance => {
+                self.expressions(oid, relation, change.operation, resolve, step);
                 self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             }
             RelationKind::Table | RelationKind::Partitioned | RelationKind::Foreign => {
@@ -104,6 +105,8 @@ impl Reach<'_> {
         };
         let event = event(change.operation) | INSTEAD;
         let catalog = self.catalog;
+        // A view's columns may have defaults of their own.
+        self.expressions(oid, view, change.operation, resolve, step);
         if catalog.triggers(oid).any(|trigger| runs(trigger, event) && trigger.bits & INSTEAD != 0) {
             self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             return self.triggers(oid, change, event, resolve, step);
@@ -114,7 +117,8 @@ impl Reach<'_> {
             return self.reads_of_view(oid, Operation::Select, 0, resolve, step);
         };
         // The view's columns may have other names than the table's.
-        let below = Change { columns: Vec::new(), only: base.only, rows: Rows::Any, ..change.clone() };
+        let tagged = change.tagged && catalog.rules(oid).next().is_none();
+        let below = Change { columns: Vec::new(), only: base.only, rows: Rows::Any, tagged, ..change.clone() };
         self.defined(&base.name, &below, counted, resolve, &step.next(Via::View));
         self.reads_of_view(oid, Operation::Select, 1, resolve, step);
     }
@@ -161,7 +165,8 @@ impl Reach<'_> {
         let catalog = self.catalog;
         let mut instead = false;
         // COPY does not ask them.
-        if !matches!(change.operation, Operation::Insert | Operation::Update | Operation::Delete) {
+        let asked = matches!(change.operation, Operation::Insert | Operation::Update | Operation::Delete);
+        if !asked || self.cut.is_some() {
             return false;
         }
         for (oid, rule) in catalog.rules(relation).filter(|(_, rule)| rule.enabled != Enabled::Disabled) {
@@ -170,7 +175,7 @@ impl Reach<'_> {
                 _ => None,
             });
             let Some(read) = read else { continue };
-            let because = || format!("rule {} has a condition, or is not understood", Name::quoted(&rule.name)).into();
+            let because = || format!("rule {} may do it", Name::quoted(&rule.name)).into();
             let Some(head) = read.rule else {
                 self.touch_anything(Operation::Opaque, &step.perhaps(Via::Rule, because));
                 continue;
@@ -178,7 +183,8 @@ impl Reach<'_> {
             if head.event != change.operation {
                 continue;
             }
-            let always = rule.enabled != Enabled::Replica && !head.conditional;
+            let usual = rule.enabled == Enabled::Always || (rule.enabled == Enabled::Origin && resolve.is_origin());
+            let always = usual && !head.conditional;
             instead |= head.instead && always;
             if self.followed.insert((Followed::Rule(step.around), oid)) {
                 let step = if always { step.next(Via::Rule) } else { step.perhaps(Via::Rule, because) };
@@ -201,12 +207,37 @@ impl Reach<'_> {
             {
                 continue;
             }
-            let step = step.perhaps(Via::Trigger, || {
+            let because = || {
                 let on = name_of(catalog, relation).map(|name| format!(" on {name}")).unwrap_or_default();
                 format!("trigger {}{on} may do it", Name::quoted(&trigger.name)).into()
-            });
-            self.function(trigger.function, resolve, &step, false);
+            };
+            let usual = match trigger.enabled {
+                Enabled::Always => true,
+                Enabled::Origin => resolve.is_origin(),
+                Enabled::Disabled | Enabled::Replica => false,
+            };
+            let asked = trigger.columns.is_empty() || !change.columns.is_empty();
+            let perhaps = step.perhaps(Via::Trigger, because);
+            let step = match trigger.bits & ROW {
+                _ if !usual || !asked || trigger.when.is_some() || trigger.deferrable => perhaps,
+                // Once for the statement, whatever it changes.
+                0 => step.next(Via::Trigger),
+                _ if step.certain && change.tagged && self.has_all_rows(relation, change) => {
+                    Step { if_rows: true, ..perhaps }
+                }
+                _ => perhaps,
+            };
+            let sure = step.certain || step.if_rows;
+            self.function(trigger.function, resolve, &step, sure);
         }
+    }
+
+    /// The rows that a change counts are of the relation itself or of its partitions, which have its triggers.
+    fn has_all_rows(&self, oid: Oid, change: &Change) -> bool {
+        let table = self.catalog.relation(oid).is_some_and(|relation| relation.kind == RelationKind::Table);
+        let inherited = table && !change.only && !self.catalog.children(oid).is_empty();
+        let inserts = matches!(change.operation, Operation::Insert | Operation::CopyIn);
+        (inserts || !inherited) && self.catalog.rules(oid).next().is_none()
     }
 
     /// Expressions that run with a change: their functions may do something.
@@ -279,7 +310,7 @@ impl Reach<'_> {
                 Operation::Update if self.changes_key(oid, change, key) => key.on_update,
                 Operation::Truncate if change.cascades => {
                     if let Some(name) = name_of(catalog, key.relation) {
-                        let change = Change { only: false, ..change.clone() };
+                        let change = Change { only: false, tagged: false, ..change.clone() };
                         self.change(Some(key.relation), name, &change, false, resolve, &step.next(Via::Cascade));
                     }
                     continue;
@@ -361,7 +392,7 @@ impl Reach<'_> {
                 return self.touch_anything(change.operation, &step.perhaps(via, || reason));
             }
             let Some(name) = name_of(catalog, child) else { continue };
-            let below = Change { only: false, rows, ..change.clone() };
+            let below = Change { only: false, rows, tagged: false, ..change.clone() };
             self.change(Some(child), name.clone(), &below, false, resolve, &step);
             if moves {
                 let step = step.perhaps(via, || "rows may go from one partition to another".into());

@@ -43,6 +43,10 @@ impl Resolve for Within<'_> {
     fn creation(&self) -> Option<Text> {
         self.creation.clone()
     }
+
+    fn is_origin(&self) -> bool {
+        self.caller.is_origin()
+    }
 }
 
 /// Names inside a body that makes temporary relations.
@@ -83,6 +87,10 @@ impl Resolve for InBody<'_> {
 
     fn creation(&self) -> Option<Text> {
         self.around.creation()
+    }
+
+    fn is_origin(&self) -> bool {
+        self.around.is_origin()
     }
 }
 
@@ -242,7 +250,12 @@ impl Reach<'_> {
         });
         let Some(read) = read else {
             let because = || format!("function {name} in language {} is not read", function.language).into();
-            return self.unknown_code(&step, because);
+            self.unread_code(&step, because);
+            // Without a text it has no SQL to run but its own.
+            if !(is_compiled(function) && is_given_no_text(function)) {
+                self.lose_names();
+            }
+            return;
         };
         let what = format!("function {name}");
         if !inside {
@@ -325,15 +338,36 @@ impl Reach<'_> {
 
     /// Code that may do anything.
     fn unknown_code(&mut self, step: &Step, because: impl FnOnce() -> Cow<'static, str>) {
+        self.unread_code(step, because);
+        self.lose_names();
+    }
+
+    /// Code that may touch anything.
+    fn unread_code(&mut self, step: &Step, because: impl FnOnce() -> Cow<'static, str>) {
         let via = if step.via == Via::Direct { Via::Function } else { step.via };
         // Why it is unknown says more than why it may not be reached.
         let step = Step { reason: Some(because()), ..step.perhaps(via, || "".into()) };
         self.touch_anything(Operation::Opaque, &step);
+    }
+
+    /// Code may have done anything to what names mean.
+    fn lose_names(&mut self) {
         self.reached.may_change_settings = true;
         self.reached.may_change_names = true;
-        self.reached.may_end_transaction |= step.via == Via::Function;
+        self.reached.may_end_transaction = true;
         (self.path_lost, self.relations_lost) = (true, true);
     }
+}
+
+/// It was compiled, by somebody who may do anything.
+fn is_compiled(function: &Function) -> bool {
+    matches!(&*function.language, "c" | "internal")
+}
+
+/// No argument can be SQL: text, varchar, cstring, unknown, or of any type.
+fn is_given_no_text(function: &Function) -> bool {
+    const TEXTS: [Oid; 12] = [19, 25, 705, 1009, 1015, 1042, 1043, 2275, 2276, 2277, 2283, 3500];
+    function.arguments.iter().all(|kind| !TEXTS.contains(kind) && *kind < FIRST_NORMAL)
 }
 
 /// Names inside a function with a search path or a role of its own.

@@ -45,6 +45,11 @@ pub trait Resolve {
 
     /// The schema that a relation without one is created in, where it is known.
     fn creation(&self) -> Option<Text>;
+
+    /// `session_replication_role` is known not to be `replica`: triggers and rules run as usual.
+    fn is_origin(&self) -> bool {
+        false
+    }
 }
 
 /// Names on a known path, without a session around it. What is not in the catalog, and so was made since, is not known.
@@ -56,6 +61,7 @@ pub struct OnPath<'a> {
     role: Option<String>,
     creation: Option<Text>,
     temporary: HashSet<String>,
+    origin: bool,
 }
 
 impl<'a> OnPath<'a> {
@@ -64,12 +70,18 @@ impl<'a> OnPath<'a> {
         let path = setting.as_ref().and_then(|setting| catalog.path(setting, role));
         let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role));
         let role = role.map(str::to_owned);
-        OnPath { catalog, path, setting, role, creation, temporary: HashSet::new() }
+        OnPath { catalog, path, setting, role, creation, temporary: HashSet::new(), origin: false }
     }
 
     /// With temporary relations of these names.
     pub fn with_temporary(mut self, names: impl IntoIterator<Item = String>) -> OnPath<'a> {
         self.temporary.extend(names);
+        self
+    }
+
+    /// In a session whose `session_replication_role` is `origin` or `local`.
+    pub fn as_origin(mut self) -> OnPath<'a> {
+        self.origin = true;
         self
     }
 }
@@ -97,6 +109,10 @@ impl Resolve for OnPath<'_> {
 
     fn creation(&self) -> Option<Text> {
         self.creation.clone()
+    }
+
+    fn is_origin(&self) -> bool {
+        self.origin
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Told {
     pub(super) via: Via,
     /// Why it is not certain.
     pub(super) reason: Option<Arc<str>>,
+    /// It is certain where the command tag counts rows.
+    pub(super) if_rows: bool,
     pub(super) counted: bool,
     pub(super) columns: Arc<[Arc<str>]>,
 }
@@ -148,6 +150,7 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
         operation,
         via: Via::Direct,
         certain: reason.is_none(),
+        if_rows: false,
         reason: reason.cloned(),
         counted,
         columns: columns.to_vec(),
@@ -196,6 +199,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
         operation: Operation::Opaque,
         via,
         certain: false,
+        if_rows: false,
         reason: Some(reason.into()),
         counted: false,
         columns: Vec::new(),
@@ -208,6 +212,7 @@ fn told(touched: Touched) -> Told {
         operation: touched.operation,
         via: touched.via,
         reason: touched.reason.map(|reason| Arc::from(&*reason)),
+        if_rows: touched.if_rows,
         counted: touched.counted,
         columns: touched.columns.iter().map(|column| Arc::from(column.as_str())).collect(),
     }

@@ -219,3 +219,44 @@ fn a_transaction_at_level_metadata_ends_as_its_tags_say() {
     );
     assert_eq!((rows.statements[1].rows, rows.sessions[0].contradictions), (Some(1000), 0));
 }
+
+#[test]
+fn portals_without_names_are_not_taken_for_each_other() {
+    let from_job = |tag| mark(Direction::Frontend, tag, "content", (1, 40));
+    let sync = || whole((Direction::Frontend, frame(b'S', b"")));
+    let short = |tag| whole((Direction::Backend, frame(tag, b"")));
+    let begin = [from_job(b'Q'), whole(done("BEGIN")), whole(ready(b'T'))];
+    let end = [from_job(b'Q'), whole(done("COMMIT")), whole(ready(b'I'))];
+    let bind = || [from_job(b'B'), sync(), short(b'2'), whole(ready(b'T'))];
+    let portion =
+        |rows| [from_job(b'E'), sync(), rows_left_out(rows, 9, "result rows"), short(b's'), whole(ready(b'T'))];
+    let last = |rows, tag| {
+        [from_job(b'E'), sync(), rows_left_out(rows, 9, "result rows"), whole(done(tag)), whole(ready(b'T'))]
+    };
+    let rows_of = |runs: Vec<FrameRun>| {
+        let rows = rows_of(leveled("metadata", 0, [&begin[..], &runs, &end].concat()));
+        rows.statements
+            .iter()
+            .skip(1)
+            .map(|row| (row.rows, row.opaque.as_deref().is_some_and(|why| why.contains("portals"))))
+            .collect::<Vec<_>>()
+    };
+    // One after the other: the second is no more of the first, though that was not fetched to its end. How many rows a
+    // statement had is not told without its end.
+    assert_eq!(
+        rows_of([&bind()[..], &portion(10), &bind(), &last(1, "SELECT 1")].concat()),
+        [(None, false), (Some(1), true), (None, false)]
+    );
+    // One that is fetched from in portions alone.
+    assert_eq!(
+        rows_of(
+            [&bind()[..], &portion(10), &portion(10), &last(1, "SELECT 1"), &bind(), &last(2, "SELECT 2")].concat()
+        ),
+        [(Some(21), false), (Some(2), false), (None, false)]
+    );
+    // Two by turns: no row is put on another statement than the one that the Execute may have fetched it for.
+    assert_eq!(
+        rows_of([&bind()[..], &bind(), &portion(10), &portion(3), &last(1, "SELECT 1"), &last(2, "SELECT 2")].concat()),
+        [(None, true), (None, true), (Some(1), true), (Some(2), true), (None, false)]
+    );
+}

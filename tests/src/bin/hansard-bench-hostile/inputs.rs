@@ -65,7 +65,7 @@ impl Input {
 
 /// All inputs, or those whose name contains `part`.
 pub(crate) fn named(part: Option<&str>) -> Vec<Input> {
-    let all = texts::inputs().into_iter().chain(repeated::inputs()).chain(protocol::inputs());
+    let all = repeated::inputs().into_iter().chain(protocol::inputs()).chain(texts::inputs());
     all.filter(|input| part.is_none_or(|part| input.name.contains(part))).collect()
 }
 

@@ -297,10 +297,11 @@ proptest! {
                         && let Some(truth) = truths.get(&started.last_seq).and_then(|truth| truth.answer)
                     {
                         // A text that is told without a doubt is the one that was run.
-                        let tag = String::from_utf8_lossy(&frames[truth as usize - 1].2).into_owned();
+                        let (_, answered, tag) = &frames[usize::try_from(truth).unwrap() - 1];
+                        let tag = String::from_utf8_lossy(tag).into_owned();
                         let fits = started.doubt.is_some()
                             || own.text.text.starts_with("FAIL")
-                            || frames[truth as usize - 1].1 == b'E'
+                            || *answered == b'E'
                             || tag.starts_with("COPY")
                             || tag.trim_end_matches('\0') == own.text.text
                             || own.text.text == "COMMIT";

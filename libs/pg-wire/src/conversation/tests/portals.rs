@@ -1,6 +1,6 @@
 //! Portals and cursors: fetched from in portions, run by FETCH, and ended.
 
-use super::check;
+use super::*;
 
 #[test]
 fn a_simple_query_forgets_the_unnamed_statement_and_portal() {
@@ -160,4 +160,48 @@ fn a_suspended_portal_is_told_whatever_ends_it() {
             "transaction 1 committed",
         ],
     );
+}
+
+#[test]
+fn a_statement_that_is_fetched_from_in_portions_ends_once() {
+    let begin = "> P - UPDATE t\n> B - -\n> E -\n> H\n< 1\n< 2\n< D 1\n< s\n> E -";
+    for (rest, expected) in [
+        ("", "1 unanswered"),
+        ("\n< E 22012\n> S\n< Z I", "1 failed 22012"),
+        ("\n> S\n< Z I", "1 unanswered"),
+        ("\n< 3\n< Z I", "1 unanswered"),
+    ] {
+        let (mut conversation, mut events) = feed(&script(&format!("{begin}{rest}")), |_| None, false);
+        conversation.close(1000, Closed::Recorded, &mut Words, &mut events);
+        let ends: Vec<_> =
+            told(&events).into_iter().filter(|line| line.starts_with("1 ") && !line.contains("started")).collect();
+        assert_eq!(ends, [expected], "{rest}");
+    }
+}
+
+#[test]
+fn a_statement_without_a_name_that_is_fetched_from_in_portions_ends_once() {
+    let begin = "> Q BEGIN\n< C BEGIN\n< Z T\n> B\n> E\n> H\n< 2\n< D 1\n< s\n> E";
+    for (rest, expected) in [
+        ("", "2 unanswered"),
+        ("\n< E 22012\n> S\n< Z E\n> Q\n< C ROLLBACK\n< Z I", "2 failed 22012"),
+        ("\n> S\n< Z T", "2 unanswered"),
+        ("\n< C SELECT 1", "2 SELECT 2"),
+    ] {
+        let (mut conversation, mut events) = (Conversation::new(), Vec::new());
+        for (seq, message) in (1..).zip(script(&format!("{begin}{rest}"))) {
+            let bytes = encoded(&message);
+            let mut frame = Frame { seq, at: 0, direction: message.0, tag: message.1, part: None, bytes: &bytes };
+            if message.0 == Direction::Frontend || message.1 == b'D' {
+                frame.bytes = &[];
+                conversation.feed_omitted(&frame, 1, &mut Words, &mut events);
+            } else {
+                conversation.feed(&frame, &mut Words, &mut events);
+            }
+        }
+        conversation.close(1000, Closed::Recorded, &mut Words, &mut events);
+        let ends: Vec<_> =
+            told(&events).into_iter().filter(|line| line.starts_with("2 ") && !line.contains("started")).collect();
+        assert_eq!(ends, [expected], "{rest}");
+    }
 }

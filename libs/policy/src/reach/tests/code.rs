@@ -16,6 +16,7 @@ fn code_is_read_and_what_it_does_to_names_is_told() {
     built.check(&[
         ("call p()", "public.t:delete/function public.u:delete/function?"),
         ("call commits()", "public.t:delete/function?"),
+        ("do $$ begin delete from u; call commits(); end $$", "public.u:delete/function? public.t:delete/function?"),
         ("call gone()", "*:opaque/function?"),
         ("do $$ begin update rankings set v = 1; end $$", "public.rankings:update/function"),
         (

@@ -30,7 +30,7 @@ pub(super) fn inputs() -> Vec<Input> {
     vec![
         text("a comment of 1.1 MB", format!("{update} /* {} */", "x".repeat(1_100_000))),
         // The server's own scanner takes time by the square of the depth.
-        text("comments in comments", format!("{update} {}{}", "/*".repeat(2_000), "*/".repeat(2_000))),
+        text("comments in comments", format!("{update} {}{}", "/*".repeat(200), "*/".repeat(200))),
         text("comments of a line, 1 MB", format!("{}{update}", megabyte("--\n"))),
         text("IN list of 1.2 MB", format!("{update} WHERE id IN ({})", numbered("", 180_000))),
         text("UPDATE FROM VALUES, 1 MB", format!("{update} FROM (VALUES {values}) AS v(a, b, c) WHERE id = v.a")),
