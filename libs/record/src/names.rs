@@ -107,6 +107,9 @@ pub(super) struct Names {
     /// The first and the last statement whose changes are not in `undo`, which was full.
     lost: Option<(u64, u64)>,
     start: Start,
+    /// The proxy tells of catalogs, though perhaps not of this database's.
+    #[serde(skip)]
+    catalogs_are_told: bool,
     /// Different after each change.
     #[serde(skip)]
     pub(super) epoch: u64,
@@ -178,6 +181,16 @@ impl Names {
             Path::Set(schemas) => Some(schemas),
             Path::Unknown => None,
         }
+    }
+
+    pub(super) fn catalogs_are_told(&mut self, told: bool) {
+        self.epoch += u64::from(self.catalogs_are_told != told);
+        self.catalogs_are_told = told;
+    }
+
+    /// A catalog that is not known is one that could not be read.
+    pub(super) fn misses_catalog(&self) -> bool {
+        self.catalogs_are_told
     }
 
     /// There may be a temporary view, or a trigger or a rule of a temporary relation.

@@ -241,7 +241,7 @@ impl Scene {
 
     /// Waits until the database works for no job any more.
     pub(crate) async fn nobody_is_left(&self) {
-        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'";
         let until = std::time::Instant::now() + PATIENCE;
         while self.superuser.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
             assert!(std::time::Instant::now() < until, "the database still works for a job that is gone");

@@ -181,7 +181,9 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
         all.find(|name| known.is_in_motion(name))
     });
     let reason = match known {
-        None => "the database's catalog is not known".to_owned(),
+        None if names.misses_catalog() => "the database's catalog is not known".to_owned(),
+        // Of proxies that do not read catalogs, nothing behind names is told.
+        None => return,
         Some(known) if known.missing().is_some() => {
             format!("the catalog does not hold everything: {}", known.missing().unwrap_or_default())
         }

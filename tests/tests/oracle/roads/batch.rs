@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
+use hansard_tests::wire::Wire;
 use hansard_tests::{Config, Hansard, Postgres, eventually};
 use tokio_postgres::Client;
 
@@ -45,6 +46,16 @@ impl Roads {
         postgres.superuser(world::TEMPLATE).await.unwrap().batch_execute(&world::create()).await.unwrap();
         let config = Config::new(&postgres, &Settings::default()).unwrap();
         let hansard = config.start("up").unwrap();
+        // Hansard's own session is recorded first.
+        let token = config.token("first").unwrap();
+        let first = Wire::session(hansard.proxy().unwrap(), "app", DATABASE, &token).await.unwrap();
+        eventually("a catalog is told", PATIENCE, || {
+            let rows = config.sql("SELECT * FROM sessions WHERE job = 'hansard'")?;
+            anyhow::ensure!(!rows.is_empty(), "none");
+            Ok(())
+        })
+        .unwrap();
+        drop(first);
         Roads { postgres, superuser, config, hansard, base: FIRST }
     }
 
