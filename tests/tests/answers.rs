@@ -17,5 +17,7 @@ mod names;
 mod outcomes;
 #[path = "answers/reading.rs"]
 mod reading;
+#[path = "answers/resolution.rs"]
+mod resolution;
 #[path = "answers/scene.rs"]
 mod scene;

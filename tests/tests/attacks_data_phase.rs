@@ -235,7 +235,7 @@ async fn in_state(fixture: &Fixture, (_, sql, shown): (&str, &str, u8)) -> (Wire
 async fn nobody_is_left(postgres: &Postgres, state: &str) {
     let superuser = postgres.superuser(DATABASE).await.unwrap();
     for _ in 0..600 {
-        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'";
         if superuser.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             return;
         }

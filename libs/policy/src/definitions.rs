@@ -40,7 +40,14 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
         }
         NodeEnum::ViewStmt(view) => {
             let change = view.view.as_ref().map(|relation| created(relation, 0));
-            changes.extend(change.map(|change| if view.replace { may_exist(change) } else { change }));
+            let change = change.map(|change| if view.replace { may_exist(change) } else { change });
+            let temporary = match &change {
+                Some(NameChange::Create { name, temporary: true, .. }) => Some(name.name.clone()),
+                _ => None,
+            };
+            changes.extend(change);
+            let schema = || Some(crate::catalog::TEMPORARY.to_owned());
+            changes.extend(temporary.map(|name| NameChange::Attached(Name { schema: schema(), name })));
         }
         NodeEnum::CreateSeqStmt(create) => {
             let change = create.sequence.as_ref().map(|relation| created(relation, 0));
@@ -56,6 +63,12 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
                     created.schema = created.schema.take().or_else(|| name.clone());
                 }
             }
+        }
+        NodeEnum::CreateTrigStmt(trigger) => {
+            changes.extend(trigger.relation.as_ref().map(|relation| NameChange::Attached(name(relation))));
+        }
+        NodeEnum::RuleStmt(rule) => {
+            changes.extend(rule.relation.as_ref().map(|relation| NameChange::Attached(name(relation))));
         }
         NodeEnum::DropStmt(drop) => dropped(changes, drop),
         NodeEnum::RenameStmt(rename) => changes.extend(renamed(rename)),
@@ -198,7 +211,12 @@ mod tests {
             ("create temp table t on commit drop as select 1", create("t", true, true)),
             ("select 1 as a into temp t", create("t", true, false)),
             ("explain analyze create temp table t as select 1", create("t", true, false)),
-            ("create temp view v as select 1", create("v", true, false)),
+            ("create view v as select 1", create("v", false, false)),
+            (
+                "create trigger g before insert on s.t for each row execute function f()",
+                NameChange::Attached(name("s.t")),
+            ),
+            ("create rule r as on insert to s.t do instead nothing", NameChange::Attached(name("s.t"))),
             ("create sequence s.q", create("s.q", false, false)),
             ("drop table s.t cascade", NameChange::Drop { name: name("s.t"), cascade: true }),
             ("alter table if exists s.t rename to \"U\"", NameChange::Rename { from: name("s.t"), to: "U".to_owned() }),
@@ -213,6 +231,8 @@ mod tests {
         ] {
             assert_eq!(changes(sql), [expected], "{sql}");
         }
+        let attached = NameChange::Attached(name("pg_temp.v"));
+        assert_eq!(changes("create temp view v as select 1"), [create("v", true, false), attached]);
         for sql in [
             "select 1",
             "explain create table t as select 1",

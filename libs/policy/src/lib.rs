@@ -219,6 +219,8 @@ pub enum NameChange {
         /// The schema after.
         schema: String,
     },
+    /// A relation is a view, or gets a trigger or a rule: what is done to it is not all that is done.
+    Attached(Name),
     /// A schema comes into being; `None`: of the current role's name.
     CreateSchema(Option<String>),
     /// A schema is dropped.

@@ -5,7 +5,7 @@
 //! that is not known; work and the number of touches are bounded, whatever catalog and statement hold.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{Catalog, Oid, TEMPORARY};
 use crate::{Body, Call, CallKind, Effect, Name, NameChange, Operation, Rows, Statement};
@@ -117,6 +117,9 @@ pub struct Reached {
     /// What it did may stay although its transaction is rolled back: a closer answer than
     /// [`Statement::may_end_transaction`] for DO and CALL, and the same for all else.
     pub may_end_transaction: bool,
+    /// Names of functions and domains that it calls, or that are called by what it reaches; of PostgreSQL's own only those
+    /// that the catalog holds.
+    pub code: BTreeSet<String>,
 }
 
 /// The full name of a relation.

@@ -126,6 +126,11 @@ impl Catalogs {
         ids
     }
 
+    /// That process tells of catalogs.
+    pub(super) fn are_told_by(&self, node: &str, instance: &str) -> bool {
+        self.processes.values().any(|process| process.instance == instance && process.node == node)
+    }
+
     /// What that process knows of a database.
     pub(super) fn known(&mut self, node: &str, instance: &str, session: &Identity) -> Option<&mut Known> {
         let processes = self.processes.values_mut();

@@ -99,6 +99,9 @@ pub(super) struct Names {
     made: usize,
     schemas: BTreeMap<String, Made>,
     untold: Untold,
+    /// There may be a temporary view, or a trigger or a rule of a temporary relation.
+    #[serde(default)]
+    attached_to_temporary: bool,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -106,6 +109,9 @@ pub(super) struct Names {
     /// The first and the last statement whose changes are not in `undo`, which was full.
     lost: Option<(u64, u64)>,
     start: Start,
+    /// The proxy tells of catalogs, though perhaps not of this database's.
+    #[serde(skip)]
+    catalogs_are_told: bool,
     /// Different after each change.
     #[serde(skip)]
     pub(super) epoch: u64,
@@ -179,6 +185,21 @@ impl Names {
         }
     }
 
+    pub(super) fn catalogs_are_told(&mut self, told: bool) {
+        self.epoch += u64::from(self.catalogs_are_told != told);
+        self.catalogs_are_told = told;
+    }
+
+    /// A catalog that is not known is one that could not be read.
+    pub(super) fn misses_catalog(&self) -> bool {
+        self.catalogs_are_told
+    }
+
+    /// There may be a temporary view, or a trigger or a rule of a temporary relation.
+    pub(super) fn attached_to_temporary(&self) -> bool {
+        self.attached_to_temporary || self.untold.temporary
+    }
+
     fn current_role(&self) -> Option<&str> {
         match self.local_role.as_ref().unwrap_or(&self.role) {
             Role::Start => self.start.role.as_deref(),
@@ -240,6 +261,7 @@ impl Names {
                     self.set_untold(number, Untold { temporary: false, ..self.untold });
                 }
                 if *all {
+                    self.attached_to_temporary = false;
                     self.set_path(number, Path::Start, false);
                     self.set_role(number, self.role_without_a_setting(), false);
                 }
@@ -406,8 +428,15 @@ impl Names {
                 self.make_schema(number, to, true);
                 self.set_untold(number, untold);
             }
-            (NameChange::Settings, _) => {}
+            (NameChange::Attached(_), Some(Meaning::In(schema))) if schema != TEMPORARY => {}
+            (NameChange::Attached(_), Some(Meaning::Nowhere)) | (NameChange::Settings, _) => {}
+            (NameChange::Attached(_), _) => {
+                // A rollback undoes it, which is not told: then there only may be.
+                self.epoch += u64::from(!self.attached_to_temporary);
+                self.attached_to_temporary = true;
+            }
             (NameChange::Unknown, _) => {
+                self.attached_to_temporary = true;
                 self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
             }
             (NameChange::Create { .. } | NameChange::Rename { .. } | NameChange::Move { .. }, _) => {
@@ -557,9 +586,10 @@ impl Meanings {
             NameChange::Create { .. } => {
                 hansard_policy::reach::Resolve::creation(session).map(|schema| Meaning::In(schema.to_string()))
             }
-            NameChange::Drop { name, .. } | NameChange::Rename { from: name, .. } | NameChange::Move { name, .. } => {
-                place(name)
-            }
+            NameChange::Drop { name, .. }
+            | NameChange::Rename { from: name, .. }
+            | NameChange::Move { name, .. }
+            | NameChange::Attached(name) => place(name),
             _ => None,
         });
         Meanings(meanings.collect())

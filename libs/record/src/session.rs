@@ -348,6 +348,8 @@ impl Session {
 
     fn take_events(&mut self, output: &mut Output<'_>) {
         if !output.events.is_empty() {
+            let told = output.catalogs.are_told_by(&self.facts.node, &self.facts.instance);
+            self.statements.context.names.catalogs_are_told(told);
             let known = output.catalogs.known(&self.facts.node, &self.facts.instance, &self.identity);
             self.statements.take(output.events, &self.identity, known, output.rows);
         }

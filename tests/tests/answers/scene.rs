@@ -63,6 +63,7 @@ pub(crate) struct Touch {
     pub(crate) relation: String,
     pub(crate) operation: String,
     pub(crate) outcome: String,
+    pub(crate) via: String,
     pub(crate) certain: bool,
 }
 
@@ -148,14 +149,25 @@ impl Scene {
     }
 
     pub(crate) async fn session(&self, name: &str) -> Wire {
-        let parameters = [("user", "app"), ("database", DATABASE), ("application_name", name)];
+        self.session_with(name, &[("user", "app")]).await
+    }
+
+    /// With more start-up parameters, a user among them.
+    pub(crate) async fn session_with(&self, name: &str, more: &[(&str, &str)]) -> Wire {
+        let parameters = [&[("database", DATABASE), ("application_name", name)], more].concat();
         Wire::session_with(self.proxy(), &parameters, &self.token).await.unwrap()
     }
 
     /// A session that takes these turns, each when the one before is answered, and terminates.
     pub(crate) async fn run(&self, turns: &[Turn]) -> Told {
+        let name = self.play(&[("user", "app")], turns).await;
+        self.told(&name).await
+    }
+
+    /// Likewise, with these start-up parameters; the session's name.
+    pub(crate) async fn play(&self, start: &[(&str, &str)], turns: &[Turn]) -> String {
         let name = self.name();
-        let mut wire = self.session(&name).await;
+        let mut wire = self.session_with(&name, start).await;
         for (bytes, ready) in turns {
             wire.send(bytes).await.unwrap();
             for _ in 0..*ready {
@@ -164,7 +176,7 @@ impl Scene {
         }
         wire.send(&terminate()).await.unwrap();
         wire.rest().await.unwrap();
-        self.told(&name).await
+        name
     }
 
     /// What is recorded of a session once it is closed.
@@ -219,6 +231,7 @@ impl Scene {
                     relation: text(touch, "relation"),
                     operation: text(touch, "operation"),
                     outcome: text(touch, "transaction_outcome"),
+                    via: text(touch, "via"),
                     certain: touch["certainty"] != "possible",
                 })
                 .collect(),
@@ -228,7 +241,7 @@ impl Scene {
 
     /// Waits until the database works for no job any more.
     pub(crate) async fn nobody_is_left(&self) {
-        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'";
         let until = std::time::Instant::now() + PATIENCE;
         while self.superuser.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
             assert!(std::time::Instant::now() < until, "the database still works for a job that is gone");

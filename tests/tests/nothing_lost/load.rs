@@ -132,8 +132,13 @@ async fn quiet(postgres: &Postgres) -> Result<()> {
     let client = postgres.superuser("ranking").await?;
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
-        let working: i64 =
-            client.query_one("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'", &[]).await?.get(0);
+        let working: i64 = client
+            .query_one(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'",
+                &[],
+            )
+            .await?
+            .get(0);
         if working == 0 {
             return Ok(());
         }

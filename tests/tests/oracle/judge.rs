@@ -95,16 +95,18 @@ impl Verdict {
 
 /// A relation that a row says was touched.
 #[derive(Debug)]
-struct Touch {
-    relation: String,
-    operation: String,
-    rows: Option<i64>,
-    outcome: String,
-    certain: bool,
+pub(crate) struct Touch {
+    pub(crate) relation: String,
+    pub(crate) operation: String,
+    pub(crate) via: String,
+    pub(crate) rows: Option<i64>,
+    pub(crate) outcome: String,
+    pub(crate) certain: bool,
+    pub(crate) reason: String,
 }
 
 impl Touch {
-    fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         ["insert", "update", "delete", "merge", "copy_in"].contains(&self.operation.as_str())
     }
 
@@ -120,19 +122,20 @@ impl Touch {
 
 /// A row of `statements` with its rows of `touches`.
 #[derive(Debug)]
-struct Statement {
-    application: String,
-    operation: String,
-    opaque: bool,
-    outcome: String,
+pub(crate) struct Statement {
+    pub(crate) application: String,
+    pub(crate) operation: String,
+    pub(crate) opaque: bool,
+    pub(crate) outcome: String,
     sqlstate: Option<String>,
-    numbers: Vec<i64>,
-    touches: Vec<Touch>,
+    pub(crate) numbers: Vec<i64>,
+    pub(crate) sql: String,
+    pub(crate) touches: Vec<Touch>,
 }
 
 impl Statement {
     /// It says that it may have done anything, and was not rolled back.
-    fn may_have(&self) -> bool {
+    pub(crate) fn may_have(&self) -> bool {
         (self.opaque || self.operation == "opaque") && self.outcome != "rolled back"
     }
 
@@ -159,7 +162,7 @@ fn text(row: &Value, column: &str) -> String {
 }
 
 /// The numbers of conversations in a text, as decimals and in the hex of a binary parameter.
-fn numbers(text: &str) -> Vec<i64> {
+pub(crate) fn numbers(text: &str) -> Vec<i64> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let known = |number: &i64| (FIRST..FIRST + 1_000_000_000 * NUMBERS).contains(number);
     let decimal = |word: &str| (word.len() == 13).then(|| word.parse().ok()).flatten();
@@ -171,7 +174,7 @@ fn numbers(text: &str) -> Vec<i64> {
 }
 
 /// The job's statements as recorded, once all its sessions are closed, and how often its sessions contradict.
-fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<String>>) -> Result<(Vec<Statement>, i64)> {
+pub(crate) fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<String>>) -> Result<(Vec<Statement>, i64)> {
     let rows = config.sql(&format!("SELECT * FROM sessions WHERE job = '{job}'"))?;
     if let Some(sessions) = sessions {
         let recorded = rows.iter().map(|row| text(row, "application_name")).collect();
@@ -192,8 +195,10 @@ fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<String>>) -> Re
         touches.entry(statement).or_default().push(Touch {
             relation: text(&row, "relation"),
             operation: text(&row, "operation"),
+            via: text(&row, "via"),
             rows: row["rows"].as_i64(),
             outcome: text(&row, "transaction_outcome"),
+            reason: text(&row, "reason"),
             certain: row["certainty"] != "possible" && !text(&row, "relation").starts_with('?'),
         });
     }
@@ -215,6 +220,7 @@ fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<String>>) -> Re
             opaque: !row["opaque"].is_null(),
             outcome: text(row, "transaction_outcome"),
             sqlstate: row["sqlstate"].as_str().map(str::to_owned),
+            sql: text(row, "sql").chars().take(300).collect(),
             numbers: numbers(&format!("{} {}", text(row, "sql"), text(row, "parameters"))),
             touches: touches.remove(&key).unwrap_or_default(),
         })

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::JoinHandle;
 
-use crate::conversation::{Conversation, End};
+use crate::conversation::{Conversation, End, Step};
 
 /// Nothing takes as long: a lock is waited for half a second, a statement runs for five at most.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ struct Heard {
     ended: AtomicBool,
 }
 
-struct Session {
+pub(crate) struct Session {
     write: OwnedWriteHalf,
     heard: Arc<Heard>,
     reader: JoinHandle<()>,
@@ -40,8 +40,18 @@ struct Session {
 
 impl Session {
     async fn open(proxy: SocketAddr, token: &str, name: &str) -> Result<Session> {
-        let parameters = [("user", "app"), ("database", DATABASE), ("application_name", name)];
-        let wire = Wire::session_with(proxy, &parameters, token).await?;
+        Session::open_with(proxy, token, name, &[("database", DATABASE)]).await
+    }
+
+    /// With more start-up parameters.
+    pub(crate) async fn open_with(
+        proxy: SocketAddr,
+        token: &str,
+        name: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Session> {
+        let wire =
+            Wire::session_with(proxy, &[&[("user", "app"), ("application_name", name)], more].concat(), token).await?;
         let (mut read, write) = wire.stream.into_split();
         let heard = Arc::new(Heard::default());
         let kept = heard.clone();
@@ -68,8 +78,18 @@ impl Session {
     }
 
     /// What it sends to a side that is gone reaches nobody: the conversation goes on without it.
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.write.write_all(bytes).await;
+    }
+
+    /// One step, waited for as it says.
+    pub(crate) async fn take(&mut self, step: &Step) {
+        self.expected += step.ready;
+        self.send(&step.messages.concat()).await;
+        if step.waits {
+            self.answered().await;
+            self.expected = self.heard.ready.load(Ordering::Acquire);
+        }
     }
 
     async fn answered(&self) {
@@ -85,7 +105,7 @@ impl Session {
         }
     }
 
-    async fn end(mut self, end: End) -> Result<()> {
+    pub(crate) async fn end(mut self, end: End) -> Result<()> {
         match end {
             End::Terminate => self.send(&[copy_fail(), sync(), terminate()].concat()).await,
             End::HalfClose => {

@@ -283,6 +283,7 @@ impl Reach<'_> {
         let catalog = self.catalog;
         for _ in 0..super::MAX_DEPTH {
             let Some(domain) = catalog.type_of(oid) else { return };
+            self.reached.code.insert(domain.name.to_string());
             for (place, text) in domain.checks.iter().chain(&domain.default).enumerate() {
                 let read = |_: &Object| Some((text.len(), Read::expression(text)));
                 if let Some(read) = self.memo.read(catalog, (Kind::Type, oid, place), read) {

@@ -107,6 +107,9 @@ impl Reach<'_> {
         match call.kind {
             CallKind::Function | CallKind::Procedure => {
                 let own = is_built_in(&call.name);
+                if !own {
+                    self.reached.code.insert(call.name.name.clone());
+                }
                 let procedure = call.kind == CallKind::Procedure;
                 let all = catalog.functions_named(&call.name.name);
                 let found: Vec<Oid> = all
@@ -143,6 +146,7 @@ impl Reach<'_> {
                     .map(|(oid, _)| oid)
                     .collect();
                 for oid in types {
+                    self.reached.code.insert(call.name.name.clone());
                     if catalog.type_of(oid).is_some_and(|kind| kind.kind == TypeKind::Domain) {
                         self.domain(oid, resolve, step);
                     }
@@ -216,6 +220,7 @@ impl Reach<'_> {
             }
             return;
         };
+        self.reached.code.insert(function.name.to_string());
         let own_path = function.settings.iter().find(|setting| setting.name == "search_path");
         let inside = own_path.is_some() || function.security_definer;
         let around = match own_path {

@@ -79,6 +79,12 @@ impl<'a> InSession<'a> {
         self.path.is_some() && !self.names.untold.temporary && !untold.into_iter().any(|since| self.is_newer(since))
     }
 
+    /// The session has changed names, or may have, in a way that is not told and that the catalog does not hold yet.
+    pub(crate) fn is_ahead(&self) -> bool {
+        let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
+        self.known.is_some() && untold.into_iter().any(|since| self.is_newer(since))
+    }
+
     /// Without a catalog: the one schema that can be meant.
     fn only_schema(&self) -> Option<&str> {
         let set = self.names.local_path.as_ref().unwrap_or(&self.names.path);

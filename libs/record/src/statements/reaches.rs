@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::Executed;
+use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Reached, Resolve, Resolved, Touched, Via, reach, reach_call};
 use hansard_policy::{Name, Operation, Statement};
 use hashlink::LruCache;
@@ -114,8 +115,9 @@ pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid
             (Reached { touched, ..Reached::default() }, false)
         }
     };
-    if let Some(known) = seen {
-        in_motion(&mut reached, known);
+    let is_ahead = session.is_ahead();
+    if !matches!(asked, Asked::Head(..)) {
+        unknown_behind(&mut reached, names, seen, is_ahead);
     }
     let told = std::mem::take(&mut reached.touched).into_iter().map(told).collect();
     if let Some(known) = known {
@@ -163,25 +165,41 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
     }
 }
 
-/// What hangs on a relation is not known while it is changed, or where the catalog does not hold everything.
-fn in_motion(reached: &mut Reached, known: &Known) {
+/// What hangs on a relation is not known without a catalog, while it is changed, and where the catalog does not hold
+/// everything; nor what a function does.
+fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, is_ahead: bool) {
+    let code = std::mem::take(&mut reached.code);
     let writes = |touched: &&Touched| command::writes_rows(touched.operation);
-    let named = reached.touched.iter().filter(|touched| touched.via == Via::Direct);
-    let Some(written) = named.filter(writes).find_map(|touched| {
-        let name = touched.relation.as_ref()?;
-        (known.missing().is_some() || known.is_in_motion(&name.name)).then_some(name)
-    }) else {
+    let written = || reached.touched.iter().filter(writes).filter_map(|touched| touched.relation.as_ref());
+    if code.is_empty() && written().next().is_none() {
         return;
+    }
+    let temporary = |name: &&Name| name.schema.as_deref() == Some(TEMPORARY);
+    let hidden = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
+    let moving = known.and_then(|known| {
+        let mut all = written().map(|name| &name.name).chain(&code);
+        all.find(|name| known.is_in_motion(name))
+    });
+    let reason = match known {
+        None if names.misses_catalog() => "the database's catalog is not known".to_owned(),
+        // Of proxies that do not read catalogs, nothing behind names is told.
+        None => return,
+        Some(known) if known.missing().is_some() => {
+            format!("the catalog does not hold everything: {}", known.missing().unwrap_or_default())
+        }
+        Some(_) if is_ahead => "the session may have changed what hangs on it".to_owned(),
+        Some(_) => match (moving, hidden) {
+            (Some(name), _) => format!("what hangs on {name} was being changed"),
+            (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
+            (None, None) => return,
+        },
     };
-    let reason = match known.missing() {
-        Some(missing) => format!("the catalog does not hold everything: {missing}"),
-        None => format!("what hangs on {} was being changed", written.name),
-    };
+    let via = if moving.is_some_and(|name| code.contains(name)) { Via::Function } else { Via::Trigger };
     reached.touched.push(Touched {
         relation: None,
         oid: None,
         operation: Operation::Opaque,
-        via: Via::Trigger,
+        via,
         certain: false,
         if_rows: false,
         reason: Some(reason.into()),

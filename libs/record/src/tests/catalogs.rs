@@ -114,7 +114,7 @@ fn what_hides_behind_a_name_is_told() {
             "4 update committed, ?.\"A.b\" update - possibly",
             "5 update committed, public.logged update 1, ? opaque - possibly",
             // The trigger's code may have set the search path.
-            "6 update committed, ?.t update - possibly, app.t update - possibly, public.t update - possibly",
+            "6 update committed, ?.t update - possibly, app.t update - possibly, public.t update - possibly, ? opaque - possibly",
         ]
     );
     let via: Vec<&str> = rows.touches.iter().map(|touch| touch.via).collect();
@@ -142,7 +142,7 @@ fn a_catalog_in_parts_holds_when_all_have_come_and_changes_with_the_next_version
     let later = Kind::CatalogRead(read(2, 95, vec![gone]));
     let told_before = vec![(0, part(1, false, first)), (before(2), part(2, true, second)), (before(3), later)];
     let lines = told(&told_among(&frames, told_before));
-    assert_eq!(lines[1], "2 update committed, ?.t update - possibly", "not all of it has come");
+    assert_eq!(lines[1], "2 update committed, ?.t update - possibly, ? opaque - possibly", "not all of it has come");
     assert_eq!(lines[2], "3 update committed, app.t update 1");
     assert_eq!(lines[3], "4 update committed, public.t update 1");
 }
