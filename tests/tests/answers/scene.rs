@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
-use hansard_tests::wire::{Wire, terminate};
+use hansard_tests::wire::{Wire, query, terminate};
 use hansard_tests::{Config, Hansard, Postgres, eventually};
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -64,6 +64,7 @@ pub(crate) struct Touch {
     pub(crate) operation: String,
     pub(crate) outcome: String,
     pub(crate) via: String,
+    pub(crate) reason: String,
     pub(crate) certain: bool,
 }
 
@@ -232,11 +233,25 @@ impl Scene {
                     operation: text(touch, "operation"),
                     outcome: text(touch, "transaction_outcome"),
                     via: text(touch, "via"),
+                    reason: text(touch, "reason"),
                     certain: touch["certainty"] != "possible",
                 })
                 .collect(),
         };
         Ok(statements.iter().map(row).collect())
+    }
+
+    /// Waits until a session that begins has a catalog without changes under way.
+    pub(crate) async fn catalog_is_read_again(&self) {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let name = self.play(&[("user", "app")], &[turn(&[query("SELECT FROM t /* settled */")], 1)]).await;
+            if self.recorded(&name)[0].touches.iter().all(|touch| touch.certain) {
+                return;
+            }
+            assert!(std::time::Instant::now() < until, "the catalog is not read again");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Waits until the database works for no job any more.

@@ -57,7 +57,7 @@ impl Reach<'_> {
             self.cut = Some("views, triggers or foreign keys lead to too much");
         }
         let view = relation.kind == RelationKind::View;
-        let instead = self.rules(oid, change, resolve, step);
+        let (instead, perhaps) = self.rules(oid, change, resolve, step);
         if instead && !view {
             let reason = format!("a rule on {name} does something else instead").into();
             self.touch(
@@ -69,7 +69,7 @@ impl Reach<'_> {
             );
             return;
         }
-        self.touch(Some(name), Some(oid), change, counted, step);
+        self.touch(Some(name.clone()), Some(oid), change, counted, step);
         let followed = Followed::Relation(change.operation, change.columns.clone(), change.rows.clone(), step.around);
         if self.cut.is_some() || instead || !self.followed.insert((followed, oid)) {
             return;
@@ -79,6 +79,10 @@ impl Reach<'_> {
             return;
         }
         match relation.kind {
+            RelationKind::View if perhaps => {
+                let reason = || format!("a rule on {name} may do something else instead").into();
+                self.view(oid, relation, change, counted, resolve, &step.perhaps(step.via, reason));
+            }
             RelationKind::View => self.view(oid, relation, change, counted, resolve, step),
             RelationKind::MaterializedView if change.operation == Operation::Maintenance => {
                 self.expressions(oid, relation, change.operation, resolve, step);
@@ -160,14 +164,14 @@ impl Reach<'_> {
         self.change(oid, name, change, counted, resolve, step);
     }
 
-    /// Follows rules; whether one of them does something else instead.
-    fn rules(&mut self, relation: Oid, change: &Change, resolve: &dyn Resolve, step: &Step) -> bool {
+    /// Follows rules; whether one of them does something else instead, and whether one may.
+    fn rules(&mut self, relation: Oid, change: &Change, resolve: &dyn Resolve, step: &Step) -> (bool, bool) {
         let catalog = self.catalog;
-        let mut instead = false;
+        let (mut instead, mut perhaps) = (false, false);
         // COPY does not ask them.
         let asked = matches!(change.operation, Operation::Insert | Operation::Update | Operation::Delete);
         if !asked || self.cut.is_some() {
-            return false;
+            return (false, false);
         }
         for (oid, rule) in catalog.rules(relation).filter(|(_, rule)| rule.enabled != Enabled::Disabled) {
             let read = self.memo.read(catalog, (Kind::Rule, oid, 0), |object| match object {
@@ -186,6 +190,7 @@ impl Reach<'_> {
             let usual = rule.enabled == Enabled::Always || (rule.enabled == Enabled::Origin && resolve.is_origin());
             let always = usual && !head.conditional;
             instead |= head.instead && always;
+            perhaps |= head.instead && !always;
             if self.followed.insert((Followed::Rule(step.around), oid)) {
                 let step = if always { step.next(Via::Rule) } else { step.perhaps(Via::Rule, because) };
                 // A definition's names are written with their schemas.
@@ -194,7 +199,7 @@ impl Reach<'_> {
                     .for_each(|piece| self.statement(&piece.statement, &Defined::new(self.catalog), resolve, &step));
             }
         }
-        instead
+        (instead, perhaps && !instead)
     }
 
     /// Follows the triggers of these events.

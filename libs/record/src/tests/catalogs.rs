@@ -118,7 +118,10 @@ fn what_hides_behind_a_name_is_told() {
         ]
     );
     let via: Vec<&str> = rows.touches.iter().map(|touch| touch.via).collect();
-    assert_eq!(via, ["direct", "view", "direct", "direct", "direct", "trigger", "direct", "direct", "direct"]);
+    assert_eq!(
+        via,
+        ["direct", "view", "direct", "direct", "direct", "trigger", "direct", "direct", "direct", "trigger"]
+    );
 }
 
 #[test]

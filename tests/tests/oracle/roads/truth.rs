@@ -119,7 +119,9 @@ fn wrong(statement: &Statement, all: &Landed) -> Vec<String> {
             continue;
         }
         let elsewhere = places.iter().any(|(place, _)| place.1 == relation.1);
-        let plain = touch.via == "direct" && PLAIN.contains(&relation.1.as_str()) && touch.rows.unwrap_or(0) > 0;
+        let plain = ["direct", "view"].contains(&touch.via.as_str())
+            && PLAIN.contains(&relation.1.as_str())
+            && touch.rows.unwrap_or(0) > 0;
         if elsewhere || plain && relation.0 != "pg_temp" {
             wrong.push(format!("{} of {} is said to be certain", touch.operation, touch.relation));
         }
