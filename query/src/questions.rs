@@ -113,6 +113,7 @@ impl Engine {
             Table::Touches => "statement_no, relation, operation",
             Table::Transactions => "transaction_id, first_statement, kind",
             Table::Sessions => "session_id",
+            Table::Catalog => return Err(Error::Invalid("table catalog has no sessions".to_owned())),
         };
         self.ask(
             &format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name()),

@@ -84,7 +84,7 @@ impl Fixture {
 
     pub(crate) async fn flush_shard(&self, shard: u16) {
         let hold = self.lake.catalog.take_shard(shard, "test").await.unwrap();
-        let mut projector = Projector::restore(hold.sessions.iter().map(OpenSession::saved)).unwrap();
+        let mut projector = Projector::restore(shard, hold.sessions.iter().map(OpenSession::saved)).unwrap();
         let mut rows = Rows::default();
         let mut from = Position(hold.watermark);
         loop {
