@@ -80,7 +80,7 @@ impl TableFunctionImpl for WhoTouched {
 /// An update counts that was committed in `[at - window, at + window]`; `at` is as long as its last unit, so that
 /// `'2026-11-22T03:12Z'` covers that whole minute, whatever the window. What has no time of commit (its transaction is
 /// 'open', or its outcome 'unknown') counts by the time of its statement, and says so. What was rolled back, or failed, is
-/// not an update. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
+/// not an update. A session with gaps in its record that was open then is there too, as statement 0 of relation `?`. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
 /// there, with 0 `rows`. Behind what is certain comes what may have updated the relation, with the reason. The window is a text such as `'30s'`, `'1m'` (without one) or `'2h'`, or an interval.
 #[derive(Debug)]
 struct WhoUpdated(Arc<View>, Arc<Asked>);
@@ -100,6 +100,11 @@ impl TableFunctionImpl for WhoUpdated {
             None => Some(vec!["update".to_owned()]),
         };
         let (from, to) = stretch(at, window, USAGE)?;
+        let gaps = scan(Table::Sessions, &self.0)?
+            .filter(col("gaps").is_not_null())?
+            .filter(col("opened_at").lt_eq(to.clone()))?
+            .filter(col("closed_at").is_null().or(col("closed_at").gt_eq(from.clone())))?
+            .project(lost()?)?;
         let by_commit = col("committed_at").between(from.clone(), to.clone());
         let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
         // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
@@ -115,6 +120,7 @@ impl TableFunctionImpl for WhoUpdated {
         let plan = with_sql(touches, statements)?
             .filter(column("statements", "sqlstate").is_null().or(outcome_is_unknown()))?
             .project(touched(&meant)?)?
+            .union(gaps.build()?)?
             .sort(
                 ["certainty", "committed_at", "at", "session_id", "statement_no"]
                     .map(|name| ident(name).sort(true, false)),
@@ -223,6 +229,30 @@ fn touched(meant: &Meant) -> Result<Vec<Expr>> {
         name => from_table("touches", name),
     });
     Ok(touches.chain([from_table("statements", "sql")]).collect())
+}
+
+/// Likewise, of a session that is not recorded in full: what is missing may have touched anything.
+fn lost() -> Result<Vec<Expr>> {
+    let schema = Table::Touches.schema();
+    let mut row = Vec::new();
+    for field in schema.fields() {
+        let value = match field.name().as_str() {
+            "relation" => lit(UNKNOWN_RELATION),
+            "operation" => lit("opaque"),
+            "at" => ident("opened_at"),
+            name @ ("job" | "subject" | "session_id" | "target") => ident(name),
+            "statement_no" => lit(0_i64),
+            "transaction_outcome" => lit("unknown"),
+            "columns" => lit(ScalarValue::new_default(field.data_type())?),
+            "certainty" => lit("possible"),
+            "reason" => lit("frames of this session, which was open then, are missing in the record"),
+            "via" => lit("direct"),
+            _ => lit(ScalarValue::try_from(field.data_type())?),
+        };
+        row.push(value.alias(field.name()));
+    }
+    row.push(lit(ScalarValue::Utf8(None)).alias("sql"));
+    Ok(row)
 }
 
 fn outcome_is_unknown() -> Expr {

@@ -118,3 +118,27 @@ async fn what_was_looked_at_is_told() {
     let answer = engine.sql("SELECT * FROM looked_at('2026-11-22T02:12Z')").await.unwrap();
     assert_eq!(answer.rows(), 0);
 }
+
+#[tokio::test]
+async fn a_gap_in_that_time_may_hide_an_update() {
+    let fixture = renamed().await;
+    let mut lost = Session::open(&fixture, 2, "lost", "03:10:00").await;
+    lost.lose("03:11:00").await;
+    lost.close("03:20:00").await;
+    for _ in 0..2 {
+        let engine = fixture.engine();
+        let answer = engine.sql("SELECT * FROM who_updated('rankings', '2026-11-22T03:12Z')").await.unwrap();
+        assert_eq!(column(&answer, "job"), ["nightly", "lost"]);
+        assert_eq!(column(&answer, "relation"), ["app.ranks", "?"]);
+        assert_eq!(column(&answer, "certainty"), ["certain", "possible"]);
+        assert_eq!(column(&answer, "columns")[1], "[]");
+        assert!(column(&answer, "reason")[1].contains("missing in the record"));
+        assert_eq!(found(&engine, "'rankings', '2026-11-22T04:12Z'").await, ["app.rankings"]);
+        let answer = engine.sql("SELECT * FROM looked_at('2026-11-22T03:12Z')").await.unwrap();
+        assert_eq!(
+            (column(&answer, "sessions"), column(&answer, "with_gaps")),
+            (vec!["2".to_owned()], vec!["1".to_owned()])
+        );
+        fixture.flush().await;
+    }
+}
