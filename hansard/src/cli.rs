@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Check(Configured),
     /// Mints a token for an issuer whose private key is on this machine (development).
     Token(Token),
-    /// Asks the record in SQL: tables frames, statements, touches, sessions.
+    /// Asks the record in SQL: tables frames, statements, touches, transactions, sessions, catalog.
     Sql(Sql),
     /// Which jobs updated a relation in a stretch of time.
     WhoUpdated(WhoUpdated),
@@ -140,7 +140,7 @@ pub(crate) struct Sql {
 pub(crate) struct WhoUpdated {
     #[command(flatten)]
     pub(crate) configured: Configured,
-    /// The relation: schema.table, or a table of schema public.
+    /// The relation as SQL writes it: schema.table, or a table on the database's default path.
     pub(crate) relation: String,
     /// UTC, such as 2026-11-22T03:12Z.
     #[arg(long, value_name = "TIME")]
@@ -148,6 +148,9 @@ pub(crate) struct WhoUpdated {
     /// How far before and after --at is looked; a minute such as 03:12Z is always looked at whole.
     #[arg(long, value_name = "TIME", default_value = "1m")]
     pub(crate) window: String,
+    /// What was done to it: several with commas between them, or any.
+    #[arg(long, value_name = "OPERATIONS", default_value = "update")]
+    pub(crate) operation: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use hansard_query::Answer;
+
 use crate::ask::{Record, print};
 use crate::cli::{Format, Sessions, Sql, WhoUpdated};
 use crate::config::duration;
 use crate::failure::Failure;
+use crate::output::{self, safe};
 use crate::parts::with_config;
 
 fn ask(file: &Path, sql: &str, as_format: Format) -> Result<(), Failure> {
@@ -21,11 +24,43 @@ pub(crate) fn sql(asked: &Sql) -> Result<(), Failure> {
 
 /// The table function decides what an update at that time is; so every way in means the same.
 pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
-    if duration(&asked.window).is_none() {
+    // None at all is a window, too: `at` is as long as its last unit.
+    let none = asked.window.strip_prefix('0').is_some_and(|unit| ["ms", "s", "m", "h", "d"].contains(&unit));
+    if !none && duration(&asked.window).is_none() {
         return Err(Failure::usage(format!("--window {:?} is not a time such as \"1m\" or \"24h\"", asked.window)));
     }
-    let arguments = [&asked.relation, &asked.at, &asked.window].map(|text| literal(text)).join(", ");
-    ask(&asked.configured.config, &format!("SELECT * FROM who_updated({arguments})"), asked.format)
+    let arguments = [&asked.relation, &asked.at, &asked.window, &asked.operation].map(|text| literal(text)).join(", ");
+    let stretch = [&asked.at, &asked.window].map(|text| literal(text)).join(", ");
+    with_config(&asked.configured.config, async |config| {
+        let record = Record::open(config).await?;
+        let answer = record.sql(&format!("SELECT * FROM who_updated({arguments})")).await?;
+        print(&answer, asked.format)?;
+        let looked_at = record.sql(&format!("SELECT * FROM looked_at({stretch})")).await?;
+        output::note(&said(&looked_at));
+        Ok(())
+    })
+}
+
+/// What was looked at, in a line.
+fn said(looked_at: &Answer) -> String {
+    let of = |row: serde_json::Map<String, serde_json::Value>| {
+        let text = |name: &str| match row.get(name) {
+            Some(serde_json::Value::String(text)) => safe(text, false),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        let catalog = match row.get("catalog") {
+            Some(serde_json::Value::String(at)) => format!("catalog of {at}"),
+            _ => "no catalog".to_owned(),
+        };
+        format!("target {}: {} sessions, {} with gaps, {catalog}", text("target"), text("sessions"), text("with_gaps"))
+    };
+    let targets: Vec<String> = looked_at.objects().into_iter().map(of).collect();
+    if targets.is_empty() {
+        "looked at: no session was open then".to_owned()
+    } else {
+        format!("looked at: {}", targets.join("; "))
+    }
 }
 
 pub(crate) fn sessions(asked: &Sessions) -> Result<(), Failure> {

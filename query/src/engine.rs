@@ -24,11 +24,13 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use hansard_event_log::EventLog;
 use hansard_lake::Lake;
 use hansard_schemas::lake::Table;
 
 use crate::hot::HotEnd;
+use crate::names::{self, Asked};
 use crate::table::{LakeTable, STORE};
 use crate::view::View;
 use crate::{Answer, Error, functions, guard, pruning, view};
@@ -264,8 +266,17 @@ impl Inner {
     ) -> Result<S, DataFusionError> {
         let view = Arc::new(View::default());
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(self.options.memory_limit));
-        let state = self.new_session(&view, Arc::clone(&pool))?;
-        let mut plan = state.statement_to_plan(statement).await?;
+        let asked = Arc::new(Asked::default());
+        let state = self.new_session(&view, &asked, Arc::clone(&pool))?;
+        let mut plan = state.statement_to_plan(statement.clone()).await?;
+        let relations = asked.unknown();
+        if !relations.is_empty() {
+            // What they are called is in the record itself: it is asked first, and then the plan made anew.
+            for relation in relations {
+                self.look_up(relation, &asked).await.map_err(external)?;
+            }
+            plan = state.statement_to_plan(statement).await?;
+        }
         guard::verify(&plan).map_err(external)?;
         if !values.is_empty() {
             plan = plan.with_param_values(ParamValues::from(values.to_vec()))?;
@@ -279,8 +290,51 @@ impl Inner {
         run(physical, &state, &pool, sink).await
     }
 
+    /// Finds out what a relation is called in the record.
+    async fn look_up(&self, relation: String, asked: &Asked) -> Result<(), Error> {
+        let name = names::parse(&relation)?;
+        let databases: Vec<names::Described> = self.own(names::DATABASES, Vec::new()).await?.decode()?;
+        if databases.is_empty() {
+            asked.found(relation, names::Meant::by_name(&name));
+            return Ok(());
+        }
+        let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
+        let history = self.own(names::HISTORY, vec![text(&name.name)]).await?.decode::<names::Version>()?;
+        let meant = match names::resolve(&name, &databases, &history)? {
+            Some(meant) => meant,
+            None => {
+                // Of a temporary or a system relation, and of one that went before a catalog was read, there may be rows.
+                let meant = names::Meant::by_name(&name);
+                let both: Vec<String> = meant.relations().into_iter().collect();
+                let recorded = self.own(names::RECORDED, both.iter().map(|name| text(name)).collect()).await?;
+                if recorded.rows() == 0 {
+                    return Err(names::no_such(&relation, &name, self.own(names::ALL, Vec::new()).await?.decode()?));
+                }
+                meant
+            }
+        };
+        asked.found(relation, meant);
+        Ok(())
+    }
+
+    /// Asks a question of the engine's own.
+    fn own<'a>(&'a self, sql: &'a str, values: Vec<ScalarValue>) -> BoxFuture<'a, Result<Answer, Error>> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let sink = || Collected { room: usize::MAX, ..Collected::default() };
+            let Collected { schema, batches, truncated, .. } = self.answer(sql, &values, &sink).await?;
+            let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
+            Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+        })
+    }
+
     /// A session of its own for every question: its tables are bound to its view, its memory is its own.
-    fn new_session(&self, view: &Arc<View>, pool: Arc<dyn MemoryPool>) -> Result<SessionState, DataFusionError> {
+    fn new_session(
+        &self,
+        view: &Arc<View>,
+        asked: &Arc<Asked>,
+        pool: Arc<dyn MemoryPool>,
+    ) -> Result<SessionState, DataFusionError> {
         let tables = MemorySchemaProvider::new();
         for table in Table::ALL {
             tables.register_table(table.name().to_owned(), Arc::new(LakeTable::new(table, Arc::clone(view))))?;
@@ -294,7 +348,7 @@ impl Inner {
             .with_runtime_env(Arc::new(runtime))
             .with_catalog_list(Arc::new(catalogs))
             .build();
-        functions::register(&mut state, view);
+        functions::register(&mut state, view, asked);
         Ok(state)
     }
 

@@ -10,33 +10,36 @@ use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
+use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
 use datafusion::prelude::{col, ident, lit, not, when};
-use hansard_record::UNKNOWN_SCHEMA;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::Error;
 use crate::moment::Moment;
+use crate::names::{Asked, Called, Meant, parse};
 use crate::table::LakeTable;
 use crate::view::View;
 
 /// Makes the functions known to a session.
-pub(crate) fn register(state: &mut SessionState, view: &Arc<View>) {
-    state.register_udtf("who_touched", Arc::new(WhoTouched(Arc::clone(view))));
-    state.register_udtf("who_updated", Arc::new(WhoUpdated(Arc::clone(view))));
+pub(crate) fn register(state: &mut SessionState, view: &Arc<View>, asked: &Arc<Asked>) {
+    state.register_udtf("who_touched", Arc::new(WhoTouched(Arc::clone(view), Arc::clone(asked))));
+    state.register_udtf("who_updated", Arc::new(WhoUpdated(Arc::clone(view), Arc::clone(asked))));
+    state.register_udtf("looked_at", Arc::new(LookedAt(Arc::clone(view))));
     state.register_udtf("session_steps", Arc::new(SessionSteps(Arc::clone(view))));
 }
 
 /// `who_touched(relation, from, to [, operation])`: the columns of `touches` and the statement's `sql`, of the statements
 /// that began in `[from, to)` and touched the relation, in the order of time. Rolled-back ones are there, and say so.
 ///
-/// A relation without a dot is in `public`. What may have touched it is there too, and says so (`certainty`, `reason`): a
+/// The relation is read as SQL reads it; without a schema it is that of the database's default path. `operation` may be several, with
+/// commas between them, or `any`. What may have touched it is there too, and says so (`certainty`, `reason`): a
 /// relation of that name whose schema was not known when it was recorded (`?.name`), a statement whose relations were not
 /// known (`?`), or whose outcome is not. `from` and `to` are timestamps or texts ([`Moment`]); NULL is no bound. A text
 /// in `to` with less than full precision includes its own last unit: up to `'2026-11-22'` means to the end of that day.
 #[derive(Debug)]
-struct WhoTouched(Arc<View>);
+struct WhoTouched(Arc<View>, Arc<Asked>);
 
 impl TableFunctionImpl for WhoTouched {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
@@ -46,15 +49,15 @@ impl TableFunctionImpl for WhoTouched {
             [relation, from, to, operation] => (relation, from, to, Some(operation)),
             _ => return Err(wrong(USAGE, "takes three or four arguments")),
         };
-        let relation = qualified(&text(relation, USAGE)?);
+        let meant = meant(&self.1, relation, USAGE)?;
         let from = bound(from, USAGE, |moment| moment.from)?;
         let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
-        let operation = operation.map(|operation| text(operation, USAGE)).transpose()?;
+        let operations = operation.map(|operation| operations(operation, USAGE)).transpose()?.flatten();
 
-        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&relation))?;
+        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
         let mut statements = scan(Table::Statements, &self.0)?;
-        if let Some(operation) = operation {
-            touches = touches.filter(may_do(&operation))?.filter(does(&operation))?;
+        if let Some(operations) = operations {
+            touches = touches.filter(may_do(&operations))?.filter(does(&operations))?;
         }
         // A touch's `at` is its statement's `started_at`: the bounds prune both.
         if let Some(from) = from {
@@ -66,50 +69,58 @@ impl TableFunctionImpl for WhoTouched {
             statements = statements.filter(col("started_at").lt(instant(to)))?;
         }
         let plan = with_sql(touches, statements)?
-            .project(touched(&relation)?)?
+            .project(touched(&meant)?)?
             .sort(["at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
 }
 
-/// `who_updated(relation, at [, window])`: who updated the relation at that time. The columns of `who_touched`.
+/// `who_updated(relation, at [, window [, operation]])`: who updated the relation at that time, or did to it what `operation` says. The columns of `who_touched`.
 ///
 /// An update counts that was committed in `[at - window, at + window]`; `at` is as long as its last unit, so that
 /// `'2026-11-22T03:12Z'` covers that whole minute, whatever the window. What has no time of commit (its transaction is
 /// 'open', or its outcome 'unknown') counts by the time of its statement, and says so. What was rolled back, or failed, is
-/// not an update. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
+/// not an update. A session with gaps in its record that was open then is there too, as statement 0 of relation `?`. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is
 /// there, with 0 `rows`. Behind what is certain comes what may have updated the relation, with the reason. The window is a text such as `'30s'`, `'1m'` (without one) or `'2h'`, or an interval.
 #[derive(Debug)]
-struct WhoUpdated(Arc<View>);
+struct WhoUpdated(Arc<View>, Arc<Asked>);
 
 impl TableFunctionImpl for WhoUpdated {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
-        const USAGE: &str = "who_updated(relation, at [, window])";
-        let (relation, at, window) = match args.exprs() {
-            [relation, at] => (relation, at, MINUTE),
-            [relation, at, window] => (relation, at, length(window, USAGE)?),
-            _ => return Err(wrong(USAGE, "takes two or three arguments")),
+        const USAGE: &str = "who_updated(relation, at [, window [, operation]])";
+        let (relation, at, window, operation) = match args.exprs() {
+            [relation, at] => (relation, at, None, None),
+            [relation, at, window] => (relation, at, Some(window), None),
+            [relation, at, window, operation] => (relation, at, Some(window), Some(operation)),
+            _ => return Err(wrong(USAGE, "takes two to four arguments")),
         };
-        let relation = qualified(&text(relation, USAGE)?);
-        let at = moment(at, USAGE)?.ok_or_else(|| wrong(USAGE, "the time is NULL"))?;
-        let from = at.from.saturating_sub(window);
-        let to = at.from.saturating_add(window).max(at.to - 1);
-
-        let (from, to) = (instant(from), instant(to));
+        let meant = meant(&self.1, relation, USAGE)?;
+        let operations = match operation {
+            Some(operation) => operations(operation, USAGE)?,
+            None => Some(vec!["update".to_owned()]),
+        };
+        let (from, to) = stretch(at, window, USAGE)?;
+        let gaps = scan(Table::Sessions, &self.0)?
+            .filter(col("gaps").is_not_null())?
+            .filter(col("opened_at").lt_eq(to.clone()))?
+            .filter(col("closed_at").is_null().or(col("closed_at").gt_eq(from.clone())))?
+            .project(lost()?)?;
         let by_commit = col("committed_at").between(from.clone(), to.clone());
         let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
         // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
-        let touches = scan(Table::Touches, &self.0)?
-            .filter(may_be(&relation))?
-            .filter(may_do("update"))?
-            .filter(does("update"))?
+        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
+        if let Some(operations) = operations {
+            touches = touches.filter(may_do(&operations))?.filter(does(&operations))?;
+        }
+        let touches = touches
             .filter(col("at").lt_eq(to.clone()))?
             .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
             .filter(by_commit.or(by_start))?;
         let statements = scan(Table::Statements, &self.0)?.filter(col("started_at").lt_eq(to))?;
         let plan = with_sql(touches, statements)?
             .filter(column("statements", "sqlstate").is_null().or(outcome_is_unknown()))?
-            .project(touched(&relation)?)?
+            .project(touched(&meant)?)?
+            .union(gaps.build()?)?
             .sort(
                 ["certainty", "committed_at", "at", "session_id", "statement_no"]
                     .map(|name| ident(name).sort(true, false)),
@@ -127,21 +138,90 @@ fn with_sql(touches: LogicalPlanBuilder, statements: LogicalPlanBuilder) -> Resu
     touches.join(statements.build()?, JoinType::Left, (keys("touches"), keys("statements")), None)
 }
 
+/// `looked_at(at [, window])`: what `who_updated` of that time looks at. A row for each target with sessions in the record that
+/// were open then: how many, how many of them have gaps in the record, and when the catalog was read that was in force.
+#[derive(Debug)]
+struct LookedAt(Arc<View>);
+
+impl TableFunctionImpl for LookedAt {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        const USAGE: &str = "looked_at(at [, window])";
+        let (at, window) = match args.exprs() {
+            [at] => (at, None),
+            [at, window] => (at, Some(window)),
+            _ => return Err(wrong(USAGE, "takes one or two arguments")),
+        };
+        let (from, to) = stretch(at, window, USAGE)?;
+        let sessions = scan(Table::Sessions, &self.0)?
+            .filter(col("opened_at").lt_eq(to.clone()))?
+            .filter(col("closed_at").is_null().or(col("closed_at").gt_eq(from)))?
+            .aggregate(
+                [col("target")],
+                [count(col("session_id")).alias("sessions"), count(col("gaps")).alias("with_gaps")],
+            )?
+            .alias("s")?;
+        let catalogs = scan(Table::Catalog, &self.0)?
+            .filter(col("read_at").lt_eq(to))?
+            .filter(col("kind").not_eq(lit("missing")))?
+            .aggregate([col("target")], [max(col("read_at")).alias("catalog")])?
+            .alias("c")?;
+        let target = |table: &str| vec![Column::new(Some(table.to_owned()), "target")];
+        let plan = sessions
+            .join(catalogs.build()?, JoinType::Left, (target("s"), target("c")), None)?
+            .project([
+                from_table("s", "target"),
+                from_table("s", "sessions"),
+                from_table("s", "with_gaps"),
+                from_table("c", "catalog"),
+            ])?
+            .sort([ident("target").sort(true, false)])?;
+        Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+    }
+}
+
+/// The stretch of time that `at` and a window mean, both ends in it.
+fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(Expr, Expr)> {
+    let at = moment(at, usage)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
+    let window = window.map_or(Ok(MINUTE), |window| length(window, usage))?;
+    let to = at.from.saturating_add(window).max(at.to - 1);
+    Ok((instant(at.from.saturating_sub(window)), instant(to)))
+}
+
+/// What the record calls the relation that is asked for.
+fn meant(asked: &Asked, relation: &Expr, usage: &str) -> Result<Meant> {
+    asked.meant(&text(relation, usage)?).map_err(|error| wrong(usage, &error.to_string()))
+}
+
+/// Operations; `None`: any.
+fn operations(argument: &Expr, usage: &str) -> Result<Option<Vec<String>>> {
+    let text = text(argument, usage)?;
+    let words: Vec<String> = text.split(',').map(|word| word.trim().to_lowercase()).collect();
+    if words.iter().any(String::is_empty) {
+        return Err(wrong(usage, &format!("'{text}' has a place without an operation")));
+    }
+    Ok((!words.iter().any(|word| word == "any")).then_some(words))
+}
+
 /// The columns of `touches`, and `sql`. Of a relation that was asked for, `certainty` says whether it is this one that was
-/// touched and stayed so, and `reason` why that is not certain.
-fn touched(relation: &str) -> Result<Vec<Expr>> {
+/// touched and stayed so, and `reason` why that is not certain, or that the relation had another name then.
+fn touched(meant: &Meant) -> Result<Vec<Expr>> {
     let schema = Table::Touches.schema();
-    let is = |name: &str| column("touches", "relation").eq(lit(name));
+    let relation = || column("touches", "relation");
+    let among = |called: &[Called]| relation().in_list(called.iter().map(|one| lit(&*one.relation)).collect(), false);
+    let both: Vec<Called> = meant.now.iter().chain(&meant.then).cloned().collect();
+    let is_one = || among(&both);
     let reason = column("touches", "reason");
-    let certainty = when(not(is(relation)), lit("possible"))
+    let certainty = when(not(is_one()), lit("possible"))
         .when(column("touches", "certainty").eq(lit("possible")), lit("possible"))
         .when(outcome_is_unknown(), lit("possible"))
         .otherwise(lit("certain"))?;
+    let formerly = not(among(&meant.now)).and(is_one());
     let reason = when(reason.clone().is_not_null(), reason)
-        .when(is(UNKNOWN_RELATION), lit("its relations are not known"))
-        .when(not(is(relation)), lit("the relation's schema is not known"))
+        .when(relation().eq(lit(UNKNOWN_RELATION)), lit("its relations are not known"))
+        .when(not(is_one()), lit("the relation's schema is not known"))
         .when(column("touches", "outcome_reason").is_not_null(), column("touches", "outcome_reason"))
         .when(outcome_is_unknown(), lit("what became of its transaction is not known"))
+        .when(formerly, lit("the relation had this name then"))
         .end()?;
     let touches = schema.fields().iter().map(|field| match field.name().as_str() {
         name @ "certainty" => certainty.clone().alias(name),
@@ -149,6 +229,30 @@ fn touched(relation: &str) -> Result<Vec<Expr>> {
         name => from_table("touches", name),
     });
     Ok(touches.chain([from_table("statements", "sql")]).collect())
+}
+
+/// Likewise, of a session that is not recorded in full: what is missing may have touched anything.
+fn lost() -> Result<Vec<Expr>> {
+    let schema = Table::Touches.schema();
+    let mut row = Vec::new();
+    for field in schema.fields() {
+        let value = match field.name().as_str() {
+            "relation" => lit(UNKNOWN_RELATION),
+            "operation" => lit("opaque"),
+            "at" => ident("opened_at"),
+            name @ ("job" | "subject" | "session_id" | "target") => ident(name),
+            "statement_no" => lit(0_i64),
+            "transaction_outcome" => lit("unknown"),
+            "columns" => lit(ScalarValue::new_default(field.data_type())?),
+            "certainty" => lit("possible"),
+            "reason" => lit("frames of this session, which was open then, are missing in the record"),
+            "via" => lit("direct"),
+            _ => lit(ScalarValue::try_from(field.data_type())?),
+        };
+        row.push(value.alias(field.name()));
+    }
+    row.push(lit(ScalarValue::Utf8(None)).alias("sql"));
+    Ok(row)
 }
 
 fn outcome_is_unknown() -> Expr {
@@ -205,34 +309,58 @@ const UNKNOWN_RELATION: &str = "?";
 /// Operations that may stand for any other: what they did in the end was not known.
 const UNCLEAR: [&str; 6] = ["call", "do", "execute", "fetch", "merge", "opaque"];
 
-/// The relation, or one that may be it.
-fn may_be(relation: &str) -> Expr {
-    let names = vec![lit(relation), lit(of_unknown_schema(relation)), lit(UNKNOWN_RELATION)];
-    col("relation").in_list(names, false)
+/// The relation, or one that may be it: what files are chosen by.
+fn may_be(meant: &Meant) -> Expr {
+    let names = meant.relations().into_iter().chain([UNKNOWN_RELATION.to_owned()]);
+    col("relation").in_list(names.map(lit).collect(), false)
 }
 
-/// The operation, or one that may be it: what files are chosen by.
-fn may_do(operation: &str) -> Expr {
-    col("operation").in_list(std::iter::once(operation).chain(UNCLEAR).map(lit).collect(), false)
+/// Of those, a name where and when the relation has or had it, or one that may be it.
+fn is_meant(meant: &Meant) -> Expr {
+    let called = |one: &Called| {
+        let mut all = col("relation").eq(lit(&*one.relation));
+        if let Some(target) = &one.target {
+            all = all.and(col("target").eq(lit(&**target)));
+        }
+        if !one.elsewhere.is_empty() {
+            all = all.and(col("target").in_list(one.elsewhere.iter().map(|target| lit(&**target)).collect(), true));
+        }
+        if let Some(from) = one.from {
+            all = all.and(col("at").gt_eq(instant(from)));
+        }
+        if let Some(until) = one.until {
+            all = all.and(col("at").lt(instant(until)));
+        }
+        all
+    };
+    let all: Vec<&Called> = meant.now.iter().chain(&meant.then).collect();
+    let exact: Vec<Expr> = all.iter().map(|one| lit(&*one.relation)).collect();
+    all.into_iter().map(called).fold(col("relation").in_list(exact, true), Expr::or)
 }
 
-/// Of those, the operation, or what is not certain to be another.
-fn does(operation: &str) -> Expr {
+/// The operations, or one that may be them: what files are chosen by.
+fn may_do(operations: &[String]) -> Expr {
+    let all = operations.iter().map(String::as_str).chain(UNCLEAR);
+    col("operation").in_list(all.map(lit).collect(), false)
+}
+
+/// Of those, the operations, or what is not certain to be another.
+fn does(operations: &[String]) -> Expr {
     let known = col("relation")
         .not_eq(lit(UNKNOWN_RELATION))
         .and(col("certainty").is_null().or(col("certainty").not_eq(lit("possible"))));
-    col("operation").eq(lit(operation)).or(not(known))
+    let wanted = operations.iter().map(|operation| lit(&**operation)).collect();
+    col("operation").in_list(wanted, false).or(not(known))
 }
 
 /// How a relation of that name is recorded whose schema was not known: it may be this one, and its row says so.
-pub(crate) fn of_unknown_schema(relation: &str) -> String {
-    let name = relation.split_once('.').map_or(relation, |(_, name)| name);
-    format!("{UNKNOWN_SCHEMA}.{name}")
+pub(crate) fn of_unknown_schema(relation: &str) -> Result<String, Error> {
+    Ok(crate::names::of_unknown_schema(&parse(relation)?.name))
 }
 
-/// `public.` in front of a name without a schema.
-pub(crate) fn qualified(relation: &str) -> String {
-    if relation.contains('.') { relation.to_owned() } else { format!("public.{relation}") }
+/// As column `relation` has it: `public.` in front of a name without a schema.
+pub(crate) fn qualified(relation: &str) -> Result<String, Error> {
+    Ok(Meant::by_name(&parse(relation)?).now.remove(0).relation)
 }
 
 fn scan(table: Table, view: &Arc<View>) -> Result<LogicalPlanBuilder> {

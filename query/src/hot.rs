@@ -177,7 +177,7 @@ impl Shard {
             number,
             watermark: begin.watermark,
             sessions: begin.sessions.clone(),
-            projector: Projector::restore(begin.sessions.iter().map(OpenSession::saved))?,
+            projector: Projector::restore(number, begin.sessions.iter().map(OpenSession::saved))?,
             at: Position(begin.watermark.unwrap_or(0)),
             read: 0,
             uncounted: 0,
@@ -228,7 +228,7 @@ impl Shard {
     /// Keeps rows for this question and the next. What becomes of their transactions is told by rows of its own.
     fn keep(&mut self, rows: Rows) {
         self.projector.rows_left();
-        for table in [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions] {
+        for table in [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog] {
             let batch = rows.batch(table);
             if batch.num_rows() == 0 {
                 continue;

@@ -20,6 +20,7 @@ mod functions;
 mod guard;
 mod hot;
 mod moment;
+mod names;
 mod omission;
 mod outcomes;
 mod pruning;

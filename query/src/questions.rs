@@ -113,6 +113,7 @@ impl Engine {
             Table::Touches => "statement_no, relation, operation",
             Table::Transactions => "transaction_id, first_statement, kind",
             Table::Sessions => "session_id",
+            Table::Catalog => return Err(Error::Invalid("table catalog has no sessions".to_owned())),
         };
         self.ask(
             &format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name()),
@@ -140,7 +141,7 @@ impl Engine {
         limit: usize,
     ) -> Result<SessionPage, Error> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let question = page(filter, cursor.map(Cursor::parse).transpose()?.as_ref(), limit + 1);
+        let question = page(filter, cursor.map(Cursor::parse).transpose()?.as_ref(), limit + 1)?;
         let mut sessions = self.ask(&question.sql, question.values).await?;
         let next = if sessions.rows() > limit {
             sessions.cut(limit);
@@ -167,7 +168,7 @@ impl Question {
     }
 }
 
-fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Question {
+fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Result<Question, Error> {
     let mut question = Question::default();
     let mut all = vec!["true".to_owned()];
     for (column, value) in [("job", &filter.job), ("subject", &filter.subject), ("target", &filter.target)] {
@@ -192,9 +193,8 @@ fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Questio
         all.push(format!("s.opened_at <= {at} AND (s.opened_at < {at} OR s.session_id < {id})"));
     }
     if let Some(relation) = &filter.relation {
-        let relation = qualified(relation);
-        let unsure = question.bind(text(&of_unknown_schema(&relation)));
-        let relation = question.bind(text(&relation));
+        let unsure = question.bind(text(&of_unknown_schema(relation)?));
+        let relation = question.bind(text(&qualified(relation)?));
         let since = if since.is_empty() { String::new() } else { format!(" AND at >= {since}") };
         all.push(format!(
             "s.session_id IN (SELECT session_id FROM touches WHERE relation IN ({relation}, {unsure}){since})"
@@ -226,7 +226,7 @@ fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Questio
          ORDER BY page.opened_at DESC, page.session_id DESC",
         all.join(" AND ")
     );
-    question
+    Ok(question)
 }
 
 /// A place in the list of sessions: after the one that it names.

@@ -90,7 +90,7 @@ impl ShardTask {
             flushes: 0,
             watermark: hold.watermark,
             position: Position(hold.watermark),
-            projector: Projector::restore(hold.sessions.iter().map(OpenSession::saved))?,
+            projector: Projector::restore(self.shard, hold.sessions.iter().map(OpenSession::saved))?,
             rows: Rows::default(),
             bytes: 0,
             waiting: None,

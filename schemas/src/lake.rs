@@ -20,6 +20,8 @@ pub enum Table {
     Transactions,
     /// One row per session.
     Sessions,
+    /// One row per object of a database's schema and version that brought, changed or took it.
+    Catalog,
 }
 
 /// Outcome of a transaction that PREPARE TRANSACTION ended, in table `transactions` as it is written.
@@ -27,8 +29,8 @@ pub const PREPARED: &str = "prepared";
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 5] =
-        [Table::Frames, Table::Statements, Table::Touches, Table::Transactions, Table::Sessions];
+    pub const ALL: [Table; 6] =
+        [Table::Frames, Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog];
 
     /// The table's name in SQL and in the lake's paths.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Table {
             Table::Touches => "touches",
             Table::Transactions => "transactions",
             Table::Sessions => "sessions",
+            Table::Catalog => "catalog",
         }
     }
 
@@ -54,6 +57,7 @@ impl Table {
             Table::Touches => &["relation", "operation", "at", "session_id", "statement_no"],
             Table::Transactions => &["session_id", "transaction_id", "first_statement"],
             Table::Sessions => &["opened_at", "session_id"],
+            Table::Catalog => &["kind", "name", "read_at", "database", "version", "oid"],
         }
     }
 
@@ -64,6 +68,7 @@ impl Table {
             Table::Statements => "started_at",
             Table::Transactions => "ended_at",
             Table::Sessions => "opened_at",
+            Table::Catalog => "read_at",
         }
     }
 
@@ -72,7 +77,7 @@ impl Table {
         match self {
             Table::Statements | Table::Touches => Some("transaction_outcome"),
             Table::Transactions => Some("outcome"),
-            Table::Frames | Table::Sessions => None,
+            Table::Frames | Table::Sessions | Table::Catalog => None,
         }
     }
 
@@ -82,7 +87,7 @@ impl Table {
         match self {
             Table::Statements | Table::Touches => outcome.is_none(),
             Table::Transactions => outcome == Some(PREPARED),
-            Table::Frames | Table::Sessions => false,
+            Table::Frames | Table::Sessions | Table::Catalog => false,
         }
     }
 
@@ -229,6 +234,27 @@ impl Table {
                 // How often the server's answers contradicted what the session was taken for; null in files from before
                 // it was counted.
                 optional("contradictions", DataType::Int64),
+            ],
+            Table::Catalog => vec![
+                required("target", DataType::Utf8),
+                required("database", DataType::Utf8),
+                // Of the process that read it: each counts its versions by itself.
+                required("node", DataType::Utf8),
+                required("instance", DataType::Utf8),
+                required("version", DataType::Int64),
+                // The version that this row changes; 0: of that database nothing holds any more that is not in this version.
+                required("base_version", DataType::Int64),
+                required("begun_at", timestamp()),
+                required("read_at", timestamp()),
+                // 'relation', 'function', ...; 'missing': what could not be read.
+                required("kind", DataType::Utf8),
+                required("oid", DataType::Int64),
+                optional("schema", DataType::Utf8),
+                // Of 'missing' the kind that could not be read; empty: nothing could.
+                required("name", DataType::Utf8),
+                // JSON; null where it was removed. Of 'missing' the reason, as a JSON string.
+                optional("definition", DataType::Utf8),
+                required("removed", DataType::Boolean),
             ],
         };
         Arc::new(Schema::new(fields))

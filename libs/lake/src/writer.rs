@@ -176,7 +176,11 @@ impl FileWriter {
             widen(&mut self.span, *at);
         }
         let mut last = "";
-        for session in texts(&self.path, batch, "session_id")?.iter().flatten() {
+        let sessions = match self.window.table {
+            Table::Catalog => None,
+            _ => Some(texts(&self.path, batch, "session_id")?),
+        };
+        for session in sessions.iter().flat_map(|sessions| sessions.iter()).flatten() {
             if session != last {
                 let id = Uuid::parse_str(session).map_err(|error| Error::Format {
                     path: self.path.clone(),
@@ -193,7 +197,7 @@ impl FileWriter {
         let indexed = match self.window.table {
             Table::Touches => Some(("relation", "operation")),
             Table::Transactions => Some(("gid", "kind")),
-            Table::Frames | Table::Statements | Table::Sessions => None,
+            Table::Frames | Table::Statements | Table::Sessions | Table::Catalog => None,
         };
         if let Some((relation, operation)) = indexed {
             let relations = texts(&self.path, batch, relation)?;

@@ -13,6 +13,7 @@ use hansard_schemas::events::{CatalogChanging, CatalogRead};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::rows::CatalogRow;
 use super::session::Identity;
 
 /// Most databases of one process that are known at once, as in the proxy.
@@ -50,6 +51,9 @@ pub(super) struct Process {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
     version: u64,
+    /// Version and part of what was told last.
+    #[serde(default)]
+    told: (u64, u32),
     #[serde(with = "saved")]
     pub(super) catalog: Catalog,
     /// Parts of a version that has not come in full.
@@ -93,11 +97,11 @@ impl Catalogs {
     }
 
     /// A catalog, or a part of what is new in it, was read.
-    pub(super) fn read(&mut self, id: Uuid, read: &CatalogRead) {
+    pub(super) fn read(&mut self, id: Uuid, read: &CatalogRead, rows: Option<&mut Vec<CatalogRow>>) {
         self.epoch += 1;
         let epoch = self.epoch;
         if let Some(known) = self.process(id, &read.node, &read.instance).known(&read.target, &read.database) {
-            known.read(read);
+            known.read(read, rows);
             known.epoch = epoch;
         }
     }
@@ -169,7 +173,19 @@ impl Process {
 }
 
 impl Known {
-    fn read(&mut self, read: &CatalogRead) {
+    fn read(&mut self, read: &CatalogRead, rows: Option<&mut Vec<CatalogRow>>) {
+        let part = (read.version, read.part.max(1));
+        let again = part <= self.told;
+        self.told = part.max(self.told);
+        let mut rows = rows.filter(|_| !again);
+        if let Some(rows) = &mut rows
+            && read.last
+        {
+            rows.extend(read.missing.iter().map(|missing| {
+                let reason = serde_json::Value::from(&*missing.reason).to_string();
+                row(read, CatalogRow::MISSING, 0, (None, &missing.kind), Some(reason.into()))
+            }));
+        }
         let Ok(changes) = read.unpack() else { return self.lose("a version of it does not decode") };
         let mut coming = match self.coming.take() {
             Some(coming) if coming.version == read.version && coming.part + 1 == read.part => coming,
@@ -188,6 +204,13 @@ impl Known {
             };
             let kind = object.as_ref().map(|object| object.kind()).or_else(|| Kind::of(&change.kind));
             let Some(kind) = kind else { return self.lose("an object of it is of a kind that is not known") };
+            if let Some(rows) = &mut rows {
+                let named =
+                    object.as_ref().or_else(|| self.catalog.object(kind, change.oid)).map(|object| object.name());
+                let (schema, name) = named.unwrap_or_default();
+                let definition = (!change.removed).then(|| change.definition.into());
+                rows.push(row(read, kind.as_str(), change.oid, (schema.map(|schema| &**schema), name), definition));
+            }
             coming.changes.push(Change { kind, oid: change.oid, object });
         }
         if self.catalog.len() + coming.changes.len() > MAX_OBJECTS {
@@ -249,6 +272,32 @@ impl Known {
 impl Changing {
     fn may_be(&self, name: &str) -> bool {
         self.names.as_ref().is_none_or(|names| names.contains(name))
+    }
+}
+
+/// A row of table `catalog`.
+fn row(
+    read: &CatalogRead,
+    kind: &'static str,
+    oid: u32,
+    (schema, name): (Option<&str>, &str),
+    definition: Option<Arc<str>>,
+) -> CatalogRow {
+    let time = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+    CatalogRow {
+        target: (*read.target).into(),
+        database: (*read.database).into(),
+        node: (*read.node).into(),
+        instance: (*read.instance).into(),
+        version: read.version,
+        base_version: read.base_version,
+        begun_at: time(read.begun_at),
+        read_at: time(read.read_at),
+        kind,
+        oid,
+        schema: schema.map(Into::into),
+        name: name.into(),
+        definition,
     }
 }
 

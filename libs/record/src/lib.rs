@@ -32,8 +32,8 @@ mod tests;
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow, StatementRow,
-    TouchRow, TransactionKind, TransactionRow,
+    CatalogRow, Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow,
+    StatementRow, TouchRow, TransactionKind, TransactionRow,
 };
 
 use catalogs::Catalogs;
@@ -53,9 +53,13 @@ const PROXY_RESTARTED: &str = "proxy ended without closing";
 /// Reason of a session that its proxy left open when it stopped.
 const PROXY_STOPPED: &str = "proxy stopped";
 
+/// The shard whose projection has the rows of catalogs: what a process tells of them is in every shard.
+const CATALOG_SHARD: u16 = 0;
+
 /// The unfinished sessions of one shard, and how to go on with them.
 #[derive(Debug, Default)]
 pub struct Projector {
+    shard: u16,
     entries: BTreeMap<Uuid, Entry>,
     /// Ended since the changes were last taken.
     ended: Vec<Uuid>,
@@ -99,8 +103,8 @@ pub enum Error {
 
 impl Projector {
     /// Begins with the saved states of a shard's unfinished sessions.
-    pub fn restore<'a>(sessions: impl IntoIterator<Item = (Uuid, &'a [u8])>) -> Result<Projector, Error> {
-        let mut projector = Projector::default();
+    pub fn restore<'a>(shard: u16, sessions: impl IntoIterator<Item = (Uuid, &'a [u8])>) -> Result<Projector, Error> {
+        let mut projector = Projector { shard, ..Projector::default() };
         for (session_id, state) in sessions {
             let saved = state::decode(session_id, state, &mut projector.analyses)
                 .map_err(|reason| Error::State { session_id, reason })?;
@@ -179,7 +183,10 @@ impl Projector {
                     let gone = |node: &str, instance: &str| node == stopped.node && instance == stopped.instance;
                     self.ended.extend(self.catalogs.forget(gone));
                 }
-                Some(Kind::CatalogRead(read)) => self.catalogs.read(process, &read),
+                Some(Kind::CatalogRead(read)) => {
+                    let rows = (self.shard == CATALOG_SHARD).then_some(&mut rows.catalog);
+                    self.catalogs.read(process, &read, rows);
+                }
                 Some(Kind::CatalogChanging(changing)) => self.catalogs.changing(process, changing),
                 _ => {}
             }

@@ -254,6 +254,42 @@ pub struct ClientCertificate {
     pub sha256: String,
 }
 
+/// An object of a database's schema that a version of it brought, changed or took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogRow {
+    /// The target.
+    pub target: Arc<str>,
+    /// The database.
+    pub database: Arc<str>,
+    /// The node of the process that read it.
+    pub node: Arc<str>,
+    /// That process.
+    pub instance: Arc<str>,
+    /// Counts what that process has told of the database, from 1.
+    pub version: u64,
+    /// The version that is changed; 0: all that was known is replaced.
+    pub base_version: u64,
+    /// UTC nanoseconds: it was so between this moment
+    pub begun_at: i64,
+    /// and this one.
+    pub read_at: i64,
+    /// `hansard_policy::catalog::Kind` in text form, or [`CatalogRow::MISSING`].
+    pub kind: &'static str,
+    /// PostgreSQL's number of it.
+    pub oid: u32,
+    /// Its schema, where it has one of its own.
+    pub schema: Option<Arc<str>>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// JSON of `hansard_policy::catalog::Object`; `None`: it is gone.
+    pub definition: Option<Arc<str>>,
+}
+
+impl CatalogRow {
+    /// Stands for the kind of what could not be read: `name` says which kind, `definition` why.
+    pub const MISSING: &'static str = "missing";
+}
+
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -292,6 +328,8 @@ pub struct Rows {
     pub transactions: Vec<TransactionRow>,
     /// Of table `sessions`.
     pub sessions: Vec<SessionRow>,
+    /// Of table `catalog`.
+    pub catalog: Vec<CatalogRow>,
 }
 
 /// Numbers of rows, by table; of frames, of their runs.
@@ -302,6 +340,7 @@ pub struct Lengths {
     touches: usize,
     transactions: usize,
     sessions: usize,
+    catalog: usize,
 }
 
 /// Bytes that a row is counted with beside its texts.
@@ -326,6 +365,7 @@ impl Rows {
             touches: self.touches.len(),
             transactions: self.transactions.len(),
             sessions: self.sessions.len(),
+            catalog: self.catalog.len(),
         }
     }
 
@@ -350,7 +390,12 @@ impl Rows {
             .iter()
             .map(|row| length(&row.reason) + length(&row.gid) + ROW_OVERHEAD)
             .sum();
-        frames + statements + touches + transactions + self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD
+        let catalog: usize = self.catalog[from.catalog..]
+            .iter()
+            .map(|row| row.name.len() + length(&row.definition) + ROW_OVERHEAD)
+            .sum();
+        let sessions = self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD;
+        frames + statements + touches + transactions + sessions + catalog
     }
 
     /// No rows at all.
@@ -366,6 +411,7 @@ impl Rows {
             Table::Touches => self.touches.len(),
             Table::Transactions => self.transactions.len(),
             Table::Sessions => self.sessions.len(),
+            Table::Catalog => self.catalog.len(),
         }
     }
 

@@ -10,7 +10,7 @@ use hansard_query::{Answer, Engine, EngineOptions, Moment, format};
 use hansard_record::{Projector, Rows, SessionState};
 use hansard_schemas::events::Message;
 use hansard_schemas::events::{
-    Authenticated, Block, ClientCertificate, Direction, Event, FrameRun, Omitted, Payload, SessionClosed,
+    Authenticated, Block, ClientCertificate, Direction, Event, FrameRun, Gap, Omitted, Payload, SessionClosed,
     SessionOpened, Tls, event::Kind,
 };
 use uuid::Uuid;
@@ -84,7 +84,7 @@ impl Fixture {
 
     pub(crate) async fn flush_shard(&self, shard: u16) {
         let hold = self.lake.catalog.take_shard(shard, "test").await.unwrap();
-        let mut projector = Projector::restore(hold.sessions.iter().map(OpenSession::saved)).unwrap();
+        let mut projector = Projector::restore(shard, hold.sessions.iter().map(OpenSession::saved)).unwrap();
         let mut rows = Rows::default();
         let mut from = Position(hold.watermark);
         loop {
@@ -250,6 +250,12 @@ impl Session {
         };
         let event = Event { at: u64::try_from(at(clock)).unwrap(), event_no: 0, kind: Some(Kind::Frames(mark)) };
         self.append(self.seq, self.event_no + 1, vec![event]).await;
+    }
+
+    /// Frames that were not recorded.
+    pub(crate) async fn lose(&mut self, clock: &str) {
+        let gap = Gap { frames: 3, reason: "the log was full".to_owned() };
+        self.tell(clock, vec![Kind::Gap(gap)]).await;
     }
 
     /// Ends the session, as its job asked.

@@ -7,6 +7,7 @@ mod consistency;
 mod fixture;
 mod formats;
 mod limits;
+mod names;
 mod outcomes;
 mod plans;
 mod questions;

@@ -108,5 +108,8 @@ async fn plans_can_be_explained_and_tables_found() {
         .sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")
         .await
         .unwrap();
-    assert_eq!(column(&tables, "table_name"), ["frames", "sessions", "statements", "touches", "transactions"]);
+    assert_eq!(
+        column(&tables, "table_name"),
+        ["catalog", "frames", "sessions", "statements", "touches", "transactions"]
+    );
 }

@@ -102,7 +102,7 @@ async fn who_touched_shows_what_was_rolled_back_too() {
         ["rerank", "rag-reader", "contractor", "nightly", "clumsy", "importer", "importer"]
     );
     assert!(column(&all, "sql").iter().all(|sql| sql.contains("rankings")));
-    assert_eq!(engine.who_touched("it's", None, None, None).await.unwrap().rows(), 0);
+    assert_eq!(engine.who_touched("\"it's\"", None, None, None).await.unwrap().rows(), 0);
 }
 
 #[tokio::test]

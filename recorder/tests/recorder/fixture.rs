@@ -167,6 +167,6 @@ pub(crate) async fn holds(folder: &Path, lake: &Lake, sessions: &[Session]) {
 pub(crate) async fn unfinished(lake: &Lake) -> Vec<Uuid> {
     let snapshot = lake.catalog.snapshot(&FileFilter::default()).await.unwrap();
     let mut rows = Rows::default();
-    Projector::restore(snapshot.sessions.iter().map(OpenSession::saved)).unwrap().in_flight(&mut rows);
+    Projector::restore(0, snapshot.sessions.iter().map(OpenSession::saved)).unwrap().in_flight(&mut rows);
     rows.sessions.iter().map(|session| session.session_id).collect()
 }

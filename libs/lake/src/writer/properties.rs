@@ -18,7 +18,7 @@ const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 const PAGE_ROWS: usize = 8192;
 
 /// Texts that are long and mostly different, but often begin alike.
-const LONG_TEXTS: [&str; 3] = ["sql", "parameters", "error"];
+const LONG_TEXTS: [&str; 4] = ["sql", "parameters", "error", "definition"];
 
 /// What whoever asks knows exactly, and what is in few row groups.
 const BLOOM: [&str; 2] = ["session_id", "fingerprint"];

@@ -13,7 +13,7 @@ use arrow::record_batch::RecordBatch;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
-use super::{Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionRow};
+use super::{CatalogRow, Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionRow};
 
 /// A table's rows.
 pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
@@ -29,6 +29,9 @@ pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
             transactions(&sorted(&rows.transactions, |row| (row.session_id, row.transaction_id, row.first_statement)))
         }
         Table::Sessions => sessions(&sorted(&rows.sessions, |row| (row.opened_at, row.session_id))),
+        Table::Catalog => catalog(&sorted(&rows.catalog, |row| {
+            (row.kind, &*row.name, row.read_at, &*row.database, row.version, row.oid)
+        })),
     };
     RecordBatch::try_new(table.schema(), columns).expect("the columns are built to the table's schema")
 }
@@ -146,6 +149,25 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         optional_texts(rows.iter().map(|row| Some(&*row.tls.as_ref()?.client.as_ref()?.subject))),
         optional_texts(rows.iter().map(|row| Some(&*row.tls.as_ref()?.client.as_ref()?.sha256))),
         numbers(rows.iter().map(|row| row.contradictions)),
+    ]
+}
+
+fn catalog(rows: &[&CatalogRow]) -> Vec<ArrayRef> {
+    vec![
+        texts(rows, |row| &row.target),
+        texts(rows, |row| &row.database),
+        texts(rows, |row| &row.node),
+        texts(rows, |row| &row.instance),
+        numbers(rows.iter().map(|row| row.version)),
+        numbers(rows.iter().map(|row| row.base_version)),
+        times(rows.iter().map(|row| Some(row.begun_at))),
+        times(rows.iter().map(|row| Some(row.read_at))),
+        texts(rows, |row| row.kind),
+        numbers(rows.iter().map(|row| u64::from(row.oid))),
+        optional_texts(rows.iter().map(|row| row.schema.as_deref())),
+        texts(rows, |row| &row.name),
+        optional_texts(rows.iter().map(|row| row.definition.as_deref())),
+        booleans(rows.iter().map(|row| row.definition.is_none())),
     ]
 }
 
