@@ -9,6 +9,7 @@
 
 mod barrier;
 mod copies;
+mod marker;
 mod names;
 
 use std::borrow::Cow;
@@ -24,10 +25,10 @@ use crate::relay::conversation::{Activity, Conversation, Piece, Record, Step};
 use crate::relay::pool::BUFFER;
 use barrier::{Barrier, Kept, Markers};
 use copies::{Copies, Effect, NAME, Search};
+use marker::{SYNC, ready};
 use names::Names;
 
 const FLUSH: &[u8] = b"H\0\0\0\x04";
-const SYNC: &[u8] = b"S\0\0\0\x04";
 const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
 
 /// Requests that an idle session keeps room for.
@@ -435,38 +436,6 @@ impl PostgresConversation {
         }
     }
 
-    /// The job's next Sync is answered by the ReadyForQuery that the server has sent already.
-    fn answer_sync(&mut self) -> Vec<u8> {
-        let status = self.barrier.skipped();
-        self.copies.sync();
-        self.requested(b'S', None, Effect::Nothing, false);
-        self.answer(b'Z', Some(status), false);
-        ready(status)
-    }
-
-    /// An answer to Hansard's own messages, or one that may be: what the job gets in its place.
-    fn take_marked(&mut self, frame: Frame<'_>) -> Option<Vec<u8>> {
-        let status = frame.body.first().copied().unwrap_or(b'I');
-        let status = self.barrier.marked(frame.tag, status, self.exchange.is_skipping())?;
-        self.answer(b'Z', Some(status), false);
-        Some(ready(status))
-    }
-
-    /// A Sync comes before it where the server may skip everything up to one.
-    fn marker_message(&self, sync: bool, double: bool) -> Vec<u8> {
-        let length = u32::try_from(4 + 1 + self.marker.len() + 1).unwrap_or(0);
-        let mut message = if sync { SYNC.to_vec() } else { Vec::new() };
-        for _ in 0..1 + u8::from(double) {
-            message.push(b'C');
-            message.extend(length.to_be_bytes());
-            message.push(b'S');
-            message.extend(self.marker.as_bytes());
-            message.push(0);
-        }
-        message.extend(FLUSH);
-        message
-    }
-
     /// The session ends by the job's fault, when what it asked before has been answered as it would be by the server.
     fn end(&mut self, refusal: Refusal) -> Step {
         if self.exchange.waiting().is_empty() || self.exchange.takes_copy_data() {
@@ -616,10 +585,6 @@ fn refuse(message: String) -> Refusal {
 fn strange(reason: &str) -> Step {
     tracing::error!(reason, "the database sent what is no message");
     Step::End(Refusal::lost())
-}
-
-fn ready(status: u8) -> Vec<u8> {
-    vec![b'Z', 0, 0, 0, 5, status]
 }
 
 /// Up to a zero byte, and what follows it; none where it does not end.

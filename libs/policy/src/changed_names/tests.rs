@@ -1,3 +1,5 @@
+//! Texts that change names, and texts that do not.
+
 use super::*;
 
 #[track_caller]

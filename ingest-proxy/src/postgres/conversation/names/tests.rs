@@ -1,3 +1,5 @@
+//! What is announced before a request is passed on.
+
 use std::sync::Arc;
 
 use hansard_schemas::events::CatalogChanging;
