@@ -51,6 +51,8 @@ pub(super) struct Process {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
     version: u64,
+    /// It could be read when that was last tried.
+    trusted: bool,
     /// Version and part of what was told last.
     #[serde(default)]
     told: (u64, u32),
@@ -100,10 +102,9 @@ impl Catalogs {
     pub(super) fn read(&mut self, id: Uuid, read: &CatalogRead, rows: Option<&mut Vec<CatalogRow>>) {
         self.epoch += 1;
         let epoch = self.epoch;
-        if let Some(known) = self.process(id, &read.node, &read.instance).known(&read.target, &read.database) {
-            known.read(read, rows);
-            known.epoch = epoch;
-        }
+        let known = self.process(id, &read.node, &read.instance).known(&read.target, &read.database);
+        known.read(read, rows);
+        known.epoch = epoch;
     }
 
     /// A job is about to change names.
@@ -111,15 +112,14 @@ impl Catalogs {
         self.epoch += 1;
         let epoch = self.epoch;
         let process = self.process(id, &changing.node, &changing.instance);
-        if let Some(known) = process.known(&changing.target, &changing.database) {
-            let all = changing.all || changing.names.len() > MAX_NAMES || known.changing.len() >= MAX_CHANGING;
-            let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
-            let names = (!all).then(|| changing.names.into_iter().collect());
-            if known.changing.len() < 2 * MAX_CHANGING {
-                known.changing.insert(changing.number, Changing { session, names });
-            }
-            known.epoch = epoch;
+        let known = process.known(&changing.target, &changing.database);
+        let all = changing.all || changing.names.len() > MAX_NAMES || known.changing.len() >= MAX_CHANGING;
+        let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
+        let names = (!all).then(|| changing.names.into_iter().collect());
+        if known.changing.len() < 2 * MAX_CHANGING {
+            known.changing.insert(changing.number, Changing { session, names });
         }
+        known.epoch = epoch;
     }
 
     /// The process is no more, and neither are its sessions.
@@ -140,7 +140,7 @@ impl Catalogs {
         let processes = self.processes.values_mut();
         let mut of = processes.filter(|process| process.instance == instance && process.node == node);
         of.find_map(|process| process.databases.get_mut(&*session.target)?.get_mut(&*session.database))
-            .filter(|known| known.version > 0)
+            .filter(|known| known.version > 0 && known.trusted)
     }
 
     /// Puts back what was saved.
@@ -163,21 +163,34 @@ impl Catalogs {
 }
 
 impl Process {
-    fn known(&mut self, target: &str, database: &str) -> Option<&mut Known> {
+    fn known(&mut self, target: &str, database: &str) -> &mut Known {
         let full = self.databases.values().map(BTreeMap::len).sum::<usize>() >= MAX_DATABASES;
         if full && !self.databases.get(target).is_some_and(|databases| databases.contains_key(database)) {
-            return None;
+            self.forget_oldest();
         }
-        Some(self.databases.entry(target.to_owned()).or_default().entry(database.to_owned()).or_default())
+        self.databases.entry(target.to_owned()).or_default().entry(database.to_owned()).or_default()
+    }
+
+    /// Forgets the database that was read longest ago: its proxy keeps fewer, and tells the whole where it comes again.
+    fn forget_oldest(&mut self) {
+        let all = self.databases.iter();
+        let all = all.flat_map(|(target, known)| known.iter().map(move |(name, known)| (known.begun_at, target, name)));
+        if let Some((_, target, name)) = all.min().map(|(at, target, name)| (at, target.clone(), name.clone()))
+            && let Some(known) = self.databases.get_mut(&target)
+        {
+            known.remove(&name);
+        }
     }
 }
 
 impl Known {
-    fn read(&mut self, read: &CatalogRead, rows: Option<&mut Vec<CatalogRow>>) {
+    fn read(&mut self, read: &CatalogRead, mut rows: Option<&mut Vec<CatalogRow>>) {
         let part = (read.version, read.part.max(1));
-        let again = part <= self.told;
-        self.told = part.max(self.told);
-        let mut rows = rows.filter(|_| !again);
+        if part <= self.told {
+            // It came twice.
+            return;
+        }
+        self.told = part;
         if let Some(rows) = &mut rows
             && read.last
         {
@@ -225,10 +238,8 @@ impl Known {
         } else if read.base_version != self.version {
             return self.lose("a version of it is missing");
         }
-        if read.missing.iter().any(|missing| missing.kind.is_empty()) {
-            let said = read.missing.iter().map(|missing| missing.reason.as_str());
-            return self.lose(&said.collect::<Vec<_>>().join("; "));
-        }
+        // Nothing was read: later versions go on from what was known, which is not to be trusted until then.
+        self.trusted = read.missing.iter().all(|missing| !missing.kind.is_empty());
         coming.changes.into_iter().for_each(|change| self.catalog.apply(change));
         self.version = read.version;
         self.begun_at = i64::try_from(read.begun_at).unwrap_or(i64::MAX);
@@ -249,7 +260,7 @@ impl Known {
 
     #[cfg(test)]
     pub(super) fn of(catalog: Catalog, begun_at: i64) -> Known {
-        Known { version: 1, catalog, begun_at, epoch: 1, ..Known::default() }
+        Known { version: 1, trusted: true, catalog, begun_at, epoch: 1, ..Known::default() }
     }
 
     /// Why the catalog does not tell everything.

@@ -33,6 +33,9 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// Without a session for so long, nothing is read any more, and the connection is closed. What is known stays.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long a reading that found nothing new is not told, while there are sessions.
+const TOLD_ANEW: Duration = Duration::from_secs(20);
+
 /// To connect.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -113,6 +116,7 @@ struct Told {
     missing: Vec<Missing>,
     /// Why nothing is read.
     trouble: Option<String>,
+    at: Option<Instant>,
     announced: u64,
     unsettled: BTreeSet<u64>,
 }
@@ -233,7 +237,9 @@ impl Keeper {
         self.reader = Some(reader);
         let first = self.told.version == 0;
         let recovered = self.told.trouble.is_some();
-        let told = recovered || first || self.told.missing != self.known.missing;
+        // What a session may have changed without a word of it is known again by what is told next.
+        let old = self.told.at.is_none_or(|at| at.elapsed() >= TOLD_ANEW);
+        let told = recovered || first || old || self.told.missing != self.known.missing;
         if told || !reading.changes.is_empty() || self.told.settles(announced, &unsettled) {
             self.report(recovered);
             self.tell(&reading, announced, unsettled).await;
@@ -308,6 +314,7 @@ impl Keeper {
             version: self.told.version + 1,
             missing: self.known.missing.clone(),
             trouble: None,
+            at: Some(Instant::now()),
             announced,
             unsettled: unsettled.into_iter().collect(),
         };

@@ -1,7 +1,7 @@
 //! Sessions in databases whose catalogs are told.
 
 use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role, Schema, Trigger};
-use hansard_schemas::events::{CatalogChange, CatalogChanging, CatalogRead};
+use hansard_schemas::events::{CatalogChange, CatalogChanging, CatalogMissing, CatalogRead};
 
 use super::*;
 
@@ -184,6 +184,25 @@ fn what_another_session_is_changing_is_not_certain_until_it_is_read() {
     assert_eq!(others[2], "3 update committed, public.t update 1");
     let own = told(&told_among(&frames, events(SESSION)));
     assert_eq!(own[1], format!("2 update committed, public.t update 1{in_between}"), "what it did itself is known");
+}
+
+#[test]
+fn what_could_not_be_read_for_a_while_goes_on_from_what_was_known() {
+    let mut trouble = read(2, 92, Vec::new());
+    trouble.complete = false;
+    trouble.missing = vec![CatalogMissing { kind: String::new(), reason: "no right to read".into() }];
+    let frames = [
+        simple("update t set id = 1", &["UPDATE 1"]),
+        simple("update t set id = 2", &["UPDATE 1"]),
+        simple("update t set id = 3", &["UPDATE 1"]),
+    ]
+    .concat();
+    let again = Kind::CatalogRead(read(3, 95, Vec::new()));
+    let told_before = vec![(0, whole()), (0, whole()), (5, Kind::CatalogRead(trouble)), (8, again)];
+    let lines = told(&told_among(&frames, told_before));
+    assert_eq!(lines[0], "1 update committed, public.t update 1");
+    assert!(lines[1].contains("? opaque - possibly"), "{}", lines[1]);
+    assert_eq!(lines[2], "3 update committed, public.t update 1");
 }
 
 #[test]
