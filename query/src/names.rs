@@ -145,9 +145,13 @@ impl Asked {
     }
 }
 
+/// A schema and name, and since when a relation had them.
+type Since<'a> = (&'a str, &'a str, i64);
+
 /// What a name means by the recorded catalogs; `None`: none of them has, or had, such a relation.
 pub(crate) fn resolve(asked: &Name, databases: &[Described], history: &[Version]) -> Result<Option<Meant>, Error> {
-    let mut relations: BTreeMap<(&str, &str, u32), Vec<(&str, &str, i64)>> = BTreeMap::new();
+    // By target, database and OID.
+    let mut relations: BTreeMap<(&str, &str, u32), Vec<Since<'_>>> = BTreeMap::new();
     for version in history {
         let at = Moment::parse(&version.read_at)?.from;
         let schema = version.schema.as_deref().unwrap_or_default();
