@@ -251,6 +251,12 @@ impl<'a> Reach<'a> {
             self.reached.may_change_names = true;
             self.reached.may_end_transaction = true;
         }
+        // A rule of PostgreSQL's own makes set_config of it.
+        let settings = |name: &Name| name.schema.as_deref() == Some("pg_catalog") && name.name == "pg_settings";
+        self.reached.may_change_settings |=
+            self.reached.touched.iter().any(|touched| {
+                touched.operation == Operation::Update && touched.relation.as_ref().is_some_and(settings)
+            });
         self.reached
     }
 

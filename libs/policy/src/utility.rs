@@ -37,6 +37,13 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
     let procedural = known.as_deref() == Some(PROCEDURAL);
     let opaque_without_catalog = procedural || (known.is_none() && walk.reaches.is_some());
     let opaque = known.or(walk.reaches.map(str::to_owned));
+    // A rule of PostgreSQL's own makes set_config of it.
+    let updates_settings = relations.iter().any(|relation| {
+        let schema = relation.name.schema.as_deref();
+        relation.operation == Operation::Update
+            && relation.name.name == "pg_settings"
+            && matches!(schema, None | Some("pg_catalog"))
+    });
     Statement {
         relations,
         functions,
@@ -46,7 +53,10 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,
-        may_change_settings: walk.may_change_settings || walk.set_config_calls > told || walk.opaque.is_some(),
+        may_change_settings: walk.may_change_settings
+            || walk.set_config_calls > told
+            || walk.opaque.is_some()
+            || updates_settings,
         may_end_transaction: transactions::may_end(node) || operation == Operation::Opaque,
         copies_from_client: copies_from_client(node),
         opaque_without_catalog,

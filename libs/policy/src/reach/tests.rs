@@ -192,6 +192,22 @@ fn views_are_looked_through() {
 }
 
 #[test]
+fn an_update_of_pg_settings_may_change_settings() {
+    let built = Built::new();
+    let resolve = OnPath::new(&built.catalog, Some(vec!["public".to_owned()]), Some("job"));
+    for (sql, expected) in [
+        ("update pg_settings set setting = 'a' where name = 'search_path'", true),
+        ("update pg_catalog.pg_settings set setting = 'a'", true),
+        ("select * from pg_settings", false),
+        ("update t set v = 1", false),
+    ] {
+        let statement = &analyse(sql).statements[0];
+        let reached = reach(statement, &built.catalog, &resolve, &mut Memo::default());
+        assert_eq!((reached.may_change_settings, statement.may_change_settings), (expected, expected), "{sql}");
+    }
+}
+
+#[test]
 fn a_materialized_view_is_read_when_it_is_refreshed() {
     let mut built = Built::new();
     built.table("public.m", RelationKind::MaterializedView, |view| view.view = Some("SELECT id FROM app.t".into()));

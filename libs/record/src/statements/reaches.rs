@@ -170,8 +170,11 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
 fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, is_ahead: bool) {
     let code = std::mem::take(&mut reached.code);
     let writes = |touched: &&Touched| command::writes_rows(touched.operation);
-    let written = || reached.touched.iter().filter(writes).filter_map(|touched| touched.relation.as_ref());
-    if code.is_empty() && written().next().is_none() {
+    let hides = reached.touched.iter().any(|touched| touched.via != Via::Direct);
+    let may_matter = |touched: &&Touched| hides || writes(touched);
+    let may_be_more = !code.is_empty() || reached.touched.iter().any(|touched| writes(&touched));
+    let written = || reached.touched.iter().filter(may_matter).filter_map(|touched| touched.relation.as_ref());
+    if !may_be_more && !hides {
         return;
     }
     let temporary = |name: &&Name| name.schema.as_deref() == Some(TEMPORARY);
@@ -195,6 +198,13 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
         },
     };
     let via = if moving.is_some_and(|name| code.contains(name)) { Via::Function } else { Via::Trigger };
+    let hidden = reached.touched.iter_mut().filter(|touched| touched.via != Via::Direct);
+    for touched in hidden.filter(|touched| touched.reason.is_none() || touched.if_rows) {
+        (touched.certain, touched.if_rows, touched.reason) = (false, false, Some(reason.clone().into()));
+    }
+    if !may_be_more {
+        return;
+    }
     reached.touched.push(Touched {
         relation: None,
         oid: None,

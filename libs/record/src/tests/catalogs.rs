@@ -182,6 +182,13 @@ fn what_another_session_is_changing_is_not_certain_until_it_is_read() {
         )
     );
     assert_eq!(others[2], "3 update committed, public.t update 1");
+    let by_view = simple("update v set id = 1", &["UPDATE 1"]);
+    let by_view = told(&told_among(&by_view, vec![(0, whole()), (2, changing(PROCESS))]));
+    assert_eq!(
+        by_view,
+        ["1 update committed, public.v update 1, public.t update - possibly, ? opaque - possibly"],
+        "the view may be another one by now"
+    );
     let own = told(&told_among(&frames, events(SESSION)));
     assert_eq!(own[1], format!("2 update committed, public.t update 1{in_between}"), "what it did itself is known");
 }
