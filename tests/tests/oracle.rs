@@ -53,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INTERRUPTED: u64 = 100;
 
 /// After that, no more conversations of roads are begun.
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_secs(90);
 
 /// Failing conversations that are made short.
 const SHORTENED: usize = 3;
@@ -271,7 +271,7 @@ async fn every_committed_change_is_told_truly_or_as_possible() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_told_by_whatever_road_it_comes() {
-    let conversations = from_environment("HANSARD_ORACLE_CONVERSATIONS").unwrap_or(200).min(200);
+    let conversations = from_environment("HANSARD_ORACLE_CONVERSATIONS").unwrap_or(120).min(200);
     let first = from_environment("HANSARD_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let mut roads = roads::batch::Roads::start().await;
     let seeds: Vec<u64> = (first..first + conversations).collect();

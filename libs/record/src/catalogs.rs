@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use hansard_policy::catalog::{Catalog, Change, Kind, Object};
+use hansard_policy::catalog::{Change, Kind, Object};
 use hansard_policy::reach::Memo;
 use hansard_schemas::events::{CatalogChanging, CatalogRead};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,10 @@ use uuid::Uuid;
 
 use super::rows::CatalogRow;
 use super::session::Identity;
+
+mod shared;
+
+pub(crate) use shared::Shared;
 
 /// Most databases of one process that are known at once, as in the proxy.
 const MAX_DATABASES: usize = 256;
@@ -56,8 +60,7 @@ pub(super) struct Known {
     /// Version and part of what was told last.
     #[serde(default)]
     told: (u64, u32),
-    #[serde(with = "saved")]
-    pub(super) catalog: Catalog,
+    pub(super) catalog: Shared,
     /// Parts of a version that has not come in full.
     #[serde(with = "saved_changes")]
     coming: Option<Coming>,
@@ -157,7 +160,11 @@ impl Catalogs {
         let changed = self
             .processes
             .iter_mut()
-            .filter_map(|(id, process)| std::mem::take(&mut process.changed).then_some((id, &*process)));
+            .filter_map(|(id, process)| std::mem::take(&mut process.changed).then_some((id, process)))
+            .map(|(id, process)| {
+                process.databases.values_mut().flat_map(BTreeMap::values_mut).for_each(|known| known.catalog.pack());
+                (id, &*process)
+            });
         changed.collect::<Vec<_>>().into_iter()
     }
 }
@@ -234,13 +241,16 @@ impl Known {
             return;
         }
         if read.base_version == 0 {
-            self.catalog = Catalog::default();
+            self.catalog = Shared::default();
         } else if read.base_version != self.version {
             return self.lose("a version of it is missing");
         }
         // Nothing was read: later versions go on from what was known, which is not to be trusted until then.
         self.trusted = read.missing.iter().all(|missing| !missing.kind.is_empty());
-        coming.changes.into_iter().for_each(|change| self.catalog.apply(change));
+        if !coming.changes.is_empty() {
+            let catalog = self.catalog.change();
+            coming.changes.into_iter().for_each(|change| catalog.apply(change));
+        }
         self.version = read.version;
         self.begun_at = i64::try_from(read.begun_at).unwrap_or(i64::MAX);
         self.missing = (!read.complete).then(|| {
@@ -259,8 +269,8 @@ impl Known {
     }
 
     #[cfg(test)]
-    pub(super) fn of(catalog: Catalog, begun_at: i64) -> Known {
-        Known { version: 1, trusted: true, catalog, begun_at, epoch: 1, ..Known::default() }
+    pub(super) fn of(catalog: hansard_policy::catalog::Catalog, begun_at: i64) -> Known {
+        Known { version: 1, trusted: true, catalog: Shared::new(catalog), begun_at, epoch: 1, ..Known::default() }
     }
 
     /// Why the catalog does not tell everything.
@@ -309,21 +319,6 @@ fn row(
         schema: schema.map(Into::into),
         name: name.into(),
         definition,
-    }
-}
-
-/// A catalog as its objects, with their numbers.
-mod saved {
-    use hansard_policy::catalog::{Catalog, Object, Oid};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(catalog: &Catalog, serializer: S) -> Result<S::Ok, S::Error> {
-        let objects: Vec<(Oid, &Object)> = catalog.objects().map(|(_, oid, object)| (oid, &**object)).collect();
-        objects.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Catalog, D::Error> {
-        Ok(Catalog::of(Vec::<(Oid, Object)>::deserialize(deserializer)?))
     }
 }
 

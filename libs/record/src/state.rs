@@ -27,7 +27,7 @@ const VERSION: u8 = 8;
 const ENDED: u8 = 2;
 
 /// Written before what a process has told of catalogs.
-const PROCESS: u8 = 6;
+const PROCESS: u8 = 9;
 
 /// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;

@@ -20,7 +20,7 @@ CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER A
 BEGIN
     INSERT INTO audit.log VALUES (
         (CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END ->> TG_ARGV[0])::bigint,
-        TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP));
+        format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), lower(TG_OP));
     RETURN NULL;
 END $$;
 CREATE TABLE public.ledger_1 (change bigint, word text);

@@ -190,7 +190,8 @@ pub(crate) fn record(config: &Config, job: &str, sessions: Option<&BTreeSet<Stri
         applications.insert(text(row, "session_id"), text(row, "application_name"));
     }
     let mut touches: HashMap<(String, i64), Vec<Touch>> = HashMap::new();
-    for row in config.sql(&format!("SELECT * FROM touches WHERE job = '{job}'"))? {
+    // What the triggers note is how the truth is known.
+    for row in config.sql(&format!("SELECT * FROM touches WHERE job = '{job}' AND relation <> 'audit.log'"))? {
         let statement = (text(&row, "session_id"), row["statement_no"].as_i64().context("a number")?);
         touches.entry(statement).or_default().push(Touch {
             relation: text(&row, "relation"),
