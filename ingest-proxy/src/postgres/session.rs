@@ -410,6 +410,7 @@ impl AuthenticatedConnection {
             search_path_setting: beginning.search_path,
             role: beginning.role,
             session_role: beginning.session_role,
+            session_replication_role: beginning.replication_role,
             ..events::Authenticated::default()
         });
         self.begin(upstream, changes).await

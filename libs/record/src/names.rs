@@ -128,6 +128,8 @@ pub(super) struct Start {
     pub(super) role: Option<String>,
     /// The role of the session.
     pub(super) session_role: Option<String>,
+    /// Triggers and rules act as usual.
+    pub(super) is_origin: bool,
 }
 
 /// What undoes a change.

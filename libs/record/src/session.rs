@@ -184,6 +184,7 @@ impl Session {
                     schemas: authenticated.search_path,
                     role: role(authenticated.role),
                     session_role: role(authenticated.session_role),
+                    is_origin: authenticated.session_replication_role == "origin",
                 });
             }
             Kind::AuthenticationFailed(failed) => {

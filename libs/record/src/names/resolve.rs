@@ -211,11 +211,7 @@ impl Resolve for InSession<'_> {
     }
 
     fn is_origin(&self) -> bool {
-        let role = self.names.start.session_role.as_deref().unwrap_or_default();
-        let begins =
-            |known: &Known| known.catalog.setting_at_start(role, "session_replication_role").map(str::to_owned);
-        let begins = self.known.and_then(begins);
-        !self.names.replication_role && begins.is_none_or(|value| value.eq_ignore_ascii_case("origin"))
+        self.names.start.is_origin && !self.names.replication_role
     }
 }
 

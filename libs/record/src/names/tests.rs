@@ -43,6 +43,7 @@ impl Session {
             schemas: vec!["public".into()],
             role: Some("sam".into()),
             session_role: Some("sam".into()),
+            is_origin: true,
         });
         session
     }

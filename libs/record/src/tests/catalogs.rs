@@ -68,6 +68,7 @@ fn told_among(frames: &[(Direction, Vec<u8>)], mut told_before: Vec<(u64, Kind)>
     let Some(Kind::Authenticated(authenticated)) = &mut events[1].kind else { panic!() };
     (authenticated.search_path_setting, authenticated.role) = (Some("public".into()), "app".into());
     authenticated.session_role = "app".into();
+    authenticated.session_replication_role = "origin".into();
     let mut rows = Rows::default();
     let mut projector = Projector::default();
     let mut saved = std::collections::BTreeMap::new();
