@@ -220,6 +220,17 @@ pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &body].concat()
 }
 
+/// The answer to what Hansard asks at the beginning of a session.
+fn beginning() -> Vec<u8> {
+    let answers = ["public", "none", "app", "origin"].map(|value| {
+        let description = [&b"\0\x01value\0"[..], &[0; 6], &25_u32.to_be_bytes(), &[0xff; 6], &[0; 2]].concat();
+        let length = u32::try_from(value.len()).unwrap_or_default().to_be_bytes();
+        let row = [&b"\0\x01"[..], &length, value.as_bytes()].concat();
+        [frame(b'T', &description), frame(b'D', &row), frame(b'C', b"SHOW\0")].concat()
+    });
+    [answers.concat(), frame(b'Z', b"I")].concat()
+}
+
 /// A server that lets everybody in and gives each connection's first request to `play`.
 pub async fn server<F, P>(play: P) -> Result<SocketAddr>
 where
@@ -235,12 +246,20 @@ where
                 let mut wire = Wire { stream, inbox: Vec::new(), process_id: 0 };
                 let _ = wire.stream.set_nodelay(true);
                 let mut opening = [0; 1024];
-                let _ = wire.stream.read(&mut opening).await;
+                let length = wire.stream.read(&mut opening).await.unwrap_or_default();
+                // What Hansard asks for itself is not what is played.
+                if opening[..length].windows(8).any(|word| word == b"hansard\0") {
+                    return;
+                }
                 let welcome = [frame(b'R', &[0; 4]), frame(b'K', &[0, 0, 0, 1, 0, 0, 0, 2]), frame(b'Z', b"I")];
                 let _ = wire.send(&welcome.concat()).await;
-                if let Ok(Some(request)) = wire.message().await {
-                    play(wire.stream, request).await;
+                let Ok(Some(mut request)) = wire.message().await else { return };
+                if request.1.starts_with(b"SHOW search_path") {
+                    let _ = wire.send(&beginning()).await;
+                    let Ok(Some(next)) = wire.message().await else { return };
+                    request = next;
                 }
+                play(wire.stream, request).await;
             });
         }
     });

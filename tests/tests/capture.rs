@@ -66,12 +66,12 @@ async fn recorded(postgres: &Postgres, settings: &Settings) -> Found {
     job(&hansard, &config.token("job").unwrap()).await;
     // While it may still be in the log alone, and then from files.
     let session = eventually("the session is closed", Duration::from_secs(20), || {
-        let mut sessions = config.sql("SELECT * FROM sessions WHERE complete")?;
+        let mut sessions = config.sql("SELECT * FROM sessions WHERE complete AND job = 'job'")?;
         sessions.pop().ok_or_else(|| anyhow::anyhow!("it is open"))
     })
     .unwrap();
     let columns = "SELECT statement_no, operation, sql, parameters, rows, sqlstate, error, transaction_outcome, truncated, \
-                   omitted_rows, omitted_bytes, first_seq, last_seq FROM statements ORDER BY statement_no";
+                   omitted_rows, omitted_bytes, first_seq, last_seq FROM statements WHERE job = 'job' ORDER BY statement_no";
     let hot = config.sql(columns).unwrap();
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
     let statements = config.sql(columns).unwrap();
@@ -80,7 +80,7 @@ async fn recorded(postgres: &Postgres, settings: &Settings) -> Found {
         assert!(!hansard.logged().contains(marker));
     }
     let frames = lake::frames(&config.data().join("lake")).unwrap();
-    let frames = frames.values().next().unwrap();
+    let frames = &frames[session["session_id"].as_str().unwrap()];
     assert!((1..).zip(frames.keys()).all(|(expected, seq)| expected == *seq), "frames are gapless by seq");
     assert_eq!(session["frames"], frames.len());
     let replay = config.ask("replay", &[session["session_id"].as_str().unwrap()]).unwrap();
@@ -210,13 +210,13 @@ fn statements(found: &Found) {
         [Some(1000), Some(1), Some(1000), None, Some(1000), None, Some(600), None, Some(1000), None, None, Some(1)];
     assert_eq!(omitted, all);
     assert!(found.statements[11]["omitted_bytes"].as_u64().unwrap() > 300_000);
-    let touched = found.frames("SELECT DISTINCT relation FROM touches ORDER BY relation");
+    let touched = found.frames("SELECT DISTINCT relation FROM touches WHERE job = 'job' ORDER BY relation");
     assert_eq!(
         touched.iter().map(|row| row["relation"].as_str().unwrap()).collect::<Vec<_>>(),
         ["public.copies", "public.errors", "public.words"]
     );
     // A run of rows is one row of the table.
-    let marks = found.frames("SELECT tag, sum(omitted_frames) AS frames, count(*) AS marks, bool_and(encode(frame, 'hex') = '' AND masked) AS empty FROM frames WHERE withheld = 'result rows' GROUP BY tag ORDER BY tag");
+    let marks = found.frames("SELECT tag, sum(omitted_frames) AS frames, count(*) AS marks, bool_and(encode(frame, 'hex') = '' AND masked) AS empty FROM frames WHERE session_id IN (SELECT session_id FROM sessions WHERE job = 'job') AND withheld = 'result rows' GROUP BY tag ORDER BY tag");
     assert_eq!(
         (marks[0]["tag"].as_str(), marks[0]["frames"].as_u64()),
         (Some("D"), Some(1000 + 1 + 1000 + 1000 + 600 + 1))
@@ -250,9 +250,9 @@ fn metadata(found: &Found) {
         assert!(found.column(absent).iter().all(Value::is_null), "{absent}");
     }
     assert!(found.statements.iter().all(|row| row["sql"] == "" && row["truncated"] == false));
-    let touched = found.frames("SELECT DISTINCT relation, certainty FROM touches");
+    let touched = found.frames("SELECT DISTINCT relation, certainty FROM touches WHERE job = 'job'");
     assert_eq!(touched, [serde_json::json!({"relation": "?", "certainty": "possible"})]);
-    let withheld = found.frames("SELECT DISTINCT withheld FROM frames WHERE withheld IS NOT NULL ORDER BY withheld");
+    let withheld = found.frames("SELECT DISTINCT withheld FROM frames WHERE session_id IN (SELECT session_id FROM sessions WHERE job = 'job') AND withheld IS NOT NULL ORDER BY withheld");
     let words: Vec<&str> = withheld.iter().map(|row| row["withheld"].as_str().unwrap()).collect();
     assert_eq!(
         words,
@@ -294,9 +294,9 @@ fn limited(found: &Found) {
         let row = &found.statements[statement];
         let (first, last) = (&row["first_seq"], &row["last_seq"]);
         let of_rows = format!("tag IN ('D', 'd') AND direction = 'backend' AND seq BETWEEN {first} AND {last}");
-        let kept = found.frames(&format!("SELECT count(*) AS rows, sum(length(encode(frame, 'hex')) / 2) AS bytes FROM frames WHERE withheld IS NULL AND {of_rows}"));
+        let kept = found.frames(&format!("SELECT count(*) AS rows, sum(length(encode(frame, 'hex')) / 2) AS bytes FROM frames WHERE session_id IN (SELECT session_id FROM sessions WHERE job = 'job') AND withheld IS NULL AND {of_rows}"));
         let marked = found.frames(&format!(
-            "SELECT sum(omitted_frames) AS rows FROM frames WHERE withheld = 'result over limit' AND {of_rows}"
+            "SELECT sum(omitted_frames) AS rows FROM frames WHERE session_id IN (SELECT session_id FROM sessions WHERE job = 'job') AND withheld = 'result over limit' AND {of_rows}"
         ));
         let bytes = kept[0]["bytes"].as_u64().unwrap();
         assert!((4000..=4096).contains(&bytes), "{statement}: {bytes}");
@@ -333,10 +333,9 @@ async fn a_password_in_sql_is_in_no_row_of_the_lake() {
     let config = Config::new(&postgres, &Settings::default()).unwrap();
     let mut hansard = config.start("up").unwrap();
     job_with_passwords(&hansard, &config.token("job").unwrap()).await;
-    let columns =
-        "SELECT operation, sql, parameters, error, rows, transaction_outcome FROM statements ORDER BY statement_no";
+    let columns = "SELECT operation, sql, parameters, error, rows, transaction_outcome FROM statements WHERE job = 'job' ORDER BY statement_no";
     let session = eventually("the session is closed", Duration::from_secs(20), || {
-        let mut sessions = config.sql("SELECT * FROM sessions WHERE complete")?;
+        let mut sessions = config.sql("SELECT * FROM sessions WHERE complete AND job = 'job'")?;
         sessions.pop().ok_or_else(|| anyhow::anyhow!("it is open"))
     })
     .unwrap();
@@ -356,7 +355,7 @@ async fn a_password_in_sql_is_in_no_row_of_the_lake() {
     assert!(found.statements[1]["parameters"].as_str().unwrap().contains("password=************** user=mark-sent-74"));
     assert_eq!(found.statements[2]["sql"], "ALTER ROLE nobody PASSWORD '**************'");
     assert!(found.statements[3]["error"].as_str().unwrap().contains("******"), "{:#?}", found.statements[3]);
-    let touched = found.frames("SELECT relation, operation, rows FROM touches WHERE relation <> '?'");
+    let touched = found.frames("SELECT relation, operation, rows FROM touches WHERE job = 'job' AND relation <> '?'");
     let insert = serde_json::json!({"relation": "public.copies", "operation": "insert", "rows": 1});
     assert_eq!(touched, [insert.clone(), insert]);
     let marks = found.frames(
