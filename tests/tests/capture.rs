@@ -234,7 +234,7 @@ fn statements(found: &Found) {
 
 fn metadata(found: &Found) {
     assert_eq!(found.session["capture"], "metadata");
-    for marker in [ROW, LATE, ERROR, SENT, "SELECT word", "words", "copies", "DECLARE c"] {
+    for marker in [ROW, LATE, ERROR, SENT, "SELECT word", "FROM words", "COPY copies", "DECLARE c"] {
         assert_eq!(found.holds(marker), (false, false), "{marker}");
     }
     // Without its text, DECLARE and the like are told by their command tags; only what failed has none.
