@@ -49,7 +49,7 @@ async fn a_target_with_a_certificate_serves_other_machines() {
     assert!(refused.stderr.contains("does not match host name"), "{refused:?}");
     let rows = config.sql("SELECT count(*) AS n FROM statements WHERE sql = 'SELECT ''over TLS'''").unwrap();
     assert_eq!(rows[0]["n"], 1, "{rows:?}");
-    let sessions = "SELECT DISTINCT tls_version, auth_failure IS NULL AS welcome FROM sessions ORDER BY welcome";
+    let sessions = "SELECT DISTINCT tls_version, auth_failure IS NULL AS welcome FROM sessions WHERE job <> 'hansard' ORDER BY welcome";
     let said: Vec<_> = config.sql(sessions).unwrap().iter().map(|row| row["tls_version"].clone()).collect();
     assert_eq!(said, [Value::Null, "TLSv1.3".into()]);
     assert!(hansard.stop().unwrap().success());

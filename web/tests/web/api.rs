@@ -96,7 +96,7 @@ async fn a_session_is_told_with_its_files() {
     assert!(rerank.frames > 200 && rerank.gaps.is_empty());
     let mut tables: Vec<&str> = rerank.files.iter().map(|file| file.table.as_str()).collect();
     tables.sort_unstable();
-    assert_eq!(tables, ["catalog", "frames", "sessions", "statements", "touches", "transactions"]);
+    assert_eq!(tables, ["frames", "sessions", "statements", "touches", "transactions"]);
 
     let live: SessionDetail = server.get(&format!("{SESSIONS}/{}", server.night.live)).await.json();
     assert!(live.files.is_empty() && live.summary.closed_at.is_none());
