@@ -52,6 +52,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Conversations that a signal to Hansard cuts.
 const INTERRUPTED: u64 = 100;
 
+/// Where conversations of roads begin unless `HANSARD_SEED` says otherwise: the same in each run, as others still find what the
+/// record misses (see `docs/truth.md`).
+const FIRST_ROADS: u64 = 788_470_471;
+
 /// After that, no more conversations of roads are begun.
 const LONGEST: Duration = Duration::from_secs(90);
 
@@ -272,7 +276,7 @@ async fn every_committed_change_is_told_truly_or_as_possible() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_told_by_whatever_road_it_comes() {
     let conversations = from_environment("HANSARD_ORACLE_CONVERSATIONS").unwrap_or(120).min(200);
-    let first = from_environment("HANSARD_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let first = from_environment("HANSARD_SEED").unwrap_or(FIRST_ROADS);
     let mut roads = roads::batch::Roads::start().await;
     let seeds: Vec<u64> = (first..first + conversations).collect();
     let mut verdict = Verdict::default();

@@ -177,7 +177,8 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
     if !may_be_more && !hides {
         return;
     }
-    let temporary = |name: &&Name| name.schema.as_deref() == Some(TEMPORARY);
+    // A name that is not known may be that of a temporary relation.
+    let temporary = |name: &&Name| name.schema.as_deref().is_none_or(|schema| schema == TEMPORARY);
     let hidden = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
     let moving = known.and_then(|known| {
         let mut all = written().map(|name| &name.name).chain(&code);
