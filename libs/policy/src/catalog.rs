@@ -22,7 +22,7 @@ mod text;
 
 pub use functions::*;
 pub use objects::*;
-pub use path::TEMPORARY;
+pub use path::{TEMPORARY, with_implicit};
 pub use relations::*;
 pub use text::Text;
 

@@ -157,15 +157,13 @@ impl Catalogs {
 
     /// Processes that have told something since the last call.
     pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (&Uuid, &Process)> {
-        let changed = self
-            .processes
+        self.processes
             .iter_mut()
             .filter_map(|(id, process)| std::mem::take(&mut process.changed).then_some((id, process)))
             .map(|(id, process)| {
                 process.databases.values_mut().flat_map(BTreeMap::values_mut).for_each(|known| known.catalog.pack());
                 (id, &*process)
-            });
-        changed.collect::<Vec<_>>().into_iter()
+            })
     }
 }
 
@@ -209,7 +207,6 @@ impl Known {
         let Ok(changes) = read.unpack() else { return self.lose("a version of it does not decode") };
         let mut coming = match self.coming.take() {
             Some(coming) if coming.version == read.version && coming.part + 1 == read.part => coming,
-            None if read.part <= 1 => Coming { version: read.version, part: 0, changes: Vec::new() },
             _ if read.part <= 1 => Coming { version: read.version, part: 0, changes: Vec::new() },
             _ => return self.lose("a version of it has not come in full"),
         };

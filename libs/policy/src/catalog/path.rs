@@ -22,13 +22,7 @@ impl Catalog {
     /// where they are not in the list. `role`: `None` where it is not known or not in the catalog; then `None` is answered
     /// if that matters.
     pub fn path(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Vec<Text>> {
-        let mut path = self.listed(schemas, role)?;
-        for first in ["pg_catalog", TEMPORARY] {
-            if !path.iter().any(|schema| *schema == first) {
-                path.insert(0, first.into());
-            }
-        }
-        Some(path)
+        self.listed(schemas, role).map(with_implicit)
     }
 
     /// The schema that a relation without one is created in: the first of the list. `None`: there is none, or it is not
@@ -118,6 +112,17 @@ impl Catalog {
     fn everybody_may_use(&self, schema: Oid) -> bool {
         self.schema(schema).is_some_and(|schema| schema.usage.contains(&0))
     }
+}
+
+/// A path of listed schemas with those that are looked up first where the list does not hold them: `pg_temp`, then
+/// `pg_catalog`.
+pub fn with_implicit(mut path: Vec<Text>) -> Vec<Text> {
+    for first in ["pg_catalog", TEMPORARY] {
+        if !path.iter().any(|schema| *schema == first) {
+            path.insert(0, first.into());
+        }
+    }
+    path
 }
 
 impl Function {

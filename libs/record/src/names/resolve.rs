@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use hansard_policy::Name;
-use hansard_policy::catalog::{Catalog, TEMPORARY, Text};
+use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
 use hansard_policy::reach::{Resolve, Resolved};
 use uuid::Uuid;
 
@@ -36,14 +36,7 @@ impl<'a> InSession<'a> {
             Some(known) => {
                 let listed = session.listed(&known.catalog);
                 session.creation = listed.as_ref().and_then(|listed| listed.first().cloned());
-                session.path = listed.map(|mut path| {
-                    for first in ["pg_catalog", TEMPORARY] {
-                        if !path.iter().any(|schema| *schema == first) {
-                            path.insert(0, first.into());
-                        }
-                    }
-                    path
-                });
+                session.path = listed.map(with_implicit);
             }
             None => session.creation = session.only_schema().map(Text::from),
         }
@@ -75,14 +68,18 @@ impl<'a> InSession<'a> {
 
     /// What is not found is not there.
     pub(crate) fn is_known(&self) -> bool {
+        self.path.is_some() && !self.names.untold.temporary && !self.has_untold()
+    }
+
+    /// The session may have changed relations in a way that is not told, since the catalog was read.
+    fn has_untold(&self) -> bool {
         let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
-        self.path.is_some() && !self.names.untold.temporary && !untold.into_iter().any(|since| self.is_newer(since))
+        untold.into_iter().any(|since| self.is_newer(since))
     }
 
     /// The session has changed names, or may have, in a way that is not told and that the catalog does not hold yet.
     pub(crate) fn is_ahead(&self) -> bool {
-        let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
-        self.known.is_some() && untold.into_iter().any(|since| self.is_newer(since))
+        self.known.is_some() && self.has_untold()
     }
 
     /// Without a catalog: the one schema that can be meant.

@@ -179,7 +179,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
     }
     // A name that is not known may be that of a temporary relation.
     let temporary = |name: &&Name| name.schema.as_deref().is_none_or(|schema| schema == TEMPORARY);
-    let hidden = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
+    let attached = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
     let moving = known.and_then(|known| {
         let mut all = written().map(|name| &name.name).chain(&code);
         all.find(|name| known.is_in_motion(name))
@@ -192,15 +192,15 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
             format!("the catalog does not hold everything: {}", known.missing().unwrap_or_default())
         }
         Some(_) if is_ahead => "the session may have changed what hangs on it".to_owned(),
-        Some(_) => match (moving, hidden) {
+        Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
             (None, None) => return,
         },
     };
     let via = if moving.is_some_and(|name| code.contains(name)) { Via::Function } else { Via::Trigger };
-    let hidden = reached.touched.iter_mut().filter(|touched| touched.via != Via::Direct);
-    for touched in hidden.filter(|touched| touched.reason.is_none() || touched.if_rows) {
+    let behind = reached.touched.iter_mut().filter(|touched| touched.via != Via::Direct);
+    for touched in behind.filter(|touched| touched.reason.is_none() || touched.if_rows) {
         (touched.certain, touched.if_rows, touched.reason) = (false, false, Some(reason.clone().into()));
     }
     if !may_be_more {
