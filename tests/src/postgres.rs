@@ -156,6 +156,14 @@ impl Postgres {
         command
     }
 
+    /// Makes the tables that pgbench works on, `scale` times 100,000 rows.
+    pub fn initialise_pgbench(&self, scale: u32) -> Result<()> {
+        let (port, scale) = (self.port().to_string(), scale.to_string());
+        let mut pgbench = self.client_program("pgbench");
+        pgbench.args(["-h", "127.0.0.1", "-p", &port, "-U", "app", "-i", "-q", "-s", &scale, DATABASE]);
+        succeed(pgbench.env("PGPASSWORD", PASSWORD)).map(drop)
+    }
+
     /// Has a program run as the cluster's owner: not as root.
     pub fn as_owner(&self, command: &mut Command) {
         if let Some((user, group)) = self.owner {

@@ -15,8 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hansard_tests::Postgres;
-use hansard_tests::postgres::{DATABASE, PASSWORD};
-use hansard_tests::process::succeed;
+use hansard_tests::postgres::DATABASE;
 
 use site::Site;
 
@@ -52,21 +51,7 @@ async fn bench(arguments: &Arguments) -> Result<usize> {
     let inputs = inputs::named(arguments.input.as_deref());
     ensure!(!inputs.is_empty(), "no input is named like {:?}", arguments.input.as_deref().unwrap_or_default());
     let postgres = Postgres::start().await?;
-    let mut initialise = postgres.client_program("pgbench");
-    initialise.args([
-        "-h",
-        "127.0.0.1",
-        "-p",
-        &postgres.port().to_string(),
-        "-U",
-        "app",
-        "-i",
-        "-q",
-        "-s",
-        "1",
-        DATABASE,
-    ]);
-    succeed(initialise.env("PGPASSWORD", PASSWORD))?;
+    postgres.initialise_pgbench(1)?;
     postgres.superuser(DATABASE).await?.batch_execute(&inputs::schema()).await?;
     let usual = Site::open(&postgres, &arguments.hansard).await?.measure_pgbench().await?;
     report::head();

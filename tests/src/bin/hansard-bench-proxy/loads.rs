@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use hansard_tests::Postgres;
-use hansard_tests::postgres::{DATABASE, PASSWORD};
+use hansard_tests::postgres::DATABASE;
 use hansard_tests::process::{eventually, succeed};
 
 use crate::contenders::Contender;
@@ -65,25 +65,6 @@ pub(crate) fn named(part: Option<&str>) -> Result<Vec<Load>> {
     let names = || LOADS.map(|load| load.name).join("; ");
     ensure!(!loads.is_empty(), "no load is named like {:?}: there are {}", part.unwrap_or_default(), names());
     Ok(loads)
-}
-
-/// The tables that pgbench works on: small enough to lie in memory.
-pub(crate) fn prepare(postgres: &Postgres) -> Result<()> {
-    let mut initialise = postgres.client_program("pgbench");
-    initialise.args([
-        "-h",
-        "127.0.0.1",
-        "-p",
-        &postgres.port().to_string(),
-        "-U",
-        "app",
-        "-i",
-        "-q",
-        "-s",
-        "10",
-        DATABASE,
-    ]);
-    succeed(initialise.env("PGPASSWORD", PASSWORD)).map(drop)
 }
 
 impl Load {

@@ -51,7 +51,8 @@ async fn main() -> ExitCode {
 async fn bench(arguments: &Arguments) -> Result<()> {
     let loads = loads::named(arguments.load.as_deref())?;
     let postgres = Postgres::start_on(None, &["ssl=on"]).await?;
-    loads::prepare(&postgres)?;
+    // Small enough to lie in memory.
+    postgres.initialise_pgbench(10)?;
     let field = Field::set_up(&postgres, &arguments.hansard)?;
     let mut results = Results::default();
     for round in 1..=arguments.rounds {
