@@ -348,3 +348,43 @@ mod saved_changes {
         Ok(Some(Coming { version, part, changes: changes.collect::<Result<_, _>>()? }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_that_was_read_longest_ago_makes_room() {
+        let (mut catalogs, process) = (Catalogs::default(), Uuid::from_u128(1));
+        let databases = MAX_DATABASES as u64 + 1;
+        for number in 1..=databases {
+            let read = CatalogRead {
+                instance: "i".into(),
+                target: "t".into(),
+                database: number.to_string(),
+                version: 1,
+                begun_at: databases - number,
+                part: 1,
+                last: true,
+                complete: true,
+                ..CatalogRead::default()
+            };
+            catalogs.read(process, &read, None);
+        }
+        let known = &catalogs.processes[&process].databases["t"];
+        assert_eq!(known.len(), MAX_DATABASES);
+        assert!(known.contains_key("1") && !known.contains_key(&MAX_DATABASES.to_string()));
+    }
+
+    #[test]
+    fn many_announced_changes_are_any_change() {
+        let (mut catalogs, process) = (Catalogs::default(), Uuid::from_u128(1));
+        for number in 0..3 * MAX_CHANGING as u64 {
+            let names = vec![format!("n{number}")];
+            catalogs.changing(process, CatalogChanging { number, names, ..CatalogChanging::default() });
+        }
+        let known = &catalogs.processes[&process].databases[""][""];
+        assert_eq!(known.changing.len(), 2 * MAX_CHANGING);
+        assert!(known.is_in_motion("n7") && known.is_in_motion("whatever"));
+    }
+}
