@@ -43,7 +43,9 @@ pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
     match subject {
         Subject::Proxy { rounds, seconds, load, json } => {
             let parts = [Part::Postgres, Part::Libclang, Part::PgBouncer, Part::Haproxy];
+            let slim = slim(shell, &parts)?;
             let mut bench = built(shell, &parts, "hansard-bench-proxy")?;
+            bench.arg("--slim").arg(slim);
             bench.env("NATS_SERVER", provision::python(shell)?.join("bin/nats-server"));
             bench.args(["--rounds", &rounds.to_string(), "--seconds", &seconds.to_string()]);
             start(bench, ("--load", load.as_deref()), json.as_deref())
@@ -55,15 +57,28 @@ pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
     }
 }
 
-/// A benchmark, and the optimised program that it measures.
+/// Hansard as it ships.
+const RELEASE: [&str; 7] = ["build", "--release", "--locked", "--package", "hansard", "--bin", "hansard"];
+
+/// The program that has only the proxy. Beside the whole one, which takes its name next.
+fn slim(shell: &Shell, parts: &[Part]) -> Result<PathBuf> {
+    provision::debian(shell, parts)?;
+    shell.say("building the slim proxy, optimised (the first time takes minutes)");
+    shell.run(shell.cargo().args(RELEASE).args(["--no-default-features", "--features", "proxy"]))?;
+    let folder = shell.target().join("release");
+    std::fs::copy(folder.join("hansard"), folder.join("hansard-slim")).context("cannot keep the slim proxy")?;
+    Ok(folder.join("hansard-slim"))
+}
+
+/// A benchmark, and the whole program that it measures.
 fn built(shell: &Shell, parts: &[Part], name: &str) -> Result<Command> {
     provision::debian(shell, parts)?;
     shell.say("building hansard, optimised (the first time takes many minutes)");
-    shell.run(shell.cargo().args(["build", "--profile", "bench-proxy", "--locked", "--package", "hansard"]))?;
+    shell.run(shell.cargo().args(RELEASE))?;
     shell.say("building the benchmark");
     shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
     let mut bench = Command::new(shell.target().join("debug").join(name));
-    bench.arg("--hansard").arg(shell.target().join("bench-proxy/hansard"));
+    bench.arg("--hansard").arg(shell.target().join("release/hansard"));
     Ok(bench)
 }
 

@@ -1,6 +1,6 @@
 //! What an append costs. Not a test: figures to be read, in an optimised build.
 //!
-//! `cargo test --profile bench-proxy -p hansard-event-log -- --ignored --nocapture measure`
+//! `cargo test --release -p hansard-event-log -- --ignored --nocapture measure`
 
 use std::time::{Duration, Instant};
 

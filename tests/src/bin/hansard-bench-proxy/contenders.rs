@@ -63,7 +63,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    pub(crate) fn set_up(postgres: &Postgres, program: &Path) -> Result<Field> {
+    pub(crate) fn set_up(postgres: &Postgres, whole: &Path, slim: &Path) -> Result<Field> {
         let folder = tempfile::Builder::new().prefix("hansard-bench-").tempdir()?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let (haproxy, haproxy_port) = haproxy(postgres, folder.path())?;
@@ -95,7 +95,8 @@ impl Field {
             }
             let mut config =
                 Config::within(&folder.path().join(format!("hansard-{number}")), postgres.port(), &settings)?;
-            config.use_program(program);
+            // A proxy alone is the program that is built for it.
+            config.use_program(if service == "proxy" { slim } else { whole });
             let hansard = config.start(service)?;
             processes.push(hansard.id());
             let (port, password) = (hansard.proxy()?.port(), config.token("bench")?);

@@ -23,9 +23,12 @@ use report::Results;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The optimised program to measure.
+    /// The optimised program to measure with its recorder.
     #[arg(long)]
     hansard: PathBuf,
+    /// The optimised program to measure that has only the proxy.
+    #[arg(long)]
+    slim: PathBuf,
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     #[arg(long, default_value_t = 5)]
@@ -53,7 +56,7 @@ async fn bench(arguments: &Arguments) -> Result<()> {
     let postgres = Postgres::start_on(None, &["ssl=on"]).await?;
     // Small enough to lie in memory.
     postgres.initialise_pgbench(10)?;
-    let field = Field::set_up(&postgres, &arguments.hansard)?;
+    let field = Field::set_up(&postgres, &arguments.hansard, &arguments.slim)?;
     let mut results = Results::default();
     for round in 1..=arguments.rounds {
         for load in &loads {
