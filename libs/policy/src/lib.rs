@@ -197,6 +197,8 @@ pub enum NameChange {
         on_commit_drop: bool,
         /// IF NOT EXISTS, or OR REPLACE: it may have been there.
         may_exist: bool,
+        /// A view: where it reads a temporary relation and has no schema, PostgreSQL makes it a temporary one.
+        view: bool,
     },
     /// A relation is dropped.
     Drop {

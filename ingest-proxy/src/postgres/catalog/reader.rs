@@ -391,6 +391,7 @@ fn relation(row: &Row<'_>) -> Relation {
         row_security: row.text(5) == "t",
         bound: row.get(6).map(Text::from),
         partition_key: row.get(7).map(Text::from),
+        loose_key: row.text(8) == "t",
         ..Relation::default()
     }
 }
