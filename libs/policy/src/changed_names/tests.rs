@@ -69,10 +69,7 @@ fn changes_mean_the_names_in_their_text() {
 fn defaults_of_roles_and_databases_change_no_other_names() {
     for (text, expected) in [
         ("ALTER ROLE r SET search_path = x", "alter r role search_path set x"),
-        (
-            "alter user all in database d set search_path to default",
-            "alter d database search_path set user",
-        ),
+        ("alter user all in database d set search_path to default", "alter d database search_path set user"),
         ("alter database d reset all", "alter d database reset"),
     ] {
         assert_eq!(names(text).as_deref(), Some(expected), "{text}");

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Oid, Relation};
+use super::FIRST_NORMAL;
+use crate::catalog::{Catalog, Oid, Operator, Relation};
 use crate::constants::{Constant, Rows};
 use crate::scan::{Keyword, Kind, Token, Tokens};
 use crate::{Dialect, Name};
@@ -49,8 +50,10 @@ enum Bound {
 /// The partitions that rows can be in, in order, each with those of the rows that are in it; `None` where constants do not
 /// decide.
 pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows: &Rows) -> Option<Vec<(Oid, Rows)>> {
-    // A comparison may be somebody's own.
-    if children.len() > MAX_PARTITIONS || catalog.operators_named("=").next().is_some() || parent.loose_key {
+    // A comparison of PostgreSQL's own types may be somebody's own. One that takes another type is not meant: there is one of
+    // PostgreSQL's for each two types that a key and a constant here have.
+    let own = |operator: &Operator| operator.left < FIRST_NORMAL && operator.right < FIRST_NORMAL;
+    if children.len() > MAX_PARTITIONS || catalog.operators_named("=").any(own) || parent.loose_key {
         return None;
     }
     let key = parent.partition_key.as_deref()?;
@@ -387,5 +390,22 @@ mod tests {
         let statement = crate::analyse("insert into p values (1, 7)").statements.remove(0);
         let rows = prune(&catalog, &parent, &[1], &statement.relations[0].rows).unwrap().remove(0).1;
         assert_eq!(prune(&catalog, &below, &[2, 3], &rows).unwrap().remove(0).0, 3);
+    }
+
+    #[test]
+    fn an_operator_counts_only_where_it_can_be_meant() {
+        let parent = Relation {
+            kind: RelationKind::Partitioned,
+            partition_key: Some("LIST (a)".into()),
+            columns: vec![Column { name: "a".into(), kind: TEXT }],
+            ..Relation::default()
+        };
+        let rows = crate::analyse("delete from p where a = 'x'").statements.remove(0).relations.remove(0).rows;
+        for (kind, decides) in [(TEXT, false), (20_001, true)] {
+            let bound = Relation { bound: Some("FOR VALUES IN ('x')".into()), ..Relation::default() };
+            let operator = Operator { name: "=".into(), left: kind, right: kind, ..Operator::default() };
+            let catalog = Catalog::of([(1, Object::Relation(Box::new(bound))), (20_000, Object::Operator(operator))]);
+            assert_eq!(prune(&catalog, &parent, &[1], &rows).is_some(), decides);
+        }
     }
 }

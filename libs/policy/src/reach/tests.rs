@@ -482,6 +482,15 @@ fn functions_are_read() {
     assert!(!built.reached("select in_c()").may_change_settings);
     built.function("public.runs_text", "c", "", |function| (function.source, function.arguments) = (None, vec![25]));
     assert!(built.reached("select runs_text('x')").may_change_settings);
+    // Of an extension that runs no SQL nothing is feared.
+    for (extension, expected) in [("pgcrypto", ""), ("dblink", "*:opaque/function?")] {
+        let name = format!("of_{extension}");
+        built.function(&format!("public.{name}"), "c", "", |function| {
+            (function.source, function.arguments, function.extension) = (None, vec![25], Some(extension.into()));
+        });
+        built.check(&[(&format!("select {name}('x')"), expected)]);
+        assert_eq!(built.reached(&format!("select {name}('x')")).may_change_names, extension == "dblink");
+    }
     assert!(built.reached("select gone()").may_change_settings);
     assert!(!built.reached("select gone()").may_end_transaction);
 }
