@@ -39,7 +39,7 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
             changes.extend(relation.map(|relation| may_exist(created(relation, 0))));
         }
         NodeEnum::ViewStmt(view) => {
-            let change = view.view.as_ref().map(|relation| created(relation, 0));
+            let change = view.view.as_ref().map(|relation| as_view(created(relation, 0)));
             let change = change.map(|change| if view.replace { may_exist(change) } else { change });
             let temporary = match &change {
                 Some(NameChange::Create { name, temporary: true, .. }) => Some(name.name.clone()),
@@ -129,7 +129,15 @@ fn created(relation: &RangeVar, on_commit: i32) -> NameChange {
         temporary: relation.relpersistence == "t" || relation.schemaname == "pg_temp",
         on_commit_drop: OnCommitAction::try_from(on_commit) == Ok(OnCommitAction::OncommitDrop),
         may_exist: false,
+        view: false,
     }
+}
+
+fn as_view(mut change: NameChange) -> NameChange {
+    if let NameChange::Create { view, .. } = &mut change {
+        *view = true;
+    }
+    change
 }
 
 fn may_exist(mut change: NameChange) -> NameChange {
@@ -195,7 +203,11 @@ mod tests {
     }
 
     fn create(of: &str, temporary: bool, on_commit_drop: bool) -> NameChange {
-        NameChange::Create { name: name(of), temporary, on_commit_drop, may_exist: false }
+        NameChange::Create { name: name(of), temporary, on_commit_drop, may_exist: false, view: false }
+    }
+
+    fn view(of: &str, temporary: bool) -> NameChange {
+        super::as_view(create(of, temporary, false))
     }
 
     fn changes(sql: &str) -> Vec<NameChange> {
@@ -211,7 +223,7 @@ mod tests {
             ("create temp table t on commit drop as select 1", create("t", true, true)),
             ("select 1 as a into temp t", create("t", true, false)),
             ("explain analyze create temp table t as select 1", create("t", true, false)),
-            ("create view v as select 1", create("v", false, false)),
+            ("create view v as select 1", view("v", false)),
             (
                 "create trigger g before insert on s.t for each row execute function f()",
                 NameChange::Attached(name("s.t")),
@@ -232,7 +244,7 @@ mod tests {
             assert_eq!(changes(sql), [expected], "{sql}");
         }
         let attached = NameChange::Attached(name("pg_temp.v"));
-        assert_eq!(changes("create temp view v as select 1"), [create("v", true, false), attached]);
+        assert_eq!(changes("create temp view v as select 1"), [view("v", true), attached]);
         for sql in [
             "select 1",
             "explain create table t as select 1",
@@ -250,7 +262,7 @@ mod tests {
     fn elements_of_a_schema_are_in_it() {
         let sql = "create schema s create view v as select * from t, u create table t (a int) create index on t (a)";
         let expected =
-            [NameChange::CreateSchema(Some("s".to_owned())), create("s.v", false, false), create("s.t", false, false)];
+            [NameChange::CreateSchema(Some("s".to_owned())), view("s.v", false), create("s.t", false, false)];
         let statement = analyse(sql).statements.remove(0);
         assert_eq!(statement.names, expected);
         let relations: Vec<String> = statement.relations.iter().map(|relation| relation.name.to_string()).collect();

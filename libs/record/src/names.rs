@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use hansard_policy::catalog::TEMPORARY;
-use hansard_policy::reach::{Reached, Resolved};
+use hansard_policy::reach::{Reached, Resolved, reads_temporary};
 use hansard_policy::{Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
@@ -381,8 +381,10 @@ impl Names {
             (NameChange::Create { name, temporary: true, on_commit_drop, .. }, _) => {
                 self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
             }
-            (NameChange::Create { name, on_commit_drop, .. }, Some(Meaning::In(schema))) => {
+            (NameChange::Create { name, on_commit_drop, view, .. }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
+                    self.epoch += u64::from(*view && !self.attached_to_temporary);
+                    self.attached_to_temporary |= view;
                     self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
                 } else {
                     self.make(number, schema, &name.name, true);
@@ -585,8 +587,14 @@ impl Meanings {
         };
         let meanings = statement.names.iter().map(|change| match change {
             NameChange::Create { name: Name { schema: Some(schema), .. }, .. } => Some(Meaning::In(schema.clone())),
-            NameChange::Create { .. } => {
-                hansard_policy::reach::Resolve::creation(session).map(|schema| Meaning::In(schema.to_string()))
+            NameChange::Create { view, .. } => {
+                let made = || hansard_policy::reach::Resolve::creation(session).map(|schema| schema.to_string());
+                match if *view { reads_temporary(statement, session) } else { Some(false) } {
+                    Some(true) => Some(TEMPORARY.to_owned()),
+                    Some(false) => made(),
+                    None => None,
+                }
+                .map(Meaning::In)
             }
             NameChange::Drop { name, .. }
             | NameChange::Rename { from: name, .. }

@@ -76,6 +76,9 @@ pub struct Function {
     /// other languages none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Text>,
+    /// Of a function in language c: the extension that it belongs to (`pg_depend`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Text>,
     /// The functions that an aggregate runs (`pg_aggregate`), those of `pg_catalog` aside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Oid>,

@@ -224,3 +224,25 @@ fn states_are_saved_whole() {
         ("pg_temp.x".into(), "app.t".into(), "app.y".into())
     );
 }
+
+/// PostgreSQL makes a view temporary that reads a temporary relation, whatever its text says.
+#[test]
+fn a_view_of_a_temporary_relation_is_temporary() {
+    let mut session = Session::new();
+    session.run("create view v as select * from t; create temp table t (a int); create view w as select * from t");
+    assert_eq!((session.means("v"), session.means("w")), ("public.v".into(), "pg_temp.w".into()));
+    assert!(session.names.attached_to_temporary());
+    session.run("create view x as select 1 where exists (select from w); create table y as select * from t");
+    assert_eq!((session.means("x"), session.means("y")), ("pg_temp.x".into(), "public.y".into()));
+    session.run("create view z as with t as (select 1) select * from t");
+    assert_eq!(session.means("z"), "public.z");
+    session.names.end_transaction(false, 1);
+    assert_eq!(session.means("x"), "?()");
+    // Where it is not known what is read, neither is what is made.
+    let mut session = Session::new();
+    session.names.set_untold(0, Untold { temporary: true, ..Untold::default() });
+    assert_eq!(session.run("create view v as select * from public.t").means("public.v"), "public.v");
+    assert!(session.names.untold.changed.is_none());
+    session.run("create view w as select * from t");
+    assert!(session.names.untold.changed.is_some());
+}
