@@ -31,6 +31,7 @@ pub(super) async fn get<T: DeserializeOwned>(address: &str) -> Result<T, ErrorBo
         code: "unavailable".into(),
         message: message.into(),
         hint: Some(hint.into()),
+        ..ErrorBody::default()
     };
     let away = || failed("Hansard does not answer.", "Is it still running? Start it again and reload this page.");
     let response = JsFuture::from(window().fetch_with_str(&format!("{API}{address}"))).await.map_err(|_| away())?;

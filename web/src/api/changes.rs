@@ -1,0 +1,136 @@
+//! Who changed a relation, and the relations that can be asked for.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+    response::{IntoResponse, Response},
+};
+use hansard_query::{AskedChanges, ChangesQuestion, ErrorKind, WrongParameter, rfc3339};
+use hansard_schemas::http::{Change, Changes, LookedAt, Page, QueryFormat, RelationName, WhoChanged};
+use serde::Deserialize;
+
+use super::{Answered, decode, page_size, parameters, refusal, rows};
+use crate::{
+    Shared,
+    failure::{Failure, Kind},
+};
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    relation: String,
+    #[serde(default)]
+    at: String,
+    #[serde(default)]
+    window: String,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    target: String,
+    limit: Option<usize>,
+    #[serde(default)]
+    format: QueryFormat,
+}
+
+impl Asked {
+    fn question(&self) -> Answered<ChangesQuestion> {
+        if self.relation.trim().is_empty() {
+            return Err(Failure::invalid("The relation is missing.")
+                .hint("Write it as SQL does: rankings, public.rankings or public.\"Rankings\".")
+                .of("relation"));
+        }
+        if self.at.trim().is_empty() {
+            return Err(Failure::invalid("The time is missing.")
+                .hint("Write it like 2026-11-22T03:12Z, which is that whole minute, or 2026-11-22T03:12:00.5Z.")
+                .of("at"));
+        }
+        ChangesQuestion::read(AskedChanges {
+            relation: &self.relation,
+            at: &self.at,
+            window: &self.window,
+            operation: &self.operation,
+            target: &self.target,
+        })
+        .map_err(|WrongParameter { parameter, error }| refusal(error).of(parameter))
+    }
+}
+
+/// A row, and how many there are of its certainty.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    change: Change,
+    total: u64,
+}
+
+pub(super) async fn who_changed(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Answered<Response> {
+    let asked = parameters(asked)?;
+    let question = asked.question()?;
+    if asked.format != QueryFormat::Json {
+        let answer = shared.engine.all_changes(&question).await.map_err(narrower)?;
+        return rows(&answer, asked.format, "who-changed");
+    }
+    let limit = page_size(asked.limit, 100, 1000);
+    let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(narrower)?)?;
+    let looked_at: Vec<LookedAt> = decode(&shared.engine.looked_at(&question).await.map_err(narrower)?)?;
+    let (mut certain, mut possible) = (Changes::default(), Changes::default());
+    for Row { change, total } in found {
+        let part = if change.touch.certainty == "certain" { &mut certain } else { &mut possible };
+        part.total = total;
+        part.rows.push(change);
+    }
+    let (from, to) = question.stretch;
+    Ok(Json(WhoChanged {
+        relation: question.relation().to_owned(),
+        operations: question.operations().to_vec(),
+        target: question.target().map(str::to_owned),
+        from: rfc3339(from),
+        to: rfc3339(to),
+        certain,
+        possible,
+        looked_at,
+    })
+    .into_response())
+}
+
+/// What to do where it was too much, or no such relation.
+fn narrower(error: hansard_query::Error) -> Failure {
+    let kind = error.kind();
+    let failure = refusal(error);
+    match (failure.kind, kind) {
+        (Kind::TooLarge | Kind::Timeout, _) => {
+            failure.hint("Ask for a shorter window, or for one operation or target.")
+        }
+        (_, ErrorKind::NotFound) if failure.nearest.is_empty() => {
+            failure.hint("Write its schema, too, and put a name with capital letters in double quotes.")
+        }
+        (_, ErrorKind::NotFound) => failure.hint("Ask for one of the nearest instead, or write the schema, too."),
+        _ => failure,
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Typed {
+    #[serde(default)]
+    prefix: String,
+    limit: Option<usize>,
+}
+
+pub(super) async fn relations(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Query<Typed>, QueryRejection>,
+) -> Answered<Json<Page<RelationName>>> {
+    let asked = parameters(asked)?;
+    let limit = page_size(asked.limit, 12, 50);
+    let found = shared.engine.relations(&asked.prefix, limit).await.map_err(refusal)?;
+    let items = found
+        .into_iter()
+        .map(|known| RelationName { relation: known.relation, kind: known.kind.into(), targets: known.targets })
+        .collect();
+    Ok(Json(Page { items, next: None }))
+}
