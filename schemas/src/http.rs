@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 mod changes;
 mod grid;
 
-pub use changes::{Change, Changes, LookedAt, RelationName, WhoChanged};
+pub use changes::{Changes, LookedAt, RelationName, WhoChanged};
 pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
 
 /// Everything below lives under this path.
@@ -380,6 +380,9 @@ pub struct TouchRow {
     /// The statement's text.
     #[serde(default)]
     pub sql: Option<String>,
+    /// True where `sql` is the beginning of it.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// `POST /api/v1/login-links`: a fresh way in for a browser.

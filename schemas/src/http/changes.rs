@@ -34,19 +34,8 @@ pub struct WhoChanged {
 pub struct Changes {
     /// How many there are.
     pub total: u64,
-    /// The first of them, as many as `limit` said.
-    pub rows: Vec<Change>,
-}
-
-/// One row of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// What was touched, and by whom. Statement 0 is no statement, but the session: frames of it are missing.
-    #[serde(flatten)]
-    pub touch: TouchRow,
-    /// True where `sql` is the beginning of the statement's text.
-    #[serde(default)]
-    pub cut: bool,
+    /// The first of them, as many as `limit` said. Statement 0 is no statement, but the session: frames of it are missing.
+    pub rows: Vec<TouchRow>,
 }
 
 /// What was looked at in one target.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hansard_query::{AskedChanges, ChangesQuestion, ErrorKind, WrongParameter, rfc3339};
-use hansard_schemas::http::{Change, Changes, LookedAt, Page, QueryFormat, RelationName, WhoChanged};
+use hansard_schemas::http::{Changes, LookedAt, Page, QueryFormat, RelationName, TouchRow, WhoChanged};
 use serde::Deserialize;
 
 use super::{Answered, decode, page_size, parameters, refusal, rows};
@@ -61,7 +61,7 @@ impl Asked {
 #[derive(Deserialize)]
 struct Row {
     #[serde(flatten)]
-    change: Change,
+    row: TouchRow,
     total: u64,
 }
 
@@ -79,10 +79,10 @@ pub(super) async fn who_changed(
     let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(narrower)?)?;
     let looked_at: Vec<LookedAt> = decode(&shared.engine.looked_at(&question).await.map_err(narrower)?)?;
     let (mut certain, mut possible) = (Changes::default(), Changes::default());
-    for Row { change, total } in found {
-        let part = if change.touch.certainty == "certain" { &mut certain } else { &mut possible };
+    for Row { row, total } in found {
+        let part = if row.certainty == "certain" { &mut certain } else { &mut possible };
         part.total = total;
-        part.rows.push(change);
+        part.rows.push(row);
     }
     let (from, to) = question.stretch;
     Ok(Json(WhoChanged {

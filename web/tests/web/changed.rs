@@ -28,7 +28,7 @@ async fn the_answer_has_three_parts() {
         .certain
         .rows
         .iter()
-        .map(|row| (row.touch.job.as_str(), row.touch.statement_no, row.touch.via.as_deref().unwrap()))
+        .map(|row| (row.job.as_str(), row.statement_no, row.via.as_deref().unwrap()))
         .collect();
     assert_eq!(
         certain,
@@ -40,12 +40,11 @@ async fn the_answer_has_three_parts() {
         ]
     );
     assert_eq!(answer.certain.total, 4);
-    assert!(answer.certain.rows[1].touch.sql.as_deref().unwrap().starts_with("UPDATE public.rankings"));
-    let possible: Vec<_> =
-        answer.possible.rows.iter().map(|row| (row.touch.job.as_str(), row.touch.statement_no)).collect();
+    assert!(answer.certain.rows[1].sql.as_deref().unwrap().starts_with("UPDATE public.rankings"));
+    let possible: Vec<_> = answer.possible.rows.iter().map(|row| (row.job.as_str(), row.statement_no)).collect();
     assert!(possible.contains(&(TURNED, 2)) && possible.contains(&("feature-backfill", 0)), "{possible:?}");
-    assert!(answer.possible.rows.iter().all(|row| row.touch.reason.is_some()), "each has its reason");
-    assert!(answer.possible.rows.iter().any(|row| row.touch.session_id == gap.to_string()));
+    assert!(answer.possible.rows.iter().all(|row| row.reason.is_some()), "each has its reason");
+    assert!(answer.possible.rows.iter().any(|row| row.session_id == gap.to_string()));
     let [looked] = &answer.looked_at[..] else { panic!("{:?}", answer.looked_at) };
     assert_eq!((looked.target.as_str(), looked.sessions, looked.with_gaps), ("ranking", 3, 1));
     assert_eq!(looked.catalog.as_deref(), Some("2026-11-22T03:11:58.000000000Z"));

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use hansard_schemas::http::{Cell, Step};
 use leptos::prelude::*;
+use leptos_router::components::A;
 
 use super::{State, Tab, grid};
 use crate::{
-    pages::icon::{self, Badge, Icon},
+    pages::{
+        changed,
+        icon::{self, Badge, Icon},
+        recorded::Recorded,
+    },
     player::{Class, Player, classify},
-    sql, text,
+    question, sql, text, visible,
 };
 
 #[component]
@@ -131,11 +136,18 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             .touches
             .iter()
             .map(|touch| {
+                let at = step.committed_at.as_deref().unwrap_or(&step.started_at);
+                let others = question::relation_of(&touch.relation).map(|relation| {
+                    let to = changed::link(relation, at, &touch.operation);
+                    let label = format!("Who else: {} {}", touch.operation, visible::escaped(relation));
+                    view! { <A href=to attr:aria-label=label>"Who else?"</A> }
+                });
                 view! {
                     <tr>
                         <td>{touch.operation.clone()}</td>
-                        <td><code>{touch.relation.clone()}</code></td>
-                        <td><code>{touch.columns.join(", ")}</code></td>
+                        <td><code><Recorded text=touch.relation.clone()/></code></td>
+                        <td><code><Recorded text=touch.columns.join(", ")/></code></td>
+                        <td>{others}</td>
                     </tr>
                 }
             })
@@ -144,7 +156,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             <h3>"Touches"</h3>
             <div class="scroll">
                 <table class="grid">
-                    <thead><tr><th scope="col">"Operation"</th><th scope="col">"Relation"</th><th scope="col">"Columns"</th></tr></thead>
+                    <thead><tr><th scope="col">"Operation"</th><th scope="col">"Relation"</th><th scope="col">"Columns"</th><th scope="col">"Around then"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
