@@ -1,6 +1,6 @@
 //! "Which job changed the table at that time?", as the API and the page answer it.
 
-use hansard_schemas::http::{Page, RelationName, WhoChanged};
+use hansard_schemas::http::{Page, RelationName, SessionSummary, WhoChanged};
 
 use crate::browser::{holds, page};
 use crate::client::Server;
@@ -164,11 +164,23 @@ async fn the_page_answers_what_its_address_asks() {
 }
 
 #[tokio::test]
+async fn a_name_that_turns_text_round_is_shown_by_its_codes_everywhere() {
+    let server = Server::start().await;
+    doubts(&server.night.fixture).await;
+    let sessions: Page<SessionSummary> = server.get("/api/v1/sessions?text=refresh_scores").await.json();
+    for path in ["/sessions".to_owned(), format!("/sessions/{}?step=2", sessions.items[0].session_id)] {
+        let shown = page(&server, &path).await;
+        holds(&shown, &["\\u{202e}", "gnp.yllaer"]);
+        assert!(!shown.contains('\u{202e}'), "a direction mark reached {path}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_says_what_to_do_when_there_is_no_answer() {
     let server = Server::start().await;
     doubts(&server.night.fixture).await;
     let shown = page(&server, &format!("/who-changed?relation=rankigns&{MINUTE}")).await;
-    holds(&shown, &["no target has a relation rankigns", "relation=public.rankings&amp;at=2026-11-22T03%3A12Z"]);
+    holds(&shown, &["No target has a relation rankigns", "relation=public.rankings&amp;at=2026-11-22T03%3A12Z"]);
     let shown = page(&server, "/who-changed?relation=rankings&at=yesterday").await;
     holds(&shown, &["is not a time; write it like", "aria-invalid=\"true\""]);
     let shown = page(&server, "/who-changed?relation=rankings&at=2026-11-21T03:12Z").await;

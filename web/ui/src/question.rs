@@ -14,6 +14,9 @@ pub const OPERATIONS: [(&str, &str); 8] = [
     ("any", "Any"),
 ];
 
+/// Those that change a relation or its definition.
+const CHANGES: [&str; 7] = ["update", "insert", "delete", "merge", "truncate", "copy_in", "ddl"];
+
 /// How far before and after a time is looked, where nothing else is said.
 pub const WINDOW: &str = "1m";
 
@@ -49,6 +52,7 @@ pub fn done(operations: &[String]) -> &'static str {
             "select" => "Read",
             _ => "Touched",
         },
+        several if several.iter().all(|one| CHANGES.contains(&one.as_str())) => "Changed",
         _ => "Touched",
     }
 }
@@ -94,7 +98,8 @@ mod tests {
     #[test]
     fn the_answer_is_worded_by_what_was_asked() {
         assert_eq!((done(&operations("")), did(&operations("copy_in"))), ("Updated", "copied in".to_owned()));
-        assert_eq!((done(&operations("insert,delete")), done(&operations("lock"))), ("Touched", "Touched"));
+        assert_eq!((done(&operations("insert,delete")), done(&operations("lock"))), ("Changed", "Touched"));
+        assert_eq!((done(&operations("any")), done(&operations("insert,select"))), ("Touched", "Touched"));
         assert_eq!(named(&operations("any")), "any operation");
         assert_eq!(named(&operations("insert,delete")), "insert, delete");
     }

@@ -142,6 +142,15 @@ pub fn one_line(text: &str, most: usize) -> String {
     line
 }
 
+/// With a capital letter where it begins with a small one.
+pub fn sentence(text: &str) -> String {
+    let mut sentence = text.to_owned();
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
+}
+
 /// How a session stands.
 pub fn session_outcome(outcome: SessionOutcome) -> &'static str {
     match outcome {
@@ -231,6 +240,7 @@ mod tests {
         assert_eq!(one_line("select 1\n  from x", 80), "select 1 from x");
         assert_eq!(one_line("sélect one", 8), "sélect o…");
         assert_eq!(one_line("", 8), "");
+        assert_eq!((sentence("no such"), sentence("éa"), sentence("")), ("No such".into(), "éa".into(), String::new()));
     }
 
     #[test]

@@ -11,11 +11,12 @@ pub enum Piece<'a> {
     Escaped(char),
 }
 
-/// A text cut where a character must not be shown as itself.
-pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+/// A text cut where a character must not be shown as itself. Where there may be several lines, line breaks and tabs stay.
+pub fn pieces(text: &str, lines: bool) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut from = 0;
-    for (place, character) in text.char_indices().filter(|(_, character)| is_hidden(*character)) {
+    let shown = |character| lines && matches!(character, '\n' | '\t');
+    for (place, character) in text.char_indices().filter(|(_, character)| is_hidden(*character) && !shown(*character)) {
         if from < place {
             pieces.push(Piece::Plain(&text[from..place]));
         }
@@ -38,7 +39,7 @@ pub fn name(character: char) -> String {
 
 /// The same in one text, where there is no markup: titles and labels.
 pub fn escaped(text: &str) -> String {
-    pieces(text)
+    pieces(text, false)
         .into_iter()
         .map(|piece| match piece {
             Piece::Plain(text) => text.to_owned(),
@@ -80,9 +81,10 @@ mod tests {
     #[test]
     fn what_hides_or_reorders_is_named() {
         assert_eq!(
-            pieces("a\u{202e}b\n"),
+            pieces("a\u{202e}b\n", false),
             [Piece::Plain("a"), Piece::Escaped('\u{202e}'), Piece::Plain("b"), Piece::Escaped('\n')]
         );
+        assert_eq!(pieces("a\n\tb\r", true), [Piece::Plain("a\n\tb"), Piece::Escaped('\r')]);
         assert_eq!(escaped("x\u{200b}\u{7}y\t"), "x\\u{200b}\\u{7}y\\t");
         assert_eq!(escaped("\u{2066}\u{feff}\u{e0041}"), "\\u{2066}\\u{feff}\\u{e0041}");
     }

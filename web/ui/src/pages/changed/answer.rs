@@ -65,6 +65,7 @@ fn Refused(error: ErrorBody) -> impl IntoView {
         Some((message, _)) if !error.nearest.is_empty() => format!("{message}."),
         _ => error.message,
     };
+    let message = text::sentence(&message);
     let nearest = (!error.nearest.is_empty()).then(|| {
         let links = error
             .nearest
@@ -93,7 +94,9 @@ fn Told(answer: WhoChanged, question: String) -> impl IntoView {
     let done = question::done(&answer.operations);
     let did = question::did(&answer.operations);
     let stretch = text::stretch(&answer.from, &answer.to);
-    let days = text::date(&answer.from) != text::date(&answer.to);
+    // Times of this day need not name it.
+    let day = text::date(&answer.from).to_owned();
+    let day = if day == text::date(&answer.to) { day } else { String::new() };
     let several = answer.looked_at.len() > 1;
     let csv = format!("{API}/who-changed?{question}&format=csv");
     let rows = answer.certain.total + answer.possible.total;
@@ -124,18 +127,18 @@ fn Told(answer: WhoChanged, question: String) -> impl IntoView {
                     </div>
                 }.into_any()
             } else {
-                view! { <Rows part=answer.certain possible=false days=days several=several/> }.into_any()
+                view! { <Rows part=answer.certain possible=false day=day.clone() several=several/> }.into_any()
             }}
         </section>
         <section class="part" aria-labelledby="part-possible">
             <Heading id="part-possible" kind=icon::Kind::Doubt title=format!("May have {did}") total=answer.possible.total/>
             {if answer.possible.total == 0 {
                 let told = if nobody { "There is nothing to doubt: no session was open then." } else {
-                    "Nothing else: what these sessions did then is known, and it was something else."
+                    "Nothing else: all that these sessions did then is known."
                 };
                 view! { <p class="nothing">{told}</p> }.into_any()
             } else {
-                view! { <Rows part=answer.possible possible=true days=days several=several/> }.into_any()
+                view! { <Rows part=answer.possible possible=true day=day several=several/> }.into_any()
             }}
         </section>
         <section class="part" aria-labelledby="part-looked">
@@ -178,7 +181,7 @@ fn Wider(operations: Vec<String>) -> impl IntoView {
 
 /// One part's rows. Roles are written out: on a phone each row is a card, which would else be no table any more.
 #[component]
-fn Rows(part: Changes, possible: bool, days: bool, several: bool) -> impl IntoView {
+fn Rows(part: Changes, possible: bool, day: String, several: bool) -> impl IntoView {
     let shown = u64::try_from(part.rows.len()).unwrap_or(u64::MAX);
     let number = |number: u64| text::count(i64::try_from(number).unwrap_or(i64::MAX));
     let more = (shown < part.total).then(|| {
@@ -206,7 +209,7 @@ fn Rows(part: Changes, possible: bool, days: bool, several: bool) -> impl IntoVi
                 </tr>
             </thead>
             <tbody role="rowgroup">
-                {part.rows.into_iter().map(|touch| view! { <Row touch=touch possible=possible days=days several=several/> }).collect_view()}
+                {part.rows.into_iter().map(|touch| view! { <Row touch=touch possible=possible day=&day several=several/> }).collect_view()}
             </tbody>
         </table>
         {more}
@@ -214,14 +217,14 @@ fn Rows(part: Changes, possible: bool, days: bool, several: bool) -> impl IntoVi
 }
 
 #[component]
-fn Row(touch: TouchRow, possible: bool, days: bool, several: bool) -> impl IntoView {
+fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl IntoView {
     // Statement 0 stands for a session of which frames are missing.
     let session = touch.statement_no == 0;
     let (when, what) = match &touch.committed_at {
         Some(at) => (at.clone(), "committed"),
         None => (touch.at.clone(), if session { "session opened" } else { "started, no commit" }),
     };
-    let days = days || session;
+    let days = text::date(&when) != day;
     let at = encode(&touch.session_id);
     let to = if session { format!("/sessions/{at}") } else { format!("/sessions/{at}?step={}", touch.statement_no) };
     let place =
@@ -247,11 +250,12 @@ fn Row(touch: TouchRow, possible: bool, days: bool, several: bool) -> impl IntoV
         line => line,
     };
     let relation = if touch.relation == "?" { "? (not known)".to_owned() } else { touch.relation };
+    let operation = if session { "not recorded".to_owned() } else { touch.operation };
     view! {
         <tr role="row">
             <td role="cell" class="when">
                 <span>
-                    {days.then(|| view! { <span class="quiet">{text::date(&when).to_owned()}</span>" " })}
+                    {days.then(|| view! { <span class="date quiet">{text::date(&when).to_owned()}</span>" " })}
                     {text::precise_time(&when).to_owned()}
                 </span>
                 <span class="quiet">{what}</span>
@@ -262,7 +266,7 @@ fn Row(touch: TouchRow, possible: bool, days: bool, several: bool) -> impl IntoV
                 <span class="printed">{format!("session {}", touch.session_id)}</span>
             </td>
             <td role="cell" data-label="Operation">
-                <span>{touch.operation}</span>
+                <span>{operation}</span>
                 {touch.rows.map(|rows| view! { <span class="quiet">{text::counted(rows, "row")}</span> })}
                 {outcome.map(|(kind, text)| view! { <Badge kind=kind text=text/> })}
             </td>

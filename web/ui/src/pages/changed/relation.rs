@@ -222,7 +222,7 @@ pub(super) fn Field(typed: RwSignal<String>, at_fault: Signal<bool>) -> impl Int
                 on:keydown=keydown
                 on:blur=move |_| state.close()
             />
-            <p id="hint-relation" class="hint">"As SQL names it; arrow down for what the record knows"</p>
+            <p id="hint-relation" class="hint">"As SQL names it; ↓ lists those on record"</p>
             <ul id="relations" role="listbox" aria-label="Relations" class:shown=state.open>{options}</ul>
             <p class="sr-only" role="status">
                 {move || {

@@ -11,7 +11,7 @@ use crate::{
     pages::{
         changed,
         icon::{self, Badge, Icon},
-        recorded::Recorded,
+        recorded::{Recorded, RecordedLines, pieces},
     },
     player::{Class, Player, classify},
     question, sql, text, visible,
@@ -71,7 +71,7 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
             <div class="notice bad">
                 <Icon kind=kind/>
                 <div>
-                    <p class="strong">{error}</p>
+                    <p class="strong"><RecordedLines text=error/></p>
                     {step.sqlstate.clone().map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
                 </div>
             </div>
@@ -175,7 +175,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 <button class="button small" type="button" on:click=move |_| state.copy_sql()>
                     <Icon kind=icon::Kind::Copy/>"Copy SQL"
                 </button>
-                <pre tabindex="0" aria-label="SQL"><code>{highlighted(&step.sql)}</code></pre>
+                <pre tabindex="0" aria-label="SQL"><code><bdi>{highlighted(&step.sql)}</bdi></code></pre>
             </div>
         }
         .into_any()
@@ -213,12 +213,12 @@ const MAX_COLOURED: usize = 64 * 1024;
 
 fn highlighted(text: &str) -> AnyView {
     if text.len() > MAX_COLOURED {
-        return text.to_owned().into_any();
+        return pieces(text, true).into_any();
     }
     sql::tokens(text)
         .into_iter()
         .map(|token| {
-            let text = token.text.to_owned();
+            let text = pieces(token.text, true);
             let class = match token.kind {
                 sql::Kind::Plain => return text.into_any(),
                 sql::Kind::Keyword => "k",
@@ -240,7 +240,7 @@ pub(super) fn Value(cell: Cell) -> impl IntoView {
     match cell {
         Cell::Null => view! { <span class="null">"NULL"</span> }.into_any(),
         Cell::Text(text) if text.is_empty() => view! { <span class="null">"empty text"</span> }.into_any(),
-        Cell::Text(text) => view! { <span class="value">{text}</span> }.into_any(),
+        Cell::Text(text) => view! { <span class="value"><RecordedLines text=text/></span> }.into_any(),
         Cell::Bytes { hex } => view! { <span class="value bytes">"\\x"{hex}</span> }.into_any(),
     }
 }
