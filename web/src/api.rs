@@ -132,7 +132,7 @@ fn refusal(error: hansard_query::Error) -> Failure {
     };
     let failure = Failure::new(kind, error.to_string());
     match error {
-        hansard_query::Error::NoRelation { nearest, .. } => Failure { nearest, ..failure.of("relation") },
+        hansard_query::Error::NoRelation { nearest, .. } => Failure { nearest, ..failure },
         _ => failure,
     }
 }

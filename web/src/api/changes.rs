@@ -72,12 +72,15 @@ pub(super) async fn who_changed(
     let asked = parameters(asked)?;
     let question = asked.question()?;
     if asked.format != QueryFormat::Json {
-        let answer = shared.engine.all_changes(&question).await.map_err(narrower)?;
+        let answer = shared.engine.all_changes(&question).await.map_err(refused)?;
+        if answer.truncated {
+            return Err(narrower(Failure::new(Kind::TooLarge, format!("There are more than {} rows.", answer.rows()))));
+        }
         return rows(&answer, asked.format, "who-changed");
     }
     let limit = page_size(asked.limit, 100, 1000);
-    let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(narrower)?)?;
-    let looked_at: Vec<LookedAt> = decode(&shared.engine.looked_at(&question).await.map_err(narrower)?)?;
+    let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(refused)?)?;
+    let looked_at: Vec<LookedAt> = decode(&shared.engine.looked_at(&question).await.map_err(refused)?)?;
     let (mut certain, mut possible) = (Changes::default(), Changes::default());
     for Row { row, total } in found {
         let part = if row.certainty == "certain" { &mut certain } else { &mut possible };
@@ -98,18 +101,30 @@ pub(super) async fn who_changed(
     .into_response())
 }
 
-/// What to do where it was too much, or no such relation.
-fn narrower(error: hansard_query::Error) -> Failure {
-    let kind = error.kind();
-    let failure = refusal(error);
-    match (failure.kind, kind) {
-        (Kind::TooLarge | Kind::Timeout, _) => {
-            failure.hint("Ask for a shorter window, or for one operation or target.")
+/// Says what to do where there is no such relation, or where it was too much.
+fn refused(error: hansard_query::Error) -> Failure {
+    let hint = match &error {
+        hansard_query::Error::NoRelation { nearest, .. } if nearest.is_empty() => {
+            Some("Write its schema, too, and put a name with capital letters in double quotes.")
         }
-        (_, ErrorKind::NotFound) if failure.nearest.is_empty() => {
-            failure.hint("Write its schema, too, and put a name with capital letters in double quotes.")
+        hansard_query::Error::NoRelation { .. } => {
+            Some("Ask for one of the nearest instead, or write the schema, too.")
         }
-        (_, ErrorKind::NotFound) => failure.hint("Ask for one of the nearest instead, or write the schema, too."),
+        _ => None,
+    };
+    // Nothing else of a question can be missing in the record.
+    let not_found = error.kind() == ErrorKind::NotFound;
+    let failure = narrower(refusal(error));
+    let failure = if not_found { failure.of("relation") } else { failure };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn narrower(failure: Failure) -> Failure {
+    match failure.kind {
+        Kind::TooLarge | Kind::Timeout => failure.hint("Ask for a shorter window, or for one operation or target."),
         _ => failure,
     }
 }

@@ -222,7 +222,7 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
     let session = touch.statement_no == 0;
     let (when, what) = match &touch.committed_at {
         Some(at) => (at.clone(), "committed"),
-        None => (touch.at.clone(), if session { "session opened" } else { "started, no commit" }),
+        None => (touch.at.clone(), if session { "session opened" } else { "started" }),
     };
     let days = text::date(&when) != day;
     let at = encode(&touch.session_id);
