@@ -183,8 +183,13 @@ impl TableFunctionImpl for LookedAt {
 fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(Expr, Expr)> {
     let at = moment(at, usage)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
     let window = window.map_or(Ok(MINUTE), |window| length(window, usage))?;
-    let to = at.from.saturating_add(window).max(at.to - 1);
-    Ok((instant(at.from.saturating_sub(window)), instant(to)))
+    let (from, to) = around(at, window);
+    Ok((instant(from), instant(to)))
+}
+
+/// The nanoseconds, both ends in it, that a time and a window before and after it mean.
+pub(crate) fn around(at: Moment, window: i64) -> (i64, i64) {
+    (at.from.saturating_sub(window), at.from.saturating_add(window).max(at.to - 1))
 }
 
 /// What the record calls the relation that is asked for.
@@ -426,7 +431,8 @@ fn length(argument: &Expr, usage: &str) -> Result<i64> {
         .ok_or_else(|| wrong(usage, &format!("{value} is not a length of time such as '1m'")))
 }
 
-fn length_of(text: &str) -> Option<i64> {
+/// A length of time as a text such as `1m`, in nanoseconds.
+pub(crate) fn length_of(text: &str) -> Option<i64> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit.trim() {
