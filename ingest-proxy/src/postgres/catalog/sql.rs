@@ -294,6 +294,7 @@ pub(super) const PARTS: [Part; 9] = [
             "(SELECT json_agg(json_build_object('name', lower(split_part(e, '=', 1)), 'value', substr(e, strpos(e, '=') + 1))) FROM unnest(proconfig) e), ",
             "'source', CASE WHEN lanname IN ('sql', 'plpgsql') AND prosrc <> '' THEN ",
             bounded!("prosrc"),
+            " WHEN lanname = 'internal' AND prosrc IN (SELECT prosrc FROM pg_proc WHERE oid < 16384 AND provolatile = 'i') THEN prosrc",
             " END, 'extension', CASE WHEN lanname = 'c' THEN (SELECT min(extname::text) FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid ",
             "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') END, ",
             "'parts', (SELECT json_agg(DISTINCT f::int8) FROM pg_aggregate g, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, ",

@@ -362,8 +362,8 @@ impl Reach<'_> {
     }
 }
 
-/// It is of an extension whose compiled code runs no SQL, by the sources of PostgreSQL 12 to 18 and of pgvector. Only who may do
-/// anything can make a function in C.
+/// It is another name for an immutable function that PostgreSQL brings along; or it is of an extension whose compiled
+/// code runs none, by the sources of PostgreSQL 12 to 18 and of pgvector. Only who may do anything can make a function in C.
 fn runs_no_sql(function: &Function) -> bool {
     const EXTENSIONS: [&str; 21] = [
         "btree_gin",
@@ -388,6 +388,9 @@ fn runs_no_sql(function: &Function) -> bool {
         "moddatetime",
         "pg_stat_statements",
     ];
+    if function.language == "internal" {
+        return function.source.is_some();
+    }
     function.language == "c" && function.extension.as_deref().is_some_and(|name| EXTENSIONS.contains(&name))
 }
 

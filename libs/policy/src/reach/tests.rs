@@ -491,6 +491,14 @@ fn functions_are_read() {
         built.check(&[(&format!("select {name}('x')"), expected)]);
         assert_eq!(built.reached(&format!("select {name}('x')")).may_change_names, extension == "dblink");
     }
+    // Another name for an immutable function of the server runs no SQL either.
+    for (source, expected) in [(Some("int8eq"), ""), (None, "*:opaque/function?")] {
+        built.function("public.other_name", "internal", "", |function| {
+            (function.source, function.arguments) = (source.map(Into::into), vec![25]);
+        });
+        built.check(&[("select other_name('x')", expected)]);
+        assert_eq!(built.reached("select other_name('x')").may_change_names, source.is_none());
+    }
     assert!(built.reached("select gone()").may_change_settings);
     assert!(!built.reached("select gone()").may_end_transaction);
 }

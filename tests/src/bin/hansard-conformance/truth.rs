@@ -34,6 +34,8 @@ pub(crate) struct Truth {
     pub(crate) contradictions: i64,
     /// Why something is not known, and how often.
     pub(crate) reasons: BTreeMap<String, i64>,
+    /// Why a change is only possible, and how many are.
+    pub(crate) doubts: BTreeMap<String, usize>,
 }
 
 /// A session's transaction as recorded.
@@ -51,13 +53,14 @@ struct Touch {
     relation: String,
     operation: String,
     certain: bool,
+    reason: String,
 }
 
 /// How much is known of a change.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Known {
     Not,
-    Possibly,
+    Possibly(String),
     Certainly,
 }
 
@@ -95,7 +98,7 @@ pub(crate) async fn compare(stage: &mut Stage, config: &Config, databases: &[&st
             truth.changes += 1;
             match known(&transactions, committed_at, (&schema, &relation), &operation) {
                 Known::Certainly => truth.certain += 1,
-                Known::Possibly => {}
+                Known::Possibly(reason) => *truth.doubts.entry(reason).or_default() += 1,
                 Known::Not => {
                     let at = jiff::Timestamp::from_microsecond(committed_at)?;
                     let data: String = data.chars().take(80).collect();
@@ -129,13 +132,13 @@ impl Transaction {
             let maybe = name == "?" || name == relation.1 && schema == "?";
             match (here, touch.certain, by.contains(&touch.operation.as_str())) {
                 (true, true, true) => Known::Certainly,
-                (true, false, _) => Known::Possibly,
-                _ if maybe => Known::Possibly,
+                (true, false, _) => Known::Possibly(touch.reason.clone()),
+                _ if maybe => Known::Possibly(touch.reason.clone()),
                 _ => Known::Not,
             }
         };
         let best = self.touches.iter().map(touch).max().unwrap_or(Known::Not);
-        best.max(if self.opaque { Known::Possibly } else { Known::Not })
+        best.max(if self.opaque { Known::Possibly("(what it did is not known)".to_owned()) } else { Known::Not })
     }
 }
 
@@ -176,14 +179,15 @@ fn transactions(config: &Config) -> Result<HashMap<String, Vec<Transaction>>> {
     }
     for row in config.sql(
         "SELECT session_id, transaction_id, relation, operation, \
-         bool_or(coalesce(certainty, 'certain') = 'certain' AND transaction_outcome = 'committed') AS certain \
+         bool_or(coalesce(certainty, 'certain') = 'certain' AND transaction_outcome = 'committed') AS certain, \
+         coalesce(min(reason), '') AS reason \
          FROM touches WHERE transaction_outcome <> 'rolled back' AND operation <> 'select' AND job <> 'hansard' \
          GROUP BY session_id, transaction_id, relation, operation",
     )? {
         if let Some(transaction) = transactions.get_mut(&key(&row)) {
             let (relation, operation) = (text(&row, "relation"), text(&row, "operation"));
             let certain = row["certain"] == true && !relation.starts_with('?');
-            transaction.touches.push(Touch { relation, operation, certain });
+            transaction.touches.push(Touch { relation, operation, certain, reason: text(&row, "reason") });
         }
     }
     let mut by_database: HashMap<String, Vec<Transaction>> = HashMap::new();
@@ -246,6 +250,9 @@ impl Truth {
         );
         for (reason, times) in &self.reasons {
             let _ = write!(told, "\n  {times:>7} {reason}");
+        }
+        for (doubt, times) in &self.doubts {
+            let _ = write!(told, "\n  {times:>7} changes only possible: {doubt}");
         }
         for missed in &self.missed {
             let _ = write!(told, "\n  MISSED {missed}");
