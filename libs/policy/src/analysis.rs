@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use pg_query::protobuf::RawStmt;
 
-use crate::{Analysis, Dialect, Effect, Operation, Rows, Statement, compact, deep, head, nesting, scan, utility};
+use crate::{
+    Analysis, Dialect, Effect, Operation, Rows, Statement, changed_names, compact, deep, head, nesting, scan, utility,
+};
 
 /// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
 /// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
@@ -105,6 +107,14 @@ fn whole(sql: &str, dialect: Dialect, parts: &[scan::Part]) -> Analysis {
 
 /// Analyses one statement.
 fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
+    let mut statement = of_one(text, dialect, depth);
+    if statement.attaches.is_all() {
+        statement.attaches = changed_names(text.as_bytes()).unwrap_or_default();
+    }
+    statement
+}
+
+fn of_one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     if depth > nesting::MAX {
         return head::statement(text, dialect, &format!("nested deeper than {} levels", nesting::MAX));
     }

@@ -44,6 +44,11 @@ impl ChangedNames {
         !self.all && self.names.is_empty()
     }
 
+    /// That name may be meant.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.all || self.names.contains(name)
+    }
+
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)

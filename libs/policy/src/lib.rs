@@ -15,6 +15,8 @@
 
 #[cfg(feature = "parse")]
 mod analysis;
+#[cfg(feature = "parse")]
+mod attached;
 pub mod catalog;
 mod changed_names;
 #[cfg(feature = "parse")]

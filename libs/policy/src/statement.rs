@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Operation, Rows};
+use crate::{ChangedNames, Operation, Rows};
 
 /// A text's statements, in order; none when it holds only blanks and comments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Statement {
     pub body: Option<Body>,
     /// What it does to names, in order.
     pub names: Vec<NameChange>,
+    /// Names of relations that it may hang something on: a trigger, a rule, a constraint, a partition.
+    pub attaches: ChangedNames,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
@@ -124,6 +126,8 @@ pub enum NameChange {
         may_exist: bool,
         /// A view: where it reads a temporary relation and has no schema, PostgreSQL makes it a temporary one.
         view: bool,
+        /// Nothing hangs on it: what is written to it stays there, and runs no code.
+        bare: bool,
     },
     /// A relation is dropped.
     Drop {
@@ -297,6 +301,7 @@ impl Statement {
             calls: Vec::new(),
             body: None,
             names: Vec::new(),
+            attaches: ChangedNames::all(),
             effect: Effect::None,
             settings: Vec::new(),
             bound_settings: Vec::new(),

@@ -246,3 +246,46 @@ fn a_view_of_a_temporary_relation_is_temporary() {
     session.run("create view w as select * from t");
     assert!(session.names.untold.changed.is_some());
 }
+
+#[test]
+fn nothing_hangs_on_a_table_that_the_session_made_until_something_may() {
+    let bare = |session: &Session, name: &str| {
+        InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil()).is_bare(&Name::parse(name).unwrap())
+    };
+    let mut session = Session::new();
+    session.run("create table public.made (a int primary key, b text default 'x')");
+    assert!(bare(&session, "public.made") && !bare(&session, "public.t") && !bare(&session, "made"));
+    for harmless in [
+        "insert into made values (1)",
+        "create index on made (b)",
+        "alter table made add column c int",
+        "create table public.other (a int check (a > 0))",
+        "create trigger g before insert on t for each row execute function f()",
+        "comment on table made is 'x'",
+    ] {
+        session.run(harmless);
+        assert!(bare(&session, "public.made"), "{harmless}");
+    }
+    assert!(!bare(&session, "public.other"));
+    for harmful in [
+        "create trigger g before insert on made for each row execute function f()",
+        "create rule r as on insert to public.made do also delete from t",
+        "alter table made add check (f(a))",
+        "alter table t add foreign key (a) references made on delete cascade",
+        "create table p partition of made default",
+        "create table p (a int) inherits (public.made)",
+        "alter table made rename to renamed; alter table renamed rename to made",
+        "drop table made",
+        "do $$ begin execute 'x'; end $$",
+        "select who_knows()",
+        "create extension e",
+    ] {
+        let mut session = Session::new();
+        session.run("create table public.made (a int)").run(harmful);
+        assert!(!bare(&session, "public.made"), "{harmful}");
+    }
+    // Made while something that is not told may be about to hang on it.
+    let mut session = Session::new();
+    session.run("select who_knows()").run("create table public.made (a int)");
+    assert!(!bare(&session, "public.made"));
+}
