@@ -50,7 +50,8 @@ pub struct EngineOptions {
     pub row_limit: usize,
     /// How long one query may take.
     pub timeout: Duration,
-    /// Bytes of the event log above the lake's watermarks that one query reads at most.
+    /// Bytes of the event log above the lake's watermarks that one query reads at most, and bytes of memory that the rows
+    /// take at most which it makes of them.
     pub hot_limit_bytes: u64,
     /// How many threads' work one query is cut into.
     pub target_partitions: usize,

@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// More lies in the event log, not yet in the lake, than a question may read.
     #[error(
-        "the event log holds more than {limit} MiB that are not in the lake yet, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
+        "what the event log holds and the lake does not yet takes more than {limit} MiB, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
     )]
     HotTail {
         /// MiB.

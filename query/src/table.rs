@@ -5,13 +5,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -26,6 +24,7 @@ use hansard_schemas::lake::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use crate::hot::{Chunk, HotExec};
 use crate::outcomes::{self, OutcomeExec};
 use crate::pruning;
 use crate::view::View;
@@ -141,11 +140,6 @@ impl LakeTable {
     }
 }
 
-/// A batch in pieces of at most `rows` rows; none for an empty one.
-fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> + '_ {
-    (0..batch.num_rows()).step_by(rows).map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
-}
-
 /// Statistics of two files taken together.
 fn add(a: &Statistics, b: &Statistics) -> Statistics {
     let column = |(a, b): (&ColumnStatistics, &ColumnStatistics)| ColumnStatistics {
@@ -186,7 +180,7 @@ impl TableProvider for LakeTable {
             return internal_err!("table {} is not in the query's view", self.table.name());
         };
         let partitions = state.config().target_partitions();
-        let rows = |files: &[FileEntry], hot: &[RecordBatch], projection: Option<&Vec<usize>>, limit: Option<usize>| {
+        let rows = |files: &[FileEntry], hot: &[Chunk], projection: Option<&Vec<usize>>, limit: Option<usize>| {
             self.rows(files, hot, partitions, projection, filters, limit)
         };
         let shown = outcomes::shown(self.table, projection.map(Vec::as_slice));
@@ -195,11 +189,8 @@ impl TableProvider for LakeTable {
         };
         let (unsettled, settled): (Vec<FileEntry>, Vec<FileEntry>) =
             part.files.iter().cloned().partition(|file| file.unsettled > 0);
-        let (mut hot_unsettled, mut hot_settled) = (Vec::new(), Vec::new());
-        for batch in &part.hot {
-            let some = outcomes::unsettled(self.table, batch)? > 0;
-            if some { &mut hot_unsettled } else { &mut hot_settled }.push(batch.clone());
-        }
+        let (hot_unsettled, hot_settled): (Vec<Chunk>, Vec<Chunk>) =
+            part.hot.iter().cloned().partition(|chunk| chunk.unsettled().is_some());
         let facts = || {
             let transactions = LakeTable::new(Table::Transactions, Arc::clone(&self.view));
             transactions.rows(&facts.files, &facts.hot, 1, Some(&outcomes::fact_columns()?), &[], None)
@@ -223,7 +214,7 @@ impl LakeTable {
     fn rows(
         &self,
         files: &[FileEntry],
-        hot: &[RecordBatch],
+        hot: &[Chunk],
         partitions: usize,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
@@ -233,9 +224,8 @@ impl LakeTable {
         if !files.is_empty() {
             inputs.push(self.files(files, partitions, projection, filters, limit)?);
         }
-        let hot: Vec<RecordBatch> = hot.iter().flat_map(|batch| slices(batch, batch_rows(self.table))).collect();
         if !hot.is_empty() {
-            inputs.push(MemorySourceConfig::try_new_exec(&[hot], self.schema(), projection.cloned())?);
+            inputs.push(Arc::new(HotExec::new(hot.to_vec(), &self.schema, projection, batch_rows(self.table))?));
         }
         match inputs.len() {
             0 => {

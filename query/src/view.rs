@@ -6,29 +6,34 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampNanosecondType;
-use arrow::record_batch::RecordBatch;
-use datafusion::common::DataFusionError;
 use hansard_event_log::EventLog;
 use hansard_lake::catalog::{Catalog, FileEntry, FileFilter, Sessions, Snapshot};
 use hansard_lake::layout::HOUR;
 use hansard_schemas::lake::Table;
 
 use crate::Error;
-use crate::hot::HotEnd;
-use crate::outcomes;
+use crate::hot::{Chunk, HotEnd};
 use crate::pruning::Scan;
 
-/// How often a view is tried while commits or trims come in between.
+/// How often a question is tried while compactions take away files that its view names.
 pub(crate) const ATTEMPTS: u32 = 5;
+
+/// How often a view is tried while commits or trims come in between.
+const TAKES: u32 = 20;
+
+/// Takes after which a view is taken even where a later one was read in the meantime.
+const PATIENT_TAKES: u32 = 10;
+
+/// After each take that failed a little longer, so that a recorder in a hurry gets on.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What one table reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) files: Vec<FileEntry>,
-    pub(crate) hot: Vec<RecordBatch>,
+    pub(crate) hot: Vec<Chunk>,
 }
 
 /// All that a query reads.
@@ -72,8 +77,10 @@ impl View {
         if scans.is_empty() {
             return Ok(());
         }
-        for attempt in 0..ATTEMPTS {
-            match once(catalog, log, hot, scans, hot_limit).await {
+        let mut facts_from = None;
+        for attempt in 0..TAKES {
+            let patient = attempt < PATIENT_TAKES;
+            match once(catalog, log, hot, scans, hot_limit, patient, &mut facts_from).await {
                 Ok(Some(parts)) => {
                     // A view is taken once; a second value could only come from a second call.
                     let _ = self.parts.set(parts);
@@ -82,12 +89,12 @@ impl View {
                 // The recorder committed between two snapshots, or trimmed what the snapshot still needs.
                 Ok(None) | Err(Error::Log(hansard_event_log::Error::Trimmed { .. })) => {
                     tracing::debug!(attempt, "the record moved while a view was taken");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(PAUSE * attempt).await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Unsettled { attempts: ATTEMPTS })
+        Err(Error::Unsettled { attempts: TAKES })
     }
 }
 
@@ -113,12 +120,17 @@ impl Moment {
     }
 }
 
+/// One try. `facts_from`: from when on the last one needed facts about outcomes, UTC nanoseconds. Which ones are needed is
+/// known when the log has been read, which takes its time: the next try chooses among all from then on, of which it
+/// knows beforehand, so that the recorder may go on while the log is read.
 async fn once(
     catalog: &dyn Catalog,
     log: Option<&dyn EventLog>,
     hot: &HotEnd,
     scans: &[Scan],
     hot_limit: u64,
+    patient: bool,
+    facts_from: &mut Option<i64>,
 ) -> Result<Option<Parts>, Error> {
     let mut moment = Moment::default();
     let mut tables: HashMap<Table, Part> = HashMap::new();
@@ -126,15 +138,30 @@ async fn once(
         let Some(files) = moment.files(catalog, &scan.filter).await? else { return Ok(None) };
         tables.insert(scan.table, Part { files, hot: Vec::new() });
     }
-    let mut hot = hot.read(log, moment.0.get_or_insert_default(), scans, hot_limit).await?;
+    let known_from = *facts_from;
+    let mut known = Vec::new();
+    if known_from.is_some() {
+        let all = FileFilter { table: Some(Table::Transactions), at_from: known_from, ..FileFilter::default() };
+        let Some(files) = moment.files(catalog, &all).await? else { return Ok(None) };
+        known = files;
+    }
+    let hot = hot.read(log, moment.0.get_or_insert_default(), scans, hot_limit, !patient).await?;
+    let Some(mut hot) = hot else { return Ok(None) };
     let told = hot.get(&Table::Transactions).cloned().unwrap_or_default();
     for (table, part) in &mut tables {
         part.hot = hot.remove(table).unwrap_or_default();
     }
     let mut facts: Option<Part> = None;
     for scan in scans.iter().filter(|scan| scan.outcomes) {
-        for filter in filters_of_facts(scan, &tables[&scan.table])? {
-            let Some(files) = moment.files(catalog, &filter).await? else { return Ok(None) };
+        for filter in filters_of_facts(scan, &tables[&scan.table]) {
+            let from = filter.at_from.unwrap_or(i64::MIN);
+            let files = if known_from.is_some_and(|known_from| known_from <= from) {
+                known.iter().filter(|file| file.max_at >= from).cloned().collect()
+            } else {
+                *facts_from = Some(facts_from.map_or(from, |other| other.min(from)));
+                let Some(files) = moment.files(catalog, &filter).await? else { return Ok(None) };
+                files
+            };
             let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone() });
             facts.files.extend(files);
         }
@@ -147,8 +174,7 @@ async fn once(
 }
 
 /// Which files of `transactions` may tell outcomes of what a scan reads; none where all rows have theirs.
-fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> {
-    let broken = |error: DataFusionError| Error::Internal(error.to_string());
+fn filters_of_facts(scan: &Scan, part: &Part) -> Vec<FileFilter> {
     let mut first: Option<i64> = None;
     let mut earliest = |at: i64| first = Some(first.map_or(at, |first| first.min(at)));
     let mut sessions = Sessions::default();
@@ -156,15 +182,13 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
         earliest(file.min_at);
         sessions.of_files.push(file.path.clone());
     }
-    for batch in &part.hot {
-        if outcomes::unsettled(scan.table, batch).map_err(broken)? > 0 {
-            let times = batch.column_by_name(scan.table.time_column());
-            let times = times.and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
-            earliest(times.and_then(arrow::compute::min).unwrap_or(i64::MIN));
-            sessions.others.extend(outcomes::sessions(batch).map_err(broken)?);
-        }
+    for unsettled in part.hot.iter().filter_map(Chunk::unsettled) {
+        earliest(unsettled.earliest);
+        sessions.others.extend(unsettled.sessions.iter().copied());
     }
-    let Some(first) = first else { return Ok(Vec::new()) };
+    sessions.others.sort_unstable();
+    sessions.others.dedup();
+    let Some(first) = first else { return Vec::new() };
     let FileFilter { target, session_id, at_from, .. } = scan.filter.clone();
     // What ends a statement's transaction comes after it.
     let facts = FileFilter {
@@ -176,9 +200,9 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
     // A prepared transaction may be resolved in any session, and its name be given again in any.
     let kinds = ["resolution", "transaction"].map(str::to_owned);
     let prepared = FileFilter { operations: Some(kinds.to_vec()), ..facts.clone() };
-    Ok(match (scan.table, session_id) {
+    match (scan.table, session_id) {
         (Table::Transactions, _) => vec![prepared],
         (_, Some(_)) => vec![prepared, FileFilter { session_id, ..facts }],
         (_, None) => vec![prepared, FileFilter { sessions: Some(sessions), ..facts }],
-    })
+    }
 }
