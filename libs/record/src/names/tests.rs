@@ -1,7 +1,7 @@
 //! Names in a session, with a catalog and without.
 
 use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role as CatalogRole, Schema};
-use hansard_policy::reach::Resolve;
+use hansard_policy::reach::{Resolve, Resolved};
 
 use super::*;
 use crate::catalogs::Known;
