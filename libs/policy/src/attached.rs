@@ -9,9 +9,9 @@ use pg_query::protobuf::{
     TypeName,
 };
 
-use crate::Name;
 use crate::expression::strings;
 use crate::functions::{is_built_in, is_built_in_type};
+use crate::{Name, routines};
 
 /// Nothing hangs on the table that this makes.
 pub(crate) fn is_bare(create: &CreateStmt) -> bool {
@@ -27,7 +27,7 @@ pub(crate) fn is_bare(create: &CreateStmt) -> bool {
         })
 }
 
-/// The statement may hang something on a relation that it names, or on what it makes.
+/// The statement may hang something on a relation that it names, or on what it makes; or change what a function does.
 pub(crate) fn may_attach(node: &NodeEnum) -> bool {
     match node {
         NodeEnum::CreateStmt(create) => !is_bare(create),
@@ -51,6 +51,8 @@ pub(crate) fn may_attach(node: &NodeEnum) -> bool {
         | NodeEnum::CreateAmStmt(_)
         | NodeEnum::AlterTableMoveAllStmt(_)
         | NodeEnum::DefineStmt(_) => true,
+        // What it does from now on is not what was read of it before.
+        NodeEnum::CreateFunctionStmt(_) => routines::made(node).is_none(),
         NodeEnum::ExplainStmt(explain) => {
             explain.query.as_ref().and_then(|query| query.node.as_ref()).is_some_and(may_attach)
         }
@@ -65,7 +67,6 @@ pub(crate) fn may_attach(node: &NodeEnum) -> bool {
         | NodeEnum::CreateTableAsStmt(_)
         | NodeEnum::ViewStmt(_)
         | NodeEnum::RefreshMatViewStmt(_)
-        | NodeEnum::CreateFunctionStmt(_)
         | NodeEnum::CreateSeqStmt(_)
         | NodeEnum::AlterSeqStmt(_)
         | NodeEnum::CreateRoleStmt(_)

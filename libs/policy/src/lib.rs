@@ -46,6 +46,8 @@ mod query;
 pub mod reach;
 #[cfg(feature = "parse")]
 mod relations;
+#[cfg(feature = "parse")]
+mod routines;
 mod scan;
 #[cfg(feature = "parse")]
 mod scopes;

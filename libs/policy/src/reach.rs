@@ -18,7 +18,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-pub use memo::Memo;
+pub use memo::{Memo, Routine};
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
@@ -152,7 +152,7 @@ pub fn reads_temporary(statement: &Statement, names: &dyn Resolve) -> Option<boo
 
 /// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
 pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
-    let mut reach = Reach::new(catalog, memo);
+    let mut reach = Reach::new(catalog, resolve, memo);
     let step =
         Step { via: Via::Direct, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.statement(statement, resolve, resolve, &step);
@@ -175,7 +175,7 @@ pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, me
 
 /// What a call of a function by its number reaches, as the protocol's FunctionCall makes it.
 pub fn reach_call(function: Oid, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
-    let mut reach = Reach::new(catalog, memo);
+    let mut reach = Reach::new(catalog, resolve, memo);
     let step =
         Step { via: Via::Function, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
     reach.call_by_number(function, resolve, &step);
@@ -226,6 +226,7 @@ impl Step {
 
 struct Reach<'a> {
     catalog: &'a Catalog,
+    session: &'a dyn Resolve,
     memo: &'a mut Memo,
     reached: Reached,
     places: HashMap<(Option<Name>, Operation, Via), usize>,
@@ -250,9 +251,10 @@ enum Followed {
 }
 
 impl<'a> Reach<'a> {
-    fn new(catalog: &'a Catalog, memo: &'a mut Memo) -> Reach<'a> {
+    fn new(catalog: &'a Catalog, session: &'a dyn Resolve, memo: &'a mut Memo) -> Reach<'a> {
         Reach {
             catalog,
+            session,
             memo,
             reached: Reached::default(),
             places: HashMap::new(),

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::catalog::Function;
 use crate::{ChangedNames, Operation, Rows};
 
 /// A text's statements, in order; none when it holds only blanks and comments.
@@ -30,8 +31,11 @@ pub struct Statement {
     pub body: Option<Body>,
     /// What it does to names, in order.
     pub names: Vec<NameChange>,
-    /// Names of relations that it may hang something on: a trigger, a rule, a constraint, a partition.
+    /// Names of relations that it may hang something on, as a trigger, a rule, a constraint or a partition, and of functions
+    /// that may do something else from now on.
     pub attaches: ChangedNames,
+    /// The function or procedure that it makes, where what that does can be read from it; its types are not told.
+    pub routine: Option<(Name, Function)>,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
@@ -302,6 +306,7 @@ impl Statement {
             body: None,
             names: Vec::new(),
             attaches: ChangedNames::all(),
+            routine: None,
             effect: Effect::None,
             settings: Vec::new(),
             bound_settings: Vec::new(),

@@ -4,10 +4,10 @@
 //! Invariants: what may have been changed in a way that is not told is not known until something sets it: never a guess.
 //! What is kept, and what is kept to undo a transaction, is bounded; where it is more, what was lost is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hansard_policy::catalog::TEMPORARY;
-use hansard_policy::reach::Reached;
+use hansard_policy::catalog::{Function, TEMPORARY};
+use hansard_policy::reach::{Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,10 @@ pub const UNKNOWN_RELATION: &str = "?";
 
 /// Most temporary relations that are remembered, and most relations of its own that the catalog does not have yet.
 const MAX_RELATIONS: usize = 10_000;
+
+/// Most functions of its own that are remembered until the catalog has them, and most bytes of their bodies.
+const MAX_ROUTINES: u32 = 256;
+const MAX_ROUTINE_BYTES: usize = 64 * 1024;
 
 /// Most bytes of what it takes to undo one transaction's changes: enough for all temporary relations that are remembered.
 const MAX_UNDO: usize = 3 * 1024 * 1024;
@@ -104,6 +108,17 @@ pub(super) struct Names {
     relations: BTreeMap<String, BTreeMap<String, Made>>,
     made: usize,
     schemas: BTreeMap<String, Made>,
+    /// Functions and procedures that the session made and that the catalog does not have yet, by name; with when the
+    /// transaction ended. What was undone or replaced stays: it only may be meant, too.
+    #[serde(default)]
+    routines: BTreeMap<String, Vec<Routine>>,
+    #[serde(default)]
+    routines_ended: BTreeMap<u32, i64>,
+    /// Bytes of their bodies.
+    #[serde(default)]
+    routine_bytes: usize,
+    #[serde(default)]
+    last_routine: u32,
     untold: Untold,
     /// There may be a temporary view, or a trigger or a rule of a temporary relation.
     #[serde(default)]
@@ -245,6 +260,9 @@ impl Names {
             self.lose_settings(number);
         }
         self.attach(&statement.attaches);
+        if let Some((_, function)) = &statement.routine {
+            self.make_routine(function, session.routine());
+        }
         for (place, change) in statement.names.iter().enumerate() {
             self.apply_change(number, change, session.of(place));
         }
@@ -338,6 +356,9 @@ impl Names {
 
     /// Something may hang on relations of these names from now on, even where the transaction is rolled back.
     fn attach(&mut self, names: &ChangedNames) {
+        if !names.is_empty() && !self.routines.is_empty() {
+            self.forget_routines(|name| names.may_be(name));
+        }
         if names.is_empty() || self.relations.is_empty() {
             return;
         }
@@ -347,6 +368,42 @@ impl Names {
             }
         }
         self.epoch += 1;
+    }
+
+    /// A function or procedure is made in that schema; where that is not known, it is not known what calls of it do.
+    fn make_routine(&mut self, function: &Function, schema: Option<&str>) {
+        let bytes = function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
+        let full = self.routine_bytes + bytes > MAX_ROUTINE_BYTES || self.last_routine >= MAX_ROUTINES;
+        let Some(schema) = schema.filter(|_| !full) else {
+            // Calls that mean this one must not be taken for another of its name.
+            return self.forget_routines(|name| name == &*function.name);
+        };
+        self.last_routine += 1;
+        self.routine_bytes += bytes;
+        let function = Function { schema: schema.into(), ..function.clone() };
+        let routines = self.routines.entry(function.name.to_string()).or_default();
+        routines.push(Routine::new(function, self.last_routine));
+        self.routines_ended.insert(self.last_routine, OPEN);
+        self.epoch += 1;
+    }
+
+    fn forget_routines(&mut self, forget: impl Fn(&str) -> bool) {
+        self.routines.retain(|name, _| !forget(name));
+        self.count_routines();
+        self.epoch += 1;
+    }
+
+    fn count_routines(&mut self) {
+        let all = || self.routines.values().flatten();
+        let held: BTreeSet<u32> = all().map(|routine| routine.number).collect();
+        let bytes = |routine: &Routine| routine.function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
+        self.routine_bytes = all().map(bytes).sum();
+        self.routines_ended.retain(|number, _| held.contains(number));
+    }
+
+    /// The session made a function of that name, and what that does was read.
+    fn made_routine(&self, name: &str) -> bool {
+        self.routines.contains_key(name)
     }
 
     /// The session made that relation, and nothing hangs on it.
@@ -569,6 +626,7 @@ impl Names {
                 _ => {}
             }
         }
+        self.routines_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
         for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
             if *since == OPEN {
                 *since = at;
@@ -588,6 +646,18 @@ impl Names {
             self.made = self.relations.values().map(BTreeMap::len).sum();
         }
         self.schemas.retain(|_, made| open(made));
+        if !self.routines.is_empty() {
+            let open: BTreeSet<u32> =
+                self.routines_ended.iter().filter(|(_, ended)| **ended > begun_at).map(|(number, _)| *number).collect();
+            self.routines.retain(|_, routines| {
+                routines.retain(|routine| open.contains(&routine.number));
+                !routines.is_empty()
+            });
+            self.count_routines();
+            if self.routines.is_empty() {
+                self.last_routine = 0;
+            }
+        }
         self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
         self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);
     }

@@ -37,7 +37,7 @@ impl FunctionKind {
 }
 
 /// A function, procedure or aggregate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Function {
     /// The name of its schema.

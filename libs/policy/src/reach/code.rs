@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
-use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Step, Via};
+use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Routine, Step, Via};
 use crate::catalog::{Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
 use crate::functions::is_large_object;
 use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
@@ -122,11 +122,25 @@ impl Reach<'_> {
                 if is_large_object(&call.name) {
                     self.large_objects(&call.name.name, step);
                 }
-                if found.is_empty() && !own && call.name.name != "set_config" {
+                let made = self.session.routines(&call.name.name).iter().filter(|routine| {
+                    let function = &routine.function;
+                    visible(&function.schema)
+                        && call.arguments.is_none_or(|arguments| function.takes(arguments))
+                        && (function.kind == FunctionKind::Procedure) == procedure
+                });
+                let made: Vec<&Routine> = made.collect();
+                if found.is_empty() && made.is_empty() && !own && call.name.name != "set_config" {
                     return self.unknown_code(step, || format!("it calls {}, which may do anything", call.name).into());
                 }
-                let sure =
-                    procedure && found.len() == 1 && step.certain && (path.is_some() || call.name.schema.is_some());
+                for routine in &made {
+                    let because = || format!("function {} may do it", call.name).into();
+                    self.made(routine, resolve, &step.perhaps(Via::Function, because));
+                }
+                let sure = procedure
+                    && found.len() == 1
+                    && made.is_empty()
+                    && step.certain
+                    && (path.is_some() || call.name.schema.is_some());
                 for oid in found {
                     let because = || format!("function {} may do it", call.name).into();
                     let step = if sure { step.next(Via::Function) } else { step.perhaps(Via::Function, because) };
@@ -269,6 +283,26 @@ impl Reach<'_> {
         self.body(&read, &within, &step, always, (oid, &what));
         // A function with a path of its own gives the caller's back.
         self.path_lost = before || (self.path_lost && own_path.is_none());
+    }
+
+    /// Follows a function that the session has made.
+    fn made(&mut self, routine: &Routine, resolve: &dyn Resolve, step: &Step) {
+        let Routine { function, number, .. } = routine;
+        self.reached.code.insert(function.name.to_string());
+        if self.cut.is_some() || !self.followed.insert((Followed::Code(step.around), *number)) {
+            return;
+        }
+        self.bodies += 1;
+        if self.bodies > MAX_BODIES || step.depth > super::MAX_DEPTH {
+            self.cut = Some("it runs more functions than are followed");
+            return;
+        }
+        let name = Name { schema: Some(function.schema.to_string()), name: function.name.to_string() };
+        let what = format!("function {name}");
+        match routine.read() {
+            Some(read) => self.body(&read, resolve, &step.next(step.via), false, (*number, &what)),
+            None => self.unknown_code(step, || format!("{what} is not read").into()),
+        }
     }
 
     /// Follows the body of a function of that number and name.

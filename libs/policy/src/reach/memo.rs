@@ -3,10 +3,11 @@
 //! Invariant: what is kept is bounded by [`MAX_BYTES`] of text, short ones counted with what they take beside it, and is of the very object that the catalog holds.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CmdType, RuleStmt};
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Function, Kind, Object, Oid, Text};
 use crate::{Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, utility};
@@ -22,6 +23,28 @@ const ENTRY: usize = 512;
 pub struct Memo {
     read: HashMap<Part, (Arc<Object>, Arc<Read>)>,
     bytes: usize,
+}
+
+/// A function or procedure that a session has made, and its body as far as it was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Routine {
+    /// As the catalog will have it, but for its types.
+    pub function: Function,
+    /// Different from those of the session's others, and less than 16384.
+    pub number: Oid,
+    #[serde(skip)]
+    read: Arc<OnceLock<Option<Arc<Read>>>>,
+}
+
+impl Routine {
+    /// One whose body has not been read.
+    pub fn new(function: Function, number: Oid) -> Routine {
+        Routine { function, number, read: Arc::default() }
+    }
+
+    pub(super) fn read(&self) -> Option<Arc<Read>> {
+        self.read.get_or_init(|| Read::function(&self.function).map(Arc::new)).clone()
+    }
 }
 
 /// A text of an object: which one, where it has several.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::{MAX_CHILDREN, name_of};
+use super::{MAX_CHILDREN, Routine, name_of};
 use crate::Name;
 use crate::catalog::{Catalog, Oid, TEMPORARY, Text};
 
@@ -45,6 +45,12 @@ pub trait Resolve {
 
     /// The schema that a relation without one is created in, where it is known.
     fn creation(&self) -> Option<Text>;
+
+    /// Functions and procedures of that name that the session has made and that the catalog need not hold yet. One that was
+    /// replaced, or undone, may be among them.
+    fn routines(&self, _name: &str) -> &[Routine] {
+        &[]
+    }
 
     /// `session_replication_role` is known not to be `replica`: triggers and rules run as usual.
     fn is_origin(&self) -> bool {

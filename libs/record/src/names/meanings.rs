@@ -8,7 +8,11 @@ use super::InSession;
 
 /// Where the names of a statement's changes are, each in its place.
 #[derive(Debug, Default)]
-pub(crate) struct Meanings(Vec<Option<Meaning>>);
+pub(crate) struct Meanings {
+    changes: Vec<Option<Meaning>>,
+    /// The schema of the function that it makes.
+    routine: Option<String>,
+}
 
 /// Where a name is.
 #[derive(Debug)]
@@ -19,7 +23,11 @@ pub(super) enum Meaning {
 
 impl Meanings {
     pub(super) fn of(&self, place: usize) -> Option<&Meaning> {
-        self.0.get(place)?.as_ref()
+        self.changes.get(place)?.as_ref()
+    }
+
+    pub(super) fn routine(&self) -> Option<&str> {
+        self.routine.as_deref()
     }
 
     /// Of a statement that is about to take effect.
@@ -46,6 +54,9 @@ impl Meanings {
             | NameChange::Attached(name) => place(name),
             _ => None,
         });
-        Meanings(meanings.collect())
+        let routine = statement.routine.as_ref().and_then(|(name, _)| {
+            name.schema.clone().or_else(|| Some(hansard_policy::reach::Resolve::creation(session)?.to_string()))
+        });
+        Meanings { changes: meanings.collect(), routine }
     }
 }

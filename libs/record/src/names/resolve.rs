@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
-use hansard_policy::reach::{Resolve, Resolved};
+use hansard_policy::reach::{Resolve, Resolved, Routine};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
@@ -85,6 +85,14 @@ impl<'a> InSession<'a> {
     /// The session made the relation, and nobody has hung anything on it.
     pub(crate) fn is_bare(&self, name: &Name) -> bool {
         self.names.is_bare(name) && self.known.is_some_and(|known| !known.is_changing(&name.name, self.session_id))
+    }
+
+    /// What a function of that name does may have been changed, by others or in a way that is not told.
+    pub(crate) fn is_in_motion(&self, name: &str) -> bool {
+        self.known.is_some_and(|known| match self.names.made_routine(name) {
+            true => known.is_changing(name, self.session_id),
+            false => known.is_in_motion(name),
+        })
     }
 
     /// Without a catalog: the one schema that can be meant.
@@ -210,6 +218,10 @@ impl Resolve for InSession<'_> {
 
     fn creation(&self) -> Option<Text> {
         self.creation.clone()
+    }
+
+    fn routines(&self, name: &str) -> &[Routine] {
+        self.names.routines.get(name).map_or(&[], Vec::as_slice)
     }
 
     fn is_origin(&self) -> bool {

@@ -289,3 +289,66 @@ fn nothing_hangs_on_a_table_that_the_session_made_until_something_may() {
     session.run("select who_knows()").run("create table public.made (a int)");
     assert!(!bare(&session, "public.made"));
 }
+
+#[test]
+fn what_the_session_s_own_functions_do_is_known_before_the_catalog_has_them() {
+    let touches = |session: &Session, sql: &str| {
+        let known = session.known.as_ref().unwrap();
+        let names = InSession::new(&session.names, Some(known), uuid::Uuid::nil());
+        let statement = hansard_policy::analyse(sql).statements.remove(0);
+        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &mut Default::default());
+        let mut told: Vec<String> = reached
+            .touched
+            .iter()
+            .map(|touched| {
+                let relation = touched.relation.as_ref().map_or("*".to_owned(), ToString::to_string);
+                format!("{relation}:{}{}", touched.operation.as_str(), if touched.certain { "" } else { "?" })
+            })
+            .collect();
+        told.sort();
+        (told.join(" "), reached.may_change_settings)
+    };
+    let mut session = Session::new();
+    assert_eq!(touches(&session, "select f()"), ("*:opaque?".to_owned(), true));
+    session.run("create function f() returns int language sql as 'delete from t returning 1'");
+    assert_eq!(touches(&session, "select f()"), ("public.t:delete?".to_owned(), false));
+    assert_eq!(touches(&session, "select public.f()"), ("public.t:delete?".to_owned(), false));
+    // It takes none, and is in another schema.
+    assert!(touches(&session, "select f(1)").1 && touches(&session, "select app.f()").1);
+    // Replaced: either may be meant, if the transaction is rolled back.
+    session.run(
+        "create or replace function f() returns int language plpgsql as 'begin update u set a = 1; return 1; end'",
+    );
+    assert_eq!(touches(&session, "select f()"), ("public.t:delete? public.u:update?".to_owned(), false));
+    // One that calls another, one that is recursive.
+    session.run("create function g() returns int language sql as 'select f() + g()'");
+    assert_eq!(touches(&session, "select g()"), ("public.t:delete? public.u:update?".to_owned(), false));
+    session.run("create procedure p() language sql as 'delete from u'");
+    assert_eq!(touches(&session, "call p()").0, "public.u:delete?");
+    for lost in [
+        "alter function f() rename to h",
+        "alter function f() set search_path = app",
+        "alter function f() security definer",
+        "create or replace function f() returns int language sql set search_path = app as 'select 1'",
+        "create or replace function f() returns int language c as 'x', 'y'",
+        "create or replace function f() returns int language sql begin atomic select 1; end",
+        "select who_knows()",
+    ] {
+        let mut session = Session::new();
+        session.run("create function f() returns int language sql as 'delete from t returning 1'").run(lost);
+        assert_eq!(touches(&session, "select f()"), ("*:opaque?".to_owned(), true), "{lost}");
+    }
+    // The catalog has it.
+    session.names.end_transaction(true, 10);
+    session.names.covered(9);
+    assert!(!touches(&session, "select f()").1);
+    session.names.covered(10);
+    assert!(touches(&session, "select f()").1);
+    // Beyond the bound.
+    let body = "x".repeat(10_000);
+    for number in 0..20 {
+        let create = format!("create function f{number}() returns int language sql as 'select ''{body}'' from t'");
+        session.run(&create);
+    }
+    assert!(!touches(&session, "select f1()").1 && touches(&session, "select f19()").1);
+}

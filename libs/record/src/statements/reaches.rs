@@ -181,8 +181,8 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     let temporary = |name: &&Name| name.schema.as_deref().is_none_or(|schema| schema == TEMPORARY);
     let attached = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
     let moving = known.and_then(|known| {
-        let mut all = written().map(|name| &name.name).chain(&code);
-        all.find(|name| known.is_in_motion(name))
+        let relation = written().map(|name| &name.name).find(|name| known.is_in_motion(name));
+        relation.or_else(|| code.iter().find(|name| session.is_in_motion(name)))
     });
     let reason = match known {
         None if names.misses_catalog() => "the database's catalog is not known".to_owned(),
