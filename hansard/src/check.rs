@@ -163,9 +163,21 @@ async fn catalog(target: &Target) -> Result<String, String> {
 }
 
 fn certificates(target: &Target) -> Result<String, String> {
-    hansard_ingest_proxy::check_tls(&target.options)?;
+    hansard_ingest_proxy::check_tls(&target.options)
+        .map_err(|reason| format!("{reason}; {}", what_they_are(target)))?;
     let tls = target.options.tls.as_ref().map(|tls| tls.cert_file.display().to_string());
     Ok(format!("{} and its key can be used", tls.unwrap_or_default()))
+}
+
+/// How to set a target's certificate and key right.
+fn what_they_are(target: &Target) -> String {
+    let Some(tls) = &target.options.tls else { return String::new() };
+    let holds = |file: &Path, what: &str| std::fs::read_to_string(file).is_ok_and(|text| text.contains(what));
+    let (certificate, key) = (tls.cert_file.display(), tls.key_file.display());
+    if holds(&tls.cert_file, "PRIVATE KEY-----") && !holds(&tls.cert_file, "CERTIFICATE-----") {
+        return format!("it is a private key: say `cert_file` for the certificate and `key_file` for {certificate}");
+    }
+    format!("see what the files are: head -n 1 {certificate} {key}")
 }
 
 fn free(address: SocketAddr, used: &[SocketAddr]) -> Result<String, String> {

@@ -160,7 +160,7 @@ pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
 /// One thing that is wrong, in one line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{}: {reason}; name the configuration with --config FILE or HANSARD_CONFIG", file.display())]
+    #[error("{}: {reason}; name the configuration with --config FILE or HANSARD_CONFIG, or make one with `hansard init`", file.display())]
     Unreadable { file: PathBuf, reason: String },
     #[error("{}{}: {reason}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Invalid { file: PathBuf, line: Option<usize>, reason: String },

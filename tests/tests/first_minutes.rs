@@ -37,10 +37,9 @@ fn commands(readme: &str) -> Vec<Vec<String>> {
 fn shell(folder: &Path, line: &str) -> Command {
     let program = own_program("hansard").unwrap();
     let path = std::env::var_os("PATH").unwrap();
-    let path = std::env::join_paths(
-        [program.parent().unwrap().to_path_buf()].into_iter().chain(std::env::split_paths(&path)),
-    )
-    .unwrap();
+    let path =
+        std::env::join_paths([program.parent().unwrap().to_path_buf()].into_iter().chain(std::env::split_paths(&path)))
+            .unwrap();
     let mut shell = Command::new("bash");
     shell.arg("-c").arg(line).current_dir(folder).env_clear().env("PATH", path).env("HOME", folder);
     shell
@@ -92,7 +91,10 @@ async fn the_readmes_commands_lead_to_the_answer_for_ones_own_table() {
     let (mut running, mut answers) = (None, Vec::new());
     let (mut port, mut exported) = ("6432".to_owned(), String::new());
     for line in rest.iter().flatten() {
-        let line = line.replace(THEIRS, &ours).replace(" shop", &format!(" {DATABASE}")).replace("-p 6432", &format!("-p {port}"));
+        let line = line
+            .replace(THEIRS, &ours)
+            .replace(" shop", &format!(" {DATABASE}"))
+            .replace("-p 6432", &format!("-p {port}"));
         if let Some(folder) = line.strip_prefix("cd ") {
             place = place.join(folder);
             continue;
@@ -172,11 +174,18 @@ async fn a_second_up_says_who_runs_already() {
         assert!(ready.contains(&address.to_string()), "{ready}");
     }
     for command in ["up", "proxy"] {
-        let second = run(Command::new("timeout").arg("30").arg(own_program("hansard").unwrap()).args([command, "--config"]).arg(config.file())).unwrap();
+        let second = run(Command::new("timeout")
+            .arg("30")
+            .arg(own_program("hansard").unwrap())
+            .args([command, "--config"])
+            .arg(config.file()))
+        .unwrap();
         assert_eq!(second.code, Some(2), "{second:?}");
         let line = second.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
         let year = "since 20";
-        for part in [&format!("pid {}", hansard.id()), year, &hansard.proxy().unwrap().to_string(), "`hansard up` runs already"] {
+        for part in
+            [&format!("pid {}", hansard.id()), year, &hansard.proxy().unwrap().to_string(), "`hansard up` runs already"]
+        {
             assert!(line.contains(part), "{part} in {line}");
         }
     }

@@ -1,5 +1,7 @@
 //! Targets: where jobs connect, and which database that is.
 
+use std::collections::HashSet;
+
 use hansard_ingest_proxy::{CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
 
 use super::validate::Place;
@@ -14,11 +16,12 @@ pub(super) fn targets(
 ) -> Vec<Target> {
     let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
     let mut targets: Vec<Target> = Vec::new();
+    let mut names = HashSet::new();
     for (index, entry) in raw.into_iter().enumerate() {
         let key = |name: &str| format!("targets.{index}.{name}");
         let (capture, capture_rules) = capture::of_target(place, &key(""), &entry, recorded, &issuers);
         let name = place.required(&key("name"), entry.name);
-        if !name.is_empty() && targets.iter().any(|other| other.options.name == name) {
+        if !name.is_empty() && !names.insert(name.clone()) {
             place.fault(place.wrong(&key("name"), format!("{name:?} names two targets; name this one otherwise")));
         }
         match entry.protocol.as_deref() {

@@ -180,7 +180,7 @@ fn each_mistake_gets_its_line() {
         ("[lake]\nflush_interval = '0s'", "is not a time"),
         ("[lake]\nurl = 's3://bucket/x'", "lake.url"),
         ("[event_log]\nbackend = 'kafka'", "expected one of embedded, nats"),
-        ("[event_log]\nservers = ['nats://x']", "is for `backend = \"nats\"`"),
+        ("[event_log]\nservers = ['nats://x']", "is for `event_log.backend = \"nats\"`"),
         ("[event_log]\nbackend = 'nats'", "event_log.servers: is missing"),
         ("[event_log]\nmax_size = '5 bananas'", "event_log.max_size"),
         ("[recording]\nwait_for = 'spool'", "recording.wait_for"),

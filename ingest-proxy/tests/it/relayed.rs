@@ -104,7 +104,10 @@ async fn a_job_learns_the_id_of_its_session() {
         let tap = Tap::start(proxy.address).await;
         psql(tap.address, "SELECT 1").await;
         let recorded = assert_verbatim(&proxy, &tap).await;
-        let id = record::read(&proxy.log).await.into_iter().find(|(_, session)| session.target == "ranking" && !session.is_own());
+        let id = record::read(&proxy.log)
+            .await
+            .into_iter()
+            .find(|(_, session)| session.target == "ranking" && !session.is_own());
         let id = id.unwrap().0.to_string();
         let own: Vec<_> = recorded.runs().filter(|run| run.origin() == Origin::Hansard).collect();
         let said: Vec<u8> = own.iter().flat_map(|run| run.frames.to_vec()).collect();
