@@ -89,6 +89,7 @@ fn parent(file: &Path) -> &Path {
 }
 
 /// The mode of a socket of this record: who may ask is who may read.
+#[cfg(feature = "query")]
 pub(crate) fn socket_mode(config: &Config) -> u32 {
     if config.group.is_some() { 0o660 } else { 0o600 }
 }

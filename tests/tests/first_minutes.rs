@@ -255,6 +255,12 @@ async fn a_job_learns_the_id_of_its_session() {
         let psql = run(psql.env("PGPASSWORD", &token)).unwrap();
         assert_eq!((psql.code, psql.stdout.trim(), psql.stderr.as_str()), (Some(0), "42", ""), "{psql:?}");
         drop(job);
+        // A driver that keeps what it is told, as libpq does for it.
+        let ask =
+            "import os, psycopg; print(psycopg.connect(os.environ['DSN']).info.parameter_status('hansard.session'))";
+        let dsn = format!("host=127.0.0.1 port={} user=app dbname={DATABASE} password={token}", address.port());
+        let python = std::env::var_os("HANSARD_PYTHON").expect("HANSARD_PYTHON names a Python with psycopg");
+        let kept = succeed(Command::new(python).args(["-c", ask]).env("DSN", dsn)).unwrap().trim().to_owned();
         let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
         let sql = "SELECT s.session_id, f.frame FROM sessions s LEFT JOIN frames f ON f.session_id = s.session_id \
                    AND f.tag = 'S' AND f.direction = 'backend' AND f.seq < 10 WHERE s.job = 'ci'";
@@ -267,6 +273,7 @@ async fn a_job_learns_the_id_of_its_session() {
                 learnt.insert(id);
             }
         }
-        assert_eq!((sessions.len(), learnt.len()), (2, if told { 2 } else { 0 }), "{rows:?}");
+        assert_eq!((sessions.len(), learnt.len()), (3, if told { 3 } else { 0 }), "{rows:?}");
+        assert!(if told { learnt.contains(kept.as_str()) } else { kept == "None" }, "{kept} in {rows:?}");
     }
 }

@@ -60,7 +60,7 @@ fn extract(
     dict: &mut Dict,
     said: &mut Vec<String>,
     mut tell: impl FnMut(&figment::Error),
-) -> Result<Raw, figment::Error> {
+) -> Result<Raw, Box<figment::Error>> {
     for _ in 0..MAX_FAULTS {
         let error = match Figment::from(Layer(dict.clone())).extract() {
             Ok(raw) => return Ok(raw),
@@ -73,13 +73,13 @@ fn extract(
             path.push(key.clone());
         }
         if !remove(dict, &path) {
-            return Err(error);
+            return Err(Box::new(error));
         }
         said.push(path.join("."));
         said.extend(meant(&error));
         tell(&error);
     }
-    Figment::from(Layer(dict.clone())).extract()
+    Figment::from(Layer(dict.clone())).extract().map_err(Box::new)
 }
 
 /// The key that was probably meant by one that is not known.

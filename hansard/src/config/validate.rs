@@ -351,7 +351,7 @@ fn issuers(place: &Place<'_>, raw: Vec<raw::Issuer>) -> Vec<Issuer> {
         let issuer = Issuer {
             name: place.required(&key("name"), entry.name),
             issuer: place.required(&key("issuer"), entry.issuer),
-            jwks_file: place.path(&place.required(&key("jwks_file"), entry.jwks_file)),
+            jwks_file: place.path(place.required(&key("jwks_file"), entry.jwks_file)),
             audience: place.required(&key("audience"), entry.audience),
             job_claim: entry.job_claim.unwrap_or_else(|| "sub".to_owned()),
             groups_claim: entry.groups_claim.unwrap_or_else(|| "groups".to_owned()),

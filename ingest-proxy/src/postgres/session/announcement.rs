@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn the_id_is_a_parameter_or_a_notice_or_not_said() {
-        assert_eq!(frame(SessionId::Parameter, "01"), b"S\0\0\0\x17hansard.session\001\0");
+        assert_eq!(frame(SessionId::Parameter, "a1"), b"S\0\0\0\x17hansard.session\0a1\0");
         let notice = frame(SessionId::Notice, "01");
         assert_eq!(notice[..5], [b'N', 0, 0, 0, u8::try_from(notice.len() - 1).unwrap()]);
         assert!(notice.ends_with(b"C00000\0Mhansard.session = 01\0\0"), "{notice:?}");
