@@ -1,10 +1,12 @@
 //! How commands that read get their answers: from the running instance over its API where one answers, so that the
 //! live tail is in them; from lake and log directly where none does. The same SQL either way.
+//!
+//! Invariant: the owner's token is given to nobody. The instance is asked on the socket beside its data, which nobody
+//! else can have put there; who listens on a port of this machine may be anybody.
 
 use std::io::Cursor;
-use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::ipc::reader::StreamReader;
 use hansard_lake::Lake;
@@ -14,20 +16,16 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::cli::Format;
 use crate::config::Config;
 use crate::failure::{Failure, reasons};
-use crate::{note, output, parts};
-
-/// Bound of the connection to an instance on this machine.
-const CONNECT: Duration = Duration::from_secs(2);
+use crate::{output, parts, socket};
 
 /// Somebody who can be asked.
 pub(crate) enum Record {
-    /// A running instance.
-    Running { address: SocketAddr, token: String },
+    /// A running instance, asked on its socket.
+    Running { socket: PathBuf },
     /// Nobody runs: the files themselves.
     Files(Box<Engine>),
 }
@@ -35,14 +33,8 @@ pub(crate) enum Record {
 impl Record {
     /// The running instance, or else the files.
     pub(crate) async fn open(config: &Config) -> Result<Record, Failure> {
-        if let Some(web) = &config.web {
-            for address in note::api_addresses(config) {
-                if connect(address).await.is_some() {
-                    let token =
-                        hansard_web::read_token(&web.token_file).map_err(|error| Failure::usage(reasons(&error)))?;
-                    return Ok(Record::Running { address, token });
-                }
-            }
+        if let Some(socket) = socket::find(config).await {
+            return Ok(Record::Running { socket });
         }
         let lake = Lake::open_read_only(&parts::lake_options(config))
             .map_err(|error| Failure::usage(format!("nothing answers on this machine, and {}", reasons(&error))))?;
@@ -66,27 +58,23 @@ impl Record {
                 ErrorKind::NotFound => Failure::finding(error),
                 _ => Failure::usage(reasons(&error)),
             }),
-            Record::Running { address, token } => over_http(*address, token, sql).await,
+            Record::Running { socket } => over_http(socket, sql).await,
         }
     }
 }
 
-async fn connect(address: SocketAddr) -> Option<TcpStream> {
-    tokio::time::timeout(CONNECT, TcpStream::connect(address)).await.ok()?.ok()
-}
-
-async fn over_http(address: SocketAddr, token: &str, sql: &str) -> Result<Answer, Failure> {
-    let lost = |reason: String| Failure::usage(format!("the instance on {address} does not answer: {reason}"));
+async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
+    let shown = socket.display();
+    let lost = |reason: String| Failure::usage(format!("the instance on {shown} does not answer: {reason}"));
     let began = std::time::Instant::now();
-    let stream = connect(address).await.ok_or_else(|| lost("it is gone".to_owned()))?;
+    let stream = socket::connect(socket).await.ok_or_else(|| lost("it is gone".to_owned()))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
     tokio::spawn(connection);
     let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
     let body = serde_json::to_vec(&question).map_err(|error| lost(error.to_string()))?;
     let request = hyper::Request::post("/api/v1/query")
-        .header(header::HOST, address.to_string())
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| lost(error.to_string()))?;
@@ -95,7 +83,7 @@ async fn over_http(address: SocketAddr, token: &str, sql: &str) -> Result<Answer
     let truncated = answer.headers().get("hansard-truncated").is_some_and(|value| value == "true");
     let body = answer.into_body().collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
     if !status.is_success() {
-        return Err(refused(status, &body, address));
+        return Err(refused(status, &body, socket));
     }
     let unreadable = |error: arrow::error::ArrowError| lost(format!("its answer cannot be read: {error}"));
     let reader = StreamReader::try_new(Cursor::new(body), None).map_err(unreadable)?;
@@ -104,20 +92,16 @@ async fn over_http(address: SocketAddr, token: &str, sql: &str) -> Result<Answer
     Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
 }
 
-fn refused(status: hyper::StatusCode, body: &[u8], address: SocketAddr) -> Failure {
+fn refused(status: hyper::StatusCode, body: &[u8], socket: &Path) -> Failure {
     match serde_json::from_slice::<ApiError>(body) {
         Ok(ApiError { error }) => {
             let hint = error.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
             match error.code.as_str() {
                 "not_found" => Failure::finding(error.message + &hint),
-                "unauthenticated" => Failure::usage(format!(
-                    "{address} does not accept the token file: is it another instance's? {}{hint}",
-                    error.message
-                )),
                 _ => Failure::usage(error.message + &hint),
             }
         }
-        Err(_) => Failure::usage(format!("{address} answers {status}, and is no instance of Hansard")),
+        Err(_) => Failure::usage(format!("{} answers {status}, and is no instance of Hansard", socket.display())),
     }
 }
 

@@ -1,17 +1,21 @@
-//! `hansard check`: reaches every part that the configuration names, and says what is wrong and where.
+//! `hansard check`: reaches every part that the configuration names, and says what is wrong, where, and what to type.
 //!
 //! It leaves nothing behind, and may run beside a running instance.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use jsonwebtoken::jwk::JwkSet;
+use serde_json::Value;
 
 use crate::cli::Configured;
 use crate::config::{Config, Issuer, Target};
 use crate::failure::Failure;
 use crate::parts::with_config;
-use crate::{note, output, parts};
+use crate::{note, output, parts, permissions, token};
+
+const NO_ISSUER: &str = "there is none: no job could show who it is; add a section [[identity.issuers]]. For development \
+                         `hansard init FOLDER` writes one, with a key";
+const NO_TARGET: &str = "there is none: no job could connect; add a section [[targets]] with name, listen and upstream";
 
 /// What was looked at, and how it is.
 type Finding = (String, Result<String, String>);
@@ -27,6 +31,9 @@ pub(crate) fn run(asked: &Configured) -> Result<(), Failure> {
                     output::line(&format!("WRONG {part}: {}", reason.lines().collect::<Vec<_>>().join(" ")))?;
                 }
             }
+        }
+        for (part, reason) in permissions::exposures(config) {
+            output::line(&format!("warn  {part}: {reason}"))?;
         }
         match wrong {
             0 => Ok(()),
@@ -51,15 +58,21 @@ async fn look(config: &Config) -> Vec<Finding> {
         findings.push(("event_log.servers".to_owned(), reached));
     }
     if config.issuers.is_empty() {
-        findings.push(("identity.issuers".to_owned(), Err("there is none: no job could show who it is".to_owned())));
+        findings.push(("identity.issuers".to_owned(), Err(NO_ISSUER.to_owned())));
     }
-    findings.extend(config.issuers.iter().map(|issuer| (format!("issuer {}", issuer.name), keys(issuer))));
+    for issuer in &config.issuers {
+        findings.push((format!("issuer {}", issuer.name), keys(config, issuer)));
+        if issuer.private_key_file.is_some() && issuer.jwks_file.exists() {
+            let key = token::check(issuer).map_err(|failure| failure.to_string());
+            findings.push((format!("issuer {} private_key_file", issuer.name), key));
+        }
+    }
     if config.targets.is_empty() {
-        findings.push(("targets".to_owned(), Err("there is none: no job could connect".to_owned())));
+        findings.push(("targets".to_owned(), Err(NO_TARGET.to_owned())));
     }
     let used = note::addresses_in_use(config);
     for target in &config.targets {
-        let reached = upstream(target).await;
+        let reached = upstream(target).await.map_err(|reason| format!("{reason}; {}", try_without(target)));
         let is_reached = reached.is_ok();
         findings.push((format!("target {}", target.options.name), reached));
         if is_reached {
@@ -85,26 +98,58 @@ fn path_of(url: &str) -> PathBuf {
 /// Writes to the folder, or to the nearest one above it that exists.
 fn writable(folder: &Path) -> Result<String, String> {
     let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let shown = existing.display();
     if !existing.is_dir() {
-        return Err(format!("{} is not a folder", existing.display()));
+        return Err(format!("{shown} is not a folder; move it aside: mv {shown} {shown}.old"));
     }
     let probe = existing.join(format!(".hansard-check-{}", std::process::id()));
     std::fs::write(&probe, b"probe").map_err(|error| {
-        format!("{} cannot be written: {error}; give it to the user that runs Hansard", existing.display())
+        format!("{shown} cannot be written: {error}; give it to the user that runs Hansard: chown USER {shown}")
     })?;
     std::fs::remove_file(&probe).map_err(|error| format!("{}: {error}", probe.display()))?;
     Ok(format!("{} can be written", folder.display()))
 }
 
-fn keys(issuer: &Issuer) -> Result<String, String> {
+fn keys(config: &Config, issuer: &Issuer) -> Result<String, String> {
     let file = issuer.jwks_file.display();
-    let text = std::fs::read(&issuer.jwks_file).map_err(|error| format!("jwks_file {file}: {error}"))?;
-    let set: JwkSet =
-        serde_json::from_slice(&text).map_err(|error| format!("jwks_file {file}: is not a key set: {error}"))?;
-    match set.keys.len() {
-        0 => Err(format!("jwks_file {file}: holds no key")),
-        count => Ok(format!("{count} key(s) in {file}")),
+    let way = if issuer.private_key_file.is_some() {
+        let (config, name) = (config.file.display(), &issuer.name);
+        format!("make a pair: hansard token --config {config} --issuer {name} --new-key")
+    } else {
+        let url = issuer.issuer.trim_end_matches('/');
+        format!(
+            "get the issuer's: curl -fsSo {file} JWKS_URI, with the jwks_uri of {url}/.well-known/openid-configuration"
+        )
+    };
+    let wrong = |reason: &str| format!("jwks_file {file}: {reason}; {way}");
+    let text = std::fs::read(&issuer.jwks_file).map_err(|error| wrong(&error.to_string()))?;
+    if String::from_utf8_lossy(&text).contains("-----BEGIN") {
+        return Err(wrong("is in PEM; a key set in JSON is wanted (RFC 7517), of public keys"));
     }
+    let set: Value = serde_json::from_slice(&text).map_err(|error| wrong(&format!("is not a key set: {error}")))?;
+    let keys = set.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_symmetric = |key: &Value| key.get("kty").and_then(Value::as_str) == Some("oct");
+    if let Some(place) = keys.iter().position(|key| !is_symmetric(key) && key.get("d").is_some()) {
+        return Err(wrong(&format!(
+            "key {} of it is a private one: who reads the file can make tokens; keep its public half alone, without d, \
+             p, q, dp, dq and qi",
+            place + 1
+        )));
+    }
+    if !keys.is_empty() && keys.iter().all(is_symmetric) {
+        return Err(wrong(
+            "has symmetric keys alone, which are not taken; have the issuer sign with RS256, ES256 or EdDSA",
+        ));
+    }
+    let count = hansard_ingest_proxy::check_keys(&parts::issuer_options(issuer)).map_err(|reason| wrong(&reason))?;
+    Ok(format!("{count} key(s) in {file}"))
+}
+
+/// How to see for oneself whether it is the database.
+fn try_without(target: &Target) -> String {
+    let upstream = &target.options.upstream;
+    let database = upstream.database.as_deref().unwrap_or("postgres");
+    format!("try it without Hansard: psql -h {} -p {} -U {} {database}", upstream.host, upstream.port, upstream.user)
 }
 
 async fn upstream(target: &Target) -> Result<String, String> {
@@ -118,17 +163,40 @@ async fn catalog(target: &Target) -> Result<String, String> {
 }
 
 fn certificates(target: &Target) -> Result<String, String> {
-    hansard_ingest_proxy::check_tls(&target.options)?;
+    hansard_ingest_proxy::check_tls(&target.options)
+        .map_err(|reason| format!("{reason}; {}", what_they_are(target)))?;
     let tls = target.options.tls.as_ref().map(|tls| tls.cert_file.display().to_string());
     Ok(format!("{} and its key can be used", tls.unwrap_or_default()))
+}
+
+/// How to set a target's certificate and key right.
+fn what_they_are(target: &Target) -> String {
+    let Some(tls) = &target.options.tls else { return String::new() };
+    let holds = |file: &Path, what: &str| std::fs::read_to_string(file).is_ok_and(|text| text.contains(what));
+    let (certificate, key) = (tls.cert_file.display(), tls.key_file.display());
+    if holds(&tls.cert_file, "PRIVATE KEY-----") && !holds(&tls.cert_file, "CERTIFICATE-----") {
+        return format!("it is a private key: say `cert_file` for the certificate and `key_file` for {certificate}");
+    }
+    format!("see what the files are: head -n 1 {certificate} {key}")
 }
 
 fn free(address: SocketAddr, used: &[SocketAddr]) -> Result<String, String> {
     if used.contains(&address) {
         return Ok(format!("{address} is the running instance's"));
     }
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!("{address}: {error}; choose a free address")),
+    let error = match TcpListener::bind(address) {
+        Ok(_) => return Ok(format!("{address} is free")),
+        Err(error) => error,
+    };
+    let who = format!("see who has it: ss -ltnp 'sport = :{}'", address.port());
+    match free_after(address) {
+        Some(free) => Err(format!("{address}: {error}; say `listen = \"{free}\"`, which is free, or {who}")),
+        None => Err(format!("{address}: {error}; is it an address of this machine? {who}")),
     }
+}
+
+/// The next address that can be listened on, if one of the next ones can.
+pub(crate) fn free_after(address: SocketAddr) -> Option<SocketAddr> {
+    let next = (1..=50).filter_map(|more| Some(SocketAddr::new(address.ip(), address.port().checked_add(more)?)));
+    next.into_iter().find(|address| TcpListener::bind(address).is_ok())
 }

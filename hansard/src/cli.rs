@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Writes a working folder for a database: configuration, development issuer and key, secret file.
+    Init(Init),
     /// All services in one process: proxy, recorder, query and web.
     Up(Configured),
     /// The proxy alone: takes jobs in, relays and records.
@@ -47,6 +49,7 @@ impl Command {
     /// As it is typed.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Up(_) => "up",
             Command::Proxy(_) => "proxy",
             Command::Record(_) => "record",
@@ -73,7 +76,7 @@ impl Command {
             | Command::WhoUpdated(_)
             | Command::Sessions(_)
             | Command::Replay(_) => &["query"],
-            Command::Check(_) | Command::Token(_) => &[],
+            Command::Init(_) | Command::Check(_) | Command::Token(_) => &[],
         };
         let built = [
             ("proxy", cfg!(feature = "proxy")),
@@ -90,6 +93,17 @@ pub(crate) struct Configured {
     /// The configuration file.
     #[arg(long, value_name = "FILE", env = "HANSARD_CONFIG", default_value = "hansard.toml")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The database, as postgres://role:password@host:port/database; without it, what psql would connect to, over TCP.
+    /// A password in it goes to the secret file alone; it may also be in PGPASSWORD.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// The folder to write to; it is made where there is none, and nothing in it is overwritten.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

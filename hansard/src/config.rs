@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hansard_event_log::Fsync;
-use hansard_ingest_proxy::{Durability, TargetOptions};
+use hansard_ingest_proxy::{Durability, SessionId, TargetOptions};
 
 mod capture;
 mod raw;
 mod read;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) logging: Logging,
     pub(crate) event_log: EventLog,
     pub(crate) durability: Durability,
+    /// Who may read the record besides its owner.
+    pub(crate) group: Option<Group>,
     pub(crate) lake: Lake,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) proxy: Proxy,
@@ -107,6 +110,8 @@ pub(crate) struct Proxy {
     pub(crate) max_unauthenticated: usize,
     pub(crate) shutdown_grace: Duration,
     pub(crate) log_patience: Duration,
+    /// How a job learns the id of its session.
+    pub(crate) session_id: SessionId,
 }
 
 /// Bounds of the query engine; `None` is its own default.
@@ -128,10 +133,34 @@ pub(crate) struct Web {
     pub(crate) token_file: PathBuf,
 }
 
-/// Why there is no configuration to work with. One line each.
+impl Lake {
+    /// The folder of the files.
+    pub(crate) fn folder(&self) -> PathBuf {
+        PathBuf::from(self.url.strip_prefix("file:").unwrap_or(&self.url))
+    }
+
+    /// The catalog's database.
+    pub(crate) fn catalog_file(&self) -> PathBuf {
+        PathBuf::from(self.catalog.strip_prefix("sqlite:").unwrap_or(&self.catalog))
+    }
+}
+
+/// A group of the operating system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// As in the configuration.
+    pub(crate) name: String,
+    pub(crate) id: u32,
+}
+
+/// Why there is no configuration to work with: everything that is wrong with it.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+/// One thing that is wrong, in one line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{}: {reason}; name the configuration with --config FILE or HANSARD_CONFIG", file.display())]
+    #[error("{}: {reason}; name the configuration with --config FILE or HANSARD_CONFIG, or make one with `hansard init`", file.display())]
     Unreadable { file: PathBuf, reason: String },
     #[error("{}{}: {reason}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Invalid { file: PathBuf, line: Option<usize>, reason: String },
@@ -143,11 +172,12 @@ pub(crate) enum ConfigError {
 
 impl Config {
     /// Reads and checks the file, with this process's environment over it.
-    pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
+    pub(crate) fn load(file: &Path) -> Result<Config, ConfigErrors> {
         Config::load_with(file, std::env::vars())
     }
 
-    fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-        validate::validate(file, read::read(file, environment)?)
+    fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigErrors> {
+        let read = read::read(file, environment).map_err(|error| ConfigErrors(vec![error]))?;
+        validate::validate(file, read)
     }
 }

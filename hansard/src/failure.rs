@@ -1,38 +1,44 @@
-//! How a command ends when it does not end well: one line, one exit code, never a backtrace.
+//! How a command ends when it does not end well: one line (each fault of a configuration has its own), one exit code,
+//! never a backtrace.
 
 use std::fmt;
 
-use crate::config::ConfigError;
+use crate::config::ConfigErrors;
 
 /// What is told to whoever called us.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// 1: a negative finding. 2: usage, configuration or surroundings that do not let the command work.
     pub(crate) code: u8,
-    line: String,
+    lines: Vec<String>,
 }
 
 impl Failure {
     /// Looked, and found it wanting.
     pub(crate) fn finding(line: impl fmt::Display) -> Failure {
-        Failure { code: 1, line: one_line(&line.to_string()) }
+        Failure { code: 1, lines: vec![one_line(&line.to_string())] }
     }
 
     /// Could not do it as asked.
     pub(crate) fn usage(line: impl fmt::Display) -> Failure {
-        Failure { code: 2, line: one_line(&line.to_string()) }
+        Failure { code: 2, lines: vec![one_line(&line.to_string())] }
+    }
+
+    /// What is to be told, a line each.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.line)
+        formatter.write_str(&self.lines.join("; "))
     }
 }
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Failure {
-        Failure::usage(error)
+impl From<ConfigErrors> for Failure {
+    fn from(ConfigErrors(faults): ConfigErrors) -> Failure {
+        Failure { code: 2, lines: faults.iter().map(|fault| one_line(&fault.to_string())).collect() }
     }
 }
 

@@ -13,15 +13,19 @@ mod check;
 mod cli;
 mod config;
 mod failure;
+mod init;
 mod logging;
 mod note;
 mod output;
 mod parts;
+mod permissions;
 #[cfg(feature = "query")]
 mod questions;
 #[cfg(feature = "query")]
 mod replay;
 mod serve;
+#[cfg(feature = "query")]
+mod socket;
 mod token;
 
 use cli::{Arguments, Command};
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<(), Failure> {
     let services = Services { name: command.name(), proxy: false, recorder: false, web: false };
     match command {
+        Command::Init(asked) => init::run(asked),
         Command::Up(asked) => {
             serve::run(&asked.config, Services { proxy: true, recorder: true, web: true, ..services })
         }

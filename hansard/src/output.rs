@@ -20,10 +20,12 @@ pub(crate) fn line(line: &str) -> Result<(), Failure> {
     bytes(format!("{line}\n").as_bytes())
 }
 
-/// The line that a command ends with when it does not end well.
+/// What a command ends with when it does not end well.
 pub(crate) fn error(failure: &Failure) {
-    // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(std::io::stderr(), "error: {failure}");
+    for line in failure.lines() {
+        // Nobody is left to tell when stderr is gone.
+        let _ = writeln!(std::io::stderr(), "error: {line}");
+    }
 }
 
 /// A remark beside the answer.

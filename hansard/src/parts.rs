@@ -10,6 +10,7 @@ use hansard_ingest_proxy::{IdentityOptions, IssuerOptions, Options, Password, Ta
 
 use crate::config::{Config, Nats, Target};
 use crate::failure::{Failure, reasons};
+use crate::note;
 
 #[cfg(any(feature = "record", feature = "query"))]
 mod readers;
@@ -52,7 +53,22 @@ pub(crate) fn local_log(config: &Config) -> Result<Arc<LocalLog>, Failure> {
         segment_bytes: log.segment_bytes,
         max_bytes: log.max_bytes,
     })
-    .map_err(|error| Failure::usage(format!("event_log.path {}: {}", log.path.display(), reasons(&error))))
+    .map_err(|error| {
+        let reason = match error {
+            hansard_event_log::Error::InUse(_) => note::writer(config),
+            other => reasons(&other),
+        };
+        Failure::usage(format!("event_log.path {}: {reason}", log.path.display()))
+    })
+}
+
+/// Says who writes the log already, before anything is bound or made.
+pub(crate) fn nobody_else_writes(config: &Config) -> Result<(), Failure> {
+    let path = &config.event_log.path;
+    match LocalLog::is_in_use(path) {
+        true => Err(Failure::usage(format!("event_log.path {}: {}", path.display(), note::writer(config)))),
+        false => Ok(()),
+    }
 }
 
 /// The stream in NATS.
@@ -88,13 +104,14 @@ pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
         shutdown_grace: config.proxy.shutdown_grace,
         max_sessions: config.proxy.max_sessions,
         max_unauthenticated: config.proxy.max_unauthenticated,
+        session_id: config.proxy.session_id,
         ..Options::default()
     };
     options.validate().map_err(|error| Failure::usage(format!("{}: {error}", config.file.display())))?;
     Ok(options)
 }
 
-fn issuer_options(issuer: &crate::config::Issuer) -> IssuerOptions {
+pub(crate) fn issuer_options(issuer: &crate::config::Issuer) -> IssuerOptions {
     IssuerOptions {
         name: issuer.name.clone(),
         issuer: issuer.issuer.clone(),

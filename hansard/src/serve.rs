@@ -27,8 +27,8 @@ use crate::config::Config;
 use crate::failure::{Failure, reasons};
 use crate::note::{self, Note};
 #[cfg(feature = "query")]
-use crate::output;
-use crate::{logging, parts};
+use crate::socket;
+use crate::{logging, output, parts, permissions};
 
 /// Which services a process runs.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,7 @@ pub(crate) fn run(file: &std::path::Path, services: Services) -> Result<(), Fail
     let config = Config::load(file)?;
     logging::start(&config.logging);
     allow_many_files();
+    permissions::prepare(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -68,6 +69,9 @@ fn allow_many_files() {
 }
 
 async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
+    if services.proxy {
+        parts::nobody_else_writes(config)?;
+    }
     let health = Arc::new(Health::default());
     let admin = match config.admin {
         Some(address) => Some(Admin::bind(address).await?),
@@ -83,6 +87,8 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
     let admin = admin.map(|admin| tokio::spawn(admin.serve(readiness(&health), stop_admin.clone())));
 
     let opened = open(config, services).await?;
+    #[cfg(feature = "query")]
+    let (opened, _socket) = opened.on_socket(config, services).await?;
     if let Some(proxy) = &opened.proxy {
         warn_of_settings(config);
         note.targets = proxy.addresses().iter().cloned().collect();
@@ -91,6 +97,7 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
     {
         note.web = opened.web.as_ref().map(Web::address);
     }
+    note.since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let left = note::leave(config, services.name, &note)?;
     for (target, address) in &note.targets {
         tracing::info!(%target, %address, "listening for jobs");
@@ -107,7 +114,7 @@ async fn serve(config: &Config, services: Services) -> Result<(), Failure> {
         output::line(&format!("open {}", web.login_link()))?;
     }
     health.watch(&opened);
-    let ended = opened.run(&health).await;
+    let ended = opened.run(&health, &note).await;
     drop(left);
     stop_admin.cancel();
     if let Some(admin) = admin {
@@ -294,8 +301,21 @@ fn now() -> i64 {
 type Service = (&'static str, Result<(), String>);
 
 impl Opened {
+    /// The web, where there is one, answers beside the data as well: there the commands ask that read.
+    #[cfg(feature = "query")]
+    async fn on_socket(
+        mut self,
+        config: &Config,
+        services: Services,
+    ) -> Result<(Opened, Option<socket::Bound>), Failure> {
+        let Some(web) = self.web.take() else { return Ok((self, None)) };
+        let (listener, bound) = socket::bind(config, services.name).await?;
+        self.web = Some(web.also_on(listener));
+        Ok((self, Some(bound)))
+    }
+
     /// Runs until a signal, or until a service ends by itself: then the others are stopped, and that is the failure.
-    async fn run(self, health: &Health) -> Result<(), Failure> {
+    async fn run(self, health: &Health, note: &Note) -> Result<(), Failure> {
         let stop = [CancellationToken::new(), CancellationToken::new(), CancellationToken::new()];
         let [stop_proxy, stop_recorder, stop_web] = stop.clone();
         let mut running: [JoinSet<Service>; 3] = Default::default();
@@ -313,6 +333,7 @@ impl Opened {
             let stop = stop_web.clone();
             running[2].spawn(async move { ("web", web.serve(stop).await.map_err(|error| reasons(&error))) });
         }
+        output::line(format!("ready: {}", note.addresses()).trim_end_matches([':', ' ']))?;
         let [proxy, recorder, web] = &mut running;
         let mut failures: Vec<String> = Vec::new();
         tokio::select! {

@@ -4,7 +4,7 @@
 //! The token goes to stdout and nowhere else.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -87,6 +87,14 @@ fn read_key(file: &Path) -> Result<(EncodingKey, Algorithm), Failure> {
     let pem = std::fs::read(file).map_err(|error| {
         Failure::usage(format!("private_key_file {}: {error}; `hansard token --new-key` makes one", file.display()))
     })?;
+    let text = String::from_utf8_lossy(&pem);
+    if !text.contains("PRIVATE KEY-----") && (text.contains("PUBLIC KEY-----") || text.contains("CERTIFICATE-----")) {
+        return Err(Failure::usage(format!(
+            "private_key_file {file}: is public, and nothing can be signed with it; name the private key's file, or move \
+             this one aside (mv {file} {file}.old) and make a pair with `hansard token --new-key`",
+            file = file.display()
+        )));
+    }
     if let Ok(key) = EncodingKey::from_ed_pem(&pem) {
         return Ok((key, Algorithm::EdDSA));
     }
@@ -97,9 +105,18 @@ fn read_key(file: &Path) -> Result<(EncodingKey, Algorithm), Failure> {
         return Ok((key, Algorithm::RS256));
     }
     Err(Failure::usage(format!(
-        "private_key_file {}: is not an Ed25519, P-256 or RSA key in PEM (PKCS#8)",
-        file.display()
+        "private_key_file {file}: is not an Ed25519, P-256 or RSA key in PEM (PKCS#8); name such a file, or move this one \
+         aside (mv {file} {file}.old) and make a pair with `hansard token --new-key`",
+        file = file.display()
     )))
+}
+
+/// Whether tokens can be made with the issuer's private key that its public ones check.
+pub(crate) fn check(issuer: &Issuer) -> Result<String, Failure> {
+    let file = private_key_file(issuer)?;
+    let (key, algorithm) = read_key(file)?;
+    key_id(issuer, &key, algorithm)?;
+    Ok(format!("{} signs what {} checks", file.display(), issuer.jwks_file.display()))
 }
 
 /// The key's id in the issuer's key set: a token signed with a key that is not there would be refused.
@@ -115,7 +132,9 @@ fn key_id(issuer: &Issuer, key: &EncodingKey, algorithm: Algorithm) -> Result<Op
     let ours = Jwk::from_encoding_key(key, algorithm).and_then(|public| print(&public)).map_err(unreadable)?;
     match set.keys.iter().find(|public| print(public).is_ok_and(|print| print == ours)) {
         Some(public) => Ok(public.common.key_id.clone()),
-        None => Err(Failure::usage(format!("jwks_file {file}: does not hold the public half of the private key"))),
+        None => Err(Failure::usage(format!(
+            "jwks_file {file}: does not hold the public half of the private key; move both aside and make a new pair with `hansard token --new-key`"
+        ))),
     }
 }
 
@@ -124,8 +143,12 @@ const PKCS8_ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 fn make_key(issuer: &Issuer) -> Result<(), Failure> {
-    let private = private_key_file(issuer)?;
-    for file in [private, issuer.jwks_file.as_path()] {
+    make_pair(private_key_file(issuer)?, &issuer.jwks_file)
+}
+
+/// Makes a private key and a key set with its public half, in files that must not exist yet.
+pub(crate) fn make_pair(private: &Path, public: &Path) -> Result<(), Failure> {
+    for file in [private, public] {
         if file.exists() {
             return Err(Failure::usage(format!(
                 "--new-key: {} exists already, and is not overwritten",
@@ -138,22 +161,23 @@ fn make_key(issuer: &Issuer) -> Result<(), Failure> {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&der));
     let key = EncodingKey::from_ed_pem(pem.as_bytes())
         .and_then(|key| Jwk::from_encoding_key(&key, Algorithm::EdDSA))
-        .and_then(|mut public| {
-            public.common.key_id = Some(public.thumbprint(ThumbprintHash::SHA256)?);
-            public.common.public_key_use = Some(PublicKeyUse::Signature);
-            Ok(public)
+        .and_then(|mut key| {
+            key.common.key_id = Some(key.thumbprint(ThumbprintHash::SHA256)?);
+            key.common.public_key_use = Some(PublicKeyUse::Signature);
+            Ok(key)
         })
         .map_err(|error| Failure::usage(format!("--new-key: {error}")))?;
     let set = serde_json::to_string_pretty(&JwkSet { keys: vec![key] })
         .map_err(|error| Failure::usage(format!("--new-key: {error}")))?;
     write_new(private, pem.as_bytes(), 0o600)?;
-    write_new(&issuer.jwks_file, set.as_bytes(), 0o644)
+    write_new(public, set.as_bytes(), 0o644)
 }
 
-fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+/// Writes a file that must not exist yet.
+pub(crate) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(file)?.write_all(bytes)
     };

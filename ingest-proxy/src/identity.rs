@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::errors::{Error, Kind, Refusal};
-use crate::options::{IdentityOptions, MAX_TOKEN};
+use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN};
 
 use claims::{groups, seconds, text};
 use keys::Issuer;
@@ -38,6 +38,11 @@ pub(crate) struct Principal {
     pub(crate) token_expires_at: u64,
     /// From here on no statement is taken: `exp` and the leeway.
     pub(crate) ends_at: u64,
+}
+
+/// How many of an issuer's keys can check signatures; why none can.
+pub(crate) fn count_keys(issuer: &IssuerOptions) -> Result<usize, String> {
+    keys::count(issuer)
 }
 
 /// The issuers and their keys.

@@ -51,7 +51,7 @@ use worker::Worker;
 pub use errors::Error;
 pub use options::{
     CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, IdentityOptions,
-    IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, Roots, SslMode, TargetOptions, TlsOptions,
+    IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions,
     UpstreamOptions, UpstreamTls,
 };
 
@@ -195,6 +195,11 @@ pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
 pub async fn check_catalog(target: &TargetOptions) -> Result<String, String> {
     let route = upstream::Route::open(target).map_err(|error| error.to_string())?;
     keeper::check(target, &route).await
+}
+
+/// Reads an issuer's key set; how many keys of it can check signatures. `Err` is a negative finding, in one line.
+pub fn check_keys(issuer: &IssuerOptions) -> Result<usize, String> {
+    identity::count_keys(issuer)
 }
 
 /// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.

@@ -39,6 +39,8 @@ pub struct Options {
     pub max_sessions: usize,
     /// Connections at once that have not shown a valid token.
     pub max_unauthenticated: usize,
+    /// How a job learns the id of its session.
+    pub session_id: SessionId,
 }
 
 impl Default for Options {
@@ -53,6 +55,7 @@ impl Default for Options {
             shutdown_grace: Duration::from_secs(5),
             max_sessions: 2000,
             max_unauthenticated: 500,
+            session_id: SessionId::Parameter,
         }
     }
 }
@@ -68,6 +71,31 @@ pub enum Durability {
     Async,
     /// Frames are not recorded. To measure what recording costs; never for a real job.
     Off,
+}
+
+/// How a job learns at its log-in which session of the record is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionId {
+    /// By a ParameterStatus `hansard.session`. Drivers keep it with the server's own parameters, or leave it aside.
+    Parameter,
+    /// By a NoticeResponse, which many programs show.
+    Notice,
+    /// Not at all.
+    Off,
+}
+
+impl SessionId {
+    /// All of them.
+    pub const ALL: [SessionId; 3] = [SessionId::Parameter, SessionId::Notice, SessionId::Off];
+
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SessionId::Parameter => "parameter",
+            SessionId::Notice => "notice",
+            SessionId::Off => "off",
+        }
+    }
 }
 
 /// One database server and the address where jobs reach it.

@@ -103,7 +103,11 @@ async fn usage() {
     complains(&hansard(&config, "replay", &["not an id"]), 2, &["not an id", "hansard sessions"]);
     complains(&hansard(&config, "replay", &["ffffffff"]), 1, &["ffffffff"]);
     // One process owns the log folder.
-    complains(&hansard(&config, "up", &[]), 2, &["event_log.path", "another process"]);
+    complains(
+        &hansard(&config, "up", &[]),
+        2,
+        &["event_log.path", "`hansard up` runs already", &format!("pid {}", running.id())],
+    );
     drop(running);
 }
 

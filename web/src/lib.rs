@@ -1,7 +1,7 @@
 //! The web server: the API over the record, and the pages of the replay.
 //!
 //! Invariants: it listens on loopback only; nothing of the record is answered without a browser session or the
-//! owner's token; connections, requests, bodies, answers and logins are bounded. It reads the record through the
+//! owner's token, but on a socket whose file only those can open who may read the record; connections, requests, bodies, answers and logins are bounded. It reads the record through the
 //! query engine alone and writes nothing but its token file.
 
 #![warn(missing_docs)]
@@ -14,7 +14,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
@@ -23,7 +23,10 @@ use axum::{
 };
 use hansard_query::Engine;
 use hansard_schemas::http::TargetHint;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 
 mod access;
@@ -39,6 +42,8 @@ pub use access::{TokenFileError, read_token};
 const MAX_REQUESTS: usize = 64;
 /// Open connections; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 512;
+/// Open connections of the commands on this machine.
+const MAX_LOCAL_CONNECTIONS: usize = 64;
 /// A request's body: a statement in SQL.
 const MAX_BODY: usize = 256 * 1024;
 /// How long a request may take, its body and its query included.
@@ -87,6 +92,7 @@ pub enum Error {
 pub struct Web {
     listener: TcpListener,
     address: SocketAddr,
+    local: Option<UnixListener>,
     shared: Arc<Shared>,
 }
 
@@ -121,7 +127,12 @@ impl Web {
             requests: Semaphore::new(MAX_REQUESTS),
             request_timeout: REQUEST_TIMEOUT,
         });
-        Ok(Web { listener, address, shared })
+        Ok(Web { listener, address, local: None, shared })
+    }
+
+    /// Answers on a socket of this machine as well, and asks for no token there: its file's mode says who may ask.
+    pub fn also_on(self, local: UnixListener) -> Web {
+        Web { local: Some(local), ..self }
     }
 
     /// Where it listens.
@@ -139,14 +150,24 @@ impl Web {
     pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
         let listener = listener::Bounded::new(self.listener, MAX_CONNECTIONS);
         let router = router(self.shared);
-        let asked = stop.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { asked.cancelled().await });
+        let asked = || stop.clone().cancelled_owned();
+        let local = self.local.map(|socket| {
+            let router = router.clone().layer(Extension(guard::Local));
+            axum::serve(listener::Bounded::new(socket, MAX_LOCAL_CONNECTIONS), router).with_graceful_shutdown(asked())
+        });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(asked());
+        let serving = async {
+            match local {
+                Some(local) => tokio::try_join!(serving.into_future(), local.into_future()).map(drop),
+                None => serving.await,
+            }
+        };
         let deadline = async {
             stop.cancelled().await;
             tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
-            ended = serving.into_future() => ended.map_err(Error::Serve),
+            ended = serving => ended.map_err(Error::Serve),
             () = deadline => Ok(()),
         }
     }

@@ -54,6 +54,7 @@ pub(super) struct Recording {
     pub(super) durability: Option<String>,
     pub(super) wait_for: Option<String>,
     pub(super) fsync: Option<String>,
+    pub(super) group: Option<String>,
     pub(super) capture: Option<String>,
     pub(super) max_result_bytes: Option<String>,
 }
@@ -98,6 +99,7 @@ pub(super) struct Proxy {
     pub(super) max_unauthenticated: Option<usize>,
     pub(super) shutdown_grace: Option<String>,
     pub(super) log_patience: Option<String>,
+    pub(super) session_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

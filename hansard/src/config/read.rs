@@ -1,4 +1,5 @@
-//! Reads the file and the environment into [`Raw`]; every complaint is one line that names the place and the key.
+//! Reads the file and the environment into [`Raw`]; every complaint is one line that names the place and the key. What is
+//! complained about is left out, so that the rest can be looked at.
 
 use std::path::{Path, PathBuf};
 
@@ -13,30 +14,97 @@ use super::raw::Raw;
 /// Begins the names of variables that override keys of the file.
 const PREFIX: &str = "HANSARD__";
 
-/// Reads `path`, then the variables of `environment` over it.
-pub(super) fn read(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Raw, ConfigError> {
+/// Most complaints about one file.
+const MAX_FAULTS: usize = 100;
+
+/// What could be read, and what was wrong with the rest.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) raw: Raw,
+    pub(super) faults: Vec<ConfigError>,
+    /// Keys that are complained about, and those that were probably meant.
+    pub(super) said: Vec<String>,
+}
+
+/// Reads `path`, then the variables of `environment` over it. `Err` where the file cannot be read at all.
+pub(super) fn read(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Read, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { file: path.to_path_buf(), reason: source.to_string() })?;
-    let file = Figment::from(Toml::string(&text));
-    let mut dict: Dict = file.extract().map_err(|error| explain(path, &text, &error))?;
+    let mut dict: Dict = Figment::from(Toml::string(&text)).extract().map_err(|error| explain(path, &text, &error))?;
+    let (mut faults, mut said) = (Vec::new(), Vec::new());
     // The file alone first: a complaint about it then names it, and not the environment.
-    let raw: Raw = Figment::from(Layer(dict.clone())).extract().map_err(|error| explain(path, &text, &error))?;
-    let mut overridden = false;
+    let mut raw = extract(&mut dict, &mut said, |error| faults.push(explain(path, &text, error)))
+        .map_err(|error| explain(path, &text, &error))?;
     for (name, value) in environment {
-        if let Some(key) = name.strip_prefix(PREFIX) {
-            let keys: Vec<String> = key.split("__").map(str::to_lowercase).collect();
-            set(&mut dict, &keys, &value).map_err(|reason| ConfigError::Variable { name: name.clone(), reason })?;
-            // One at a time, so that the complaint can name the variable.
-            Figment::from(Layer(dict.clone()))
-                .extract::<Raw>()
-                .map_err(|error| ConfigError::Variable { name: name.clone(), reason: reason(&error) })?;
-            overridden = true;
+        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        let keys: Vec<String> = key.split("__").map(str::to_lowercase).collect();
+        let wrong = |reason| ConfigError::Variable { name: name.clone(), reason };
+        // One at a time, so that the complaint can name the variable; one that is wrong is left out.
+        let mut over = dict.clone();
+        match set(&mut over, &keys, &value) {
+            Err(reason) => faults.push(wrong(reason)),
+            Ok(()) => match Figment::from(Layer(over.clone())).extract() {
+                Ok(read) => (raw, dict) = (read, over),
+                Err(error) => {
+                    said.extend(meant(&error));
+                    faults.push(wrong(reason(&error)));
+                }
+            },
         }
     }
-    if !overridden {
-        return Ok(raw);
+    Ok(Read { raw, faults, said })
+}
+
+/// The configuration without the keys that are none or have values of the wrong kind, each of which is told.
+fn extract(
+    dict: &mut Dict,
+    said: &mut Vec<String>,
+    mut tell: impl FnMut(&figment::Error),
+) -> Result<Raw, Box<figment::Error>> {
+    for _ in 0..MAX_FAULTS {
+        let error = match Figment::from(Layer(dict.clone())).extract() {
+            Ok(raw) => return Ok(raw),
+            Err(error) => error,
+        };
+        let mut path = error.path.clone();
+        if let Kind::UnknownField(key, _) = &error.kind
+            && path.last() != Some(key)
+        {
+            path.push(key.clone());
+        }
+        if !remove(dict, &path) {
+            return Err(Box::new(error));
+        }
+        said.push(path.join("."));
+        said.extend(meant(&error));
+        tell(&error);
     }
-    Figment::from(Layer(dict)).extract().map_err(|error| explain(path, &text, &error))
+    Figment::from(Layer(dict.clone())).extract().map_err(Box::new)
+}
+
+/// The key that was probably meant by one that is not known.
+fn meant(error: &figment::Error) -> Option<String> {
+    let Kind::UnknownField(key, known) = &error.kind else { return None };
+    let near = nearest(key, known)?;
+    let dotted = dotted(&error.path, key);
+    Some(format!("{}{near}", dotted.strip_suffix(key.as_str()).unwrap_or_default()))
+}
+
+/// Takes out what is at that place, or the nearest list around it that it is an entry of; false where nothing is there.
+fn remove(dict: &mut Dict, path: &[String]) -> bool {
+    let Some((key, rest)) = path.split_first() else { return false };
+    if rest.is_empty() {
+        return dict.remove(key).is_some();
+    }
+    let inner = match (dict.get_mut(key), rest.first().and_then(|index| index.parse::<usize>().ok())) {
+        (Some(Value::Dict(_, inner)), _) => remove(inner, rest),
+        (Some(Value::Array(_, entries)), Some(index)) => match entries.get_mut(index) {
+            Some(Value::Dict(_, inner)) if rest.len() > 1 => remove(inner, &rest[1..]),
+            _ => false,
+        },
+        _ => false,
+    };
+    inner || dict.remove(key).is_some()
 }
 
 /// A dictionary as figment wants it.

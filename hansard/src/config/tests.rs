@@ -10,15 +10,75 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     std::fs::write(&file, text).unwrap();
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::load_with(&file, environment.into_iter())
-        .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    Config::load_with(&file, environment.into_iter()).map_err(|error| {
+        crate::failure::Failure::from(error).lines().join("\n").replace(&format!("{}/", folder.path().display()), "")
+    })
 }
 
 #[track_caller]
 fn complains(text: &str, environment: &[(&str, &str)], expected: &str) {
     let line = load(text, environment).unwrap_err();
-    assert!(line.contains(expected), "{line:?} does not say {expected:?}");
-    assert_eq!(line.lines().count(), 1, "{line:?} is not one line");
+    assert!(line.lines().any(|line| line.contains(expected)), "{line:?} does not say {expected:?} in one line");
+}
+
+/// All complaints about a text, without the file's name.
+fn complaints(text: &str) -> Vec<String> {
+    load(text, &[])
+        .unwrap_err()
+        .lines()
+        .map(|line| line.trim_start_matches("hansard.toml:").trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_fault_of_the_file_is_told_at_once() {
+    let text = "[polcy]\nunrestricted = true\n[lake]\nfluhs_interval = '5s'\nurl = 's3://x'\n[event_log]\nshards = 'many'\n\
+                [recording]\nfsync = 'soon'\n[[targets]]\nname = 'a'\nlistne = '127.0.0.1:1'\nupstream = 'mysql://x'\n\
+                [[targets]]\nname = 'a'\nlisten = '127.0.0.1:7'\nupstream = 'postgres://u@h:1'\n\
+                [web]\nlisten = '127.0.0.1:7'\n";
+    let found = complaints(text);
+    let expected = [
+        "unknown key `polcy`; did you mean `policy`?",
+        "unknown key `lake.fluhs_interval`; did you mean `flush_interval`?",
+        "event_log.shards: found string",
+        "unknown key `targets.0.listne`; did you mean `listen`?",
+        "recording.fsync: \"soon\" is not a time",
+        "lake.url: \"s3://x\" is not a place",
+        "targets.0.upstream: must look like postgres://",
+        "targets.1.name: \"a\" names two targets",
+        "web.listen: 127.0.0.1:7 is the address of targets.1.listen as well; give it another one, such as `listen = \"127.0.0.1:8\"`",
+    ];
+    for part in expected {
+        assert_eq!(found.iter().filter(|line| line.contains(part)).count(), 1, "{part:?} in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "what follows from a fault is not told as another one: {found:#?}");
+}
+
+#[test]
+fn an_address_is_one_services_alone() {
+    let web = "[web]\nlisten = '127.0.0.1:8080'\n";
+    for (other, key) in [
+        ("[admin]\nlisten = '127.0.0.1:8080'\n", "web.listen"),
+        ("[admin]\nlisten = '0.0.0.0:8080'\n", "web.listen"),
+        ("[query]\npgwire_listen = 'localhost:8080'\n", "web.listen"),
+    ] {
+        let found = complaints(&format!("{LEAST}{web}{other}"));
+        assert!(found.len() == 1 && found[0].starts_with(key) && found[0].contains("as well"), "{found:?}");
+    }
+    assert!(load(&format!("{LEAST}[web]\nlisten = '127.0.0.1:0'\n[admin]\nlisten = '127.0.0.1:0'\n"), &[]).is_ok());
+}
+
+#[test]
+fn a_group_is_one_of_the_system() {
+    let config = load(&format!("{LEAST}[recording]\ngroup = 'root'\n"), &[]).unwrap();
+    assert_eq!(config.group.map(|group| group.id), Some(0));
+    let config = load(&format!("{LEAST}[recording]\ngroup = '4711'\n"), &[]).unwrap();
+    assert_eq!(config.group.map(|group| group.id), Some(4711));
+    complains(
+        &format!("{LEAST}[recording]\ngroup = 'no-such-group'\n"),
+        &[],
+        "recording.group: \"no-such-group\" is no group",
+    );
 }
 
 #[test]
@@ -120,7 +180,7 @@ fn each_mistake_gets_its_line() {
         ("[lake]\nflush_interval = '0s'", "is not a time"),
         ("[lake]\nurl = 's3://bucket/x'", "lake.url"),
         ("[event_log]\nbackend = 'kafka'", "expected one of embedded, nats"),
-        ("[event_log]\nservers = ['nats://x']", "is for `backend = \"nats\"`"),
+        ("[event_log]\nservers = ['nats://x']", "is for `event_log.backend = \"nats\"`"),
         ("[event_log]\nbackend = 'nats'", "event_log.servers: is missing"),
         ("[event_log]\nmax_size = '5 bananas'", "event_log.max_size"),
         ("[recording]\nwait_for = 'spool'", "recording.wait_for"),
@@ -270,6 +330,6 @@ fn tls_is_understood_on_both_sides() {
 
 #[test]
 fn a_missing_file_is_named_with_the_way_out() {
-    let line = Config::load_with(Path::new("/nowhere/hansard.toml"), std::iter::empty()).unwrap_err().to_string();
+    let line = Config::load_with(Path::new("/nowhere/hansard.toml"), std::iter::empty()).unwrap_err().0[0].to_string();
     assert!(line.contains("/nowhere/hansard.toml") && line.contains("--config"), "{line}");
 }

@@ -2,33 +2,37 @@
 
 use hansard_ingest_proxy::{ClientCertificates, TlsOptions};
 
-use super::ConfigError;
 use super::raw;
 use super::validate::Place;
 
-pub(super) fn of_target(place: &Place<'_>, key: &str, raw: raw::TargetTls) -> Result<TlsOptions, ConfigError> {
-    let file = |name: &str, value| place.required(&format!("{key}.{name}"), value).map(|file| place.path(&file));
-    let client_ca_file = raw.client_ca_file.map(|name| file("client_ca_file", Some(name))).transpose()?;
-    let client_certificates = match (raw.client_certificates.as_deref(), &client_ca_file) {
-        (None | Some("none"), None) => ClientCertificates::None,
-        (Some("none"), Some(_)) => {
+/// None where something is wrong with it, which is complained about.
+pub(super) fn of_target(place: &Place<'_>, key: &str, raw: raw::TargetTls) -> Option<TlsOptions> {
+    let file = |name: &str, value| {
+        let file = place.required(&format!("{key}.{name}"), value);
+        (!file.is_empty()).then(|| place.path(&file))
+    };
+    let has_authorities = raw.client_ca_file.is_some();
+    let client_ca_file = raw.client_ca_file.and_then(|name| file("client_ca_file", Some(name)));
+    let client_certificates = match (raw.client_certificates.as_deref(), has_authorities) {
+        (None | Some("none"), false) => ClientCertificates::None,
+        (Some("none"), true) => {
             let key = format!("{key}.client_certificates");
-            return Err(place.wrong(&key, "\"none\" asks for none, and client_ca_file is given; drop one of them"));
+            place.fault(place.wrong(&key, "\"none\" asks for none, and client_ca_file is given; drop one of them"));
+            ClientCertificates::None
         }
-        (Some("optional" | "required"), None) => {
+        (Some("optional" | "required"), false) => {
             let key = format!("{key}.client_ca_file");
-            return Err(place.wrong(&key, "is missing: it says whose certificates are good"));
+            place.fault(place.wrong(&key, "is missing: it says whose certificates are good"));
+            ClientCertificates::None
         }
-        (Some("optional"), Some(_)) => ClientCertificates::Optional,
-        (None | Some("required"), Some(_)) => ClientCertificates::Required,
+        (Some("optional"), true) => ClientCertificates::Optional,
+        (None | Some("required"), true) => ClientCertificates::Required,
         (Some(other), _) => {
-            return Err(place.word(&format!("{key}.client_certificates"), other, &["none", "optional", "required"]));
+            let key = format!("{key}.client_certificates");
+            place.fault(place.word(&key, other, &["none", "optional", "required"]));
+            ClientCertificates::None
         }
     };
-    Ok(TlsOptions {
-        cert_file: file("cert_file", raw.cert_file)?,
-        key_file: file("key_file", raw.key_file)?,
-        client_ca_file,
-        client_certificates,
-    })
+    let (cert_file, key_file) = (file("cert_file", raw.cert_file), file("key_file", raw.key_file));
+    Some(TlsOptions { cert_file: cert_file?, key_file: key_file?, client_ca_file, client_certificates })
 }

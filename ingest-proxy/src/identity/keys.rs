@@ -73,6 +73,11 @@ impl Issuer {
     }
 }
 
+/// How many of an issuer's keys can check signatures.
+pub(super) fn count(options: &IssuerOptions) -> Result<usize, String> {
+    read(&options.jwks_file).map(|keys| keys.len())
+}
+
 fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
     parse(&files::read(path)?)
 }

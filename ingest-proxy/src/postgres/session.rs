@@ -3,6 +3,7 @@
 //! Invariants: a session's record ends with a SessionClosed and its reason, whatever happened; the database is asked
 //! for nothing before the job's name is in the log; a job that is refused is told why before the connection closes.
 
+mod announcement;
 mod opened;
 
 use std::net::SocketAddr;
@@ -423,6 +424,10 @@ impl AuthenticatedConnection {
         let key = shared.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
         capture.own(now, AUTHENTICATED);
+        let announced = announcement::frame(shared.options.session_id, capture.session());
+        if !announced.is_empty() {
+            capture.own(now, &announced);
+        }
         if upstream.greetings > 0 {
             capture.frames(Direction::Backend, now, &upstream.greeting, upstream.greetings);
         }
@@ -432,7 +437,7 @@ impl AuthenticatedConnection {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
-        let welcome = [AUTHENTICATED, &upstream.greeting, &key.frame(), &upstream.ready].concat();
+        let welcome = [AUTHENTICATED, &announced, &upstream.greeting, &key.frame(), &upstream.ready].concat();
         let welcomed = self.connection.startup.send(&welcome).await.is_ok();
         let replication = self.settings.is_replication();
         let UnauthenticatedConnection { worker, startup, capture, .. } = self.connection;

@@ -4,8 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hansard_event_log::Fsync;
-use hansard_ingest_proxy::Durability;
-use hansard_schemas::events::{Direction, event::Kind};
+use hansard_ingest_proxy::{Durability, SessionId};
+use hansard_schemas::events::{Direction, Origin, event::Kind};
 
 use crate::proxy::{Plan, RunningProxy, claims, dsn, token};
 use crate::record;
@@ -91,6 +91,36 @@ async fn psql_works_and_is_recorded_verbatim() {
         let Some(Kind::SessionClosed(closed)) = kinds.next() else { panic!("{recorded:?}") };
         let runs: u64 = recorded.runs().map(|run| u64::from(run.count)).sum();
         assert_eq!(closed.frames, runs);
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_learns_the_id_of_its_session() {
+    for way in SessionId::ALL {
+        let mut plan = Plan::new();
+        plan.options.session_id = way;
+        let proxy = plan.start().await;
+        let tap = Tap::start(proxy.address).await;
+        psql(tap.address, "SELECT 1").await;
+        let recorded = assert_verbatim(&proxy, &tap).await;
+        let id = record::read(&proxy.log)
+            .await
+            .into_iter()
+            .find(|(_, session)| session.target == "ranking" && !session.is_own());
+        let id = id.unwrap().0.to_string();
+        let own: Vec<_> = recorded.runs().filter(|run| run.origin() == Origin::Hansard).collect();
+        let said: Vec<u8> = own.iter().flat_map(|run| run.frames.to_vec()).collect();
+        let expected = match way {
+            SessionId::Parameter => format!("hansard.session\0{id}\0"),
+            SessionId::Notice => format!("Mhansard.session = {id}\0\0"),
+            SessionId::Off => "R\0\0\0\u{8}\0\0\0\0".to_owned(),
+        };
+        assert!(said.ends_with(expected.as_bytes()), "{way:?}: {said:?}");
+        let seen = tap.seen.lock()[0].backend.clone();
+        let at = seen.windows(said.len()).position(|window| window == said).expect("it is said in one piece");
+        let ready = seen.windows(6).position(|window| window == b"Z\0\0\0\x05I").unwrap();
+        assert!(at < ready, "before the job may ask");
         proxy.stop().await;
     }
 }

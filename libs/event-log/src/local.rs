@@ -8,6 +8,7 @@
 //! error; positions are never used again for other blocks.
 
 mod folder;
+mod private;
 mod reader;
 mod record;
 mod shard;
@@ -87,7 +88,7 @@ impl LocalLog {
         if shards == 0 {
             return Err(Error::Incompatible("a log has at least one shard".to_owned()));
         }
-        std::fs::create_dir_all(&path).map_err(|e| folder::failed("create", &path, &e))?;
+        private::make_folder(&path).map_err(|e| folder::failed("create", &path, &e))?;
         let lock = Arc::new(folder::lock(&path)?);
         match folder::read_meta(&path)? {
             Some(found) if found != shards => {
@@ -115,6 +116,11 @@ impl LocalLog {
         let syncers = sync::Syncers::start(&shards, fsync)?;
         let instance = Uuid::now_v7().to_string();
         Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance }))
+    }
+
+    /// Whether a process has the log in that folder open for writing.
+    pub fn is_in_use(path: &std::path::Path) -> bool {
+        folder::is_held(path)
     }
 
     /// How many shards the log in that folder has; none where there is no log.

@@ -22,6 +22,7 @@ pub mod durable;
 mod error;
 pub mod layout;
 pub mod orphans;
+mod private;
 pub mod writer;
 
 pub use error::Error;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use hansard_web::{Error, Web, WebOptions};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::{client::Server, fixture::Fixture};
 
@@ -30,6 +32,43 @@ async fn a_taken_port_is_named() {
     let options = WebOptions { listen, token_file: folder.path().join("token"), targets: Vec::new() };
     let Err(error) = Web::bind(options, Arc::new(Fixture::new().engine())).await else { panic!("the port was free") };
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn on_the_socket_beside_the_data_no_token_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = WebOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        token_file: folder.path().join("token"),
+        targets: Vec::new(),
+    };
+    let fixture = Fixture::new();
+    let web = Web::bind(options, Arc::new(fixture.engine())).await.unwrap();
+    let (address, path) = (web.address(), folder.path().join("web.sock"));
+    let socket = tokio::net::UnixListener::bind(&path).unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(web.also_on(socket).serve(stop.clone()));
+    for (host, expected) in [("localhost", 200), ("evil.example", 403)] {
+        let request = format!("GET {SESSIONS} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let mut local = tokio::net::UnixStream::connect(&path).await.unwrap();
+        assert_eq!(status(&mut local, &request).await, expected, "{host} on the socket");
+        let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        assert_eq!(
+            status(&mut tcp, &request).await,
+            if expected == 200 { 401 } else { expected },
+            "{host} on the port"
+        );
+    }
+    stop.cancel();
+    assert!(serving.await.unwrap().is_ok());
+    assert!(tokio::net::UnixStream::connect(&path).await.is_err(), "both are let go");
+}
+
+async fn status(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> u16 {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::folder::{self, Segment};
+use super::private;
 use super::record::{self, HEADER, Parsed};
 use super::view::{Cursor, View};
 use crate::{Error, Position, Shard};
@@ -114,7 +115,7 @@ impl ShardLog {
         unix_millis: u64,
         lock: Arc<File>,
     ) -> Result<ShardLog, Error> {
-        std::fs::create_dir_all(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
+        private::make_folder(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
         folder::make_positions(&dir)?;
         let mark = folder::trimmed(&dir)?;
         let closed = recover(shard, &dir, mark)?;
@@ -403,7 +404,7 @@ impl Layout {
 
 fn create_segment(dir: &std::path::Path, base: u64) -> Result<File, Error> {
     let path = folder::segment_path(dir, base);
-    File::options().create_new(true).append(true).open(&path).map_err(|e| folder::failed("create", &path, &e))
+    private::open(File::options().create_new(true).append(true), &path).map_err(|e| folder::failed("create", &path, &e))
 }
 
 /// The segments that former openings left, without empty ones at the end and without a torn tail.

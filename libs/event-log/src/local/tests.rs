@@ -185,6 +185,7 @@ async fn the_folder_has_one_writer_one_number_of_shards_and_one_identity() {
     let log = LocalLog::open(options(dir.path())).unwrap();
     let (node, instance) = (log.node().to_owned(), log.instance().to_owned());
     assert!(matches!(LocalLog::open(options(dir.path())), Err(Error::InUse(_))));
+    assert!(LocalLog::is_in_use(dir.path()));
     drop(log);
     let other = LocalLog::open(LocalLogOptions { shards: 2, ..options(dir.path()) }).unwrap_err();
     assert!(other.to_string().contains("was created with 1 shards, not 2"), "{other}");

@@ -4,6 +4,7 @@
 //! IMMEDIATE transaction that reads what it depends on inside itself; a snapshot is one read transaction, so it
 //! never shows half a commit. It never waits on the caller's thread: all work runs on tokio's blocking pool.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use hansard_schemas::lake::Table;
 use super::{
     Catalog, Commit, Compaction, Epoch, Error, FileEntry, FileFilter, FileIndex, OpenSession, ShardHold, Snapshot,
 };
+
+use crate::private;
 
 mod filter;
 
@@ -72,6 +75,11 @@ impl SqliteCatalog {
     /// Opens the database, creates it where it does not exist.
     pub fn open(path: &Path) -> Result<SqliteCatalog, Error> {
         let failed = |error| failure(path, Failure::Sqlite(error));
+        // SQLite gives its journals the mode of the database.
+        if !path.exists() {
+            let made = private::open(File::options().create(true).truncate(false).write(true), path);
+            made.map_err(|source| Error::Unavailable { place: path.display().to_string(), source: source.into() })?;
+        }
         let mut writer = Connection::open(path).map_err(failed)?;
         writer.busy_timeout(BUSY).map_err(failed)?;
         writer.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
