@@ -260,6 +260,28 @@ impl Catalog {
         all.filter_map(|oid| Some((*oid, self.type_of(*oid)?)))
     }
 
+    /// The names of all types that PostgreSQL does not bring along.
+    pub fn type_names(&self) -> impl Iterator<Item = &str> {
+        self.index.types.keys().map(|name| &**name)
+    }
+
+    /// There are domains.
+    pub fn has_domains(&self) -> bool {
+        !self.index.domains.is_empty()
+            || self
+                .index
+                .types
+                .values()
+                .flatten()
+                .any(|oid| self.type_of(*oid).is_some_and(|kind| kind.kind == TypeKind::Domain))
+    }
+
+    /// Casts that run without being written.
+    pub fn implicit_casts(&self) -> impl Iterator<Item = &Cast> {
+        let targets = self.index.casts.keys();
+        targets.flat_map(|target| self.casts_to(*target)).filter(|cast| cast.implicit)
+    }
+
     /// A type.
     pub fn type_of(&self, oid: Oid) -> Option<&Type> {
         match &**self.object(Kind::Type, oid)? {

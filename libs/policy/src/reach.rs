@@ -18,6 +18,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use code::values_may_run_code;
 pub use memo::{Memo, Routine};
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};

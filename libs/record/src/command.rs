@@ -65,6 +65,22 @@ pub(super) fn fits(asked: Operation, command: &CommandTag) -> bool {
         }
 }
 
+/// Whether what answered so may have run code, or changed a setting or what names mean.
+pub(super) fn may_change_names(command: &CommandTag) -> bool {
+    !matches!(
+        operation(command),
+        Operation::Empty
+            | Operation::Transaction
+            | Operation::Prepare
+            | Operation::Deallocate
+            | Operation::Declare
+            | Operation::Close
+            | Operation::Listen
+            | Operation::Lock
+            | Operation::Show
+    )
+}
+
 /// Whether the operation itself says that rows were written, or that code ran that may have.
 pub(super) fn writes_rows(operation: Operation) -> bool {
     matches!(

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hansard_pg_wire::conversation::Outcome as Ended;
 use hansard_policy::catalog::{Function, TEMPORARY};
 use hansard_policy::reach::{Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
@@ -74,9 +75,10 @@ pub(super) enum Role {
 struct Made {
     /// It is there; otherwise it is gone.
     exists: bool,
-    /// Nothing hangs on it: what is written to it stays there, and runs no code.
+    /// Nothing hung on it when it was made: what is written to it stays there, and runs no code. That holds as long as the
+    /// catalog is the one that was read at that moment: a later one tells.
     #[serde(default)]
-    bare: bool,
+    bare: Option<i64>,
     /// When its transaction ended: a catalog that was read later has it.
     ended_at: i64,
 }
@@ -120,9 +122,15 @@ pub(super) struct Names {
     #[serde(default)]
     last_routine: u32,
     untold: Untold,
-    /// There may be a temporary view, or a trigger or a rule of a temporary relation.
+    /// Something may hang on temporary relations: a view, a trigger, a rule, code in a default or a constraint.
     #[serde(default)]
     attached_to_temporary: bool,
+    /// The session has made something of which it is not told here what it is: perhaps a type whose values run code.
+    #[serde(default)]
+    other_made: bool,
+    /// SET SESSION AUTHORIZATION was used.
+    #[serde(default)]
+    other_session_role: bool,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -260,11 +268,12 @@ impl Names {
             self.lose_settings(number);
         }
         self.attach(&statement.attaches);
+        self.other_made |= !statement.attaches.is_empty() && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
             self.make_routine(function, session.routine());
         }
         for (place, change) in statement.names.iter().enumerate() {
-            self.apply_change(number, change, session.of(place));
+            self.apply_change(number, change, session.of(place), session);
         }
         if reached.is_some_and(|reached| reached.may_change_names) {
             self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
@@ -302,9 +311,15 @@ impl Names {
             ("search_path", value) => {
                 self.set_path(number, value.map_or(Path::Start, |value| Path::Set(schemas_of_setting(value))), local);
             }
+            // Of the role that SET SESSION AUTHORIZATION has set, which a rollback takes back.
+            ("role", None | Some("none")) if self.other_session_role => self.set_role(number, Role::Unknown, local),
             ("role", Some("none")) => self.set_role(number, Role::Session, local),
             ("role", None) => self.set_role(number, Role::Start, local),
-            ("role" | "session_authorization", Some(role)) => self.set_role(number, Role::Set(role.to_owned()), local),
+            ("role", Some(role)) => self.set_role(number, Role::Set(role.to_owned()), local),
+            ("session_authorization", Some(role)) => {
+                self.other_session_role = true;
+                self.set_role(number, Role::Set(role.to_owned()), local);
+            }
             ("session_authorization", None) => self.set_role(number, self.role_without_a_setting(), local),
             // Few sessions do that, and fewer undo it: nothing behind it is certain.
             ("session_replication_role", value) => {
@@ -348,6 +363,15 @@ impl Names {
         }
     }
 
+    /// Something was done that is not known.
+    pub(super) fn lose(&mut self, number: u64) {
+        self.lose_settings(number);
+        self.other_made = true;
+        self.attached_to_temporary = true;
+        self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
+    }
+
+    /// Settings stand elsewhere than is known here.
     fn lose_settings(&mut self, number: u64) {
         self.set_path(number, Path::Unknown, false);
         self.set_role(number, Role::Unknown, false);
@@ -359,12 +383,20 @@ impl Names {
         if !names.is_empty() && !self.routines.is_empty() {
             self.forget_routines(|name| names.may_be(name));
         }
-        if names.is_empty() || self.relations.is_empty() {
+        if names.is_empty() {
             return;
         }
-        for (name, schemas) in &mut self.relations {
-            if names.may_be(name) {
-                schemas.values_mut().for_each(|made| made.bare = false);
+        self.attached_to_temporary |= self.temporary.keys().any(|name| names.may_be(name));
+        let attach = |schemas: &mut BTreeMap<String, Made>| {
+            for made in schemas.values_mut() {
+                made.bare = None;
+            }
+        };
+        if names.is_all() {
+            self.relations.values_mut().for_each(attach);
+        } else {
+            for name in names.names() {
+                self.relations.get_mut(name).into_iter().for_each(attach);
             }
         }
         self.epoch += 1;
@@ -406,10 +438,11 @@ impl Names {
         self.routines.contains_key(name)
     }
 
-    /// The session made that relation, and nothing hangs on it.
-    fn is_bare(&self, name: &Name) -> bool {
+    /// The session made that relation, and nothing hangs on it, as long as the catalog is the one that was read then.
+    fn is_bare(&self, name: &Name, catalog: Option<i64>) -> bool {
         let schemas = name.schema.as_ref().zip(self.relations.get(&name.name));
-        schemas.and_then(|(schema, schemas)| schemas.get(schema)).is_some_and(|made| made.exists && made.bare)
+        let made = schemas.and_then(|(schema, schemas)| schemas.get(schema)).filter(|made| made.exists);
+        made.is_some_and(|made| made.bare.is_some() && made.bare == catalog)
     }
 
     fn set_untold(&mut self, number: u64, untold: Untold) {
@@ -443,9 +476,23 @@ impl Names {
         }
     }
 
-    fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, bool)) {
+    /// A temporary relation is made; IF NOT EXISTS leaves one of that name as it is.
+    fn make_temporary(&mut self, number: u64, name: &Name, on_commit_drop: bool, may_exist: bool) {
+        if !(may_exist && self.temporary.contains_key(&name.name)) {
+            self.change_temporary(number, vec![(name.name.clone(), Some(on_commit_drop))]);
+        }
+    }
+
+    /// The catalog does not hold what hangs on temporary relations, unless that is nothing. A rollback undoes it, which is not
+    /// told: then there only may be something.
+    fn hang_on_temporary(&mut self, bare: bool) {
+        self.epoch += u64::from(!bare && !self.attached_to_temporary);
+        self.attached_to_temporary |= !bare;
+    }
+
+    fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, Option<i64>)) {
         // What has been changed and is not told may hang something on what comes later, too.
-        let made = Made { exists, bare: bare && self.untold.changed.is_none(), ended_at: OPEN };
+        let made = Made { exists, bare: bare.filter(|_| self.untold.changed.is_none()), ended_at: OPEN };
         if self.made >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
@@ -458,23 +505,23 @@ impl Names {
         if self.schemas.len() >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
-        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: false, ended_at: OPEN });
+        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN });
         self.remember(number, Undo::Schema(schema.to_owned(), old));
     }
 
-    fn apply_change(&mut self, number: u64, change: &NameChange, meaning: Option<&Meaning>) {
+    fn apply_change(&mut self, number: u64, change: &NameChange, meaning: Option<&Meaning>, meanings: &Meanings) {
         let untold = Untold { changed: Some(OPEN), ..self.untold };
         match (change, meaning) {
-            (NameChange::Create { name, temporary: true, on_commit_drop, .. }, _) => {
-                self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
+            (NameChange::Create { name, temporary: true, on_commit_drop, may_exist, bare, .. }, _) => {
+                self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                self.hang_on_temporary(*bare && meanings.bare.is_some());
             }
-            (NameChange::Create { name, on_commit_drop, view, bare, .. }, Some(Meaning::In(schema))) => {
+            (NameChange::Create { name, on_commit_drop, may_exist, bare, .. }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    self.epoch += u64::from(*view && !self.attached_to_temporary);
-                    self.attached_to_temporary |= view;
-                    self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
+                    self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                    self.hang_on_temporary(*bare && meanings.bare.is_some());
                 } else {
-                    self.make(number, schema, &name.name, (true, *bare));
+                    self.make(number, schema, &name.name, (true, meanings.bare.filter(|_| *bare)));
                 }
             }
             (NameChange::Drop { name, cascade }, meaning) => {
@@ -482,7 +529,7 @@ impl Names {
                     Some(Meaning::In(schema)) if schema == TEMPORARY => {
                         self.change_temporary(number, vec![(name.name.clone(), None)]);
                     }
-                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, false)),
+                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, None)),
                     // IF EXISTS, and it does not.
                     Some(Meaning::Nowhere) => {}
                     None => self.set_untold(number, Untold { dropped: Some(OPEN), temporary: true, ..self.untold }),
@@ -496,13 +543,13 @@ impl Names {
                     let goes = self.temporary.get(&from.name).copied().unwrap_or(false);
                     self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
                 } else {
-                    self.make(number, schema, &from.name, (false, false));
-                    self.make(number, schema, to, (true, false));
+                    self.make(number, schema, &from.name, (false, None));
+                    self.make(number, schema, to, (true, None));
                 }
             }
             (NameChange::Move { name, schema: to }, Some(Meaning::In(schema))) => {
-                self.make(number, schema, &name.name, (false, false));
-                self.make(number, to, &name.name, (true, false));
+                self.make(number, schema, &name.name, (false, None));
+                self.make(number, to, &name.name, (true, None));
             }
             (NameChange::Rename { .. } | NameChange::Move { .. }, Some(Meaning::Nowhere)) => {}
             (NameChange::CreateSchema(Some(schema)), _) => self.make_schema(number, schema, true),
@@ -521,11 +568,7 @@ impl Names {
             }
             (NameChange::Attached(_), Some(Meaning::In(schema))) if schema != TEMPORARY => {}
             (NameChange::Attached(_), Some(Meaning::Nowhere)) | (NameChange::Settings, _) => {}
-            (NameChange::Attached(_), _) => {
-                // A rollback undoes it, which is not told: then there only may be.
-                self.epoch += u64::from(!self.attached_to_temporary);
-                self.attached_to_temporary = true;
-            }
+            (NameChange::Attached(_), _) => self.hang_on_temporary(false),
             (NameChange::Unknown, _) => {
                 self.attached_to_temporary = true;
                 self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
@@ -596,10 +639,13 @@ impl Names {
         }
     }
 
-    /// The transaction is over, `at` when its end was told; `None`: it was rolled back.
-    pub(super) fn end_transaction(&mut self, committed: bool, at: i64) {
-        if !committed {
-            self.roll_back_from(0);
+    /// The transaction is over, `at` when its end was told.
+    pub(super) fn end_transaction(&mut self, outcome: &Ended, at: i64) {
+        match outcome {
+            Ended::Committed => {}
+            Ended::RolledBack(_) => self.roll_back_from(0),
+            Ended::Prepared(_) => self.set_aside(),
+            Ended::Unknown(_) => self.doubt(),
         }
         let local = self.local_path.take().is_some() | self.local_role.take().is_some();
         let before = self.temporary.len();
@@ -633,6 +679,34 @@ impl Names {
             }
         }
         (self.undo_bytes, self.lost) = (0, None);
+    }
+
+    /// The transaction was prepared: what it made is not there before it is committed, perhaps by another session, which
+    /// tells then. Settings stay.
+    fn set_aside(&mut self) {
+        let (path, role) = (self.path.clone(), self.role.clone());
+        self.roll_back_from(0);
+        (self.path, self.role) = (path, role);
+    }
+
+    /// It is not known whether the transaction was committed: what it changed is as it was, or as it is.
+    fn doubt(&mut self) {
+        if self.undo.is_empty() && self.lost.is_none() {
+            return;
+        }
+        let settings = |undo: &Undo| matches!(undo, Undo::Paths(..) | Undo::Roles(..));
+        let (told, names) =
+            (self.undo.iter().any(|(_, undo)| settings(undo)), self.undo.iter().any(|(_, undo)| !settings(undo)));
+        if told || self.lost.is_some() {
+            self.path = Path::Unknown;
+            self.role = Role::Unknown;
+        }
+        if names || self.lost.is_some() {
+            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
+            self.attached_to_temporary = true;
+            self.attach(&ChangedNames::all());
+        }
+        self.epoch += 1;
     }
 
     /// Forgets what a catalog has that was read since then.

@@ -374,6 +374,7 @@ impl Session {
         }
         self.conversation.gap(output.analyses, output.events);
         self.take_events(output);
+        self.statements.gap();
     }
 
     /// A block of the session could not be opened: it held frames up to `last_seq` and events up to `last_event`.

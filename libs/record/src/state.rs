@@ -81,6 +81,8 @@ struct SavedSession {
 struct SavedPending {
     started: Started<usize>,
     omitted: Option<(u64, u64)>,
+    #[serde(default)]
+    counted: bool,
 }
 
 /// Numbers equal texts by the order in which they first come.
@@ -162,6 +164,7 @@ fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
     let pending = pending.map(|pending| SavedPending {
         started: pending.started.map(&mut |text| table.place(text)),
         omitted: pending.omitted,
+        counted: pending.counted,
     });
     let pending = pending.collect();
     let Identity { session_id: _, target, job, subject, issuer, database } = &session.identity;
@@ -200,8 +203,11 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
         texts.get(*place).or(texts.first()).cloned()
     };
     let conversation = saved.conversation.map(&mut text);
-    let pending: Vec<_> =
-        saved.pending.iter().map(|pending| (pending.started.map(&mut text), pending.omitted)).collect();
+    let pending: Vec<_> = saved
+        .pending
+        .iter()
+        .map(|pending| (pending.started.map(&mut text), pending.omitted, pending.counted))
+        .collect();
     if highest.get() > texts.len() {
         return Err(format!("it has no text {}", highest.get() - 1));
     }
@@ -209,9 +215,9 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
     let conversation = conversation.map(&mut |text| text.clone().expect("the text is there"));
     let mut statements = Statements::default();
     statements.context = saved.context;
-    for (started, omitted) in pending {
+    for (started, omitted, counted) in pending {
         let started = started.map(&mut |text| text.clone().expect("the text is there"));
-        statements.pending.insert(started.statement, Pending { started, omitted });
+        statements.pending.insert(started.statement, Pending { started, omitted, counted });
     }
     let chain = hex::decode(&saved.chain).ok().and_then(|chain| chain.try_into().ok());
     let [target, job, subject, issuer, database] = saved.identity.map(Arc::from);

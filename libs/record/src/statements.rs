@@ -95,6 +95,8 @@ pub(super) struct Pending {
     pub(super) started: Started<SqlText>,
     /// Rows and bytes of its result that are not in the record.
     pub(super) omitted: Option<(u64, u64)>,
+    /// It has run in part, which has been taken into account.
+    pub(super) counted: bool,
 }
 
 /// Where the rows of a statement are.
@@ -134,7 +136,7 @@ impl Statements {
             match event {
                 Event::Started(started) => {
                     let number = started.statement;
-                    self.pending.insert(number, Pending { started, omitted: None });
+                    self.pending.insert(number, Pending { started, omitted: None, counted: false });
                 }
                 Event::Finished(finished) => self.finish(finished, identity, known.as_deref_mut(), rows),
                 Event::Unanswered { statement, transaction } => {
@@ -171,7 +173,7 @@ impl Statements {
 
     fn end_transaction(&mut self, ended: TransactionEnded, identity: &Identity, rows: &mut Rows) {
         let TransactionEnded { transaction, first, outcome, at, .. } = ended;
-        self.context.names.end_transaction(!matches!(outcome, Ended::RolledBack(_)), at);
+        self.context.names.end_transaction(&outcome, at);
         let (outcome, committed_at, reason, gid) = match outcome {
             Ended::Committed => (Outcome::Committed, Some(at), None, None),
             Ended::RolledBack(reason) => (Outcome::RolledBack, None, reason, None),
@@ -233,13 +235,16 @@ impl Statements {
 
     fn finish(&mut self, finished: Finished, identity: &Identity, mut known: Option<&mut Known>, rows: &mut Rows) {
         let Some(pending) = self.pending.remove(&finished.statement) else { return };
+        self.run_before(finished.statement, identity, known.as_deref_mut());
         let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
+        let mut contradicted = false;
         if let Some(tag) = &finished.tag {
             let answered = command::operation(tag);
             if matches!(does.operation, Operation::Opaque | Operation::Execute) {
                 does.operation = answered;
             } else if !command::fits(does.operation, tag) {
                 self.context.contradictions += 1;
+                contradicted = true;
                 does.contradicted(&tag.words);
                 does.operation = answered;
             }
@@ -261,6 +266,12 @@ impl Statements {
             outcome,
         };
         let effects = std::mem::take(&mut does.effects);
+        let can_change = finished.tag.as_ref().is_none_or(command::may_change_names);
+        // Of what is not known, or did not come to nothing when it failed, names may mean something else.
+        let unclear = match succeeded {
+            true => contradicted || pending.started.doubt.is_some() || does.may_change_names_unseen(),
+            false => !finished.undone && does.may_change_names(&effects),
+        };
         self.push(&pending, does, row, identity, rows);
         if succeeded {
             let parameters = pending.started.parameters.as_ref();
@@ -268,6 +279,30 @@ impl Statements {
                 self.take_effect(number, statement, &reaches, parameters, identity, known.as_deref());
             });
         }
+        if unclear && can_change {
+            self.context.names.lose(number);
+        }
+    }
+
+    /// Portals that wait with rows left have run in part, and may have changed what names mean.
+    fn run_before(&mut self, number: u64, identity: &Identity, mut known: Option<&mut Known>) {
+        let waiting: Vec<u64> =
+            self.pending.range(..number).filter(|(_, pending)| !pending.counted).map(|(n, _)| *n).collect();
+        for statement in waiting {
+            let Some(mut pending) = self.pending.remove(&statement) else { continue };
+            pending.counted = true;
+            let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
+            let effects = std::mem::take(&mut does.effects);
+            if does.may_change_names_unseen() || does.may_change_names(&effects) {
+                self.context.names.lose(statement);
+            }
+            self.pending.insert(statement, pending);
+        }
+    }
+
+    /// Something is missing: what names mean may have been changed in it.
+    pub(super) fn gap(&mut self) {
+        self.context.names.lose(self.context.last + 1);
     }
 
     /// A statement has changed what names mean.
@@ -315,7 +350,7 @@ impl Statements {
         identity: &Identity,
         rows: &mut Rows,
     ) {
-        let Pending { started, omitted } = pending;
+        let Pending { started, omitted, .. } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
         if let Some(doubt) = started.doubt
@@ -463,7 +498,7 @@ impl Statements {
     ) {
         let context = Context { names: self.context.names.clone(), ..Context::default() };
         let mut looking = Statements { context, ..Statements::default() };
-        let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None });
+        let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None, counted: false });
         for pending in self.pending.values().cloned().chain(ahead) {
             let does = looking.does(&pending.started.request, identity, known.as_deref_mut());
             looking.push(&pending, does, Answered::default(), identity, rows);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
 use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Routine, Step, Via};
-use crate::catalog::{Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
-use crate::functions::is_large_object;
+use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
+use crate::functions::{is_built_in_type, is_large_object};
 use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
 
 /// Names inside a function that has a search path of its own, or runs as its owner.
@@ -367,7 +367,8 @@ impl Reach<'_> {
         let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, .. });
         let makes = !statement.names.iter().all(temporary);
         self.reached.may_change_settings |= calls || sets;
-        self.reached.may_change_names |= !statement.names.is_empty();
+        self.reached.may_change_names |=
+            !statement.names.is_empty() || !statement.attaches.is_empty() || statement.routine.is_some();
         self.path_lost |= calls || sets;
         self.relations_lost |= makes;
         calls || sets || makes
@@ -426,6 +427,14 @@ fn runs_no_sql(function: &Function) -> bool {
         return function.source.is_some();
     }
     function.language == "c" && function.extension.as_deref().is_some_and(|name| EXTENSIONS.contains(&name))
+}
+
+/// A value may run code by its type alone: there are domains, casts that run without being written, or types that are named
+/// like PostgreSQL's own.
+pub fn values_may_run_code(catalog: &Catalog) -> bool {
+    let runs_code = |cast: &Cast| catalog.function(cast.function).is_some_and(|function| !runs_no_sql(function));
+    let of_own_name = |name: &str| is_built_in_type(&Name { schema: None, name: name.to_owned() });
+    catalog.has_domains() || catalog.implicit_casts().any(runs_code) || catalog.type_names().any(of_own_name)
 }
 
 /// It was compiled, by somebody who may do anything.

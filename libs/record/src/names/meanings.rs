@@ -12,6 +12,8 @@ pub(crate) struct Meanings {
     changes: Vec<Option<Meaning>>,
     /// The schema of the function that it makes.
     routine: Option<String>,
+    /// The catalog, by when it was begun to be read, where nothing hangs on a table whose definition hangs nothing on it.
+    pub(super) bare: Option<i64>,
 }
 
 /// Where a name is.
@@ -57,6 +59,7 @@ impl Meanings {
         let routine = statement.routine.as_ref().and_then(|(name, _)| {
             name.schema.clone().or_else(|| Some(hansard_policy::reach::Resolve::creation(session)?.to_string()))
         });
-        Meanings { changes: meanings.collect(), routine }
+        let bare = if statement.names.is_empty() { None } else { session.plain_values() };
+        Meanings { changes: meanings.collect(), routine, bare }
     }
 }

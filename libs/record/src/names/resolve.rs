@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
-use hansard_policy::reach::{Resolve, Resolved, Routine};
+use hansard_policy::reach::{Resolve, Resolved, Routine, values_may_run_code};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
@@ -84,7 +84,15 @@ impl<'a> InSession<'a> {
 
     /// The session made the relation, and nobody has hung anything on it.
     pub(crate) fn is_bare(&self, name: &Name) -> bool {
-        self.names.is_bare(name) && self.known.is_some_and(|known| !known.is_changing(&name.name, self.session_id))
+        self.known.is_some_and(|known| {
+            self.names.is_bare(name, Some(known.begun_at)) && !known.is_changing(&name.name, self.session_id)
+        })
+    }
+
+    /// When the catalog was begun to be read, where no value runs code by its type alone.
+    pub(super) fn plain_values(&self) -> Option<i64> {
+        let plain = |known: &&Known| known.missing().is_none() && !values_may_run_code(&known.catalog);
+        self.known.filter(|_| !self.names.other_made).filter(plain).map(|known| known.begun_at)
     }
 
     /// What a function of that name does may have been changed, by others or in a way that is not told.

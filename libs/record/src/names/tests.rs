@@ -3,6 +3,8 @@
 use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role as CatalogRole, Schema};
 use hansard_policy::reach::{Resolve, Resolved};
 
+use hansard_pg_wire::conversation::Outcome as Ended;
+
 use super::*;
 use crate::catalogs::Known;
 
@@ -83,7 +85,7 @@ impl Session {
     }
 
     fn commit(&mut self, at: i64) {
-        self.names.end_transaction(true, at);
+        self.names.end_transaction(&Ended::Committed, at);
     }
 
     fn read_again(&mut self, relations: &[&str], begun_at: i64) {
@@ -133,7 +135,7 @@ fn temporary_relations_hide_others() {
     assert_eq!(session.run("set search_path = public, pg_temp").means("t"), "public.t");
     session.run("reset search_path; alter table t rename to u");
     assert_eq!((session.means("t"), session.means("u")), ("public.t".into(), "pg_temp.u".into()));
-    session.names.end_transaction(false, 2);
+    session.names.end_transaction(&Ended::RolledBack(None), 2);
     assert_eq!((session.means("t"), session.means("u")), ("pg_temp.t".into(), "public.u".into()));
     session.run("drop table t");
     assert_eq!(session.means("t"), "public.t");
@@ -188,7 +190,7 @@ fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
     assert!(session.names.undo_bytes <= MAX_UNDO);
     session.names.roll_back_from(10_500);
     assert_eq!(session.names.path, Path::Set(vec![long(10_499)]));
-    session.names.end_transaction(false, 1);
+    session.names.end_transaction(&Ended::RolledBack(None), 1);
     assert_eq!((session.names.undo.len(), session.names.undo_bytes, session.names.temporary.len()), (0, 0, 0));
     assert_eq!(session.means("t"), "public.t");
 }
@@ -205,7 +207,7 @@ fn what_cannot_be_undone_leaves_no_guess() {
     session.names.roll_back_from(2000);
     session.names.roll_back_from(1999);
     assert_eq!(session.means("t"), "?(app.t public.t)");
-    session.names.end_transaction(false, 2);
+    session.names.end_transaction(&Ended::RolledBack(None), 2);
     assert_eq!(session.means("t"), "?(app.t public.t)");
     session.run("set search_path = app; discard temp");
     session.names.covered(3);
@@ -236,7 +238,7 @@ fn a_view_of_a_temporary_relation_is_temporary() {
     assert_eq!((session.means("x"), session.means("y")), ("pg_temp.x".into(), "public.y".into()));
     session.run("create view z as with t as (select 1) select * from t");
     assert_eq!(session.means("z"), "public.z");
-    session.names.end_transaction(false, 1);
+    session.names.end_transaction(&Ended::RolledBack(None), 1);
     assert_eq!(session.means("x"), "?()");
     // Where it is not known what is read, neither is what is made.
     let mut session = Session::new();
@@ -339,7 +341,7 @@ fn what_the_session_s_own_functions_do_is_known_before_the_catalog_has_them() {
         assert_eq!(touches(&session, "select f()"), ("*:opaque?".to_owned(), true), "{lost}");
     }
     // The catalog has it.
-    session.names.end_transaction(true, 10);
+    session.names.end_transaction(&Ended::Committed, 10);
     session.names.covered(9);
     assert!(!touches(&session, "select f()").1);
     session.names.covered(10);
@@ -351,4 +353,115 @@ fn what_the_session_s_own_functions_do_is_known_before_the_catalog_has_them() {
         session.run(&create);
     }
     assert!(!touches(&session, "select f1()").1 && touches(&session, "select f19()").1);
+}
+
+#[test]
+fn what_a_transaction_of_unknown_end_changed_is_not_known() {
+    let unknown = || Ended::Unknown("it was lost".into());
+    let mut session = Session::new();
+    session.run("set search_path = app");
+    session.names.end_transaction(&unknown(), 1);
+    assert!(session.means("t").starts_with('?'), "{}", session.means("t"));
+    session.run("set search_path = public");
+    session.names.end_transaction(&Ended::Committed, 2);
+    assert_eq!(session.means("t"), "public.t");
+    // One that changed nothing.
+    session.run("insert into t values (1)");
+    session.names.end_transaction(&unknown(), 3);
+    assert_eq!(session.means("t"), "public.t");
+    session.run("create table app.u (a int); set search_path = app, public");
+    session.names.end_transaction(&unknown(), 4);
+    assert!(session.means("u").starts_with('?'));
+}
+
+#[test]
+fn what_a_prepared_transaction_made_is_not_there_yet() {
+    let mut session = Session::new();
+    session.run("set search_path = app, public");
+    session.names.end_transaction(&Ended::Committed, 1);
+    session.run("create table app.u (a int)");
+    assert_eq!(session.means("u"), "app.u");
+    session.names.end_transaction(&Ended::Prepared("x".into()), 2);
+    assert_eq!(session.means("u"), "public.u");
+    // A setting stays.
+    session.run("set search_path = public");
+    session.names.end_transaction(&Ended::Prepared("y".into()), 3);
+    assert_eq!(session.means("t"), "public.t");
+}
+
+#[test]
+fn if_not_exists_leaves_a_temporary_relation_as_it_is() {
+    let mut session = Session::new();
+    session.run("create temp table t (a int)");
+    session.names.end_transaction(&Ended::Committed, 1);
+    session.run("create temp table if not exists t (a int) on commit drop");
+    session.names.end_transaction(&Ended::Committed, 2);
+    assert_eq!(session.means("t"), "pg_temp.t");
+}
+
+#[test]
+fn role_none_is_that_of_the_session_s_authorization() {
+    let mut session = Session::new();
+    session.run("create schema joe; create table joe.t (a int)").run("set role joe");
+    assert_eq!(session.names.current_role(), Some("joe"));
+    session.run("reset role");
+    assert_eq!(session.names.current_role(), Some("sam"));
+    session.run("set session authorization joe").run("set role sam").run("set role none");
+    assert_eq!(session.names.current_role(), None);
+    session.run("set role joe");
+    assert_eq!(session.names.current_role(), Some("joe"));
+}
+
+#[test]
+fn something_may_hang_on_a_temporary_table_with_code_in_it() {
+    let attached = |sql: &str| {
+        let mut session = Session::new();
+        session.run(sql);
+        session.names.attached_to_temporary()
+    };
+    for sql in [
+        "create temp table u (a int default 1, b text)",
+        "create temp table u as select 1 as a",
+        "select 1 as a into temp u",
+    ] {
+        assert!(!attached(sql), "{sql}");
+    }
+    for sql in [
+        "create temp table u (a int default f())",
+        "create temp table u (a int check (f(a)))",
+        "create temp table u (a my_domain)",
+        "create temp table u (a int); alter table u alter a set default f()",
+        "create temp table u (a int); alter table u add check (f(a))",
+        "create temp table u (a int); create index on u (f(a))",
+        "create temp table u () inherits (t)",
+        "create temp view u as select * from t",
+        "create domain d as int check (f(value)); create temp table u as select 1::d as a",
+    ] {
+        assert!(attached(sql), "{sql}");
+    }
+}
+
+#[test]
+fn a_table_is_bare_by_the_catalog_that_was_read_when_it_was_made_alone() {
+    let mut session = Session::new();
+    let bare = |session: &Session| {
+        InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil())
+            .is_bare(&Name::parse("public.made").unwrap())
+    };
+    session.run("create table public.made (a int)");
+    assert!(bare(&session));
+    // Read before the table's end was told, and perhaps after somebody has hung something on it.
+    session.known = Some(Known::of(catalog(&["public.t", "public.made"]), 5));
+    session.names.end_transaction(&Ended::Committed, 9);
+    session.names.covered(5);
+    assert!(!bare(&session));
+    // Code in a body.
+    for code in [
+        "do $$ begin alter table made add b int default f(); end $$",
+        "do $$ begin create index on made (f(a)); end $$",
+    ] {
+        let mut session = Session::new();
+        session.run("create table public.made (a int)").run(code);
+        assert!(!bare(&session), "{code}");
+    }
 }

@@ -28,6 +28,8 @@ pub(super) struct Does<'a> {
     pub(super) calls: bool,
     /// Another statement has the whole of the text.
     pub(super) repeated: bool,
+    /// It is not known what it did.
+    unseen: bool,
     /// What it changes in the session: itself, and what it executes.
     pub(super) effects: Vec<(&'a Statement, Arc<Reaches>)>,
 }
@@ -38,6 +40,18 @@ pub(super) struct Touches {
     pub(super) counted: bool,
     /// What it names was told before: only what its code reaches counts.
     pub(super) only_code: bool,
+    /// What it changes of names is not among the effects.
+    pub(super) unseen: bool,
+}
+
+/// It changes settings that names depend on, or might.
+fn changes_settings(statement: &Statement) -> bool {
+    !statement.settings.is_empty()
+        || !statement.bound_settings.is_empty()
+        || matches!(
+            statement.effect,
+            Effect::SearchPath { .. } | Effect::Setting { .. } | Effect::ResetAll | Effect::Discard { .. }
+        )
 }
 
 /// What a session's texts are understood by.
@@ -69,6 +83,7 @@ impl<'a> Does<'a> {
             opaque: Some(reason.into()),
             calls: false,
             repeated: false,
+            unseen: true,
             effects: Vec::new(),
         }
     }
@@ -106,8 +121,8 @@ impl<'a> Does<'a> {
                 let mut does = Does::unknown(Operation::Call, sql, "a function was called by its OID");
                 if reader.known.is_some() {
                     let reaches = reader.asked(&Asked::Call(*oid));
-                    does.touches.push(Touches { reaches, counted: false, only_code: false });
-                    (does.certain, does.opaque) = (true, None);
+                    does.touches.push(Touches { reaches, counted: false, only_code: false, unseen: true });
+                    (does.certain, does.opaque, does.unseen) = (true, None, false);
                 }
                 does
             }
@@ -128,11 +143,12 @@ impl<'a> Does<'a> {
             operation: statement.operation,
             sql: analysed.sql.clone(),
             fingerprint: analysed.meaning.fingerprint.clone(),
-            touches: vec![Touches { reaches: reaches.clone(), counted: true, only_code: false }],
+            touches: vec![Touches { reaches: reaches.clone(), counted: true, only_code: false, unseen: false }],
             certain: true,
             opaque: reason(statement, reader),
             calls: false,
             repeated: false,
+            unseen: statement.operation == Operation::Opaque,
             effects: vec![(statement, reaches)],
         };
         if statement.operation == Operation::Opaque {
@@ -148,7 +164,15 @@ impl<'a> Does<'a> {
             }
             let reaches = reader.of(executed);
             // What is fetched was read before; what it calls is called again.
-            does.touches.push(Touches { reaches: reaches.clone(), counted, only_code: fetches && again });
+            does.touches.push(Touches {
+                reaches: reaches.clone(),
+                counted,
+                only_code: fetches && again,
+                unseen: fetches,
+            });
+            // A query that changes settings may have come to it or not.
+            does.unseen |=
+                fetches && (changes_settings(inner) || (reader.known.is_none() && inner.may_change_settings));
             if !fetches {
                 does.effects.push((inner, reaches));
             }
@@ -157,6 +181,7 @@ impl<'a> Does<'a> {
             }
         } else if let Effect::Execute(name) = &statement.effect {
             does.opaque = Some(format!("what was prepared as \"{name}\" is not known").into());
+            does.unseen = true;
         }
         if reader.known.is_none() {
             // EXECUTE calls the functions among its arguments itself.
@@ -184,7 +209,7 @@ impl<'a> Does<'a> {
         self.certain = false;
         if let Some((operation, name)) = &statement.head {
             let reaches = reader.asked(&Asked::Head(*operation, name));
-            self.touches = vec![Touches { reaches, counted: false, only_code: false }];
+            self.touches = vec![Touches { reaches, counted: false, only_code: false, unseen: false }];
         }
     }
 
@@ -192,6 +217,27 @@ impl<'a> Does<'a> {
     pub(super) fn contradicted(&mut self, words: &str) {
         let reason = format!("the server answered {words}, which does not fit the text");
         (self.certain, self.opaque) = (false, Some(reason.into()));
+    }
+
+    /// It is not known what it did, so it may have changed what names mean: it is no text that is understood, it was called
+    /// by its number, or rows were fetched of a query that changes settings.
+    pub(super) fn may_change_names_unseen(&self) -> bool {
+        self.unseen
+            || self.touches.iter().filter(|touches| touches.unseen).any(|touches| {
+                let reached = touches.reaches.reached.as_ref();
+                reached.is_some_and(|reached| reached.may_change_settings || reached.may_change_names)
+            })
+    }
+
+    /// Its effects, where it has any, are on names.
+    pub(super) fn may_change_names(&self, effects: &[(&Statement, Arc<Reaches>)]) -> bool {
+        effects.iter().any(|(statement, reaches)| {
+            let reached = match &reaches.reached {
+                Some(reached) => reached.may_change_settings || reached.may_change_names,
+                None => statement.may_change_settings,
+            };
+            reached || changes_settings(statement) || !statement.names.is_empty()
+        })
     }
 
     /// It may have done something to a relation that its text does not tell.
