@@ -9,6 +9,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Dialect;
 use crate::scan::{Keyword, Kind, Token, Tokens};
 
@@ -22,7 +24,7 @@ const MAX_NAMES: usize = 256;
 const MAX_NAME: usize = 63;
 
 /// Names whose meaning may change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedNames {
     all: bool,
     names: BTreeSet<Box<str>>,

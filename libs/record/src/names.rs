@@ -4,19 +4,20 @@
 //! Invariants: what may have been changed in a way that is not told is not known until something sets it: never a guess.
 //! What is kept, and what is kept to undo a transaction, is bounded; where it is more, what was lost is not known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use hansard_pg_wire::conversation::Outcome as Ended;
-use hansard_policy::catalog::{Function, TEMPORARY};
+use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
+mod hanging;
 mod meanings;
 mod resolve;
 mod system;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use meanings::Meaning;
 pub(super) use meanings::Meanings;
@@ -125,6 +126,9 @@ pub(super) struct Names {
     /// Something may hang on temporary relations: a view, a trigger, a rule, code in a default or a constraint.
     #[serde(default)]
     attached_to_temporary: bool,
+    /// Names of relations that temporary ones may inherit from.
+    #[serde(default)]
+    temporary_kin: ChangedNames,
     /// The session has made something of which it is not told here what it is: perhaps a type whose values run code.
     #[serde(default)]
     other_made: bool,
@@ -267,7 +271,11 @@ impl Names {
         if may_change_settings && statement.bound_settings.is_empty() {
             self.lose_settings(number);
         }
+        let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, bare: false, .. });
         self.attach(&statement.attaches);
+        if statement.names.iter().any(temporary) {
+            self.bind_to_temporary(&statement.attaches);
+        }
         self.other_made |= !statement.attaches.is_empty() && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
             self.make_routine(function, session.routine());
@@ -378,73 +386,6 @@ impl Names {
         self.replication_role = true;
     }
 
-    /// Something may hang on relations of these names from now on, even where the transaction is rolled back.
-    fn attach(&mut self, names: &ChangedNames) {
-        if !names.is_empty() && !self.routines.is_empty() {
-            self.forget_routines(|name| names.may_be(name));
-        }
-        if names.is_empty() {
-            return;
-        }
-        self.attached_to_temporary |= self.temporary.keys().any(|name| names.may_be(name));
-        let attach = |schemas: &mut BTreeMap<String, Made>| {
-            for made in schemas.values_mut() {
-                made.bare = None;
-            }
-        };
-        if names.is_all() {
-            self.relations.values_mut().for_each(attach);
-        } else {
-            for name in names.names() {
-                self.relations.get_mut(name).into_iter().for_each(attach);
-            }
-        }
-        self.epoch += 1;
-    }
-
-    /// A function or procedure is made in that schema; where that is not known, it is not known what calls of it do.
-    fn make_routine(&mut self, function: &Function, schema: Option<&str>) {
-        let bytes = function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
-        let full = self.routine_bytes + bytes > MAX_ROUTINE_BYTES || self.last_routine >= MAX_ROUTINES;
-        let Some(schema) = schema.filter(|_| !full) else {
-            // Calls that mean this one must not be taken for another of its name.
-            return self.forget_routines(|name| name == &*function.name);
-        };
-        self.last_routine += 1;
-        self.routine_bytes += bytes;
-        let function = Function { schema: schema.into(), ..function.clone() };
-        let routines = self.routines.entry(function.name.to_string()).or_default();
-        routines.push(Routine::new(function, self.last_routine));
-        self.routines_ended.insert(self.last_routine, OPEN);
-        self.epoch += 1;
-    }
-
-    fn forget_routines(&mut self, forget: impl Fn(&str) -> bool) {
-        self.routines.retain(|name, _| !forget(name));
-        self.count_routines();
-        self.epoch += 1;
-    }
-
-    fn count_routines(&mut self) {
-        let all = || self.routines.values().flatten();
-        let held: BTreeSet<u32> = all().map(|routine| routine.number).collect();
-        let bytes = |routine: &Routine| routine.function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
-        self.routine_bytes = all().map(bytes).sum();
-        self.routines_ended.retain(|number, _| held.contains(number));
-    }
-
-    /// The session made a function of that name, and what that does was read.
-    fn made_routine(&self, name: &str) -> bool {
-        self.routines.contains_key(name)
-    }
-
-    /// The session made that relation, and nothing hangs on it, as long as the catalog is the one that was read then.
-    fn is_bare(&self, name: &Name, catalog: Option<i64>) -> bool {
-        let schemas = name.schema.as_ref().zip(self.relations.get(&name.name));
-        let made = schemas.and_then(|(schema, schemas)| schemas.get(schema)).filter(|made| made.exists);
-        made.is_some_and(|made| made.bare.is_some() && made.bare == catalog)
-    }
-
     fn set_untold(&mut self, number: u64, untold: Untold) {
         if untold.changed == Some(OPEN) {
             self.attach(&ChangedNames::all());
@@ -481,13 +422,6 @@ impl Names {
         if !(may_exist && self.temporary.contains_key(&name.name)) {
             self.change_temporary(number, vec![(name.name.clone(), Some(on_commit_drop))]);
         }
-    }
-
-    /// The catalog does not hold what hangs on temporary relations, unless that is nothing. A rollback undoes it, which is not
-    /// told: then there only may be something.
-    fn hang_on_temporary(&mut self, bare: bool) {
-        self.epoch += u64::from(!bare && !self.attached_to_temporary);
-        self.attached_to_temporary |= !bare;
     }
 
     fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, Option<i64>)) {
@@ -577,162 +511,5 @@ impl Names {
                 self.set_untold(number, Untold { temporary: true, ..untold });
             }
         }
-    }
-
-    fn remember(&mut self, number: u64, undo: Undo) {
-        self.epoch += 1;
-        let bytes = self.undo_bytes + undo.bytes();
-        if self.lost.is_none() && bytes <= MAX_UNDO {
-            self.undo_bytes = bytes;
-            self.undo.push((number, undo));
-        } else {
-            self.lost.get_or_insert((number, number)).1 = number;
-        }
-    }
-
-    fn put_relation(&mut self, schema: String, name: String, made: Option<Made>) {
-        let schemas = self.relations.entry(name.clone()).or_default();
-        let old = match made {
-            Some(made) => schemas.insert(schema, made),
-            None => schemas.remove(&schema),
-        };
-        if schemas.is_empty() {
-            self.relations.remove(&name);
-        }
-        self.made = self.made + usize::from(made.is_some()) - usize::from(old.is_some());
-    }
-
-    /// Statements from `first` on have come to nothing.
-    pub(super) fn roll_back_from(&mut self, first: u64) {
-        while let Some((_, undo)) = self.undo.pop_if(|(statement, _)| *statement >= first) {
-            self.epoch += 1;
-            self.undo_bytes -= undo.bytes();
-            match undo {
-                Undo::Paths(path, local) => (self.path, self.local_path) = (path, local),
-                Undo::Roles(role, local) => (self.role, self.local_role) = (role, local),
-                Undo::Temporary(before) => {
-                    for (name, old) in before {
-                        match old {
-                            Some(goes) => _ = self.temporary.insert(name, goes),
-                            None => _ = self.temporary.remove(&name),
-                        }
-                    }
-                }
-                Undo::Relation(schema, name, old) => self.put_relation(schema, name, old),
-                Undo::Schema(schema, old) => match old {
-                    Some(old) => _ = self.schemas.insert(schema, old),
-                    None => _ = self.schemas.remove(&schema),
-                },
-                Undo::Untold(untold) => self.untold = untold,
-            }
-        }
-        if let Some((from, to)) = self.lost
-            && to >= first
-        {
-            (self.path, self.local_path) = (Path::Unknown, None);
-            (self.role, self.local_role) = (Role::Unknown, None);
-            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
-            self.temporary.clear();
-            self.attach(&ChangedNames::all());
-            self.lost = (from < first).then(|| (from, first - 1));
-            self.epoch += 1;
-        }
-    }
-
-    /// The transaction is over, `at` when its end was told.
-    pub(super) fn end_transaction(&mut self, outcome: &Ended, at: i64) {
-        match outcome {
-            Ended::Committed => {}
-            Ended::RolledBack(_) => self.roll_back_from(0),
-            Ended::Prepared(_) => self.set_aside(),
-            Ended::Unknown(_) => self.doubt(),
-        }
-        let local = self.local_path.take().is_some() | self.local_role.take().is_some();
-        let before = self.temporary.len();
-        self.temporary.retain(|_, goes| !*goes);
-        if local || before != self.temporary.len() || !self.undo.is_empty() || self.lost.is_some() {
-            self.epoch += 1;
-        }
-        let mut ended = |made: &mut Made| {
-            if made.ended_at == OPEN {
-                made.ended_at = at;
-            }
-        };
-        if self.lost.is_some() {
-            self.relations.values_mut().flat_map(BTreeMap::values_mut).for_each(&mut ended);
-            self.schemas.values_mut().for_each(&mut ended);
-        }
-        for (_, undo) in std::mem::take(&mut self.undo) {
-            match undo {
-                Undo::Relation(schema, name, _) => {
-                    let made = self.relations.get_mut(&name).and_then(|schemas| schemas.get_mut(&schema));
-                    made.into_iter().for_each(&mut ended);
-                }
-                Undo::Schema(schema, _) => self.schemas.get_mut(&schema).into_iter().for_each(&mut ended),
-                _ => {}
-            }
-        }
-        self.routines_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
-        for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
-            if *since == OPEN {
-                *since = at;
-            }
-        }
-        (self.undo_bytes, self.lost) = (0, None);
-    }
-
-    /// The transaction was prepared: what it made is not there before it is committed, perhaps by another session, which
-    /// tells then. Settings stay.
-    fn set_aside(&mut self) {
-        let (path, role) = (self.path.clone(), self.role.clone());
-        self.roll_back_from(0);
-        (self.path, self.role) = (path, role);
-    }
-
-    /// It is not known whether the transaction was committed: what it changed is as it was, or as it is.
-    fn doubt(&mut self) {
-        if self.undo.is_empty() && self.lost.is_none() {
-            return;
-        }
-        let settings = |undo: &Undo| matches!(undo, Undo::Paths(..) | Undo::Roles(..));
-        let (told, names) =
-            (self.undo.iter().any(|(_, undo)| settings(undo)), self.undo.iter().any(|(_, undo)| !settings(undo)));
-        if told || self.lost.is_some() {
-            self.path = Path::Unknown;
-            self.role = Role::Unknown;
-        }
-        if names || self.lost.is_some() {
-            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
-            self.attached_to_temporary = true;
-            self.attach(&ChangedNames::all());
-        }
-        self.epoch += 1;
-    }
-
-    /// Forgets what a catalog has that was read since then.
-    pub(super) fn covered(&mut self, begun_at: i64) {
-        let open = |made: &Made| made.ended_at > begun_at;
-        if self.made > 0 {
-            self.relations.retain(|_, schemas| {
-                schemas.retain(|_, made| open(made));
-                !schemas.is_empty()
-            });
-            self.made = self.relations.values().map(BTreeMap::len).sum();
-        }
-        self.schemas.retain(|_, made| open(made));
-        if !self.routines.is_empty() {
-            let open: BTreeSet<u32> =
-                self.routines_ended.iter().filter(|(_, ended)| **ended > begun_at).map(|(number, _)| *number).collect();
-            self.routines.retain(|_, routines| {
-                routines.retain(|routine| open.contains(&routine.number));
-                !routines.is_empty()
-            });
-            self.count_routines();
-            if self.routines.is_empty() {
-                self.last_routine = 0;
-            }
-        }
-        self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
-        self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);
     }
 }

@@ -442,6 +442,18 @@ fn something_may_hang_on_a_temporary_table_with_code_in_it() {
 }
 
 #[test]
+fn a_permanent_table_may_have_temporary_children() {
+    let kin = |sql: &str| {
+        let mut session = Session::new();
+        session.run(sql);
+        (session.names.has_temporary_kin("t"), session.names.has_temporary_kin("u"))
+    };
+    assert_eq!(kin("create temp table c () inherits (t)"), (true, false));
+    assert_eq!(kin("create temp table c (a int); alter table c inherit t"), (true, false));
+    assert_eq!(kin("create temp table c (a int); alter table t add check (f(a))"), (false, false));
+}
+
+#[test]
 fn a_table_is_bare_by_the_catalog_that_was_read_when_it_was_made_alone() {
     let mut session = Session::new();
     let bare = |session: &Session| {

@@ -179,7 +179,8 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     }
     // A name that is not known may be that of a temporary relation.
     let temporary = |name: &&Name| name.schema.as_deref().is_none_or(|schema| schema == TEMPORARY);
-    let attached = names.attached_to_temporary().then(|| written().find(temporary)).flatten();
+    let hangs = |name: &&Name| temporary(name) || names.has_temporary_kin(&name.name);
+    let attached = names.attached_to_temporary().then(|| written().find(hangs)).flatten();
     let moving = known.and_then(|known| {
         let relation = written().map(|name| &name.name).find(|name| known.is_in_motion(name));
         relation.or_else(|| code.iter().find(|name| session.is_in_motion(name)))

@@ -113,7 +113,7 @@ fn what_is_not_understood_may_have_changed_what_names_mean() {
     let config = "select set_config('search_path', 'app', false)";
     let parse = [b"\0", config.as_bytes(), b"\0\0\0"].concat();
     let call = [&2077_u32.to_be_bytes()[..], b"\0\0\0\0\0\0"].concat();
-    let cases: Vec<(&str, Vec<(Direction, Vec<u8>)>)> = vec![
+    let cases = [
         ("refused by the grammar", simple(&format!("{config} from (select 1) system_user"), &["SELECT 1"])),
         (
             "fetched",
