@@ -29,6 +29,8 @@ pub(crate) const ATTEMPTS: u32 = 5;
 pub(crate) struct Part {
     pub(crate) files: Vec<FileEntry>,
     pub(crate) hot: Vec<RecordBatch>,
+    /// Where [`FileFilter::ended`] asked: of older rows, none belongs to a transaction that ended then, UTC nanoseconds.
+    pub(crate) began: Option<i64>,
 }
 
 /// All that a query reads.
@@ -97,11 +99,11 @@ struct Moment(Option<Snapshot>);
 
 impl Moment {
     /// The files that pass a filter; `None` when the record has moved since the first call.
-    async fn files(&mut self, catalog: &dyn Catalog, filter: &FileFilter) -> Result<Option<Vec<FileEntry>>, Error> {
+    async fn part(&mut self, catalog: &dyn Catalog, filter: &FileFilter) -> Result<Option<Part>, Error> {
         let mut snapshot = catalog.snapshot(filter).await?;
         snapshot.watermarks.sort_unstable();
         snapshot.sessions.sort_unstable_by_key(|session| (session.shard, session.session_id));
-        let files = std::mem::take(&mut snapshot.files);
+        let part = Part { files: std::mem::take(&mut snapshot.files), hot: Vec::new(), began: snapshot.began };
         match &self.0 {
             Some(first) if first.watermarks != snapshot.watermarks || first.sessions != snapshot.sessions => {
                 return Ok(None);
@@ -109,7 +111,7 @@ impl Moment {
             Some(_) => {}
             None => self.0 = Some(snapshot),
         }
-        Ok(Some(files))
+        Ok(Some(part))
     }
 }
 
@@ -123,20 +125,33 @@ async fn once(
     let mut moment = Moment::default();
     let mut tables: HashMap<Table, Part> = HashMap::new();
     for scan in scans {
-        let Some(files) = moment.files(catalog, &scan.filter).await? else { return Ok(None) };
-        tables.insert(scan.table, Part { files, hot: Vec::new() });
+        let Some(part) = moment.part(catalog, &scan.filter).await? else { return Ok(None) };
+        tables.insert(scan.table, part);
     }
     let mut hot = hot.read(log, moment.0.get_or_insert_default(), scans, hot_limit).await?;
     let told = hot.get(&Table::Transactions).cloned().unwrap_or_default();
+    for scan in scans {
+        let (Some((from, to)), Some(part)) = (scan.filter.ended, tables.get_mut(&scan.table)) else { continue };
+        let began = match hot.contains_key(&Table::Transactions) {
+            true => outcomes::earliest_start(&told, from, to).map_err(broken)?,
+            false => i64::MIN,
+        };
+        if part.began.is_some_and(|known| began < known) {
+            let filter =
+                FileFilter { ended: None, at_from: scan.filter.at_from.max(Some(began)), ..scan.filter.clone() };
+            let Some(wider) = moment.part(catalog, &filter).await? else { return Ok(None) };
+            *part = Part { began: Some(began), ..wider };
+        }
+    }
     for (table, part) in &mut tables {
         part.hot = hot.remove(table).unwrap_or_default();
     }
     let mut facts: Option<Part> = None;
     for scan in scans.iter().filter(|scan| scan.outcomes) {
         for filter in filters_of_facts(scan, &tables[&scan.table])? {
-            let Some(files) = moment.files(catalog, &filter).await? else { return Ok(None) };
-            let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone() });
-            facts.files.extend(files);
+            let Some(part) = moment.part(catalog, &filter).await? else { return Ok(None) };
+            let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone(), began: None });
+            facts.files.extend(part.files);
         }
     }
     if let Some(facts) = &mut facts {
@@ -146,9 +161,12 @@ async fn once(
     Ok(Some(Parts { tables, facts }))
 }
 
+fn broken(error: DataFusionError) -> Error {
+    Error::Internal(error.to_string())
+}
+
 /// Which files of `transactions` may tell outcomes of what a scan reads; none where all rows have theirs.
 fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> {
-    let broken = |error: DataFusionError| Error::Internal(error.to_string());
     let mut first: Option<i64> = None;
     let mut earliest = |at: i64| first = Some(first.map_or(at, |first| first.min(at)));
     let mut sessions = Sessions::default();
@@ -165,7 +183,7 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
         }
     }
     let Some(first) = first else { return Ok(Vec::new()) };
-    let FileFilter { target, session_id, at_from, .. } = scan.filter.clone();
+    let FileFilter { target, session_id, at_from, at_to, .. } = scan.filter.clone();
     // What ends a statement's transaction comes after it.
     let facts = FileFilter {
         table: Some(Table::Transactions),
@@ -176,6 +194,8 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Result<Vec<FileFilter>, Error> 
     // A prepared transaction may be resolved in any session, and its name be given again in any.
     let kinds = ["resolution", "transaction"].map(str::to_owned);
     let prepared = FileFilter { operations: Some(kinds.to_vec()), ..facts.clone() };
+    // A transaction began no later than any of its statements.
+    let facts = FileFilter { began_to: at_to, ..facts };
     Ok(match (scan.table, session_id) {
         (Table::Transactions, _) => vec![prepared],
         (_, Some(_)) => vec![prepared, FileFilter { session_id, ..facts }],
