@@ -50,11 +50,15 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
 
 /// What is certain, and then what is not.
 fn tables(answer: &Answer) -> Result<(), Failure> {
-    let (certain, possible) = parted(answer)?;
+    // That it is not all is said once, of both.
+    let (certain, possible) = parted(&Answer { truncated: false, ..answer.clone() })?;
     print(&certain, Format::Table)?;
     if possible.rows() > 0 {
         output::line("\nIt may have been (see reason):")?;
         print(&possible, Format::Table)?;
+    }
+    if answer.truncated {
+        output::note(&cut(answer));
     }
     Ok(())
 }
