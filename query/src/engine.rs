@@ -31,7 +31,7 @@ use hansard_lake::catalog::FileFilter;
 use hansard_policy::Name;
 use hansard_schemas::lake::Table;
 
-use crate::hot::HotEnd;
+use crate::hot::{Chunk, HotEnd};
 use crate::names::{self, Asked, Meant, Named};
 use crate::pruning::Scan;
 use crate::table::{LakeTable, STORE};
@@ -53,7 +53,8 @@ pub struct EngineOptions {
     pub row_limit: usize,
     /// How long one query may take.
     pub timeout: Duration,
-    /// Bytes of the event log above the lake's watermarks that one query reads at most.
+    /// Bytes of the event log above the lake's watermarks that one query reads at most, and bytes of memory that the rows
+    /// take at most which it makes of them.
     pub hot_limit_bytes: u64,
     /// How many threads' work one query is cut into.
     pub target_partitions: usize,
@@ -352,7 +353,7 @@ impl Inner {
         let part = view.part(Table::Catalog);
         Ok(names::Recorded {
             files: part.iter().flat_map(|part| &part.files).map(|file| file.path.clone()).collect(),
-            hot_rows: part.iter().flat_map(|part| &part.hot).map(RecordBatch::num_rows).sum(),
+            hot_rows: part.iter().flat_map(|part| &part.hot).map(Chunk::rows).sum(),
         })
     }
 

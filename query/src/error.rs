@@ -19,6 +19,14 @@ pub enum Error {
     /// Nothing is known under that name.
     #[error("{0}")]
     NotFound(String),
+    /// No catalog has such a relation, and nothing is recorded of one.
+    #[error("no target has a relation {relation}{}", listed(.nearest))]
+    NoRelation {
+        /// As it was asked for.
+        relation: String,
+        /// Those whose names are nearest, as SQL writes them, the nearest first.
+        nearest: Vec<String>,
+    },
     /// It needs more memory than a question may take.
     #[error(
         "the query needs more than the {limit} MiB of memory that one query may take; narrow it by time, target or session, or raise query.memory_limit"
@@ -35,7 +43,7 @@ pub enum Error {
     },
     /// More lies in the event log, not yet in the lake, than a question may read.
     #[error(
-        "the event log holds more than {limit} MiB that are not in the lake yet, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
+        "what the event log holds and the lake does not yet takes more than {limit} MiB, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
     )]
     HotTail {
         /// MiB.
@@ -116,7 +124,7 @@ impl Error {
         match self {
             Error::Invalid(_) => ErrorKind::Invalid,
             Error::ReadOnly(_) => ErrorKind::ReadOnly,
-            Error::NotFound(_) => ErrorKind::NotFound,
+            Error::NotFound(_) | Error::NoRelation { .. } => ErrorKind::NotFound,
             Error::Memory { .. } | Error::HotTail { .. } => ErrorKind::TooLarge,
             Error::Timeout { .. } => ErrorKind::Timeout,
             Error::LogBehind { .. }
@@ -128,6 +136,10 @@ impl Error {
             Error::Internal(_) => ErrorKind::Internal,
         }
     }
+}
+
+fn listed(nearest: &[String]) -> String {
+    if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
 }
 
 /// An error and its causes as one line.

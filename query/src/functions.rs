@@ -188,8 +188,12 @@ impl TableFunctionImpl for LookedAt {
 fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(i64, i64)> {
     let at = moment(at, usage)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
     let window = window.map_or(Ok(MINUTE), |window| length(window, usage))?;
-    let to = at.from.saturating_add(window).max(at.to - 1);
-    Ok((at.from.saturating_sub(window), to))
+    Ok(around(at, window))
+}
+
+/// The nanoseconds, both ends in it, that a time and a window before and after it mean.
+pub(crate) fn around(at: Moment, window: i64) -> (i64, i64) {
+    (at.from.saturating_sub(window), at.from.saturating_add(window).max(at.to - 1))
 }
 
 /// What the record calls the relation that is asked for.
@@ -471,7 +475,8 @@ fn length(argument: &Expr, usage: &str) -> Result<i64> {
         .ok_or_else(|| wrong(usage, &format!("{value} is not a length of time such as '1m'")))
 }
 
-fn length_of(text: &str) -> Option<i64> {
+/// A length of time as a text such as `1m`, in nanoseconds.
+pub(crate) fn length_of(text: &str) -> Option<i64> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit.trim() {

@@ -1,36 +1,44 @@
 //! The hot end of the record: what the log holds above the lake's watermarks, as rows.
 //!
-//! Invariant: begins with the states of the very snapshot whose files are the cold part, and projects with the
-//! recorder's own code, so a row is either in a file or here. Bounded in bytes: beyond that it is an error, never a part.
+//! Invariants: its rows are those that projecting the log from the states of the very snapshot on gives whose files are
+//! the cold part, with the recorder's own code, so a row is either in a file or here; that holds as well for what was
+//! kept from question to question while the recorder went on. Bounded, in bytes of the log and in memory: beyond that it
+//! is an error, never a part.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use arrow::compute::concat_batches;
-use arrow::record_batch::RecordBatch;
+use datafusion::common::DataFusionError;
 use hansard_event_log::{EventLog, Position, Positioned};
 use hansard_lake::catalog::{OpenSession, Snapshot};
 use hansard_record::{Projector, Rows};
 use hansard_schemas::events::BlockExt;
 use hansard_schemas::lake::Table;
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use crate::Error;
 use crate::pruning::Scan;
+
+mod chunk;
+mod kept;
+mod scan;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use chunk::Chunk;
+pub(crate) use scan::HotExec;
+use shard::Shard;
 
 /// Bytes of blocks that one read of the log asks for.
 const READ_BYTES: usize = 1024 * 1024;
 
 /// Bytes of rows that are made before they are kept in Arrow.
-const ROW_BYTES: usize = 8 * 1024 * 1024;
-
-/// Batches of a table that are kept before they are made one.
-const MAX_BATCHES: usize = 64;
+const ROW_BYTES: usize = 2 * 1024 * 1024;
 
 const MIB: u64 = 1024 * 1024;
 
 /// Rows by table.
-pub(crate) type Hot = HashMap<Table, Vec<RecordBatch>>;
+pub(crate) type Hot = HashMap<Table, Vec<Chunk>>;
 
 /// Reads the hot end, and keeps what it read for the next question: all tables but `frames`, whose bytes are the
 /// log's own over again and which few questions ask for.
@@ -39,31 +47,17 @@ pub(crate) struct HotEnd {
     kept: Mutex<HashMap<u16, Shard>>,
 }
 
-/// One shard, read up to a position.
-#[derive(Debug)]
-struct Shard {
-    number: u16,
-    /// Where reading began: what is kept holds for this watermark and these states alone.
-    watermark: Option<u64>,
-    sessions: Vec<OpenSession>,
-    projector: Projector,
-    at: Position,
-    /// Bytes of blocks read.
-    read: u64,
-    /// Those of them that the question in hand has not been charged with.
-    uncounted: u64,
-    batches: Hot,
-}
-
 impl HotEnd {
-    /// The hot rows of the tables asked for.
+    /// The hot rows of the tables asked for; `None` where a later snapshot than this one was asked about, which is not
+    /// undone for it, unless that is `wanted`.
     pub(crate) async fn read(
         &self,
         log: Option<&dyn EventLog>,
         snapshot: &Snapshot,
         scans: &[Scan],
         limit: u64,
-    ) -> Result<Hot, Error> {
+        wanted: bool,
+    ) -> Result<Option<Hot>, Error> {
         let mut shards: BTreeMap<u16, Begin> = BTreeMap::new();
         for session in &snapshot.sessions {
             shards.entry(session.shard).or_default().sessions.push(session.clone());
@@ -81,44 +75,51 @@ impl HotEnd {
         }
         let tables = tables(scans);
         if tables.contains(&Table::Frames) {
-            return with_frames(log, shards, scans, &tables, limit).await;
+            return with_frames(log, shards, scans, &tables, limit).await.map(Some);
         }
         let mut hot = Hot::new();
-        let mut budget = Budget { limit, left: limit };
+        let mut budget = Budget::new(limit);
         let mut kept = self.kept.lock().await;
+        let passed = |number: &u16, begin: &Begin| kept.get(number).is_some_and(|shard| shard.is_past(begin));
+        if !wanted && shards.iter().any(|(number, begin)| passed(number, begin)) {
+            return Ok(None);
+        }
         for (number, begin) in shards {
             // Taken out: whatever ends this question half-way leaves nothing half-read behind.
-            let shard = kept.remove(&number).filter(|kept| kept.began_as(&begin));
-            let mut shard = match shard {
-                Some(shard) => Shard { uncounted: shard.read, ..shard },
+            let mut shard = match kept.remove(&number).and_then(|shard| shard.follow(&begin)) {
+                Some(shard) => shard,
                 None => Shard::begin(number, &begin)?,
             };
+            budget.charge(&shard)?;
             if let Some(log) = log {
-                let mut rows = Rows::default();
-                while shard.advance(log, begin.end, &mut budget, None, &mut rows).await? {
-                    rows.frames.clear();
-                    if rows.memory() >= ROW_BYTES {
-                        shard.keep(std::mem::take(&mut rows));
-                    }
-                }
-                shard.keep(rows);
+                while shard.advance(log, begin.end, &mut budget).await? {}
             }
-            let mut open = Rows::default();
-            shard.projector.in_flight(&mut open);
+            let open = shard.in_flight();
+            budget.hold(open.memory())?;
             for table in &tables {
-                let batches = hot.entry(*table).or_default();
-                batches.extend(shard.batches.get(table).into_iter().flatten().cloned());
-                batches.push(open.batch(*table));
+                let chunks = hot.entry(*table).or_default();
+                chunks.extend(shard.chunks(*table));
+                chunks.extend(chunk_of(*table, &open)?);
             }
             kept.insert(number, shard);
         }
-        Ok(hot)
+        Ok(Some(hot))
     }
 }
 
-/// The tables that are read: those asked for, and what tells their outcomes.
+fn broken(error: DataFusionError) -> Error {
+    Error::Internal(error.to_string())
+}
+
+/// A table's rows; `None` where there are none.
+fn chunk_of(table: Table, rows: &Rows) -> Result<Option<Chunk>, Error> {
+    let batch = rows.batch_as_pushed(table);
+    (batch.num_rows() > 0).then(|| Chunk::new(table, batch).map_err(broken)).transpose()
+}
+
+/// The tables that are read: those asked for, and what tells their outcomes or when transactions ended.
 fn tables(scans: &[Scan]) -> BTreeSet<Table> {
-    let facts = scans.iter().filter(|scan| scan.outcomes).map(|_| Table::Transactions);
+    let facts = scans.iter().filter(|scan| scan.outcomes || scan.filter.ended.is_some()).map(|_| Table::Transactions);
     scans.iter().map(|scan| scan.table).chain(facts).collect()
 }
 
@@ -128,6 +129,25 @@ struct Begin {
     watermark: Option<u64>,
     sessions: Vec<OpenSession>,
     end: Position,
+}
+
+impl Begin {
+    /// Where its rows begin.
+    fn place(&self) -> Position {
+        Position(self.watermark.unwrap_or(0))
+    }
+
+    fn projector(&self, shard: u16) -> Result<Projector, Error> {
+        Ok(Projector::restore(shard, self.sessions.iter().map(OpenSession::saved))?)
+    }
+
+    /// The log may have lost its end.
+    fn verify(&self, shard: u16) -> Result<(), Error> {
+        match self.watermark {
+            Some(watermark) if watermark > self.end.0 => Err(Error::LogBehind { shard, end: self.end.0, watermark }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Every shard from its watermark on, with those frames that a scan wants.
@@ -143,104 +163,81 @@ async fn with_frames(
     let only = scans.first().and_then(|scan| scan.filter.session_id);
     let only = only.filter(|_| scans.iter().all(|scan| scan.filter.session_id == only && !scan.outcomes));
     let mut rows = Rows::default();
-    let mut budget = Budget { limit, left: limit };
+    let mut budget = Budget::new(limit);
     for (number, mut begin) in shards {
         begin.sessions.retain(|session| only.is_none_or(|only| only == session.session_id));
-        let mut shard = Shard::begin(number, &begin)?;
-        if let Some(log) = log {
-            while shard.advance(log, begin.end, &mut budget, only, &mut rows).await? {
-                keep_wanted(&mut rows, scans);
+        let mut projector = begin.projector(number)?;
+        let mut at = begin.place();
+        while let Some(log) = log.filter(|_| at < begin.end) {
+            let batch = log.read(number, at, READ_BYTES).await?;
+            if batch.next <= at {
+                break;
             }
+            // A block that reaches beyond the end may be several, merged; the older ones are wanted.
+            for Positioned { block, .. } in &batch.blocks {
+                // Blocks without a target are a proxy's own: they can end any session.
+                if only.is_some() && !block.target.is_empty() && block.session().ok() != only {
+                    continue;
+                }
+                budget.spend(block.payload_length)?;
+                projector.apply(block, &mut rows);
+            }
+            at = batch.next;
+            keep_wanted(&mut rows, scans);
+            budget.fits(rows.memory())?;
+            tokio::task::yield_now().await;
         }
-        shard.projector.in_flight(&mut rows);
+        if log.is_some() {
+            begin.verify(number)?;
+        }
+        projector.in_flight(&mut rows);
     }
-    Ok(tables.iter().map(|table| (*table, vec![rows.batch(*table)])).collect())
+    tables.iter().map(|table| Ok((*table, chunk_of(*table, &rows)?.into_iter().collect()))).collect()
 }
 
-/// Bytes of blocks that a question may read.
+/// What a question may read, and what it may hold, in bytes.
 struct Budget {
     limit: u64,
-    left: u64,
+    /// Bytes of blocks that are left.
+    blocks: u64,
+    /// Bytes of memory that are left.
+    memory: u64,
 }
 
 impl Budget {
+    fn new(limit: u64) -> Budget {
+        Budget { limit, blocks: limit, memory: limit }
+    }
+
+    fn exceeded(&self) -> Error {
+        Error::HotTail { limit: self.limit.div_ceil(MIB) }
+    }
+
+    /// What was read for an earlier question counts too: it is in memory.
+    fn charge(&mut self, shard: &Shard) -> Result<(), Error> {
+        self.spend(shard.read_bytes())?;
+        self.hold(shard.memory())
+    }
+
     fn spend(&mut self, bytes: u64) -> Result<(), Error> {
-        let limit = self.limit.div_ceil(MIB);
-        self.left = self.left.checked_sub(bytes).ok_or(Error::HotTail { limit })?;
+        self.blocks = self.blocks.checked_sub(bytes).ok_or_else(|| self.exceeded())?;
         Ok(())
     }
-}
 
-impl Shard {
-    fn begin(number: u16, begin: &Begin) -> Result<Shard, Error> {
-        Ok(Shard {
-            number,
-            watermark: begin.watermark,
-            sessions: begin.sessions.clone(),
-            projector: Projector::restore(number, begin.sessions.iter().map(OpenSession::saved))?,
-            at: Position(begin.watermark.unwrap_or(0)),
-            read: 0,
-            uncounted: 0,
-            batches: Hot::new(),
-        })
+    /// So much is held to the question's end.
+    fn hold(&mut self, bytes: usize) -> Result<(), Error> {
+        self.memory = self.memory.checked_sub(bytes as u64).ok_or_else(|| self.exceeded())?;
+        Ok(())
     }
 
-    fn began_as(&self, begin: &Begin) -> bool {
-        self.watermark == begin.watermark && self.sessions == begin.sessions
+    /// So much is not held any more.
+    fn release(&mut self, bytes: usize) {
+        self.memory = self.memory.saturating_add(bytes as u64).min(self.limit);
     }
 
-    /// Projects the next part of the log; false when it is at `end`.
-    async fn advance(
-        &mut self,
-        log: &dyn EventLog,
-        end: Position,
-        budget: &mut Budget,
-        only: Option<Uuid>,
-        rows: &mut Rows,
-    ) -> Result<bool, Error> {
-        if let Some(watermark) = self.watermark.filter(|watermark| *watermark > end.0) {
-            return Err(Error::LogBehind { shard: self.number, end: end.0, watermark });
-        }
-        // What was read for an earlier question counts too: it is in memory.
-        budget.spend(std::mem::take(&mut self.uncounted))?;
-        if self.at >= end {
-            return Ok(false);
-        }
-        let batch = log.read(self.number, self.at, READ_BYTES).await?;
-        if batch.next <= self.at {
-            return Ok(false);
-        }
-        // A block that reaches beyond the end may be several, merged; the older ones are wanted.
-        for Positioned { block, .. } in &batch.blocks {
-            // Blocks without a target are a proxy's own: they can end any session.
-            if only.is_some() && !block.target.is_empty() && block.session().ok() != only {
-                continue;
-            }
-            budget.spend(block.payload_length)?;
-            self.read += block.payload_length;
-            self.projector.apply(block, rows);
-        }
-        self.at = batch.next;
-        tokio::task::yield_now().await;
-        Ok(true)
-    }
-
-    /// Keeps rows for this question and the next. What becomes of their transactions is told by rows of its own.
-    fn keep(&mut self, rows: Rows) {
-        self.projector.rows_left();
-        for table in [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog] {
-            let batch = rows.batch(table);
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let batches = self.batches.entry(table).or_default();
-            batches.push(batch);
-            if batches.len() > MAX_BATCHES
-                && let Ok(all) = concat_batches(&table.schema(), batches.iter())
-            {
-                *batches = vec![all];
-            }
-        }
+    /// So much is held for now.
+    fn fits(&self, bytes: usize) -> Result<(), Error> {
+        if bytes as u64 > self.memory { Err(self.exceeded()) } else { Ok(()) }
     }
 }
 

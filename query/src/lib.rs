@@ -35,4 +35,6 @@ pub use error::{Error, ErrorKind};
 pub use guard::MAX_SQL;
 pub use moment::{Moment, rfc3339};
 pub use omission::Omission;
-pub use questions::{MAX_PAGE, SessionFilter, SessionPage};
+pub use questions::{
+    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionPage, WrongParameter,
+};

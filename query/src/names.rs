@@ -308,9 +308,7 @@ pub(crate) fn no_such(relation: &str, asked: &Name, all: Vec<Plain>) -> Error {
         .collect();
     near.sort();
     near.truncate(NEAREST);
-    let near: Vec<String> = near.into_iter().map(|(_, name)| name).collect();
-    let nearest = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
-    Error::NotFound(format!("no target has a relation {relation}{nearest}"))
+    Error::NoRelation { relation: relation.to_owned(), nearest: near.into_iter().map(|(_, name)| name).collect() }
 }
 
 /// How many letters have to be put in, taken out or changed; names are cut, as PostgreSQL's are.

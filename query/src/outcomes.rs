@@ -37,6 +37,7 @@ use hansard_schemas::lake::{PREPARED, Table};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::hot::Chunk;
 use facts::{Facts, Key, numbers, texts, uuid};
 use needed::Needed;
 
@@ -83,14 +84,17 @@ pub(crate) fn sessions(batch: &RecordBatch) -> Result<HashSet<Uuid>> {
 
 /// When the earliest of the transactions began that these rows of `transactions` say ended between two times; the
 /// largest number where none did.
-pub(crate) fn earliest_start(told: &[RecordBatch], from: i64, to: i64) -> Result<i64> {
+pub(crate) fn earliest_start(told: &[Chunk], from: i64, to: i64) -> Result<i64> {
     let mut earliest = i64::MAX;
-    for batch in told {
-        let ended = numbers::<TimestampNanosecondType>(batch, "ended_at")?;
-        let started = numbers::<TimestampNanosecondType>(batch, "started_at")?;
-        for (ended, started) in ended.iter().zip(started.iter()) {
-            if ended.is_some_and(|ended| (from..=to).contains(&ended)) {
-                earliest = earliest.min(started.unwrap_or(i64::MIN));
+    for chunk in told {
+        let batch = chunk.batch()?;
+        let started = numbers::<TimestampNanosecondType>(&batch, "started_at")?;
+        for ended in ["ended_at", "committed_at"] {
+            let ended = numbers::<TimestampNanosecondType>(&batch, ended)?;
+            for (ended, started) in ended.iter().zip(started.iter()) {
+                if ended.is_some_and(|ended| (from..=to).contains(&ended)) {
+                    earliest = earliest.min(started.unwrap_or(i64::MIN));
+                }
             }
         }
     }

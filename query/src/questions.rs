@@ -14,6 +14,10 @@ use crate::functions::{of_unknown_schema, qualified};
 use crate::moment::Moment;
 use crate::{Answer, Engine, Error};
 
+mod changed;
+
+pub use changed::{AskedChanges, ChangesQuestion, KnownRelation, WrongParameter};
+
 /// Most sessions on one page.
 pub const MAX_PAGE: usize = 1_000;
 

@@ -5,13 +5,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -27,6 +25,7 @@ use hansard_schemas::lake::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use crate::hot::{Chunk, HotExec};
 use crate::outcomes::{self, OutcomeExec};
 use crate::pruning;
 use crate::view::View;
@@ -164,11 +163,6 @@ impl LakeTable {
     }
 }
 
-/// A batch in pieces of at most `rows` rows; none for an empty one.
-fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> + '_ {
-    (0..batch.num_rows()).step_by(rows).map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
-}
-
 /// Statistics of two files taken together.
 fn add(a: &Statistics, b: &Statistics) -> Statistics {
     let column = |(a, b): (&ColumnStatistics, &ColumnStatistics)| ColumnStatistics {
@@ -228,11 +222,9 @@ impl TableProvider for LakeTable {
         };
         let (unsettled, settled): (Vec<FileEntry>, Vec<FileEntry>) =
             part.files.iter().cloned().partition(|file| file.unsettled > 0);
-        let (mut hot_unsettled, mut hot_settled) = (Vec::new(), Vec::new());
-        for batch in &part.hot {
-            let some = outcomes::unsettled(self.table, batch)? > 0;
-            if some { &mut hot_unsettled } else { &mut hot_settled }.push(batch.clone());
-        }
+        let (hot_unsettled, hot_settled): (Vec<Chunk>, Vec<Chunk>) =
+            part.hot.iter().cloned().partition(|chunk| chunk.unsettled().is_some());
+        let none_settled = settled.is_empty() && hot_settled.is_empty();
         let settled = |read: &Read<'_>| self.rows(&settled, &hot_settled, read);
         if unsettled.is_empty() && hot_unsettled.is_empty() {
             return settled(&read);
@@ -254,7 +246,7 @@ impl TableProvider for LakeTable {
             LakeTable::new(Table::Transactions, Arc::clone(&self.view)).rows(&facts.files, &facts.hot, &read)
         };
         let filled = OutcomeExec::over(self.table, projection, rows, limit, wanted, facts)?;
-        if part.files.iter().all(|file| file.unsettled > 0) && hot_settled.is_empty() {
+        if none_settled {
             return Ok(filled);
         }
         UnionExec::try_new(vec![settled(&read)?, filled])
@@ -286,15 +278,14 @@ impl LakeTable {
     }
 
     /// Rows of files, and hot rows.
-    fn rows(&self, files: &[FileEntry], hot: &[RecordBatch], read: &Read<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn rows(&self, files: &[FileEntry], hot: &[Chunk], read: &Read<'_>) -> Result<Arc<dyn ExecutionPlan>> {
         let projection = read.projection;
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !files.is_empty() {
             inputs.push(self.files(files, read)?);
         }
-        let hot: Vec<RecordBatch> = hot.iter().flat_map(|batch| slices(batch, batch_rows(self.table))).collect();
         if !hot.is_empty() {
-            inputs.push(MemorySourceConfig::try_new_exec(&[hot], self.schema(), projection.cloned())?);
+            inputs.push(Arc::new(HotExec::new(hot.to_vec(), &self.schema, projection, batch_rows(self.table))?));
         }
         match inputs.len() {
             0 => {

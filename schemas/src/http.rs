@@ -6,8 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod changes;
 mod grid;
 
+pub use changes::{Changes, LookedAt, RelationName, WhoChanged};
 pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
 
 /// Everything below lives under this path.
@@ -31,7 +33,7 @@ pub struct ApiError {
 }
 
 /// What went wrong, for a program and for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// A word of a closed set: `unauthenticated`, `forbidden`, `not_found`, `invalid`, `too_large`, `busy`,
     /// `timeout`, `unavailable`, `internal`.
@@ -41,6 +43,12 @@ pub struct ErrorBody {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The parameter of the request that is at fault, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// What may have been meant in its place, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearest: Vec<String>,
 }
 
 /// `GET /api/v1/status`: what this instance is, and how a job reaches it.
@@ -372,6 +380,9 @@ pub struct TouchRow {
     /// The statement's text.
     #[serde(default)]
     pub sql: Option<String>,
+    /// True where `sql` is the beginning of it.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// `POST /api/v1/login-links`: a fresh way in for a browser.

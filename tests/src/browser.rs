@@ -108,12 +108,54 @@ impl Browser {
         }
     }
 
-    /// Presses a key, as a user would.
+    /// Presses a key, as a user would: a letter, or one by its name.
     pub fn press(&mut self, key: &str) -> Result<()> {
-        for kind in ["keyDown", "keyUp"] {
-            self.call("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "text": key }))?;
+        let (code, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "Space" => (32, " "),
+            "ArrowUp" => (38, ""),
+            "ArrowDown" => (40, ""),
+            letter => (0, letter),
+        };
+        let key = if key == "Space" { " " } else { key };
+        let mut down = json!({ "type": "keyDown", "key": key, "windowsVirtualKeyCode": code });
+        if !text.is_empty() {
+            down["text"] = text.into();
+        }
+        self.call("Input.dispatchKeyEvent", down)?;
+        self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "windowsVirtualKeyCode": code }))?;
+        Ok(())
+    }
+
+    /// Types a text into what has the focus.
+    pub fn write(&mut self, text: &str) -> Result<()> {
+        self.call("Input.insertText", json!({ "text": text })).map(|_| ())
+    }
+
+    /// Waits until an expression is true on the page.
+    pub fn holds(&mut self, expression: &str) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.value(expression)? != true {
+            if Instant::now() > until {
+                bail!("{expression} does not become true");
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// Makes the window so wide, as a phone of that width has it.
+    pub fn resize(&mut self, width: u32, height: u32) -> Result<()> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).map(|_| ())
+    }
+
+    /// Shows the page as on a `screen` or in `print`, `light` or `dark`.
+    pub fn media(&mut self, media: &str, scheme: &str) -> Result<()> {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.call("Emulation.setEmulatedMedia", json!({ "media": media, "features": features })).map(|_| ())
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod conformance;
+pub mod decoding;
 pub mod hansard;
 pub mod lake;
 pub mod nats;

@@ -8,6 +8,9 @@ use hansard_schemas::http::TargetHint;
 use hansard_web::{Web, WebOptions};
 use tokio_util::sync::CancellationToken;
 
+#[allow(dead_code)]
+#[path = "../tests/web/doubts.rs"]
+mod doubts;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../query/tests/query/fixture.rs"]
 mod fixture;
@@ -18,6 +21,7 @@ mod night;
 #[tokio::main]
 async fn main() {
     let night = night::night().await;
+    doubts::doubts(&night.fixture).await;
     let folder = tempfile::tempdir().unwrap();
     let empty = fixture::Fixture::new();
     let fixture = if std::env::args().any(|argument| argument == "--empty") { &empty } else { &night.fixture };

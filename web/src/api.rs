@@ -27,6 +27,7 @@ use crate::{
     guard,
 };
 
+mod changes;
 mod sessions;
 mod steps;
 
@@ -37,6 +38,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/status", get(status))
         .route("/query", post(query))
         .route("/who-touched", get(who_touched))
+        .route("/who-changed", get(changes::who_changed))
+        .route("/relations", get(changes::relations))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", get(sessions::one))
         .route("/sessions/{id}/export", get(sessions::export))
@@ -127,7 +130,11 @@ fn refusal(error: hansard_query::Error) -> Failure {
         }
         ErrorKind::Internal => return Failure::internal("a query failed", &error),
     };
-    Failure::new(kind, error.to_string())
+    let failure = Failure::new(kind, error.to_string());
+    match error {
+        hansard_query::Error::NoRelation { nearest, .. } => Failure { nearest, ..failure },
+        _ => failure,
+    }
 }
 
 fn decode<T: serde::de::DeserializeOwned>(answer: &Answer) -> Answered<Vec<T>> {

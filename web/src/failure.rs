@@ -58,15 +58,23 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    pub(crate) parameter: Option<&'static str>,
+    pub(crate) nearest: Vec<String>,
 }
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into(), hint: None }
+        Failure { kind, message: message.into(), hint: None, parameter: None, nearest: Vec::new() }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Which parameter of the request is at fault.
+    pub(crate) fn of(mut self, parameter: &'static str) -> Failure {
+        self.parameter = Some(parameter);
         self
     }
 
@@ -88,8 +96,14 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         metrics::counter!("hansard_web_failures_total", "code" => self.kind.code()).increment(1);
-        let body =
-            ApiError { error: ErrorBody { code: self.kind.code().into(), message: self.message, hint: self.hint } };
+        let error = ErrorBody {
+            code: self.kind.code().into(),
+            message: self.message,
+            hint: self.hint,
+            parameter: self.parameter.map(str::to_owned),
+            nearest: self.nearest,
+        };
+        let body = ApiError { error };
         let mut response = (self.kind.status(), Json(body)).into_response();
         match self.kind {
             Kind::Unauthenticated => {

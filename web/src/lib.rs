@@ -184,7 +184,8 @@ impl LoginQuery {
     /// One of our own pages, whatever was asked for.
     fn page(&self) -> &str {
         let plain = |path: &str| {
-            (path == "/sessions" || path.starts_with("/sessions/") || path.starts_with("/sessions?"))
+            let pages = ["/sessions", "/who-changed"].map(|page| path.strip_prefix(page));
+            pages.into_iter().flatten().any(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
                 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         };
         self.next.as_deref().filter(|path| plain(path)).unwrap_or("/sessions")

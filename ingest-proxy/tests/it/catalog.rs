@@ -425,6 +425,27 @@ async fn ten_thousand_relations_are_told_in_parts() {
     assert_eq!(reader.reads.last().unwrap().unpack().unwrap().len(), 1);
 }
 
+/// What it costs to read a catalog of 100,000 relations with ten columns each, over a connection and until it is built:
+/// `cargo test --release -p hansard-ingest-proxy --test it a_hundred_thousand -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "makes 100,000 tables, which takes a minute"]
+#[expect(clippy::print_stderr, reason = "a measurement")]
+async fn a_hundred_thousand_relations_are_read_within_seconds() {
+    let admin = database("catalog_large").await;
+    let columns: Vec<String> = (0..10).map(|column| format!("column_{column} int")).collect();
+    for batch in 0..1000 {
+        let table = |n| format!("CREATE TABLE t{}({})", batch * 100 + n, columns.join(","));
+        admin.batch_execute(&(0..100).map(table).collect::<Vec<_>>().join(";")).await.unwrap();
+    }
+    let plan = plan("catalog_large");
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        let found = check_catalog(&plan.options.targets[0]).await.unwrap();
+        eprintln!("{found}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
+
 /// What a session is told to begin with, of the only session.
 async fn beginning(proxy: &RunningProxy, parameters: &str) -> (Option<String>, String, Vec<String>) {
     let count = crate::record::jobs(&proxy.log).await.len();

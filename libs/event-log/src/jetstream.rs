@@ -233,6 +233,11 @@ impl EventLog for JetStreamLog {
         Ok(Batch { blocks, next })
     }
 
+    async fn read_unmerged(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error> {
+        // Its blocks come as they are in the stream.
+        self.read(shard, from, max_bytes).await
+    }
+
     async fn wait(&self, shard: Shard, from: Position, patience: Duration) -> Result<bool, Error> {
         let patience = patience.min(LONGEST_WAIT);
         // A consumer for this one wait: it tells of the next message without sending it.

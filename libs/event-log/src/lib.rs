@@ -75,7 +75,12 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Reads whole blocks from `from` on, about `max_bytes` of them (at least one, where there is one). Reading
     /// below the trimmed part is [`Error::Trimmed`], never a silent skip.
+    ///
+    /// Consecutive blocks of one session may come as one.
     async fn read(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error>;
+
+    /// As [`EventLog::read`], but each block comes as it was appended, with the place behind it.
+    async fn read_unmerged(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error>;
 
     /// Waits until there is something to read at `from`, or until `patience` is over. True when there is.
     async fn wait(&self, shard: Shard, from: Position, patience: std::time::Duration) -> Result<bool, Error>;

@@ -220,6 +220,11 @@ impl EventLog for LocalLog {
         blocking(move || log.view().read(from.0, max_bytes)).await
     }
 
+    async fn read_unmerged(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error> {
+        let log = Arc::clone(self.shard(shard)?);
+        blocking(move || log.view().read_unmerged(from.0, max_bytes)).await
+    }
+
     async fn wait(&self, shard: Shard, from: Position, patience: Duration) -> Result<bool, Error> {
         let log = self.shard(shard)?;
         if log.view().holds(from.0)? {

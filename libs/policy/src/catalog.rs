@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod functions;
@@ -25,6 +26,8 @@ pub use objects::*;
 pub use path::{TEMPORARY, with_implicit};
 pub use relations::*;
 pub use text::Text;
+
+type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// An object that came, was changed, or is gone.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,36 +52,46 @@ pub struct Catalog {
 #[derive(Debug, Clone, Default)]
 struct Index {
     database: Option<Oid>,
-    roles: HashMap<Text, Oid>,
-    schemas: HashMap<Text, Oid>,
+    roles: Map<Text, Oid>,
+    schemas: Map<Text, Oid>,
     /// By schema and name.
-    relations: HashMap<Text, HashMap<Text, Oid>>,
+    relations: Map<Text, Map<Text, Oid>>,
     /// All of a name, in whichever schema.
-    relation_names: HashMap<Text, Vec<Oid>>,
-    functions: HashMap<Text, Vec<Oid>>,
-    types: HashMap<Text, Vec<Oid>>,
-    operators: HashMap<Text, Vec<Oid>>,
+    relation_names: Map<Text, Vec<Oid>>,
+    functions: Map<Text, Vec<Oid>>,
+    types: Map<Text, Vec<Oid>>,
+    operators: Map<Text, Vec<Oid>>,
     /// By relation: what belongs to it.
-    triggers: HashMap<Oid, Vec<Oid>>,
-    rules: HashMap<Oid, Vec<Oid>>,
-    children: HashMap<Oid, Vec<Oid>>,
+    triggers: Map<Oid, Vec<Oid>>,
+    rules: Map<Oid, Vec<Oid>>,
+    children: Map<Oid, Vec<Oid>>,
     /// By the table that is referred to.
-    foreign_keys: HashMap<Oid, Vec<Oid>>,
+    foreign_keys: Map<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
-    casts: HashMap<Oid, Vec<Oid>>,
+    casts: Map<Oid, Vec<Oid>>,
     /// Domains, by the types of their columns and arrays.
-    domains: HashMap<Oid, Vec<Oid>>,
+    domains: Map<Oid, Vec<Oid>>,
 }
 
 /// Names, each held once.
 #[derive(Debug, Clone, Default)]
-struct Names {
-    held: HashSet<Text>,
+pub struct Names {
+    held: HashSet<Text, RandomState>,
     /// When names that nobody holds any more are looked for.
     sweep_at: usize,
 }
 
 impl Names {
+    /// A name as a text, which is that of before where it came before.
+    pub fn text(&mut self, name: &str) -> Text {
+        if let Some(held) = self.held.get(name) {
+            return held.clone();
+        }
+        let text = Text::from(name);
+        self.held.insert(text.clone());
+        text
+    }
+
     fn share(&mut self, text: &mut Text) {
         match self.held.get(&**text) {
             Some(held) => *text = held.clone(),
@@ -405,7 +418,7 @@ impl Catalog {
     fn unlink(&mut self, oid: Oid, object: &Object) {
         let index = &mut self.index;
         // A name may have gone to another object in the meantime.
-        let forget = |names: &mut HashMap<Text, Oid>, name: &Text| {
+        let forget = |names: &mut Map<Text, Oid>, name: &Text| {
             if names.get(name) == Some(&oid) {
                 names.remove(name);
             }
@@ -441,14 +454,14 @@ impl Catalog {
 }
 
 /// Adds a number in its order; without room for more, as most keys have one.
-fn add<K: Clone + Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<Oid>>, key: &K, oid: Oid) {
+fn add<K: Clone + Eq + std::hash::Hash>(index: &mut Map<K, Vec<Oid>>, key: &K, oid: Oid) {
     let oids = index.entry(key.clone()).or_insert_with(|| Vec::with_capacity(1));
     if let Err(place) = oids.binary_search(&oid) {
         oids.insert(place, oid);
     }
 }
 
-fn remove<K: Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<Oid>>, key: &K, oid: Oid) {
+fn remove<K: Eq + std::hash::Hash>(index: &mut Map<K, Vec<Oid>>, key: &K, oid: Oid) {
     if let Some(oids) = index.get_mut(key) {
         if let Ok(place) = oids.binary_search(&oid) {
             oids.remove(place);

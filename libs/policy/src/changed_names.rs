@@ -44,6 +44,11 @@ impl ChangedNames {
         !self.all && self.names.is_empty()
     }
 
+    /// That name may be meant.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.all || self.names.contains(name)
+    }
+
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
@@ -290,6 +295,8 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
             Some(Create::Named) => {}
             None => return names.add(&ChangedNames::all()),
         },
+        // What sessions begin with later: each is asked for its own, and what names mean stays.
+        "alter" if is_default(sql, tokens) => {}
         "alter" | "drop" if !OF_ONE_NAME.contains(&second.as_str()) || has("cascade") => {
             return names.add(&ChangedNames::all());
         }
@@ -308,6 +315,17 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
         _ => return,
     }
     names_of(sql, tokens, names);
+}
+
+/// ALTER ROLE or ALTER DATABASE ... SET or RESET.
+fn is_default(sql: &str, tokens: &[Token]) -> bool {
+    let word = |place: usize| tokens.get(place).map_or_else(Keyword::none, |token| Keyword::of(sql, token));
+    let sets = |place: usize| ["set", "reset"].contains(&word(place).as_str());
+    match word(1).as_str() {
+        "role" | "user" => sets(3) || word(3).as_str() == "in" && word(4).as_str() == "database" && sets(6),
+        "database" => sets(3),
+        _ => false,
+    }
 }
 
 enum Create {

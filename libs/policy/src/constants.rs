@@ -42,7 +42,7 @@ impl Rows {
     pub(crate) fn bytes(&self) -> usize {
         let of = |constant: &Constant| match constant {
             Constant::Null => size_of::<Constant>(),
-            Constant::Value(value) => size_of::<Constant>() + value.len(),
+            Constant::Value(value) | Constant::Typed(value) => size_of::<Constant>() + value.len(),
         };
         match self {
             Rows::Any => 0,
@@ -62,8 +62,10 @@ impl Rows {
 pub enum Constant {
     /// NULL.
     Null,
-    /// A number or a string.
+    /// A string: its text is the value, in whichever type it is read.
     Value(String),
+    /// A number, or what was cast: another type may write the value otherwise.
+    Typed(String),
 }
 
 /// The rows of VALUES.
@@ -148,22 +150,31 @@ fn constant(node: &Node) -> Option<Constant> {
     let value = match node.node.as_ref()? {
         NodeEnum::AConst(constant) => match &constant.val {
             None if constant.isnull => return Some(Constant::Null),
-            Some(Val::Sval(string)) => string.sval.clone(),
-            Some(Val::Ival(integer)) => integer.ival.to_string(),
+            Some(Val::Sval(string)) => Constant::Value(string.sval.clone()),
+            Some(Val::Ival(integer)) => Constant::Typed(integer.ival.to_string()),
             // An integer that has no room in 32 bits.
-            Some(Val::Fval(number)) => number.fval.clone(),
+            Some(Val::Fval(number)) => Constant::Typed(number.fval.clone()),
             _ => return None,
         },
         NodeEnum::TypeCast(cast) => {
             let kind = cast.type_name.as_ref()?;
-            let plain = matches!(strings(&kind.names).next_back()?, "int2" | "int4" | "int8" | "date" | "text")
+            let name = strings(&kind.names).next_back()?;
+            let plain = matches!(name, "int2" | "int4" | "int8" | "date" | "text")
                 && kind.typmods.is_empty()
                 && kind.array_bounds.is_empty();
-            return constant(cast.arg.as_deref().filter(|_| plain)?);
+            match constant(cast.arg.as_deref().filter(|_| plain)?)? {
+                Constant::Null => return Some(Constant::Null),
+                Constant::Value(value) if name == "text" => Constant::Value(value),
+                Constant::Value(value) | Constant::Typed(value) => Constant::Typed(value),
+            }
         }
         _ => return None,
     };
-    (value.len() <= MAX_VALUE).then_some(Constant::Value(value))
+    let length = match &value {
+        Constant::Null => 0,
+        Constant::Value(value) | Constant::Typed(value) => value.len(),
+    };
+    (length <= MAX_VALUE).then_some(value)
 }
 
 #[cfg(test)]
@@ -175,8 +186,14 @@ mod tests {
         analyse(sql).statements.remove(0).relations.into_iter().map(|relation| relation.rows).collect()
     }
 
+    /// As these tests write them: letters are in quotes, digits are not.
+    fn constant(text: &str) -> Constant {
+        let letters = text.starts_with(char::is_alphabetic);
+        if letters { Constant::Value(text.to_owned()) } else { Constant::Typed(text.to_owned()) }
+    }
+
     fn left(columns: &[(&str, &[&str])]) -> Rows {
-        let values = |values: &[&str]| values.iter().map(|value| Constant::Value((*value).to_owned())).collect();
+        let values = |values: &[&str]| values.iter().map(|value| constant(value)).collect();
         Rows::Where(columns.iter().map(|(column, of)| ((*column).to_owned(), values(of))).collect())
     }
 
@@ -202,7 +219,7 @@ mod tests {
 
     #[test]
     fn values_are_rows() {
-        let value = |value: &str| Some(Constant::Value(value.to_owned()));
+        let value = |value: &str| Some(constant(value));
         let of = |columns: &[&str], rows| Rows::Inserted {
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             rows,
@@ -212,6 +229,13 @@ mod tests {
             [of(&["id", "b"], vec![vec![value("1"), value("x")], vec![Some(Constant::Null), None]])]
         );
         assert_eq!(rows("insert into t values (-1)"), [of(&[], vec![vec![value("-1")]])]);
+        // What is written is the value only of a string that stays one.
+        let typed = |value: &str| vec![Some(Constant::Typed(value.to_owned()))];
+        let text = |value: &str| vec![Some(Constant::Value(value.to_owned()))];
+        assert_eq!(
+            rows("insert into t values (1e3), ('01'::int), (text '01'), (1e3::text)"),
+            [of(&[], vec![typed("1e3"), typed("01"), text("01"), typed("1e3")])]
+        );
         assert_eq!(rows("insert into t select 1"), [Rows::Any]);
         let wide = format!("insert into t values {}", vec!["(1, 2, 3, 4, 5, 6)"; 34].join(","));
         assert_eq!(rows(&wide), [Rows::Any]);

@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, DropStmt, IntoClause, Node, ObjectType, OnCommitAction, RangeVar, RenameStmt};
 
 use crate::expression::strings;
-use crate::{Name, NameChange, utility};
+use crate::{Name, NameChange, attached, utility};
 
 /// Most changes that are told of one statement, which then ends with [`NameChange::Unknown`].
 const MAX_CHANGES: usize = 64;
@@ -32,6 +32,7 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
         ),
         NodeEnum::CreateStmt(create) => {
             let change = create.relation.as_ref().map(|relation| created(relation, create.oncommit));
+            let change = change.map(|change| if attached::is_bare(create) { as_bare(change) } else { change });
             changes.extend(change.map(|change| if create.if_not_exists { may_exist(change) } else { change }));
         }
         NodeEnum::CreateForeignTableStmt(create) => {
@@ -39,7 +40,7 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
             changes.extend(relation.map(|relation| may_exist(created(relation, 0))));
         }
         NodeEnum::ViewStmt(view) => {
-            let change = view.view.as_ref().map(|relation| created(relation, 0));
+            let change = view.view.as_ref().map(|relation| as_view(created(relation, 0)));
             let change = change.map(|change| if view.replace { may_exist(change) } else { change });
             let temporary = match &change {
                 Some(NameChange::Create { name, temporary: true, .. }) => Some(name.name.clone()),
@@ -129,18 +130,34 @@ fn created(relation: &RangeVar, on_commit: i32) -> NameChange {
         temporary: relation.relpersistence == "t" || relation.schemaname == "pg_temp",
         on_commit_drop: OnCommitAction::try_from(on_commit) == Ok(OnCommitAction::OncommitDrop),
         may_exist: false,
+        view: false,
+        bare: false,
     }
 }
 
+fn as_bare(mut change: NameChange) -> NameChange {
+    if let NameChange::Create { bare, .. } = &mut change {
+        *bare = true;
+    }
+    change
+}
+
+fn as_view(mut change: NameChange) -> NameChange {
+    if let NameChange::Create { view, .. } = &mut change {
+        *view = true;
+    }
+    change
+}
+
 fn may_exist(mut change: NameChange) -> NameChange {
-    if let NameChange::Create { may_exist, .. } = &mut change {
-        *may_exist = true;
+    if let NameChange::Create { may_exist, bare, .. } = &mut change {
+        (*may_exist, *bare) = (true, false);
     }
     change
 }
 
 fn into(into: &IntoClause) -> Option<NameChange> {
-    into.rel.as_ref().map(|relation| created(relation, into.on_commit))
+    into.rel.as_ref().map(|relation| as_bare(created(relation, into.on_commit)))
 }
 
 fn is_relation(kind: i32) -> bool {
@@ -195,11 +212,22 @@ mod tests {
     }
 
     fn create(of: &str, temporary: bool, on_commit_drop: bool) -> NameChange {
-        NameChange::Create { name: name(of), temporary, on_commit_drop, may_exist: false }
+        NameChange::Create { name: name(of), temporary, on_commit_drop, may_exist: false, view: false, bare: false }
     }
 
+    fn view(of: &str, temporary: bool) -> NameChange {
+        super::as_view(create(of, temporary, false))
+    }
+
+    /// Whether something hangs on them aside.
     fn changes(sql: &str) -> Vec<NameChange> {
-        analyse(sql).statements.remove(0).names
+        let mut names = analyse(sql).statements.remove(0).names;
+        for change in &mut names {
+            if let NameChange::Create { bare, .. } = change {
+                *bare = false;
+            }
+        }
+        names
     }
 
     #[test]
@@ -211,7 +239,7 @@ mod tests {
             ("create temp table t on commit drop as select 1", create("t", true, true)),
             ("select 1 as a into temp t", create("t", true, false)),
             ("explain analyze create temp table t as select 1", create("t", true, false)),
-            ("create view v as select 1", create("v", false, false)),
+            ("create view v as select 1", view("v", false)),
             (
                 "create trigger g before insert on s.t for each row execute function f()",
                 NameChange::Attached(name("s.t")),
@@ -232,7 +260,7 @@ mod tests {
             assert_eq!(changes(sql), [expected], "{sql}");
         }
         let attached = NameChange::Attached(name("pg_temp.v"));
-        assert_eq!(changes("create temp view v as select 1"), [create("v", true, false), attached]);
+        assert_eq!(changes("create temp view v as select 1"), [view("v", true), attached]);
         for sql in [
             "select 1",
             "explain create table t as select 1",
@@ -250,9 +278,9 @@ mod tests {
     fn elements_of_a_schema_are_in_it() {
         let sql = "create schema s create view v as select * from t, u create table t (a int) create index on t (a)";
         let expected =
-            [NameChange::CreateSchema(Some("s".to_owned())), create("s.v", false, false), create("s.t", false, false)];
+            [NameChange::CreateSchema(Some("s".to_owned())), view("s.v", false), create("s.t", false, false)];
         let statement = analyse(sql).statements.remove(0);
-        assert_eq!(statement.names, expected);
+        assert_eq!(changes(sql), expected);
         let relations: Vec<String> = statement.relations.iter().map(|relation| relation.name.to_string()).collect();
         assert_eq!(relations, ["s.v", "s.t", "u"]);
     }

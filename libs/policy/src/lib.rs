@@ -10,61 +10,79 @@
 //! what hides behind them, is told by [`reach`] with a [`catalog`] that somebody else has read.
 
 #![warn(missing_docs)]
+// What reads catalogs needs little of the scanner, and nothing of the parser.
+#![cfg_attr(not(feature = "parse"), allow(dead_code, reason = "the scanner serves the analysis, too"))]
 
-use std::ops::Range;
-
-use pg_query::protobuf::RawStmt;
-
+#[cfg(feature = "parse")]
+mod analysis;
+#[cfg(feature = "parse")]
+mod attached;
 pub mod catalog;
 mod changed_names;
+#[cfg(feature = "parse")]
 mod compact;
+#[cfg(feature = "parse")]
 mod constants;
+#[cfg(feature = "parse")]
 mod deep;
+#[cfg(feature = "parse")]
 mod definitions;
+#[cfg(feature = "parse")]
 mod expression;
+#[cfg(feature = "parse")]
 mod functions;
+#[cfg(feature = "parse")]
 mod head;
+#[cfg(feature = "parse")]
 mod names;
 mod nesting;
+#[cfg(feature = "parse")]
 mod operation;
+#[cfg(feature = "parse")]
 mod procedural;
+#[cfg(feature = "parse")]
 mod query;
+#[cfg(feature = "parse")]
 pub mod reach;
+#[cfg(feature = "parse")]
 mod relations;
 mod scan;
+#[cfg(feature = "parse")]
 mod scopes;
 mod search_path;
+#[cfg(feature = "parse")]
 mod settings;
+#[cfg(feature = "parse")]
 mod shape;
-#[cfg(test)]
+#[cfg(feature = "parse")]
+mod statement;
+#[cfg(all(test, feature = "parse"))]
 mod tests;
+#[cfg(feature = "parse")]
 mod transactions;
+#[cfg(feature = "parse")]
 mod utility;
 
+#[cfg(feature = "parse")]
+pub use analysis::{MAX_FINGERPRINT, MAX_STATEMENTS, MAX_TEXT, analyse, analyse_as};
+#[cfg(feature = "parse")]
+pub(crate) use analysis::{SHALLOW, parse, statements};
+#[cfg(all(test, feature = "parse"))]
+pub(crate) use analysis::{parser_options, range, without_constants};
 pub use changed_names::{ChangedNames, LongText, changed_names};
+#[cfg(feature = "parse")]
 pub use constants::{Constant, Rows};
+#[cfg(feature = "parse")]
 pub use functions::is_built_in;
+#[cfg(feature = "parse")]
 pub use operation::Operation;
+#[cfg(feature = "parse")]
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
 pub use search_path::schemas_of_setting;
+#[cfg(feature = "parse")]
 pub use shape::shape;
-
-/// Longest statement that is parsed, in bytes, without its comments and most of its constants; of a longer one the head
-/// is read. libpg_query's tree and its decoded form take up to 800 bytes of memory and 1.5 us for a byte of text
-/// (`select f(a), f(a), ...`, optimised build; `examples/cost.rs` measures it): 25 MiB and 50 ms for the worst text.
-pub const MAX_TEXT: usize = 32 * 1024;
-
-/// Most statements of one text that are told one by one.
-pub const MAX_STATEMENTS: usize = 10_000;
-
-/// Longest statement that gets a fingerprint, in bytes: it is parsed once more for that.
-pub const MAX_FINGERPRINT: usize = 16 * 1024;
-
-/// Why a text is opaque that the parser did not survive.
-const PARSER_FAILED: &str = "the parser failed on it";
-
-/// Nesting that any thread's stack has room for.
-const SHALLOW: usize = 64;
+#[cfg(feature = "parse")]
+pub use statement::*;
 
 /// Settings of a session that change how a text reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,490 +95,4 @@ impl Default for Dialect {
     fn default() -> Self {
         Dialect { standard_conforming_strings: true }
     }
-}
-
-/// A text's statements, in order; none when it holds only blanks and comments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Analysis {
-    /// The statements.
-    pub statements: Vec<Statement>,
-}
-
-/// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Where it stands in the text, in bytes, with the comments before it, without blanks around it and semicolons.
-    pub range: Range<usize>,
-    /// What it does.
-    pub operation: Operation,
-    /// Relations that it touches, each once per operation.
-    pub relations: Vec<Relation>,
-    /// Functions that it names and runs, each once, in order of name; operators of a schema other than `pg_catalog`; and
-    /// types that it casts to and PostgreSQL does not bring along.
-    pub functions: Vec<Name>,
-    /// The same, with operators and types, as a catalog needs them to tell what they are; those of queries that are not run
-    /// are left out.
-    pub calls: Vec<Call>,
-    /// Code that stands in it.
-    pub body: Option<Body>,
-    /// What it does to names, in order.
-    pub names: Vec<NameChange>,
-    /// What it changes in the session.
-    pub effect: Effect,
-    /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
-    /// and `search_path`, which `effect` tells too where it has nothing else to tell.
-    pub settings: Vec<SettingChange>,
-    /// Settings that it certainly changes by calls of `set_config` to what is bound to a parameter, in order. Where there are
-    /// any, `settings` is empty and `may_change_settings` holds: who knows the parameters knows more.
-    pub bound_settings: Vec<BoundSetting>,
-    /// It may change settings that its text does not tell: DO, CALL, a function that PostgreSQL does not bring along,
-    /// `set_config` with what is no constant or where it may not run. What a trigger, a rule, a view's functions
-    /// or a cast do is not counted: almost any statement could.
-    pub may_change_settings: bool,
-    /// What it did may stay although its transaction is rolled back later, and with it what the transaction did before:
-    /// DO and CALL, which may COMMIT inside, and what commits by itself outside a transaction block (VACUUM, CREATE
-    /// INDEX CONCURRENTLY and others, `PreventInTransactionBlock` in PostgreSQL's sources).
-    pub may_end_transaction: bool,
-    /// COPY ... FROM STDIN: the client's data follow.
-    pub copies_from_client: bool,
-    /// What its first words say that it does, and to which relation, where the whole could not be understood.
-    pub head: Option<(Operation, Name)>,
-    /// libpg_query's fingerprint: equal for statements that differ in constants only.
-    pub fingerprint: Option<String>,
-    /// Why it, or part of it, could not be understood, or does more than its text tells.
-    pub opaque: Option<String>,
-    /// `opaque` is for what a catalog can tell: DO, CALL and CASCADE.
-    pub opaque_without_catalog: bool,
-}
-
-/// A relation, and what is done to it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Relation {
-    /// As written.
-    pub name: Name,
-    /// What is done to it.
-    pub operation: Operation,
-    /// Columns that the text names for this operation and certainly mean this relation, in order of name; "*" for all.
-    pub columns: Vec<String>,
-    /// The number in the server's command tag counts rows of this relation.
-    pub counted: bool,
-    /// ONLY stands before it, wherever it stands: what inherits from it is not touched.
-    pub only: bool,
-    /// Which rows it is about.
-    pub rows: Rows,
-}
-
-/// A function, operator or type that a statement names and that runs code when it runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Call {
-    /// What is named.
-    pub kind: CallKind,
-    /// As written.
-    pub name: Name,
-    /// How many arguments are given, where that is known.
-    pub arguments: Option<usize>,
-}
-
-/// What a call names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CallKind {
-    /// A function or aggregate.
-    Function,
-    /// A procedure, by CALL.
-    Procedure,
-    /// An operator.
-    Operator,
-    /// A type that is cast to.
-    Type,
-}
-
-/// Code that stands in a statement: the body of DO.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
-    /// In lower case.
-    pub language: String,
-    /// The code.
-    pub text: String,
-}
-
-/// What a statement does to the names of relations and schemas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameChange {
-    /// A relation comes into being.
-    Create {
-        /// Its name; of a schema when it is told.
-        name: Name,
-        /// It is temporary: TEMP, or in schema `pg_temp`. One is not, without a schema, is made in the first schema of
-        /// the search path, and is temporary where that is `pg_temp`.
-        temporary: bool,
-        /// ON COMMIT DROP: it is gone when the transaction is over.
-        on_commit_drop: bool,
-        /// IF NOT EXISTS, or OR REPLACE: it may have been there.
-        may_exist: bool,
-    },
-    /// A relation is dropped.
-    Drop {
-        /// Its name.
-        name: Name,
-        /// And what depends on it, which is not told.
-        cascade: bool,
-    },
-    /// A relation gets another name, in its schema.
-    Rename {
-        /// Its name before.
-        from: Name,
-        /// The name after.
-        to: String,
-    },
-    /// A relation goes to another schema.
-    Move {
-        /// Its name before.
-        name: Name,
-        /// The schema after.
-        schema: String,
-    },
-    /// A relation is a view, or gets a trigger or a rule: what is done to it is not all that is done.
-    Attached(Name),
-    /// A schema comes into being; `None`: of the current role's name.
-    CreateSchema(Option<String>),
-    /// A schema is dropped.
-    DropSchema {
-        /// Its name.
-        name: String,
-        /// With what is in it.
-        cascade: bool,
-    },
-    /// A schema gets another name.
-    RenameSchema {
-        /// The name before.
-        from: String,
-        /// The name after.
-        to: String,
-    },
-    /// A role gets another name, or other settings (ALTER ROLE ... SET), or a database does.
-    Settings,
-    /// Names change in a way that the text does not tell: DROP OWNED, an extension, IMPORT FOREIGN SCHEMA.
-    Unknown,
-}
-
-/// A call of `set_config` whose value is a parameter of the statement, as `$1`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoundSetting {
-    /// The setting, in lower case.
-    pub name: String,
-    /// Which parameter is the value, from 1 on.
-    pub parameter: u32,
-    /// Until the end of the transaction only.
-    pub local: bool,
-}
-
-impl Relation {
-    /// A relation of which only the operation is known.
-    pub fn new(name: Name, operation: Operation) -> Relation {
-        Relation { name, operation, columns: Vec::new(), counted: false, only: false, rows: Rows::Any }
-    }
-}
-
-/// The name of a relation or a function, as written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name {
-    /// When the name is qualified.
-    pub schema: Option<String>,
-    /// The name itself.
-    pub name: String,
-}
-
-/// A change of a setting by a function call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingChange {
-    /// In lower case.
-    pub name: String,
-    /// As written; `None` when it goes back to the session's default.
-    pub value: Option<String>,
-    /// Until the end of the transaction only.
-    pub local: bool,
-}
-
-/// What a statement changes in the session, beside what it does to relations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing that the text tells.
-    None,
-    /// A transaction begins.
-    Begin,
-    /// It is committed.
-    Commit {
-        /// And another one begins.
-        chain: bool,
-    },
-    /// It is rolled back.
-    Rollback {
-        /// And another one begins.
-        chain: bool,
-    },
-    /// A savepoint is set.
-    Savepoint(String),
-    /// A savepoint is forgotten.
-    Release(String),
-    /// What was done since a savepoint is rolled back.
-    RollbackTo(String),
-    /// PREPARE TRANSACTION under this global identifier: the transaction leaves the session undecided.
-    PrepareTransaction(String),
-    /// COMMIT PREPARED of the transaction with this global identifier.
-    CommitPrepared(String),
-    /// ROLLBACK PREPARED of the transaction with this global identifier.
-    RollbackPrepared(String),
-    /// The schemas that unqualified names are looked up in.
-    SearchPath {
-        /// As written; `None` when it goes back to the session's default.
-        schemas: Option<Vec<String>>,
-        /// Until the end of the transaction only.
-        local: bool,
-    },
-    /// SET or RESET of `client_encoding`, `standard_conforming_strings`, `backslash_quote`, `role`,
-    /// `session_authorization` or `session_replication_role`, under whichever syntax.
-    Setting {
-        /// In lower case.
-        name: String,
-        /// As written; `None` when it goes back to the session's default.
-        value: Option<String>,
-        /// Until the end of the transaction only.
-        local: bool,
-    },
-    /// RESET ALL: every setting but `role` and `session_authorization` goes back to the session's default.
-    ResetAll,
-    /// DISCARD ALL, or part of it.
-    Discard {
-        /// Temporary tables go.
-        temporary: bool,
-        /// Settings and prepared statements go too.
-        all: bool,
-    },
-    /// PREPARE: the statement is not run yet.
-    Prepare {
-        /// Its name.
-        name: String,
-        /// What EXECUTE will do.
-        statement: Box<Statement>,
-    },
-    /// EXECUTE of a prepared statement.
-    Execute(String),
-    /// DEALLOCATE of one prepared statement, or of all.
-    Deallocate(Option<String>),
-    /// DECLARE: a cursor of this name is opened. What its query does is done by FETCH.
-    Declare(String),
-    /// FETCH or MOVE: what the cursor or portal of this name runs is run, or goes on.
-    Fetch(String),
-    /// CLOSE of one cursor, or of all.
-    CloseCursor(Option<String>),
-    /// A temporary relation comes into being.
-    CreateTemporary(String),
-    /// Relations are dropped.
-    Drop(Vec<Name>),
-}
-
-impl Statement {
-    /// A statement of which nothing is known but what kind it is.
-    pub fn new(operation: Operation, range: Range<usize>) -> Statement {
-        Statement {
-            range,
-            operation,
-            relations: Vec::new(),
-            functions: Vec::new(),
-            calls: Vec::new(),
-            body: None,
-            names: Vec::new(),
-            effect: Effect::None,
-            settings: Vec::new(),
-            bound_settings: Vec::new(),
-            may_change_settings: false,
-            may_end_transaction: false,
-            copies_from_client: false,
-            head: None,
-            fingerprint: None,
-            opaque: None,
-            opaque_without_catalog: false,
-        }
-    }
-}
-
-impl Statement {
-    /// About how many bytes it takes, for who keeps many.
-    pub fn bytes(&self) -> usize {
-        let of = |name: &Name| size_of::<Name>() + name.name.len() + name.schema.as_ref().map_or(0, String::len);
-        let columns =
-            |relation: &Relation| relation.columns.iter().map(|column| size_of::<String>() + column.len()).sum();
-        let relations = self.relations.iter().map(|relation| {
-            let columns: usize = columns(relation);
-            size_of::<Relation>() + of(&relation.name) + columns + relation.rows.bytes()
-        });
-        let calls = self.calls.iter().map(|call| size_of::<Call>() + of(&call.name));
-        let inner = match &self.effect {
-            Effect::Prepare { statement, .. } => statement.bytes(),
-            _ => 0,
-        };
-        size_of::<Statement>()
-            + relations.sum::<usize>()
-            + calls.sum::<usize>()
-            + self.functions.iter().map(of).sum::<usize>()
-            + self.names.len() * size_of::<NameChange>()
-            + self.body.as_ref().map_or(0, |body| body.text.len())
-            + inner
-    }
-}
-
-impl Analysis {
-    fn opaque(sql: &str, reason: impl Into<String>) -> Analysis {
-        Analysis {
-            statements: vec![Statement {
-                opaque: Some(reason.into()),
-                may_change_settings: true,
-                may_end_transaction: true,
-                ..Statement::new(Operation::Opaque, 0..sql.len())
-            }],
-        }
-    }
-
-    /// The text as a whole could not be read: how many statements it holds is not known.
-    pub fn is_opaque(&self) -> bool {
-        matches!(&self.statements[..], [Statement { operation: Operation::Opaque, .. }])
-    }
-}
-
-/// Analyses a text as a session with default settings reads it.
-pub fn analyse(sql: &str) -> Analysis {
-    analyse_as(sql, Dialect::default())
-}
-
-/// Analyses a text as a session with these settings reads it.
-pub fn analyse_as(sql: &str, dialect: Dialect) -> Analysis {
-    if sql.contains('\0') {
-        return Analysis::opaque(sql, "contains a zero byte");
-    }
-    let split = match scan::split(sql, dialect, MAX_STATEMENTS) {
-        Ok(split) => split,
-        Err(reason) => return Analysis::opaque(sql, reason),
-    };
-    let depths = split.parts.iter().map(|part| part.depth).filter(|depth| *depth <= nesting::MAX);
-    if depths.max().unwrap_or(0) <= SHALLOW {
-        return statements(sql, dialect, split);
-    }
-    deep::analyse(sql, dialect, split).unwrap_or_else(|| Analysis::opaque(sql, PARSER_FAILED))
-}
-
-/// Analyses the statements that a text consists of.
-fn statements(sql: &str, dialect: Dialect, split: scan::Split) -> Analysis {
-    if split.atomic {
-        return whole(sql, dialect, &split.parts);
-    }
-    let statements = split.parts.into_iter().map(|part| {
-        let text = &sql[part.range.clone()];
-        let mut statement = one(text, dialect, part.depth);
-        if let Effect::Prepare { statement: inner, .. } = &mut statement.effect {
-            inner.range = part.range.clone();
-            inner.fingerprint.clone_from(&statement.fingerprint);
-        }
-        statement.range = part.range;
-        statement
-    });
-    Analysis { statements: statements.collect() }
-}
-
-/// Analyses a text that only the parser can split.
-fn whole(sql: &str, dialect: Dialect, parts: &[scan::Part]) -> Analysis {
-    if sql.len() > MAX_TEXT || parts.iter().any(|part| part.depth > nesting::MAX) {
-        return Analysis::opaque(sql, "BEGIN ATOMIC in a text that is too long to be parsed");
-    }
-    let nodes = match parse(sql, dialect) {
-        Ok(nodes) => nodes,
-        Err(reason) => return Analysis::opaque(sql, reason),
-    };
-    let mut before = 0;
-    let statements = nodes.iter().map(|raw| {
-        let range = range(sql, before, raw);
-        before = range.end;
-        let mut statement = understood(raw);
-        statement.range = range;
-        statement
-    });
-    Analysis { statements: statements.collect() }
-}
-
-/// Analyses one statement.
-fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
-    if depth > nesting::MAX {
-        return head::statement(text, dialect, &format!("nested deeper than {} levels", nesting::MAX));
-    }
-    let compact = (text.len() > MAX_FINGERPRINT).then(|| compact::compact(text, dialect));
-    let short = compact.as_ref().map_or(text, |compact| &compact.sql);
-    if short.len() > MAX_TEXT {
-        return head::statement(text, dialect, &format!("longer than {MAX_TEXT} bytes: only its head was read"));
-    }
-    let mut statement = match parse(short, dialect).as_deref() {
-        Ok([raw]) => understood(raw),
-        Ok(_) => return refused(text, dialect, "the parser takes it for several"),
-        Err(reason) => return refused(text, dialect, reason),
-    };
-    match compact {
-        Some(compact) if compact.constants_cut && statement.depends_on_constants() => {
-            return head::statement(text, dialect, "a constant that it depends on is too long");
-        }
-        Some(_) => without_constants(&mut statement),
-        None => {
-            let fingerprint = pg_query::fingerprint(text, parser_options(dialect), 0);
-            statement.fingerprint = fingerprint.ok().map(|fingerprint| fingerprint.hex);
-        }
-    }
-    statement
-}
-
-/// Takes away what the text no longer tells whose lists were made shorter.
-fn without_constants(statement: &mut Statement) {
-    statement.relations.iter_mut().for_each(|relation| relation.rows = Rows::Any);
-    statement.calls.iter_mut().for_each(|call| call.arguments = None);
-    if let Effect::Prepare { statement, .. } = &mut statement.effect {
-        without_constants(statement);
-    }
-}
-
-/// A statement that the grammar refuses; a server of another version may take it, and what its head makes certain is so
-/// then.
-fn refused(text: &str, dialect: Dialect, reason: &str) -> Statement {
-    Statement { head: head::hint(text, dialect), ..head::statement(text, dialect, reason) }
-}
-
-fn understood(raw: &RawStmt) -> Statement {
-    match raw.stmt.as_ref().and_then(|node| node.node.as_ref()) {
-        Some(node) => utility::statement(node),
-        None => Analysis::opaque("", "the parser gave no tree").statements.remove(0),
-    }
-}
-
-/// The trees of the text's statements, or why there are none. The grammar's bindings assert what they expect of its
-/// output: a text that breaks such an assertion is one that is not understood, and must not take the process along.
-fn parse(sql: &str, dialect: Dialect) -> Result<Vec<RawStmt>, String> {
-    match std::panic::catch_unwind(|| pg_query::parse(sql, parser_options(dialect))) {
-        Ok(Ok(parsed)) => Ok(parsed.protobuf.stmts),
-        Ok(Err(pg_query::Error::Parse(reason))) => Err(reason),
-        Ok(Err(_)) => Err("the parser's answer does not decode".to_owned()),
-        Err(_) => Err(PARSER_FAILED.to_owned()),
-    }
-}
-
-fn parser_options(dialect: Dialect) -> pg_query::ParserOptions {
-    if dialect.standard_conforming_strings {
-        pg_query::ParserOptions::DEFAULT
-    } else {
-        pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS
-    }
-}
-
-/// Where the statement stands, with the comments before it; the whole text where the parser's numbers do not fit it.
-fn range(sql: &str, before: usize, raw: &RawStmt) -> Range<usize> {
-    let start = usize::try_from(raw.stmt_location).unwrap_or(0);
-    let end = match usize::try_from(raw.stmt_len) {
-        Ok(0) | Err(_) => sql.len(),
-        Ok(length) => start.saturating_add(length),
-    };
-    if sql.get(before..end).is_some() { scan::trim(sql, before..end) } else { 0..sql.len() }
 }

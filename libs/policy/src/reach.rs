@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::catalog::{Catalog, Oid, TEMPORARY};
+use crate::catalog::{Catalog, Oid, TEMPORARY, Text};
 use crate::{Body, Call, CallKind, Effect, Name, NameChange, Operation, Rows, Statement};
 
 mod changes;
@@ -126,6 +126,28 @@ pub struct Reached {
 pub fn name_of(catalog: &Catalog, oid: Oid) -> Option<Name> {
     let relation = catalog.relation(oid)?;
     Some(Name { schema: Some(relation.schema.to_string()), name: relation.name.to_string() })
+}
+
+/// The view that a statement creates reads a temporary relation, by what names mean to it, and so is one itself. `None`: it
+/// may. What it reads stands in [`Statement::relations`] beside the view.
+pub fn reads_temporary(statement: &Statement, names: &dyn Resolve) -> Option<bool> {
+    let of = |relation: &crate::Relation| match names.relation(&relation.name) {
+        Resolved::Known { name, .. } => Some(name.schema.is_some_and(|schema| schema.starts_with(TEMPORARY))),
+        // It has a schema that is not a session's own, or is none of the session's.
+        Resolved::OneOf { .. } => names.temporary(&relation.name.name).filter(|temporary| !temporary),
+    };
+    let mut all = Some(false).filter(|_| statement.opaque.is_none());
+    let is_made = |name: &Name| {
+        statement.names.iter().any(|change| matches!(change, NameChange::Create { name: made, .. } if made == name))
+    };
+    for relation in statement.relations.iter().filter(|relation| !is_made(&relation.name)) {
+        match of(relation) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => all = None,
+        }
+    }
+    all
 }
 
 /// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
@@ -359,12 +381,23 @@ impl<'a> Reach<'a> {
     /// What a name of a statement means: what is created is where it is created, whatever else has its name.
     fn meant(&self, name: &Name, operation: Operation, statement: &Statement, names: &dyn Resolve) -> Resolved {
         let created = statement.names.iter().find_map(|change| match change {
-            NameChange::Create { name: created, temporary, .. } if created == name => Some(*temporary),
+            NameChange::Create { name: created, temporary, view, .. } if created == name => {
+                Some(if *temporary || !view { Some(*temporary) } else { reads_temporary(statement, names) })
+            }
             _ => None,
         });
         let schema = match created.filter(|_| operation == Operation::Ddl && name.schema.is_none()) {
-            Some(true) => Some(TEMPORARY.into()),
-            Some(false) => names.creation(),
+            Some(Some(true)) => Some(TEMPORARY.into()),
+            Some(Some(false)) => names.creation(),
+            Some(None) => {
+                let schemas = [names.creation(), Some(TEMPORARY.into())].into_iter().flatten();
+                let candidate = |schema: Text| {
+                    let oid = self.catalog.relation_named(&schema, &name.name);
+                    (oid, Name { schema: Some(schema.to_string()), name: name.name.clone() })
+                };
+                let reason = "whether it is a temporary view is not known".into();
+                return Resolved::OneOf { candidates: schemas.map(candidate).collect(), reason };
+            }
             None => return names.relation(name),
         };
         match schema {

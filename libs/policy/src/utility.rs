@@ -11,7 +11,8 @@ use pg_query::protobuf::{
 use crate::expression::{MAX_CALLS, strings, text, truth};
 use crate::query::Walk;
 use crate::{
-    Body, CallKind, Effect, Name, Operation, Statement, definitions, schemas_of_setting, settings, transactions,
+    Body, CallKind, ChangedNames, Effect, Name, Operation, Statement, attached, definitions, schemas_of_setting,
+    settings, transactions,
 };
 
 /// Most functions that are told of one statement.
@@ -50,6 +51,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         calls: walk.calls.into_iter().take(MAX_CALLS).collect(),
         body: body(node),
         names: definitions::name_changes(node),
+        attaches: if attached::may_attach(node) { ChangedNames::all() } else { ChangedNames::default() },
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,

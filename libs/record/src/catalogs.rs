@@ -29,8 +29,12 @@ const MAX_OBJECTS: usize = 1_000_000;
 /// Most announced changes that are told apart; where there are more, any name may be changing.
 const MAX_CHANGING: usize = 1000;
 
-/// Most names of one announced change that are told apart.
-const MAX_NAMES: usize = 4096;
+/// Most bytes of the names of one database's announced changes that are told apart, each name counted with what it takes
+/// beside its letters; behind them, any name may be changing.
+const MAX_CHANGING_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that a name is counted with beside its letters.
+const NAME: usize = 64;
 
 /// Catalogs by the process that told them.
 #[derive(Debug, Default)]
@@ -116,7 +120,9 @@ impl Catalogs {
         let epoch = self.epoch;
         let process = self.process(id, &changing.node, &changing.instance);
         let known = process.known(&changing.target, &changing.database);
-        let all = changing.all || changing.names.len() > MAX_NAMES || known.changing.len() >= MAX_CHANGING;
+        let bytes = changing.names.iter().map(|name| NAME + name.len()).sum::<usize>();
+        let held = known.changing.values().map(Changing::bytes).sum::<usize>();
+        let all = changing.all || known.changing.len() >= MAX_CHANGING || held + bytes > MAX_CHANGING_BYTES;
         let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
         let names = (!all).then(|| changing.names.into_iter().collect());
         if known.changing.len() < 2 * MAX_CHANGING {
@@ -288,6 +294,10 @@ impl Known {
 }
 
 impl Changing {
+    fn bytes(&self) -> usize {
+        self.names.iter().flatten().map(|name| NAME + name.len()).sum()
+    }
+
     fn may_be(&self, name: &str) -> bool {
         self.names.as_ref().is_none_or(|names| names.contains(name))
     }
@@ -386,5 +396,21 @@ mod tests {
         let known = &catalogs.processes[&process].databases[""][""];
         assert_eq!(known.changing.len(), 2 * MAX_CHANGING);
         assert!(known.is_in_motion("n7") && known.is_in_motion("whatever"));
+    }
+
+    #[test]
+    fn long_lists_of_names_are_any_name() {
+        let (mut catalogs, process) = (Catalogs::default(), Uuid::from_u128(1));
+        let mut tell = |number: u64, count: usize, length: usize| {
+            let names = (0..count).map(|name| format!("{number}{name:0length$}")).collect();
+            catalogs.changing(process, CatalogChanging { number, names, ..CatalogChanging::default() });
+            let known = &catalogs.processes[&process].databases[""][""];
+            let bytes = known.changing.values().map(Changing::bytes).sum::<usize>();
+            assert!(bytes <= MAX_CHANGING_BYTES, "{bytes}");
+            known.is_in_motion("whatever")
+        };
+        // What proxies tell: 256 names of 63 bytes.
+        assert!((1..=100).all(|number| !tell(number, 256, 60)));
+        assert!((101..=200).any(|number| tell(number, 256, 60)));
     }
 }

@@ -68,6 +68,16 @@ pub struct Projector {
     analyses: Analyses,
     catalogs: Catalogs,
     events: Vec<ConversationEvent<SqlText>>,
+    damaged: bool,
+}
+
+/// How a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It goes on.
+    Open,
+    /// It has ended: what comes of it once more is dropped.
+    Ended,
 }
 
 /// A session that goes on, as it is saved.
@@ -77,6 +87,17 @@ pub struct SessionState {
     pub session_id: Uuid,
     /// What [`Projector::restore`] reads.
     pub state: Vec<u8>,
+}
+
+/// How a session has changed its standing behind a place in the log, for [`Projector::follow`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Since {
+    /// It began.
+    pub began: bool,
+    /// It ended.
+    pub ended: bool,
+    /// A block of it was dropped, because it had ended.
+    pub dropped: bool,
 }
 
 /// What changed since the last call of [`Projector::take_changes`].
@@ -133,6 +154,7 @@ impl Projector {
         let payload = match opened {
             Ok(payload) => payload,
             Err(error) => {
+                self.damaged = true;
                 let entry = self.entries.entry(session_id);
                 if let Some(session) = open(entry, || Session::new(session_id, &block.target, self.latest)) {
                     session.unreadable(block.last_seq, block.last_event, &error.to_string(), &mut output);
@@ -143,6 +165,7 @@ impl Projector {
         for encoded in encoded_events(&payload) {
             let event = encoded.and_then(|encoded| Event::decode(encoded).ok().map(|event| (event, encoded)));
             let Some((event, encoded)) = event else {
+                self.damaged = true;
                 if let Some(Entry::Open(session)) = self.entries.get_mut(&session_id) {
                     session.unreadable(block.last_seq, block.last_event, "an event does not decode", &mut output);
                 }
@@ -200,6 +223,65 @@ impl Projector {
                 session.in_flight(&mut self.analyses, &mut self.catalogs, rows);
             }
         }
+    }
+
+    /// How a session stands; `None` for one of which nothing is known.
+    pub fn standing(&self, session_id: &Uuid) -> Option<Standing> {
+        match self.entries.get(session_id)? {
+            Entry::Open(_) => Some(Standing::Open),
+            Entry::Ended(_) => Some(Standing::Ended),
+        }
+    }
+
+    /// Sessions that have ended, and processes that are gone, since this or [`Projector::take_changes`] was called.
+    pub fn take_ended(&mut self) -> Vec<Uuid> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// A block could not be read, or not wholly: how much of the record that takes away depends on how blocks are merged.
+    pub fn met_damage(&self) -> bool {
+        self.damaged
+    }
+
+    /// Goes on as if it had begun with these states, of a place in the log that it has passed: what was forgotten there is
+    /// forgotten here. `since` tells of a session how it has changed its standing behind that place.
+    ///
+    /// False where this one cannot have come by that place with those states; it is of no more use then.
+    pub fn follow<'a>(
+        &mut self,
+        sessions: impl IntoIterator<Item = (Uuid, &'a [u8])>,
+        since: impl Fn(&Uuid) -> Since,
+    ) -> bool {
+        let mut there = HashSet::new();
+        for (session_id, state) in sessions {
+            let Since { began, ended, .. } = since(&session_id);
+            let same = match (self.entries.get(&session_id), state::Of::state(state)) {
+                (_, state::Of::Process) => continue,
+                // Otherwise it was ended by something else than the log, or begun anew when it was forgotten.
+                (Some(Entry::Open(_)), saved) => saved == state::Of::Open && !began,
+                (Some(Entry::Ended(_)), saved) => (saved == state::Of::Open) == ended && !began,
+                (None, _) => false,
+            };
+            if !same {
+                return false;
+            }
+            there.insert(session_id);
+        }
+        let mut follows = !self.damaged;
+        self.entries.retain(|session_id, entry| {
+            if there.contains(session_id) {
+                return true;
+            }
+            let Since { began, ended, dropped } = since(session_id);
+            if matches!(entry, Entry::Open(_)) || ended {
+                follows &= began;
+                return true;
+            }
+            // It was forgotten there: what was dropped of it since would have begun it anew.
+            follows &= !dropped;
+            false
+        });
+        follows
     }
 
     /// Sessions that have not ended.

@@ -7,15 +7,18 @@
 use std::collections::BTreeMap;
 
 use hansard_policy::catalog::TEMPORARY;
-use hansard_policy::reach::{Reached, Resolved};
-use hansard_policy::{Effect, Name, NameChange, Statement, schemas_of_setting};
+use hansard_policy::reach::Reached;
+use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
+mod meanings;
 mod resolve;
 mod system;
 #[cfg(test)]
 mod tests;
 
+use meanings::Meaning;
+pub(super) use meanings::Meanings;
 pub(super) use resolve::{InSession, shown};
 
 /// Stands for the schema of a relation that was named without one while it could not be known.
@@ -67,6 +70,9 @@ pub(super) enum Role {
 struct Made {
     /// It is there; otherwise it is gone.
     exists: bool,
+    /// Nothing hangs on it: what is written to it stays there, and runs no code.
+    #[serde(default)]
+    bare: bool,
     /// When its transaction ended: a catalog that was read later has it.
     ended_at: i64,
 }
@@ -238,6 +244,7 @@ impl Names {
         if may_change_settings && statement.bound_settings.is_empty() {
             self.lose_settings(number);
         }
+        self.attach(&statement.attaches);
         for (place, change) in statement.names.iter().enumerate() {
             self.apply_change(number, change, session.of(place));
         }
@@ -329,7 +336,29 @@ impl Names {
         self.replication_role = true;
     }
 
+    /// Something may hang on relations of these names from now on, even where the transaction is rolled back.
+    fn attach(&mut self, names: &ChangedNames) {
+        if names.is_empty() || self.relations.is_empty() {
+            return;
+        }
+        for (name, schemas) in &mut self.relations {
+            if names.may_be(name) {
+                schemas.values_mut().for_each(|made| made.bare = false);
+            }
+        }
+        self.epoch += 1;
+    }
+
+    /// The session made that relation, and nothing hangs on it.
+    fn is_bare(&self, name: &Name) -> bool {
+        let schemas = name.schema.as_ref().zip(self.relations.get(&name.name));
+        schemas.and_then(|(schema, schemas)| schemas.get(schema)).is_some_and(|made| made.exists && made.bare)
+    }
+
     fn set_untold(&mut self, number: u64, untold: Untold) {
+        if untold.changed == Some(OPEN) {
+            self.attach(&ChangedNames::all());
+        }
         if untold != self.untold {
             let before = std::mem::replace(&mut self.untold, untold);
             self.remember(number, Undo::Untold(before));
@@ -357,8 +386,9 @@ impl Names {
         }
     }
 
-    fn make(&mut self, number: u64, schema: &str, name: &str, exists: bool) {
-        let made = Made { exists, ended_at: OPEN };
+    fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, bool)) {
+        // What has been changed and is not told may hang something on what comes later, too.
+        let made = Made { exists, bare: bare && self.untold.changed.is_none(), ended_at: OPEN };
         if self.made >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
@@ -371,7 +401,7 @@ impl Names {
         if self.schemas.len() >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
-        let old = self.schemas.insert(schema.to_owned(), Made { exists, ended_at: OPEN });
+        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: false, ended_at: OPEN });
         self.remember(number, Undo::Schema(schema.to_owned(), old));
     }
 
@@ -381,11 +411,13 @@ impl Names {
             (NameChange::Create { name, temporary: true, on_commit_drop, .. }, _) => {
                 self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
             }
-            (NameChange::Create { name, on_commit_drop, .. }, Some(Meaning::In(schema))) => {
+            (NameChange::Create { name, on_commit_drop, view, bare, .. }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
+                    self.epoch += u64::from(*view && !self.attached_to_temporary);
+                    self.attached_to_temporary |= view;
                     self.change_temporary(number, vec![(name.name.clone(), Some(*on_commit_drop))]);
                 } else {
-                    self.make(number, schema, &name.name, true);
+                    self.make(number, schema, &name.name, (true, *bare));
                 }
             }
             (NameChange::Drop { name, cascade }, meaning) => {
@@ -393,7 +425,7 @@ impl Names {
                     Some(Meaning::In(schema)) if schema == TEMPORARY => {
                         self.change_temporary(number, vec![(name.name.clone(), None)]);
                     }
-                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, false),
+                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, false)),
                     // IF EXISTS, and it does not.
                     Some(Meaning::Nowhere) => {}
                     None => self.set_untold(number, Untold { dropped: Some(OPEN), temporary: true, ..self.untold }),
@@ -407,13 +439,13 @@ impl Names {
                     let goes = self.temporary.get(&from.name).copied().unwrap_or(false);
                     self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
                 } else {
-                    self.make(number, schema, &from.name, false);
-                    self.make(number, schema, to, true);
+                    self.make(number, schema, &from.name, (false, false));
+                    self.make(number, schema, to, (true, false));
                 }
             }
             (NameChange::Move { name, schema: to }, Some(Meaning::In(schema))) => {
-                self.make(number, schema, &name.name, false);
-                self.make(number, to, &name.name, true);
+                self.make(number, schema, &name.name, (false, false));
+                self.make(number, to, &name.name, (true, false));
             }
             (NameChange::Rename { .. } | NameChange::Move { .. }, Some(Meaning::Nowhere)) => {}
             (NameChange::CreateSchema(Some(schema)), _) => self.make_schema(number, schema, true),
@@ -501,6 +533,7 @@ impl Names {
             (self.role, self.local_role) = (Role::Unknown, None);
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.temporary.clear();
+            self.attach(&ChangedNames::all());
             self.lost = (from < first).then(|| (from, first - 1));
             self.epoch += 1;
         }
@@ -557,43 +590,5 @@ impl Names {
         self.schemas.retain(|_, made| open(made));
         self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
         self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);
-    }
-}
-
-/// Where the names of a statement's changes are, each in its place.
-#[derive(Debug, Default)]
-pub(super) struct Meanings(Vec<Option<Meaning>>);
-
-/// Where a name is.
-#[derive(Debug)]
-enum Meaning {
-    In(String),
-    Nowhere,
-}
-
-impl Meanings {
-    fn of(&self, place: usize) -> Option<&Meaning> {
-        self.0.get(place)?.as_ref()
-    }
-
-    /// Of a statement that is about to take effect.
-    pub(super) fn new(statement: &Statement, session: &InSession<'_>) -> Meanings {
-        let place = |name: &Name| match hansard_policy::reach::Resolve::relation(session, name) {
-            Resolved::Known { name, .. } => name.schema.map(Meaning::In),
-            Resolved::OneOf { candidates, .. } if candidates.is_empty() && session.is_known() => Some(Meaning::Nowhere),
-            Resolved::OneOf { .. } => None,
-        };
-        let meanings = statement.names.iter().map(|change| match change {
-            NameChange::Create { name: Name { schema: Some(schema), .. }, .. } => Some(Meaning::In(schema.clone())),
-            NameChange::Create { .. } => {
-                hansard_policy::reach::Resolve::creation(session).map(|schema| Meaning::In(schema.to_string()))
-            }
-            NameChange::Drop { name, .. }
-            | NameChange::Rename { from: name, .. }
-            | NameChange::Move { name, .. }
-            | NameChange::Attached(name) => place(name),
-            _ => None,
-        });
-        Meanings(meanings.collect())
     }
 }

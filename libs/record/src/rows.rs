@@ -335,7 +335,7 @@ pub struct Rows {
 }
 
 /// Numbers of rows, by table; of frames, of their runs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lengths {
     frames: usize,
     statements: usize,
@@ -345,15 +345,83 @@ pub struct Lengths {
     catalog: usize,
 }
 
-/// Bytes that a row is counted with beside its texts.
-const ROW_OVERHEAD: usize = 256;
+impl Lengths {
+    /// How many rows of one table; of frames, how many runs.
+    pub fn of(&self, table: Table) -> usize {
+        match table {
+            Table::Frames => self.frames,
+            Table::Statements => self.statements,
+            Table::Touches => self.touches,
+            Table::Transactions => self.transactions,
+            Table::Sessions => self.sessions,
+            Table::Catalog => self.catalog,
+        }
+    }
+}
 
-fn length(text: &Option<Arc<str>>) -> usize {
-    text.as_ref().map_or(0, |text| text.len())
+/// Bytes that a frame is counted with beside its own: its row in Arrow.
+const FRAME: usize = 256;
+
+/// Bytes that a text is counted with beside its own: two counters, and what the allocator needs.
+const TEXT: usize = 32;
+
+/// Bytes that a statement is counted with while its transaction has not ended: where its rows are.
+const OPEN_ROW: usize = 96;
+
+fn text(text: &str) -> usize {
+    text.len() + TEXT
+}
+
+fn length(of: &Option<Arc<str>>) -> usize {
+    of.as_deref().map_or(0, text)
+}
+
+impl StatementRow {
+    fn memory(&self) -> usize {
+        let others = length(&self.parameters) + length(&self.error) + length(&self.sqlstate);
+        let reasons = length(&self.opaque) + length(&self.outcome_reason);
+        size_of::<StatementRow>() + OPEN_ROW + text(&self.sql) + length(&self.fingerprint) + others + reasons
+    }
+}
+
+impl TouchRow {
+    fn memory(&self) -> usize {
+        let columns = self.columns.iter().map(|column| size_of::<Arc<str>>() + column.len()).sum::<usize>();
+        let reasons = length(&self.reason) + length(&self.outcome_reason);
+        size_of::<TouchRow>() + text(&self.relation) + reasons + columns
+    }
+}
+
+impl TransactionRow {
+    fn memory(&self) -> usize {
+        size_of::<TransactionRow>() + length(&self.reason) + length(&self.gid)
+    }
+}
+
+impl SessionRow {
+    fn memory(&self) -> usize {
+        let texts = [&self.client_addr, &self.application_name, &self.db_user, &self.database, &self.capture];
+        let optional = [&self.close_reason, &self.auth_failure, &self.gaps];
+        let groups = self.groups.iter().map(|group| size_of::<String>() + text(group)).sum::<usize>();
+        let texts = texts.into_iter().chain(optional.into_iter().flatten()).map(|of| text(of)).sum::<usize>();
+        let tls = self.tls.as_ref().map_or(0, |tls| {
+            let client = tls.client.as_ref().map_or(0, |client| text(&client.subject) + text(&client.sha256));
+            text(&tls.version) + text(&tls.cipher) + client
+        });
+        size_of::<SessionRow>() + texts + groups + tls
+    }
+}
+
+impl CatalogRow {
+    fn memory(&self) -> usize {
+        let texts = [&self.target, &self.database, &self.node, &self.instance, &self.name];
+        let texts = texts.into_iter().map(|of| text(of)).sum::<usize>();
+        size_of::<CatalogRow>() + texts + length(&self.schema) + length(&self.definition)
+    }
 }
 
 impl Rows {
-    /// About how much memory the rows take in Arrow, in bytes; shared texts count for every row. Rows must be
+    /// About how much memory the rows take, in bytes; shared texts count for every row, as they do in Arrow. Rows must be
     /// taken away long before this comes near 2 GiB, which is all that one Arrow column can hold.
     pub fn memory(&self) -> usize {
         self.memory_from(Lengths::default())
@@ -373,31 +441,12 @@ impl Rows {
 
     /// Likewise, of the rows that have come since there were so many.
     pub fn memory_from(&self, from: Lengths) -> usize {
-        let frames = self.frames.memory_from(from.frames);
-        let statements: usize = self.statements[from.statements..]
-            .iter()
-            .map(|row| {
-                let others = length(&row.parameters) + length(&row.error);
-                row.sql.len() + others + length(&row.opaque) + length(&row.outcome_reason) + ROW_OVERHEAD
-            })
-            .sum();
-        let touches: usize = self.touches[from.touches..]
-            .iter()
-            .map(|row| {
-                let reasons = length(&row.reason) + length(&row.outcome_reason);
-                row.relation.len() + reasons + row.columns.len() * 16 + ROW_OVERHEAD
-            })
-            .sum();
-        let transactions: usize = self.transactions[from.transactions..]
-            .iter()
-            .map(|row| length(&row.reason) + length(&row.gid) + ROW_OVERHEAD)
-            .sum();
-        let catalog: usize = self.catalog[from.catalog..]
-            .iter()
-            .map(|row| row.name.len() + length(&row.definition) + ROW_OVERHEAD)
-            .sum();
-        let sessions = self.sessions[from.sessions..].len() * 2 * ROW_OVERHEAD;
-        frames + statements + touches + transactions + sessions + catalog
+        let statements = self.statements[from.statements..].iter().map(StatementRow::memory).sum::<usize>();
+        let touches = self.touches[from.touches..].iter().map(TouchRow::memory).sum::<usize>();
+        let transactions = self.transactions[from.transactions..].iter().map(TransactionRow::memory).sum::<usize>();
+        let sessions = self.sessions[from.sessions..].iter().map(SessionRow::memory).sum::<usize>();
+        let catalog = self.catalog[from.catalog..].iter().map(CatalogRow::memory).sum::<usize>();
+        self.frames.memory_from(from.frames) + statements + touches + transactions + sessions + catalog
     }
 
     /// No rows at all.
@@ -419,7 +468,12 @@ impl Rows {
 
     /// One table's rows in Arrow, sorted by [`Table::sort_columns`].
     pub fn batch(&self, table: Table) -> RecordBatch {
-        columns::batch(self, table)
+        columns::batch(self, table, columns::Order::Sorted)
+    }
+
+    /// One table's rows in Arrow, in the order in which they were pushed; of frames, sorted.
+    pub fn batch_as_pushed(&self, table: Table) -> RecordBatch {
+        columns::batch(self, table, columns::Order::Pushed)
     }
 }
 
@@ -505,6 +559,6 @@ mod tests {
         full.opaque = Some(text.clone());
         full.outcome_reason = Some(text);
         let memory = |row| Rows { statements: vec![row], ..Rows::default() }.memory();
-        assert_eq!(memory(full) - memory(empty), 5000);
+        assert_eq!(memory(full) - memory(empty), 5000 + 4 * TEXT);
     }
 }

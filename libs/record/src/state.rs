@@ -106,6 +106,27 @@ impl Table {
     }
 }
 
+/// What a saved state is of, as its first byte tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A session that goes on.
+    Open,
+    /// A session that has ended.
+    Ended,
+    /// A process with its catalogs.
+    Process,
+}
+
+impl Of {
+    pub(super) fn state(state: &[u8]) -> Of {
+        match state.first() {
+            Some(&ENDED) => Of::Ended,
+            Some(&PROCESS) => Of::Process,
+            _ => Of::Open,
+        }
+    }
+}
+
 /// The state of a session, or of its having ended.
 pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     let json = match entry {

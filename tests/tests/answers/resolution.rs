@@ -93,13 +93,11 @@ async fn a_roles_default_path_counts() {
     let scene = scene().await;
     scene.superuser.batch_execute("ALTER ROLE app SET search_path = decoy, sp2, public").await.unwrap();
     is_told(&scene, APP, &say(&[UPDATE]), "sp2.t").await;
-    // Changed through Hansard, by whoever may, it counts for the next session.
+    // Changed through Hansard, by whoever may, it counts for the next session, though it comes at once.
     scene.play(APP, &say(&["ALTER ROLE app SET search_path = sp3"])).await;
-    scene.catalog_is_read_again().await;
     is_told(&scene, APP, &say(&[UPDATE]), "sp3.t").await;
     is_told(&scene, APP, &say(&["SET search_path = sp1", "RESET search_path", UPDATE]), "sp3.t").await;
     scene.play(APP, &say(&["ALTER ROLE app IN DATABASE ranking SET search_path = sp1"])).await;
-    scene.catalog_is_read_again().await;
     is_told(&scene, APP, &say(&[UPDATE]), "sp1.t").await;
 }
 
@@ -266,5 +264,59 @@ async fn tables_behind_views_and_partitioned_tables_are_told() {
                 (_, None) => assert!(found.is_none(), "{row:#?}"),
             }
         }
+    }
+}
+
+/// PostgreSQL makes a view temporary that reads a temporary relation, though the text does not say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_a_temporary_relation_is_temporary() {
+    let scene = scene().await;
+    let turns = say(&[
+        "CREATE TEMP TABLE own (n int); INSERT INTO own VALUES (0)",
+        "CREATE VIEW seen AS SELECT n FROM own",
+        "UPDATE seen SET n = 1",
+        "DROP VIEW seen",
+        "CREATE VIEW public.t2 AS SELECT n FROM sp1.t",
+        "DROP VIEW public.t2",
+    ]);
+    let rows = scene.recorded(&scene.play(APP, &turns).await);
+    assert_eq!(certain(update(&rows)), ["pg_temp.seen"], "{rows:#?}");
+    let all = |prefix: &str| -> Vec<&str> {
+        let of = rows.iter().filter(|row| row.sql.starts_with(prefix)).flat_map(|row| &row.touches);
+        of.filter(|touch| touch.certain).map(|touch| touch.relation.as_str()).collect()
+    };
+    assert!(all("CREATE VIEW seen").contains(&"pg_temp.seen"), "{rows:#?}");
+    assert_eq!((all("DROP VIEW seen"), all("DROP VIEW public")), (vec!["pg_temp.seen"], vec!["public.t2"]));
+}
+
+/// Where values are equal that are not written alike, constants do not tell the partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_told_only_where_the_key_compares_as_it_is_written() {
+    let scene = scene().await;
+    scene
+        .superuser
+        .batch_execute(
+            "CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TABLE public.loose (k text COLLATE public.loose, n int) PARTITION BY LIST (k);
+             CREATE TABLE public.loose_x PARTITION OF public.loose FOR VALUES IN ('x');
+             CREATE TABLE public.loose_d PARTITION OF public.loose DEFAULT;
+             CREATE TABLE public.cut (k varchar(1), n int) PARTITION BY LIST (k);
+             CREATE TABLE public.cut_x PARTITION OF public.cut FOR VALUES IN ('x');
+             CREATE TABLE public.cut_d PARTITION OF public.cut DEFAULT;
+             GRANT ALL ON public.loose, public.cut TO public",
+        )
+        .await
+        .unwrap();
+    for (sql, landed, sure) in [
+        ("INSERT INTO public.loose VALUES ('X', 1)", "public.loose_x", false),
+        ("INSERT INTO public.cut VALUES ('x  ', 1)", "public.cut_x", false),
+        ("INSERT INTO public.cut VALUES ('x', 1)", "public.cut_x", true),
+    ] {
+        let rows = scene.recorded(&scene.play(APP, &say(&[sql])).await);
+        let row = rows.iter().find(|row| row.sql == sql).unwrap();
+        let of =
+            |relation: &str| row.touches.iter().find(|touch| touch.relation == relation).map(|touch| touch.certain);
+        assert_eq!(of(landed), Some(sure), "{row:#?}");
+        assert_ne!(of(&landed.replace("_x", "_d")), Some(true), "{row:#?}");
     }
 }

@@ -94,7 +94,7 @@ impl Conversation {
                     let more = self.start[step.session].iter().map(|(name, value)| (*name, value.as_str()));
                     let database = self.database();
                     let start: Vec<(&str, &str)> = more.chain([("database", database.as_str())]).collect();
-                    sessions[step.session] = Some(Session::open_with(proxy, token, &name, &start).await?);
+                    sessions[step.session] = Some(open(proxy, token, &name, &start).await?);
                 }
                 if let Some(session) = &mut sessions[step.session] {
                     session.take(step).await;
@@ -107,6 +107,19 @@ impl Conversation {
         };
         tokio::time::timeout(PATIENCE, all).await?
     }
+}
+
+/// A session; a machine that is also building may take longer than Hansard waits for the database.
+async fn open(proxy: SocketAddr, token: &str, name: &str, start: &[(&str, &str)]) -> Result<Session> {
+    let mut last = None;
+    for _ in 0..10 {
+        match Session::open_with(proxy, token, name, start).await {
+            Ok(session) => return Ok(session),
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("no attempt")))
 }
 
 impl Maker {

@@ -4,7 +4,9 @@
 
 mod api;
 mod browser;
+mod changed;
 mod client;
+mod doubts;
 #[allow(dead_code, unreachable_pub, reason = "the query engine's tests use more of it")]
 #[path = "../../../query/tests/query/fixture.rs"]
 mod fixture;

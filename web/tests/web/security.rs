@@ -44,6 +44,8 @@ async fn nothing_is_answered_without_identity() {
         format!("{SESSIONS}/{id}/steps/1/result"),
         format!("{SESSIONS}/{id}/export"),
         "/api/v1/who-touched?relation=public.rankings".to_owned(),
+        "/api/v1/who-changed?relation=public.rankings&at=2026-11-22".to_owned(),
+        "/api/v1/relations?prefix=r".to_owned(),
         "/api/v1/nothing".to_owned(),
     ] {
         for headers in [
@@ -99,6 +101,8 @@ async fn a_login_leads_to_our_own_pages_only() {
         ("%2F%2Fevil.example", "/sessions"),
         ("%2Fsessions%2F%0d%0aset-cookie%3Ax", "/sessions"),
         ("%2Fsessionsevil", "/sessions"),
+        ("%2Fwho-changed%3Frelation%3Dt%26at%3D2026-11-22", "/who-changed?relation=t&at=2026-11-22"),
+        ("%2Fwho-changedevil", "/sessions"),
     ] {
         let link: hansard_schemas::http::LoginLink = server.post("/api/v1/login-links", "").await.json();
         let (_, path) = link.url.split_once(&server.address.to_string()).unwrap();

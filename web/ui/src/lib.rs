@@ -5,8 +5,10 @@
 
 pub mod lanes;
 pub mod player;
+pub mod question;
 pub mod sql;
 pub mod text;
+pub mod visible;
 
 #[cfg(target_arch = "wasm32")]
 pub mod pages;

@@ -13,7 +13,9 @@ use leptos_router::{
 };
 
 mod api;
+mod changed;
 mod icon;
+mod recorded;
 mod replay;
 mod sessions;
 
@@ -39,6 +41,7 @@ fn App() -> impl IntoView {
                 </A>
                 <nav aria-label="Main">
                     <A href="/sessions">"Sessions"</A>
+                    <A href="/who-changed">"Who changed"</A>
                 </nav>
                 <span class="version">
                     {move || match status.get() {
@@ -51,6 +54,7 @@ fn App() -> impl IntoView {
                 <Route path=path!("/") view=|| view! { <Redirect path="/sessions"/> }/>
                 <Route path=path!("/sessions") view=sessions::Sessions/>
                 <Route path=path!("/sessions/:id") view=replay::Replay/>
+                <Route path=path!("/who-changed") view=changed::WhoChanged/>
             </Routes>
         </Router>
     }

@@ -23,6 +23,22 @@ pub fn precise_time(at: &str) -> &str {
     time.get(..12).unwrap_or(time)
 }
 
+/// `2026-11-22T03:12:59.500000000Z` as `03:12:59.5`: all that is known of it, and no more.
+pub fn exact_time(at: &str) -> &str {
+    let time = at.split_once('T').map_or(at, |(_, time)| time).trim_end_matches('Z');
+    if time.contains('.') { time.trim_end_matches('0').trim_end_matches('.') } else { time }
+}
+
+/// From one time to another, the day once where it is the same: `2026-11-22 03:11:00 to 03:13:00 UTC`.
+pub fn stretch(from: &str, to: &str) -> String {
+    let (first, last) = (date(from), date(to));
+    let day = if first == last { String::new() } else { format!("{last} ") };
+    if from == to {
+        return format!("{first} {} UTC", exact_time(from));
+    }
+    format!("{first} {} to {day}{} UTC", exact_time(from), exact_time(to))
+}
+
 /// Nanoseconds with two or three digits that matter: `820 µs`, `4.31 ms`, `12.5 s`, `4 m 3 s`, `2 h 7 m`.
 pub fn duration(ns: i64) -> String {
     let ns = ns.max(0);
@@ -48,27 +64,40 @@ pub fn duration(ns: i64) -> String {
 }
 
 fn digits(ns: i64, unit: i64, name: &str) -> String {
-    let value = ns as f64 / unit as f64;
-    let places = if value < 10.0 {
+    let whole = ns / unit;
+    let places = if whole < 10 {
         2
-    } else if value < 100.0 {
+    } else if whole < 100 {
         1
     } else {
         0
     };
-    format!("{value:.places$} {name}")
+    format!("{} {name}", decimal(ns, unit, places))
+}
+
+/// A ratio of numbers that are not negative, rounded to so many places. (Whoever formats a float carries all the code for
+/// printing any, which is a hundredth of the replay.)
+pub fn decimal(number: i64, unit: i64, places: u32) -> String {
+    let scale = 10_i64.pow(places);
+    let (whole, rest) = (number / unit, number % unit);
+    let rounded = whole * scale + (rest * scale + unit / 2) / unit;
+    match places {
+        0 => rounded.to_string(),
+        places => format!("{}.{:0width$}", rounded / scale, rounded % scale, width = places as usize),
+    }
 }
 
 /// Bytes in powers of 1024.
 pub fn bytes(count: i64) -> String {
-    let mut value = count.max(0) as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{value} B") } else { format!("{value:.1} {unit}") };
+    let count = count.max(0);
+    let mut unit = 1_i64;
+    for name in ["B", "KiB", "MiB", "GiB"] {
+        if count / unit < 1024 {
+            return if unit == 1 { format!("{count} B") } else { format!("{} {name}", decimal(count, unit, 1)) };
         }
-        value /= 1024.0;
+        unit *= 1024;
     }
-    format!("{value:.1} TiB")
+    format!("{} TiB", decimal(count, unit, 1))
 }
 
 /// With a thin space between thousands.
@@ -111,6 +140,15 @@ pub fn one_line(text: &str, most: usize) -> String {
         length += size;
     }
     line
+}
+
+/// With a capital letter where it begins with a small one.
+pub fn sentence(text: &str) -> String {
+    let mut sentence = text.to_owned();
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
 }
 
 /// How a session stands.
@@ -159,6 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_names_the_day_once() {
+        let from = "2026-11-22T03:11:00.000000000Z";
+        assert_eq!(stretch(from, "2026-11-22T03:13:00.500000000Z"), "2026-11-22 03:11:00 to 03:13:00.5 UTC");
+        assert_eq!(stretch(from, "2026-11-23T00:00:00.000000000Z"), "2026-11-22 03:11:00 to 2026-11-23 00:00:00 UTC");
+        assert_eq!(stretch(from, from), "2026-11-22 03:11:00 UTC");
+        assert_eq!(exact_time("2026-11-22T03:10:00Z"), "03:10:00");
+    }
+
+    #[test]
     fn durations_keep_what_matters() {
         for (ns, expected) in [
             (0, "0 ns"),
@@ -180,6 +227,8 @@ mod tests {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(5 << 40), "5.0 TiB");
+        assert_eq!((decimal(1, 3, 3), decimal(2, 3, 1), decimal(5, 2, 0)), ("0.333".into(), "0.7".into(), "3".into()));
+        assert_eq!(decimal(1999, 2000, 2), "1.00");
         assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
         assert_eq!(count(-999), "-999");
         assert_eq!(counted(1, "row"), "1 row");
@@ -191,6 +240,7 @@ mod tests {
         assert_eq!(one_line("select 1\n  from x", 80), "select 1 from x");
         assert_eq!(one_line("sélect one", 8), "sélect o…");
         assert_eq!(one_line("", 8), "");
+        assert_eq!((sentence("no such"), sentence("éa"), sentence("")), ("No such".into(), "éa".into(), String::new()));
     }
 
     #[test]

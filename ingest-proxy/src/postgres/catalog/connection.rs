@@ -30,7 +30,7 @@ pub(crate) const JOB: &str = "hansard";
 const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 
 /// Most columns that are asked for.
-const MAX_COLUMNS: usize = 8;
+const MAX_COLUMNS: usize = 9;
 
 /// Most of an error's text that is kept.
 const MAX_ERROR: usize = 500;

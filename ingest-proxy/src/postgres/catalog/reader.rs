@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use hansard_policy::catalog::{Catalog, Change, Kind, Missing, Object, Oid, Relation, RelationKind, Text};
+use hansard_policy::catalog::{
+    Catalog, Change, Column, Kind, Missing, Names, Object, Oid, Relation, RelationKind, Text,
+};
 
 use super::connection::{Connection, Problem, Row};
 use super::sql::{self, Part};
@@ -15,6 +17,9 @@ use crate::clock;
 
 /// Most objects of one database. With them a catalog takes about a gigabyte.
 pub(crate) const MAX_OBJECTS: usize = 1_000_000;
+
+/// Most columns of one database.
+const MAX_COLUMNS: usize = 10 * MAX_OBJECTS;
 
 /// Most bytes of one reading's answers.
 const MAX_BYTES: u64 = 1 << 30;
@@ -264,9 +269,9 @@ impl Reader {
                 Ok(())
             })
             .await?;
+        failed = self.columns(&mut relations, limit).await?.or(failed);
         type Fill = fn(&mut Relation, &str) -> serde_json::Result<()>;
-        let fills: [(&str, Fill); 3] = [
-            (sql::COLUMNS, |relation, text| serde_json::from_str(text).map(|columns| relation.columns = columns)),
+        let fills: [(&str, Fill); 2] = [
             (sql::PARENTS, |relation, text| serde_json::from_str(text).map(|parents| relation.parents = parents)),
             (sql::EXPRESSIONS, |relation, text| {
                 serde_json::from_str(text).map(|expressions| relation.expressions = expressions)
@@ -289,6 +294,40 @@ impl Reader {
         let all = relations.into_iter().map(|(oid, relation)| (oid, Object::Relation(Box::new(relation))));
         take.objects.extend(all);
         if take.objects.len() > MAX_OBJECTS { Err(too_many()) } else { Ok(()) }
+    }
+
+    /// The columns of relations.
+    async fn columns(&mut self, relations: &mut HashMap<Oid, Relation>, limit: u64) -> Result<Option<String>, Problem> {
+        let mut names = Names::default();
+        let mut columns: Vec<(Oid, u32, Column)> = Vec::new();
+        let read = self.guarded(sql::COLUMNS, |row| {
+            let oid = row.oid(0);
+            // Those of a relation mostly come one behind the other.
+            let same = columns.last().is_some_and(|(last, ..)| *last == oid);
+            if columns.len() >= MAX_COLUMNS {
+                return Err(Problem::TooMuch(format!("it has more than {MAX_COLUMNS} columns")));
+            }
+            if same || relations.contains_key(&oid) {
+                columns.push((oid, row.oid(3), Column { name: names.text(row.text(1)), kind: row.oid(2) }));
+            }
+            Ok(())
+        });
+        let failed = read.await?;
+        if self.connection.received > limit {
+            return Err(too_large());
+        }
+        columns.sort_unstable_by_key(|(oid, number, _)| (*oid, *number));
+        let mut rest = columns.into_iter().peekable();
+        while let Some((oid, _, first)) = rest.next() {
+            let mut all = vec![first];
+            while let Some((.., column)) = rest.next_if(|(next, ..)| *next == oid) {
+                all.push(column);
+            }
+            if let Some(relation) = relations.get_mut(&oid) {
+                relation.columns = all;
+            }
+        }
+        Ok(failed)
     }
 
     /// The definitions of views. Of those that cannot be read now, as they are being changed, the former ones stay.
@@ -391,6 +430,7 @@ fn relation(row: &Row<'_>) -> Relation {
         row_security: row.text(5) == "t",
         bound: row.get(6).map(Text::from),
         partition_key: row.get(7).map(Text::from),
+        loose_key: row.text(8) == "t",
         ..Relation::default()
     }
 }

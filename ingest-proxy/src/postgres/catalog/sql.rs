@@ -10,7 +10,7 @@ use hansard_policy::catalog::Kind;
 /// What the session is set to before anything is asked; nothing here is left to the settings of role and database.
 pub(super) const SETTINGS: &str = "SET search_path = pg_catalog; SET statement_timeout = '30s'; SET lock_timeout = '250ms'; \
      SET idle_in_transaction_session_timeout = '60s'; SET jit = off; SET quote_all_identifiers = off; \
-     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET client_min_messages = error";
+     SET client_encoding = 'UTF8'; SET datestyle = ISO; SET standard_conforming_strings = on; SET client_min_messages = error";
 
 /// `search_path` of a session for which nothing sets it, as far as this session tells.
 pub(super) const DEFAULT_PATH: &str = "SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path' \
@@ -19,7 +19,7 @@ pub(super) const DEFAULT_PATH: &str = "SELECT setting FROM pg_catalog.pg_setting
 /// The snapshot that all questions of one reading see, and first of all which tables may not be read.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
      SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relname = ANY \
-     ('{pg_database,pg_roles,pg_auth_members,pg_db_role_setting,pg_namespace,pg_class,pg_attribute,pg_inherits,pg_attrdef,pg_constraint,pg_index,pg_policy,pg_rewrite,pg_trigger,pg_proc,pg_language,pg_aggregate,pg_type,pg_cast,pg_operator,pg_event_trigger}') \
+     ('{pg_database,pg_roles,pg_auth_members,pg_db_role_setting,pg_namespace,pg_class,pg_attribute,pg_inherits,pg_attrdef,pg_constraint,pg_index,pg_policy,pg_rewrite,pg_trigger,pg_proc,pg_language,pg_aggregate,pg_type,pg_cast,pg_operator,pg_event_trigger,pg_partitioned_table,pg_collation,pg_depend,pg_extension}') \
      AND NOT has_table_privilege(oid, 'SELECT')";
 
 /// By which it is seen that something changed: a number of each table that differs when a row of it does.
@@ -285,7 +285,7 @@ pub(super) const PARTS: [Part; 9] = [
     },
     Part {
         kind: Kind::Function,
-        tables: &["pg_proc", "pg_namespace", "pg_language", "pg_aggregate"],
+        tables: &["pg_proc", "pg_namespace", "pg_language", "pg_aggregate", "pg_depend", "pg_extension"],
         sql: concat!(
             "SELECT p.oid::int8, json_strip_nulls(json_build_object('function', json_build_object('schema', nspname, 'name', proname, ",
             "'kind', prokind, 'owner', proowner::int8, 'arguments', to_json(proargtypes::oid[]::int8[]), 'defaults', pronargdefaults, ",
@@ -294,7 +294,10 @@ pub(super) const PARTS: [Part; 9] = [
             "(SELECT json_agg(json_build_object('name', lower(split_part(e, '=', 1)), 'value', substr(e, strpos(e, '=') + 1))) FROM unnest(proconfig) e), ",
             "'source', CASE WHEN lanname IN ('sql', 'plpgsql') AND prosrc <> '' THEN ",
             bounded!("prosrc"),
-            " END, 'parts', (SELECT json_agg(DISTINCT f::int8) FROM pg_aggregate g, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, ",
+            " WHEN lanname = 'internal' AND prosrc IN (SELECT prosrc FROM pg_proc WHERE oid < 16384 AND provolatile = 'i') THEN prosrc",
+            " END, 'extension', CASE WHEN lanname = 'c' THEN (SELECT min(extname::text) FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid ",
+            "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') END, ",
+            "'parts', (SELECT json_agg(DISTINCT f::int8) FROM pg_aggregate g, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, ",
             "aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]::oid[]) f WHERE g.aggfnoid = p.oid AND f >= 16384))))::text ",
             "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE ",
             of_users!("n")
@@ -345,23 +348,24 @@ pub(super) const RELATION_TABLES: &[&str] = &[
     "pg_constraint",
     "pg_index",
     "pg_policy",
+    "pg_partitioned_table",
+    "pg_collation",
 ];
 
-/// OID, schema, name, kind, owner, row security, partition bound, partition key.
+/// OID, schema, name, kind, owner, row security, partition bound, partition key, whether that compares loosely.
 pub(super) const RELATIONS: &str = "SELECT c.oid::int8, n.nspname, c.relname, c.relkind, c.relowner::int8, \
      CASE WHEN c.relkind = 'v' THEN coalesce(c.reloptions::text ~* 'security_invoker=(true|on|yes|1)', false) ELSE c.relrowsecurity END, \
-     pg_get_expr(c.relpartbound, c.oid), CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END \
+     pg_get_expr(c.relpartbound, c.oid), CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, \
+     c.relkind = 'p' AND EXISTS (SELECT FROM pg_partitioned_table k JOIN pg_collation l ON l.oid = ANY (k.partcollation) \
+     WHERE k.partrelid = c.oid AND NOT l.collisdeterministic) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind = ANY ('{r,p,v,m,f,S,c}') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_(temp|toast)'";
 
-/// OID of a relation, JSON of its columns.
-pub(super) const COLUMNS: &str = concat!(
-    "SELECT a.attrelid::int8, '[' || string_agg('{\"n\":' || to_json(a.attname::text) || ',\"t\":' || a.atttypid || '}', ',' ORDER BY a.attnum) || ']' ",
-    "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace ",
-    "WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind = ANY ('{r,p,v,m,f,c}') AND c.relpersistence <> 't' AND ",
-    of_users!("n"),
-    " GROUP BY a.attrelid"
-);
+/// OID of a relation, name, type and number of a column; in no order, which would cost more than all the rest, as JSON of
+/// them would.
+pub(super) const COLUMNS: &str = "SELECT a.attrelid, a.attname, a.atttypid, a.attnum FROM pg_attribute a \
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= 16384 AND a.attrelid IN \
+     (SELECT oid FROM pg_class WHERE relkind = ANY ('{r,p,v,m,f,c}') AND relpersistence <> 't')";
 
 /// OID of a relation, JSON of its parents' OIDs.
 pub(super) const PARENTS: &str = "SELECT inhrelid::int8, json_agg(inhparent::int8 ORDER BY inhseqno)::text \

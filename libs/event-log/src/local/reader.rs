@@ -44,6 +44,29 @@ impl LocalLogReader {
         folder::is_locked(&self.path)
     }
 
+    /// Reads the files as they are.
+    async fn look(
+        &self,
+        shard: Shard,
+        read: impl Fn(&View) -> Result<Batch, Error> + Send + 'static,
+    ) -> Result<Batch, Error> {
+        let dir = self.dir(shard)?;
+        blocking(move || {
+            let mut tries = 0;
+            loop {
+                match read(&View::of_files(shard, dir.clone())?) {
+                    // The writer may take back a part of a record and write anew while it is being read.
+                    Err(Error::Damaged { .. }) if tries < 3 => {
+                        tries += 1;
+                        std::thread::sleep(LOOKS.0);
+                    }
+                    other => return other,
+                }
+            }
+        })
+        .await
+    }
+
     fn dir(&self, shard: Shard) -> Result<PathBuf, Error> {
         if shard < self.shards {
             return Ok(folder::shard_dir(&self.path, shard));
@@ -64,21 +87,11 @@ impl EventLog for LocalLogReader {
     }
 
     async fn read(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error> {
-        let dir = self.dir(shard)?;
-        blocking(move || {
-            let mut tries = 0;
-            loop {
-                match View::of_files(shard, dir.clone())?.read(from.0, max_bytes) {
-                    // The writer may take back a part of a record and write anew while it is being read.
-                    Err(Error::Damaged { .. }) if tries < 3 => {
-                        tries += 1;
-                        std::thread::sleep(LOOKS.0);
-                    }
-                    other => return other,
-                }
-            }
-        })
-        .await
+        self.look(shard, move |view| view.read(from.0, max_bytes)).await
+    }
+
+    async fn read_unmerged(&self, shard: Shard, from: Position, max_bytes: usize) -> Result<Batch, Error> {
+        self.look(shard, move |view| view.read_unmerged(from.0, max_bytes)).await
     }
 
     async fn wait(&self, shard: Shard, from: Position, patience: Duration) -> Result<bool, Error> {

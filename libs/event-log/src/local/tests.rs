@@ -49,6 +49,23 @@ fn segments(path: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
+async fn blocks_of_one_session_come_as_one_or_as_they_were_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = LocalLog::open(options(dir.path())).unwrap();
+    let blocks = [1, 2, 3].map(|no| Block { session_id: vec![7; 16], first_event: no, last_event: no, ..block(no) });
+    let places: Vec<Position> = blocks.iter().map(|block| log.append_now(0, &block.encode_to_vec()).unwrap()).collect();
+    let outside = LocalLogReader::open(dir.path()).unwrap();
+    for log in [&*log as &dyn EventLog, &outside] {
+        let merged = log.read(0, Position::START, usize::MAX).await.unwrap();
+        assert_eq!((merged.blocks.len(), merged.next), (1, places[2]));
+        let found = log.read_unmerged(0, Position::START, usize::MAX).await.unwrap();
+        assert_eq!(found.next, places[2]);
+        assert_eq!(found.blocks.iter().map(|found| found.next).collect::<Vec<_>>(), places);
+        assert!(found.blocks.iter().map(|found| &found.block).eq(&blocks));
+    }
+}
+
+#[tokio::test]
 async fn every_torn_tail_is_taken_away_and_its_positions_are_not_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let written = {

@@ -58,6 +58,20 @@ impl View {
 
     /// Reads blocks from `from` on, about `max_bytes` of them; consecutive blocks of one session may come as one.
     pub(super) fn read(&self, from: u64, max_bytes: usize) -> Result<Batch, Error> {
+        self.read_with(from, max_bytes, merge::push)
+    }
+
+    /// Likewise, each block as it was appended.
+    pub(super) fn read_unmerged(&self, from: u64, max_bytes: usize) -> Result<Batch, Error> {
+        self.read_with(from, max_bytes, Vec::push)
+    }
+
+    fn read_with(
+        &self,
+        from: u64,
+        max_bytes: usize,
+        push: fn(&mut Vec<Positioned>, Positioned),
+    ) -> Result<Batch, Error> {
         let Some((mut index, mut at)) = self.locate(from)? else {
             return Ok(Batch { blocks: Vec::new(), next: Position(from) });
         };
@@ -90,7 +104,7 @@ impl View {
                     let block = Block::decode(cursor.body(at, length)).map_err(|e| self.damaged(at, &e.to_string()))?;
                     at += (HEADER + length) as u64;
                     taken += HEADER + length;
-                    merge::push(&mut blocks, Positioned { next: Position(at), block });
+                    push(&mut blocks, Positioned { next: Position(at), block });
                 }
                 Parsed::Part(_) if self.may_be_torn(index) => break,
                 Parsed::Part(_) => return Err(self.damaged(at, "a record is cut off")),

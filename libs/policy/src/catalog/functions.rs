@@ -73,9 +73,12 @@ pub struct Function {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<Setting>,
     /// Its body: `prosrc` of languages sql and plpgsql; of a body that is stored parsed, `pg_get_function_sqlbody(oid)`. Of
-    /// other languages none.
+    /// language internal also `prosrc`, where PostgreSQL brings along an immutable function that is the same. Of others none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Text>,
+    /// Of a function in language c: the extension that it belongs to (`pg_depend`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Text>,
     /// The functions that an aggregate runs (`pg_aggregate`), those of `pg_catalog` aside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Oid>,

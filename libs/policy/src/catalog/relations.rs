@@ -95,6 +95,10 @@ pub struct Relation {
     /// Of a partitioned table: `pg_get_partkeydef(oid)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<Text>,
+    /// Of a partitioned table: values of its key may be equal without being written alike
+    /// (`NOT pg_collation.collisdeterministic` of a `partcollation`).
+    #[serde(skip_serializing_if = "is_false")]
+    pub loose_key: bool,
     /// Expressions that run when it is written or read, but for those that are constants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expressions: Vec<Expression>,

@@ -64,14 +64,28 @@ fn changes_mean_the_names_in_their_text() {
     assert!(odd.names().any(|name| name == "Odd \"t"));
 }
 
+/// A session that begins is asked for its settings: what others' names mean stays.
+#[test]
+fn defaults_of_roles_and_databases_change_no_other_names() {
+    for (text, expected) in [
+        ("ALTER ROLE r SET search_path = x", "alter r role search_path set x"),
+        ("alter user all in database d set search_path to default", "alter d database search_path set user"),
+        ("alter database d reset all", "alter d database reset"),
+    ] {
+        assert_eq!(names(text).as_deref(), Some(expected), "{text}");
+    }
+}
+
 #[test]
 fn what_may_change_more_means_all() {
     for text in [
         "drop table t cascade",
         "drop schema s",
         "alter schema s rename to r",
-        "ALTER ROLE r SET search_path = x",
-        "alter database d set search_path = x",
+        "ALTER ROLE r RENAME TO set",
+        "alter role r superuser",
+        "alter role set rename to reset",
+        "alter database d rename to e",
         "alter default privileges grant select on tables to r",
         "create extension x",
         "create table \"größe\"()",

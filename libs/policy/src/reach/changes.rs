@@ -412,7 +412,8 @@ impl Reach<'_> {
 /// The update may move rows to other partitions: it sets a column of the key, or may.
 fn moves_rows(parent: Option<&Relation>, change: &Change) -> bool {
     let key = parent.and_then(|parent| parent.partition_key.as_deref()).unwrap_or_default();
-    change.columns.is_empty() || change.columns.iter().any(|column| key.contains(column.as_str()))
+    let names = |column: &String| key.contains(column.as_str()) || key.contains(&column.replace('"', "\"\""));
+    change.columns.is_empty() || change.columns.iter().any(names)
 }
 
 /// The trigger is asked at one of these events: INSTEAD OF only where that is among them.

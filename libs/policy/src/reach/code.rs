@@ -249,6 +249,9 @@ impl Reach<'_> {
             _ => None,
         });
         let Some(read) = read else {
+            if runs_no_sql(function) {
+                return;
+            }
             let because = || format!("function {name} in language {} is not read", function.language).into();
             self.unread_code(&step, because);
             // Without a text it has no SQL to run but its own.
@@ -357,6 +360,38 @@ impl Reach<'_> {
         self.reached.may_end_transaction = true;
         (self.path_lost, self.relations_lost) = (true, true);
     }
+}
+
+/// It is another name for an immutable function that PostgreSQL brings along; or it is of an extension whose compiled
+/// code runs none, by the sources of PostgreSQL 12 to 18 and of pgvector. Only who may do anything can make a function in C.
+fn runs_no_sql(function: &Function) -> bool {
+    const EXTENSIONS: [&str; 21] = [
+        "btree_gin",
+        "btree_gist",
+        "citext",
+        "cube",
+        "dict_int",
+        "dict_xsyn",
+        "earthdistance",
+        "fuzzystrmatch",
+        "intarray",
+        "isn",
+        "ltree",
+        "pg_trgm",
+        "pgcrypto",
+        "seg",
+        "unaccent",
+        "uuid-ossp",
+        "vector",
+        "hstore",
+        "insert_username",
+        "moddatetime",
+        "pg_stat_statements",
+    ];
+    if function.language == "internal" {
+        return function.source.is_some();
+    }
+    function.language == "c" && function.extension.as_deref().is_some_and(|name| EXTENSIONS.contains(&name))
 }
 
 /// It was compiled, by somebody who may do anything.

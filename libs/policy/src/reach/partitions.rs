@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Oid, Relation};
+use super::FIRST_NORMAL;
+use crate::catalog::{Catalog, Oid, Operator, Relation};
 use crate::constants::{Constant, Rows};
 use crate::scan::{Keyword, Kind, Token, Tokens};
 use crate::{Dialect, Name};
@@ -15,6 +16,9 @@ const MAX_KEYS: usize = 200;
 
 /// Most partitions that are compared.
 const MAX_PARTITIONS: usize = 2000;
+
+/// Type `varchar`.
+const VARCHAR: Oid = 1043;
 
 /// A value of a partition key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,8 +50,10 @@ enum Bound {
 /// The partitions that rows can be in, in order, each with those of the rows that are in it; `None` where constants do not
 /// decide.
 pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows: &Rows) -> Option<Vec<(Oid, Rows)>> {
-    // A comparison may be somebody's own.
-    if children.len() > MAX_PARTITIONS || catalog.operators_named("=").next().is_some() {
+    // A comparison of PostgreSQL's own types may be somebody's own. One that takes another type is not meant: there is one of
+    // PostgreSQL's for each two types that a key and a constant here have.
+    let own = |operator: &Operator| operator.left < FIRST_NORMAL && operator.right < FIRST_NORMAL;
+    if children.len() > MAX_PARTITIONS || catalog.operators_named("=").any(own) || parent.loose_key {
         return None;
     }
     let key = parent.partition_key.as_deref()?;
@@ -74,15 +80,20 @@ pub(super) fn prune(catalog: &Catalog, parent: &Relation, children: &[Oid], rows
             found.entry(oid).or_default().push(place);
         }
     }
-    Some(found.into_iter().map(|(oid, places)| (oid, of_places(rows, &places))).collect())
+    Some(found.into_iter().map(|(oid, places)| (oid, of_places(parent, rows, &places))).collect())
 }
 
-/// Of rows that are inserted, those at these places.
-fn of_places(rows: &Rows, places: &[usize]) -> Rows {
+/// Of rows that are inserted, those at these places, by their columns' names: a partition may have them in another order.
+fn of_places(parent: &Relation, rows: &Rows, places: &[usize]) -> Rows {
     match rows {
         Rows::Inserted { columns, rows } => {
             let rows = places.iter().filter_map(|place| rows.get(*place).cloned()).collect();
-            Rows::Inserted { columns: columns.clone(), rows }
+            let columns = if columns.is_empty() {
+                parent.columns.iter().map(|column| column.name.to_string()).collect()
+            } else {
+                columns.clone()
+            };
+            Rows::Inserted { columns, rows }
         }
         other => other.clone(),
     }
@@ -113,7 +124,12 @@ fn keys(parent: &Relation, columns: &[String], kinds: &[Oid], rows: &Rows) -> Op
                 })
                 .collect::<Option<_>>()?;
             let key = |row: &Vec<Option<Constant>>| {
-                places.iter().zip(kinds).map(|(place, kind)| value(row.get(*place)?.as_ref()?, *kind)).collect()
+                let stored = |constant: &Constant, kind| match constant {
+                    // Blanks that have no room in a varchar(n) are cut off.
+                    Constant::Value(text) if kind == VARCHAR && text.ends_with(' ') => None,
+                    constant => value(constant, kind),
+                };
+                places.iter().zip(kinds).map(|(place, kind)| stored(row.get(*place)?.as_ref()?, *kind)).collect()
             };
             rows.iter().map(key).collect()
         }
@@ -141,7 +157,11 @@ fn keys(parent: &Relation, columns: &[String], kinds: &[Oid], rows: &Rows) -> Op
 
 /// The value of a constant in a column of that type, where it is written as the type writes it.
 fn value(constant: &Constant, kind: Oid) -> Option<Value> {
-    let Constant::Value(text) = constant else { return Some(Value::Null) };
+    let (text, written) = match constant {
+        Constant::Null => return Some(Value::Null),
+        Constant::Value(text) => (text, true),
+        Constant::Typed(text) => (text, false),
+    };
     match kind {
         // int8, int2, int4
         20 | 21 | 23 => text.parse().ok().map(Value::Integer),
@@ -152,8 +172,8 @@ fn value(constant: &Constant, kind: Oid) -> Option<Value> {
             let dashes = plain && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
             (dashes && !text.starts_with("0000")).then(|| Value::Date(text.clone()))
         }
-        // text, varchar
-        25 | 1043 => Some(Value::Text(text.clone())),
+        // text
+        25 | VARCHAR => written.then(|| Value::Text(text.clone())),
         _ => None,
     }
 }
@@ -261,10 +281,15 @@ mod tests {
 
     /// The numbers of the partitions, from 1 on, that rows can be in.
     fn pruned(key: &str, kinds: &[Oid], bounds: &[&str], sql: &str) -> Option<Vec<Oid>> {
+        prunes(key, kinds, bounds, sql, false)
+    }
+
+    fn prunes(key: &str, kinds: &[Oid], bounds: &[&str], sql: &str, loose_key: bool) -> Option<Vec<Oid>> {
         let column = |(place, kind): (usize, &Oid)| Column { name: ["a", "b"][place].into(), kind: *kind };
         let parent = Relation {
             kind: RelationKind::Partitioned,
             partition_key: Some(key.into()),
+            loose_key,
             columns: kinds.iter().enumerate().map(column).collect(),
             ..Relation::default()
         };
@@ -298,6 +323,15 @@ mod tests {
         let list = |sql: &str| pruned("LIST (a)", &[TEXT], &lists, sql);
         assert_eq!(list("insert into p values ('it''s'), (null)"), Some(vec![1, 2]));
         assert_eq!(list("delete from p where a = 'y'"), Some(vec![]));
+        // What becomes of it as a text is not what is written.
+        assert_eq!(list("insert into p values (1e3)"), None);
+        assert_eq!(list("insert into p values ('x'::text), ('x')"), Some(vec![1]));
+        assert_eq!(list("insert into p values (date '2024-01-01')"), None);
+
+        let cut = |sql: &str| pruned("LIST (a)", &[VARCHAR], &lists, sql);
+        assert_eq!(cut("insert into p values ('x  ')"), None);
+        assert_eq!(cut("insert into p values ('x')"), Some(vec![1]));
+        assert_eq!(cut("delete from p where a = 'x  '"), Some(vec![]));
 
         let days = ["FOR VALUES FROM ('2024-01-01', 1) TO ('2024-02-01', MAXVALUE)", "DEFAULT"];
         let day = |sql: &str| pruned("RANGE (a, b)", &[DATE, INT], &days, sql);
@@ -315,5 +349,63 @@ mod tests {
         );
         assert_eq!(pruned("LIST (lower(a))", &[TEXT], &lists, "insert into p values ('x')"), None);
         assert_eq!(pruned("LIST (a)", &[1700], &["FOR VALUES IN (1)"], "insert into p values (1)"), None);
+    }
+
+    /// Two texts may be equal that are not written alike.
+    #[test]
+    fn a_key_that_compares_loosely_decides_nothing() {
+        let lists = ["FOR VALUES IN ('x')", "DEFAULT"];
+        for (key, loose, left) in [
+            ("LIST (a)", false, Some(vec![2])),
+            ("LIST (a)", true, None),
+            ("LIST (a COLLATE \"und-ks-level2\")", false, None),
+            ("LIST (a public.ci_ops)", false, None),
+        ] {
+            assert_eq!(prunes(key, &[TEXT], &lists, "insert into p values ('X')", loose), left, "{key} {loose}");
+        }
+    }
+
+    /// A partition may have its columns in another order than its parent.
+    #[test]
+    fn rows_go_down_by_the_names_of_their_columns() {
+        let column = |name: &str| Column { name: name.into(), kind: INT };
+        let parent = Relation {
+            kind: RelationKind::Partitioned,
+            partition_key: Some("RANGE (a)".into()),
+            columns: vec![column("a"), column("b")],
+            ..Relation::default()
+        };
+        let below = Relation {
+            partition_key: Some("LIST (b)".into()),
+            columns: vec![column("b"), column("a")],
+            ..parent.clone()
+        };
+        let child =
+            |bound: &str| Object::Relation(Box::new(Relation { bound: Some(bound.into()), ..Relation::default() }));
+        let catalog = Catalog::of([
+            (1, child("FOR VALUES FROM (1) TO (2)")),
+            (2, child("FOR VALUES IN (1)")),
+            (3, child("FOR VALUES IN (7)")),
+        ]);
+        let statement = crate::analyse("insert into p values (1, 7)").statements.remove(0);
+        let rows = prune(&catalog, &parent, &[1], &statement.relations[0].rows).unwrap().remove(0).1;
+        assert_eq!(prune(&catalog, &below, &[2, 3], &rows).unwrap().remove(0).0, 3);
+    }
+
+    #[test]
+    fn an_operator_counts_only_where_it_can_be_meant() {
+        let parent = Relation {
+            kind: RelationKind::Partitioned,
+            partition_key: Some("LIST (a)".into()),
+            columns: vec![Column { name: "a".into(), kind: TEXT }],
+            ..Relation::default()
+        };
+        let rows = crate::analyse("delete from p where a = 'x'").statements.remove(0).relations.remove(0).rows;
+        for (kind, decides) in [(TEXT, false), (20_001, true)] {
+            let bound = Relation { bound: Some("FOR VALUES IN ('x')".into()), ..Relation::default() };
+            let operator = Operator { name: "=".into(), left: kind, right: kind, ..Operator::default() };
+            let catalog = Catalog::of([(1, Object::Relation(Box::new(bound))), (20_000, Object::Operator(operator))]);
+            assert_eq!(prune(&catalog, &parent, &[1], &rows).is_some(), decides);
+        }
     }
 }

@@ -140,10 +140,11 @@ pub fn resolve(
             }
         } else if let Some(oid) = catalog.relation_named(schema, &name.name) {
             return Resolved::Known { oid: Some(oid), name: named(schema) };
-        } else if *schema == "pg_catalog" && name.name.starts_with("pg_") {
-            // Of PostgreSQL's own relations a catalog need not hold all; nobody else may make one in its schema.
-            return Resolved::Known { oid: None, name: named(schema) };
         }
+    }
+    // Of PostgreSQL's own relations a catalog need not hold all.
+    if name.name.starts_with("pg_") && path.iter().any(|schema| *schema == "pg_catalog") {
+        return Resolved::Known { oid: None, name: named("pg_catalog") };
     }
     one_of(catalog, &name.name, "the catalog has no such relation on the search path")
 }

@@ -240,6 +240,25 @@ fn rules_act_also_and_instead() {
     ]);
 }
 
+/// What a rule does instead takes the place of what PostgreSQL would do to the table of a plain view.
+#[test]
+fn a_rule_on_a_plain_view_acts_in_the_place_of_its_table() {
+    let mut built = Built::new();
+    built.view("public.v", 28, "SELECT t.id, t.v FROM public.t");
+    built.rule("public.v", "CREATE RULE r AS ON UPDATE TO public.v DO INSTEAD UPDATE app.t SET v = new.v");
+    built.rule("public.v", "CREATE RULE r2 AS ON DELETE TO public.v DO INSTEAD NOTHING");
+    built.rule("public.v", "CREATE RULE r3 AS ON INSERT TO public.v WHERE (new.id > 1) DO INSTEAD DELETE FROM sp1.t");
+    built.view("public.over", 28, "SELECT v.id FROM public.v");
+    built.check(&[
+        ("update v set id = 1", "app.t:update/rule public.v:update/direct"),
+        ("delete from v", "public.v:delete/direct"),
+        ("insert into v values (1)", "sp1.t:delete/rule? public.v:insert/direct public.t:insert/view?"),
+        ("update over set id = 1", "public.over:update/direct app.t:update/rule public.v:update/view"),
+        ("delete from over", "public.over:delete/direct public.v:delete/view"),
+        ("copy v from stdin", "public.v:copy_in/direct public.t:copy_in/view"),
+    ]);
+}
+
 #[test]
 fn triggers_run_for_their_events() {
     let mut built = Built::new();
@@ -463,6 +482,23 @@ fn functions_are_read() {
     assert!(!built.reached("select in_c()").may_change_settings);
     built.function("public.runs_text", "c", "", |function| (function.source, function.arguments) = (None, vec![25]));
     assert!(built.reached("select runs_text('x')").may_change_settings);
+    // Of an extension that runs no SQL nothing is feared.
+    for (extension, expected) in [("pgcrypto", ""), ("dblink", "*:opaque/function?")] {
+        let name = format!("of_{extension}");
+        built.function(&format!("public.{name}"), "c", "", |function| {
+            (function.source, function.arguments, function.extension) = (None, vec![25], Some(extension.into()));
+        });
+        built.check(&[(&format!("select {name}('x')"), expected)]);
+        assert_eq!(built.reached(&format!("select {name}('x')")).may_change_names, extension == "dblink");
+    }
+    // Another name for an immutable function of the server runs no SQL either.
+    for (source, expected) in [(Some("int8eq"), ""), (None, "*:opaque/function?")] {
+        built.function("public.other_name", "internal", "", |function| {
+            (function.source, function.arguments) = (source.map(Into::into), vec![25]);
+        });
+        built.check(&[("select other_name('x')", expected)]);
+        assert_eq!(built.reached("select other_name('x')").may_change_names, source.is_none());
+    }
     assert!(built.reached("select gone()").may_change_settings);
     assert!(!built.reached("select gone()").may_end_transaction);
 }

@@ -82,6 +82,11 @@ impl<'a> InSession<'a> {
         self.known.is_some() && self.has_untold()
     }
 
+    /// The session made the relation, and nobody has hung anything on it.
+    pub(crate) fn is_bare(&self, name: &Name) -> bool {
+        self.names.is_bare(name) && self.known.is_some_and(|known| !known.is_changing(&name.name, self.session_id))
+    }
+
     /// Without a catalog: the one schema that can be meant.
     fn only_schema(&self) -> Option<&str> {
         let set = self.names.local_path.as_ref().unwrap_or(&self.names.path);

@@ -1,7 +1,7 @@
 //! Names in a session, with a catalog and without.
 
 use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role as CatalogRole, Schema};
-use hansard_policy::reach::Resolve;
+use hansard_policy::reach::{Resolve, Resolved};
 
 use super::*;
 use crate::catalogs::Known;
@@ -223,4 +223,69 @@ fn states_are_saved_whole() {
         (restored.means("x"), restored.means("t"), restored.means("y")),
         ("pg_temp.x".into(), "app.t".into(), "app.y".into())
     );
+}
+
+/// PostgreSQL makes a view temporary that reads a temporary relation, whatever its text says.
+#[test]
+fn a_view_of_a_temporary_relation_is_temporary() {
+    let mut session = Session::new();
+    session.run("create view v as select * from t; create temp table t (a int); create view w as select * from t");
+    assert_eq!((session.means("v"), session.means("w")), ("public.v".into(), "pg_temp.w".into()));
+    assert!(session.names.attached_to_temporary());
+    session.run("create view x as select 1 where exists (select from w); create table y as select * from t");
+    assert_eq!((session.means("x"), session.means("y")), ("pg_temp.x".into(), "public.y".into()));
+    session.run("create view z as with t as (select 1) select * from t");
+    assert_eq!(session.means("z"), "public.z");
+    session.names.end_transaction(false, 1);
+    assert_eq!(session.means("x"), "?()");
+    // Where it is not known what is read, neither is what is made.
+    let mut session = Session::new();
+    session.names.set_untold(0, Untold { temporary: true, ..Untold::default() });
+    assert_eq!(session.run("create view v as select * from public.t").means("public.v"), "public.v");
+    assert!(session.names.untold.changed.is_none());
+    session.run("create view w as select * from t");
+    assert!(session.names.untold.changed.is_some());
+}
+
+#[test]
+fn nothing_hangs_on_a_table_that_the_session_made_until_something_may() {
+    let bare = |session: &Session, name: &str| {
+        InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil()).is_bare(&Name::parse(name).unwrap())
+    };
+    let mut session = Session::new();
+    session.run("create table public.made (a int primary key, b text default 'x')");
+    assert!(bare(&session, "public.made") && !bare(&session, "public.t") && !bare(&session, "made"));
+    for harmless in [
+        "insert into made values (1)",
+        "create index on made (b)",
+        "alter table made add column c int",
+        "create table public.other (a int check (a > 0))",
+        "create trigger g before insert on t for each row execute function f()",
+        "comment on table made is 'x'",
+    ] {
+        session.run(harmless);
+        assert!(bare(&session, "public.made"), "{harmless}");
+    }
+    assert!(!bare(&session, "public.other"));
+    for harmful in [
+        "create trigger g before insert on made for each row execute function f()",
+        "create rule r as on insert to public.made do also delete from t",
+        "alter table made add check (f(a))",
+        "alter table t add foreign key (a) references made on delete cascade",
+        "create table p partition of made default",
+        "create table p (a int) inherits (public.made)",
+        "alter table made rename to renamed; alter table renamed rename to made",
+        "drop table made",
+        "do $$ begin execute 'x'; end $$",
+        "select who_knows()",
+        "create extension e",
+    ] {
+        let mut session = Session::new();
+        session.run("create table public.made (a int)").run(harmful);
+        assert!(!bare(&session, "public.made"), "{harmful}");
+    }
+    // Made while something that is not told may be about to hang on it.
+    let mut session = Session::new();
+    session.run("select who_knows()").run("create table public.made (a int)");
+    assert!(!bare(&session, "public.made"));
 }

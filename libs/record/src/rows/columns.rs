@@ -1,6 +1,6 @@
 //! Rows to Arrow.
 //!
-//! Invariant: a batch has exactly the columns of [`Table::schema`], sorted by [`Table::sort_columns`].
+//! Invariant: a batch has exactly the columns of [`Table::schema`], and its rows are in the order asked for.
 
 use std::sync::Arc;
 
@@ -15,21 +15,30 @@ use uuid::Uuid;
 
 use super::{CatalogRow, Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionRow};
 
+/// In which order rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By [`Table::sort_columns`].
+    Sorted,
+    /// As they were pushed. Frames come sorted all the same.
+    Pushed,
+}
+
 /// A table's rows.
-pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
+pub(super) fn batch(rows: &Rows, table: Table, order: Order) -> RecordBatch {
     let columns = match table {
         Table::Frames => rows.frames.columns(),
         Table::Statements => {
-            statements(&sorted(&rows.statements, |row| (row.started_at, row.session_id, row.statement_no)))
+            statements(&ordered(&rows.statements, order, |row| (row.started_at, row.session_id, row.statement_no)))
         }
-        Table::Touches => touches(&sorted(&rows.touches, |row| {
+        Table::Touches => touches(&ordered(&rows.touches, order, |row| {
             (&*row.relation, row.operation, row.at, row.session_id, row.statement_no)
         })),
-        Table::Transactions => {
-            transactions(&sorted(&rows.transactions, |row| (row.session_id, row.transaction_id, row.first_statement)))
-        }
-        Table::Sessions => sessions(&sorted(&rows.sessions, |row| (row.opened_at, row.session_id))),
-        Table::Catalog => catalog(&sorted(&rows.catalog, |row| {
+        Table::Transactions => transactions(&ordered(&rows.transactions, order, |row| {
+            (row.session_id, row.transaction_id, row.first_statement)
+        })),
+        Table::Sessions => sessions(&ordered(&rows.sessions, order, |row| (row.opened_at, row.session_id))),
+        Table::Catalog => catalog(&ordered(&rows.catalog, order, |row| {
             (row.kind, &*row.name, row.read_at, &*row.database, row.version, row.oid)
         })),
     };
@@ -37,10 +46,12 @@ pub(super) fn batch(rows: &Rows, table: Table) -> RecordBatch {
 }
 
 /// Rows come in runs that are in order already, one of each block, which a stable sort only merges.
-fn sorted<'a, Row, Key: Ord>(rows: &'a [Row], key: impl Fn(&'a Row) -> Key) -> Vec<&'a Row> {
-    let mut sorted: Vec<&Row> = rows.iter().collect();
-    sorted.sort_by_key(|row| key(row));
-    sorted
+fn ordered<'a, Row, Key: Ord>(rows: &'a [Row], order: Order, key: impl Fn(&'a Row) -> Key) -> Vec<&'a Row> {
+    let mut ordered: Vec<&Row> = rows.iter().collect();
+    if order == Order::Sorted {
+        ordered.sort_by_key(|row| key(row));
+    }
+    ordered
 }
 
 /// An outcome that a statement's row can tell by itself.

@@ -10,7 +10,7 @@ use hansard_pg_wire::frame;
 use hansard_schemas::events::{Direction, Omitted, Part};
 use uuid::Uuid;
 
-use super::{ROW_OVERHEAD, columns};
+use super::{FRAME, columns};
 
 /// A wire frame, or a part of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,9 +131,9 @@ impl Frames {
         self.runs.len()
     }
 
-    /// About how many bytes the frames take in Arrow, of all runs but the first ones.
+    /// About how many bytes the frames take, of all runs but the first ones.
     pub(super) fn memory_from(&self, run: usize) -> usize {
-        self.runs[run..].iter().map(|run| run.first.frame.len() + run.count as usize * ROW_OVERHEAD).sum()
+        self.runs[run..].iter().map(|run| run.first.frame.len() + run.count as usize * FRAME).sum()
     }
 
     /// The table's columns, in order of session and place.

@@ -115,9 +115,8 @@ pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid
             (Reached { touched, ..Reached::default() }, false)
         }
     };
-    let is_ahead = session.is_ahead();
     if !matches!(asked, Asked::Head(..)) {
-        unknown_behind(&mut reached, names, seen, is_ahead);
+        unknown_behind(&mut reached, names, seen, &session);
     }
     let told = std::mem::take(&mut reached.touched).into_iter().map(told).collect();
     if let Some(known) = known {
@@ -167,9 +166,10 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
 
 /// What hangs on a relation is not known without a catalog, while it is changed, and where the catalog does not hold
 /// everything; nor what a function does.
-fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, is_ahead: bool) {
+fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, session: &InSession<'_>) {
     let code = std::mem::take(&mut reached.code);
-    let writes = |touched: &&Touched| command::writes_rows(touched.operation);
+    let is_bare = |touched: &Touched| touched.relation.as_ref().is_some_and(|name| session.is_bare(name));
+    let writes = |touched: &&Touched| command::writes_rows(touched.operation) && !is_bare(touched);
     let hides = reached.touched.iter().any(|touched| touched.via != Via::Direct);
     let may_matter = |touched: &&Touched| hides || writes(touched);
     let may_be_more = !code.is_empty() || reached.touched.iter().any(|touched| writes(&touched));
@@ -191,7 +191,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, i
         Some(known) if known.missing().is_some() => {
             format!("the catalog does not hold everything: {}", known.missing().unwrap_or_default())
         }
-        Some(_) if is_ahead => "the session may have changed what hangs on it".to_owned(),
+        Some(_) if session.is_ahead() => "the session may have changed what hangs on it".to_owned(),
         Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),

@@ -7,6 +7,7 @@
 
 mod drivers;
 mod scripts;
+mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use clap::Parser;
 use hansard_tests::conformance::transcript::{Transcript, compare};
 use hansard_tests::conformance::{Place, Stage, Way};
 use hansard_tests::process::run;
+
+use truth::Truth;
 
 #[derive(Parser)]
 struct Arguments {
@@ -66,6 +69,8 @@ struct Row {
     differing: BTreeMap<String, String>,
     unsteady: usize,
     seconds: u64,
+    /// What the record says of the last run via Hansard.
+    truth: Truth,
 }
 
 impl Sources {
@@ -116,7 +121,7 @@ async fn conformance(arguments: &Arguments) -> Result<bool> {
         rows.push(row);
     }
     report(&rows, &suites, &sources);
-    Ok(!rows.is_empty() && rows.iter().all(|row| row.differing.is_empty()))
+    Ok(!rows.is_empty() && rows.iter().all(|row| row.differing.is_empty() && row.truth.missed.is_empty()))
 }
 
 fn report(rows: &[Row], suites: &[Suite], sources: &Sources) {
@@ -125,13 +130,17 @@ fn report(rows: &[Row], suites: &[Suite], sources: &Sources) {
         "suite", "direct passed", "via passed", "differing", "unsteady", "seconds"
     );
     for row in rows {
-        let Row { suite, direct, via, differing, unsteady, seconds } = row;
+        let Row { suite, direct, via, differing, unsteady, seconds, truth: _ } = row;
         println!("{suite:<18} {direct:>13} {via:>10} {:>9} {unsteady:>9} {seconds:>7}", differing.len());
     }
     for row in rows {
         for (test, reason) in &row.differing {
             println!("{}: {test} passes direct and not via Hansard{reason}", row.suite);
         }
+    }
+    println!("\nwhat the record says:");
+    for row in rows {
+        println!("{}: {}", row.suite, row.truth.told());
     }
     println!("\nleft out both ways:");
     for suite in suites.iter().filter(|suite| rows.iter().any(|row| row.suite == suite.name)) {
@@ -160,6 +169,9 @@ impl Suite {
                         anyhow::ensure!(!outcomes.is_empty(), "nothing ran: {}", tail(&printed));
                         found.push(outcomes);
                         self.keep_log(&mut stage, sources, round)?;
+                        if way == Way::Via {
+                            row.truth = truth::compare(&mut stage, place.config(), &self.databases()).await?;
+                        }
                     }
                     let passed = |outcomes: &Outcomes| outcomes.values().filter(|passed| **passed).count();
                     let differs = |(test, direct): &(&String, &bool)| **direct && found[1].get(*test) != Some(&true);
@@ -189,6 +201,9 @@ impl Suite {
                         std::fs::write(sources.log(&name)?, printed)?;
                     }
                     self.keep_log(&mut stage, sources, round)?;
+                    if way == Way::Via {
+                        row.truth = truth::compare(&mut stage, place.config(), &self.databases()).await?;
+                    }
                     drop(stage);
                     played.push(transcript);
                     let [first, second, via] = &played[..] else {
@@ -225,7 +240,18 @@ impl Suite {
             }
             stage.prepare(database, statements).await?;
         }
+        truth::begin(&stage, &self.databases()).await?;
         Ok(stage)
+    }
+
+    /// Those that it works in, as far as they are there before.
+    fn databases(&self) -> Vec<&'static str> {
+        let (Work::Tests(_, _, preparation) | Work::Output(_, preparation)) = &self.work;
+        let mut databases: Vec<_> = preparation.iter().map(|(database, _)| *database).collect();
+        databases.push("postgres");
+        databases.sort_unstable();
+        databases.dedup();
+        databases
     }
 
     /// What Hansard logged; a panic in it is a failure of its own.
@@ -243,7 +269,15 @@ impl Suite {
     }
 
     fn row(&self) -> Row {
-        Row { suite: self.name, direct: 0, via: 0, differing: BTreeMap::new(), unsteady: 0, seconds: 0 }
+        Row {
+            suite: self.name,
+            direct: 0,
+            via: 0,
+            differing: BTreeMap::new(),
+            unsteady: 0,
+            seconds: 0,
+            truth: Truth::default(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use hansard_tests::decoding;
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
 use hansard_tests::wire::Wire;
@@ -120,7 +121,6 @@ impl Roads {
         if !conversation.victims.is_empty() {
             superuser.batch_execute(&world::victims(&conversation.victims)).await.unwrap();
         }
-        let slot = "SELECT pg_create_logical_replication_slot($1, 'test_decoding')";
-        superuser.query(slot, &[&database]).await.unwrap();
+        decoding::begin(&superuser, &database).await.unwrap();
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use hansard_tests::Config;
+use hansard_tests::decoding::{self, Change};
 use tokio_postgres::Client;
 
 use crate::judge::{Failure, Statement, Touch, Verdict, numbers, record};
@@ -19,46 +20,12 @@ type Name = (String, String);
 /// The relations that have a change with this number, and the kind of change.
 pub(crate) type Landed = HashMap<i64, BTreeSet<(Name, String)>>;
 
-/// An identifier as SQL writes it, and what follows it.
-fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(['.', ':']).unwrap_or(text.len());
-        return Some((text[..end].to_owned(), &text[end..]));
-    };
-    let mut name = String::new();
-    let mut rest = quoted;
-    loop {
-        let end = rest.find('"')?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Some((name, rest)),
-        }
-    }
-}
-
-/// Schema, relation, and what follows them.
-fn qualified(text: &str) -> Option<(Name, &str)> {
-    let (schema, rest) = identifier(text)?;
-    let (name, rest) = identifier(rest.strip_prefix('.')?)?;
-    Some(((schema, name), rest))
-}
-
 /// What was committed since the slot was made.
-pub(crate) async fn landed(superuser: &Client, slot: &str) -> Result<Landed, tokio_postgres::Error> {
-    let sql = "SELECT data FROM pg_logical_slot_get_changes($1, NULL, NULL, 'skip-empty-xacts', '1')";
+pub(crate) async fn landed(superuser: &Client, slot: &str) -> Result<Landed> {
     let mut landed = Landed::new();
-    for row in superuser.query(sql, &[&slot]).await? {
-        let line: &str = row.get(0);
-        let Some((name, rest)) = line.strip_prefix("table ").and_then(qualified) else { continue };
-        let Some((operation, data)) = rest.trim_start_matches(": ").split_once(": ") else { continue };
-        let data = data.split_once("new-tuple:").map_or(data, |(_, new)| new);
-        for number in numbers(data) {
-            landed.entry(number).or_default().insert((name.clone(), operation.to_lowercase()));
+    for Change { schema, relation, operation, data, .. } in decoding::changes(superuser, slot).await? {
+        for number in numbers(&data) {
+            landed.entry(number).or_default().insert(((schema.clone(), relation.clone()), operation.clone()));
         }
     }
     Ok(landed)
@@ -85,7 +52,7 @@ fn fits(touch: &Touch, relation: &Name, operation: &str) -> bool {
 
 fn named(relation: &str) -> Option<Name> {
     if relation.contains('"') {
-        return qualified(relation).map(|(name, _)| name);
+        return decoding::qualified(relation).map(|(name, _)| name);
     }
     relation.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()))
 }

@@ -25,25 +25,29 @@ impl<T> From<Result<T, ErrorBody>> for Load<T> {
     }
 }
 
+/// Why nothing came.
+fn failed(message: &str, hint: &str) -> ErrorBody {
+    ErrorBody { code: "unavailable".into(), message: message.into(), hint: Some(hint.into()), ..ErrorBody::default() }
+}
+
 /// `address` is below the API's path.
 pub(super) async fn get<T: DeserializeOwned>(address: &str) -> Result<T, ErrorBody> {
-    let failed = |message: &str, hint: &str| ErrorBody {
-        code: "unavailable".into(),
-        message: message.into(),
-        hint: Some(hint.into()),
-    };
-    let away = || failed("Hansard does not answer.", "Is it still running? Start it again and reload this page.");
-    let response = JsFuture::from(window().fetch_with_str(&format!("{API}{address}"))).await.map_err(|_| away())?;
-    let response: web_sys::Response = response.dyn_into().map_err(|_| away())?;
-    let body = JsFuture::from(response.text().map_err(|_| away())?).await.map_err(|_| away())?;
+    parse(&fetch(address).await?)
+}
+
+fn parse<T: DeserializeOwned>(body: &str) -> Result<T, ErrorBody> {
+    serde_json::from_str(body)
+        .map_err(|_| failed("The answer cannot be read.", "Reload the page: it may be older than the server."))
+}
+
+/// The body of an answer; one piece of code, whatever is in it.
+async fn fetch(address: &str) -> Result<String, ErrorBody> {
+    let away = |_| failed("Hansard does not answer.", "Is it still running? Start it again and reload this page.");
+    let response = JsFuture::from(window().fetch_with_str(&format!("{API}{address}"))).await.map_err(away)?;
+    let response: web_sys::Response = response.dyn_into().map_err(away)?;
+    let body = JsFuture::from(response.text().map_err(away)?).await.map_err(away)?;
     let body = body.as_string().unwrap_or_default();
-    let odd = || failed("The answer cannot be read.", "Reload the page: it may be older than the server.");
-    if response.ok() {
-        serde_json::from_str(&body).map_err(|_| odd())
-    } else {
-        let error = serde_json::from_str::<ApiError>(&body).map_or_else(|_| odd(), |error| error.error);
-        Err(error)
-    }
+    if response.ok() { Ok(body) } else { Err(parse::<ApiError>(&body).map_or_else(|odd| odd, |error| error.error)) }
 }
 
 /// Loads, and loads anew whenever the address changes; an answer that comes too late is dropped.

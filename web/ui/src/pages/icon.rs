@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Download,
     Refresh,
     Close,
+    Doubt,
+    Look,
 }
 
 impl Kind {
@@ -45,6 +47,8 @@ impl Kind {
             Kind::Download => "M8 2.5v7.5M5 7.5l3 3 3-3M3 13.5h10",
             Kind::Refresh => "M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3",
             Kind::Close => "M4 4l8 8M12 4l-8 8",
+            Kind::Doubt => "M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.6 8 9 8 10M8 12.6v.4",
+            Kind::Look => "M7 2.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M10.3 10.3l3.2 3.2",
         }
     }
 
@@ -81,7 +85,7 @@ impl Kind {
         match self {
             Kind::Done => "good",
             Kind::Failed | Kind::Denied | Kind::Refused => "bad",
-            Kind::RolledBack | Kind::Warning => "odd",
+            Kind::RolledBack | Kind::Warning | Kind::Doubt => "odd",
             Kind::Live => "live",
             _ => "calm",
         }

@@ -14,11 +14,12 @@ use leptos_router::{
 use super::{
     api::{self, Failure, Load, encode},
     icon::{self, Badge, Icon},
+    recorded::Recorded,
     set_title,
 };
 use crate::{
     player::{Mark, Move, Player},
-    text,
+    text, visible,
 };
 
 mod facts;
@@ -347,7 +348,11 @@ fn Heading() -> impl IntoView {
     };
     Effect::new(move |_| {
         if let Some(session) = session() {
-            set_title(&format!("{} at {}", session.summary.job, text::time(&session.summary.opened_at)));
+            set_title(&format!(
+                "{} at {}",
+                visible::escaped(&session.summary.job),
+                text::time(&session.summary.opened_at)
+            ));
         }
     });
     view! {
@@ -361,7 +366,7 @@ fn Heading() -> impl IntoView {
                     let job = if summary.job.is_empty() { "(unknown job)".to_owned() } else { summary.job };
                     let live = summary.outcome == SessionOutcome::Live;
                     view! {
-                        <h1>{job}</h1>
+                        <h1><Recorded text=job/></h1>
                         <Badge kind=icon::Kind::of_session(summary.outcome) text=text::session_outcome(summary.outcome)/>
                         <span class="quiet when">
                             {text::date(&summary.opened_at).to_owned()}" "{text::time(&summary.opened_at).to_owned()}" UTC"

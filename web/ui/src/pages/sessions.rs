@@ -13,10 +13,11 @@ use wasm_bindgen::JsCast;
 use super::{
     api::{self, Failure, Load, encode},
     icon::{self, Badge, Icon},
+    recorded::Recorded,
     replay::keys::listen_for_search,
     set_title,
 };
-use crate::text;
+use crate::{text, visible};
 
 /// The filters, as the address, the form and the API name them.
 const FILTERS: [&str; 6] = ["text", "job", "relation", "from", "to", "outcome"];
@@ -179,9 +180,9 @@ fn Row(session: SessionSummary) -> impl IntoView {
     view! {
         <tr>
             <td class="when"><span class="quiet">{text::date(&session.opened_at).to_owned()}</span>" "{text::time(&session.opened_at).to_owned()}</td>
-            <td class="strong"><A href=format!("/sessions/{}", session.session_id)>{job}</A></td>
-            <td class="cutoff" title=session.subject.clone()>{session.subject.clone()}</td>
-            <td>{session.target}</td>
+            <td class="strong"><A href=format!("/sessions/{}", session.session_id)><Recorded text=job/></A></td>
+            <td class="cutoff" title=visible::escaped(&session.subject)><Recorded text=session.subject.clone()/></td>
+            <td><Recorded text=session.target/></td>
             {number(session.statements, "")}
             {number(session.denied, "denied")}
             {number(session.errors, "errors")}

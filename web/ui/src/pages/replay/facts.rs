@@ -8,6 +8,7 @@ use crate::{
     pages::{
         api::{Load, encode},
         icon::{self, Icon},
+        recorded::Recorded,
     },
     text,
 };
@@ -122,6 +123,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
 #[component]
 fn Fact(name: &'static str, #[prop(into)] value: String, #[prop(optional)] code: bool) -> impl IntoView {
     (!value.is_empty()).then(|| {
+        let value = view! { <Recorded text=value/> };
         let value = if code { view! { <code>{value}</code> }.into_any() } else { value.into_any() };
         view! { <div><dt>{name}</dt><dd>{value}</dd></div> }
     })

@@ -5,7 +5,10 @@ use leptos::prelude::*;
 
 use super::{State, statement::Value};
 use crate::{
-    pages::api::{Failure, Load},
+    pages::{
+        api::{Failure, Load},
+        recorded::Recorded,
+    },
     text,
 };
 
@@ -46,7 +49,7 @@ fn Set(set: ResultSet) -> impl IntoView {
         .map(|column| {
             view! {
                 <th scope="col" class:number=column.numeric>
-                    {column.name}<span class="type">{column.type_name}</span>
+                    <Recorded text=column.name/><span class="type">{column.type_name}</span>
                 </th>
             }
         })

@@ -12,6 +12,7 @@ use crate::{
     pages::{
         api::Failure,
         icon::{self, Badge, Icon},
+        recorded::Recorded,
     },
     player::Player,
     text,
@@ -159,7 +160,7 @@ fn Row(place: usize, step: Arc<Step>, shown: Selector<usize>) -> impl IntoView {
         <button type="button" class=format!("statement {}", kind.tone()) aria-current=current on:click=move |_| state.go_to_place(place)>
             <span class="no">{step.no}</span>
             <span class="mark"><Icon kind=kind/></span>
-            <code class="sql">{sql}</code>
+            <code class="sql"><Recorded text=sql/></code>
             <span class="facts">
                 <span class="outcome">{outcome}</span>
                 {rows.map(|rows| view! { <span>{rows}</span> })}

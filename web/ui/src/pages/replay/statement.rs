@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use hansard_schemas::http::{Cell, Step};
 use leptos::prelude::*;
+use leptos_router::components::A;
 
 use super::{State, Tab, grid};
 use crate::{
-    pages::icon::{self, Badge, Icon},
+    pages::{
+        changed,
+        icon::{self, Badge, Icon},
+        recorded::{Recorded, RecordedLines, pieces},
+    },
     player::{Class, Player, classify},
-    sql, text,
+    question, sql, text, visible,
 };
 
 #[component]
@@ -66,7 +71,7 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
             <div class="notice bad">
                 <Icon kind=kind/>
                 <div>
-                    <p class="strong">{error}</p>
+                    <p class="strong"><RecordedLines text=error/></p>
                     {step.sqlstate.clone().map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
                 </div>
             </div>
@@ -131,11 +136,18 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             .touches
             .iter()
             .map(|touch| {
+                let at = step.committed_at.as_deref().unwrap_or(&step.started_at);
+                let others = question::relation_of(&touch.relation).map(|relation| {
+                    let to = changed::link(relation, at, &touch.operation);
+                    let label = format!("Who else: {} {}", touch.operation, visible::escaped(relation));
+                    view! { <A href=to attr:aria-label=label>"Who else?"</A> }
+                });
                 view! {
                     <tr>
                         <td>{touch.operation.clone()}</td>
-                        <td><code>{touch.relation.clone()}</code></td>
-                        <td><code>{touch.columns.join(", ")}</code></td>
+                        <td><code><Recorded text=touch.relation.clone()/></code></td>
+                        <td><code><Recorded text=touch.columns.join(", ")/></code></td>
+                        <td>{others}</td>
                     </tr>
                 }
             })
@@ -144,7 +156,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             <h3>"Touches"</h3>
             <div class="scroll">
                 <table class="grid">
-                    <thead><tr><th scope="col">"Operation"</th><th scope="col">"Relation"</th><th scope="col">"Columns"</th></tr></thead>
+                    <thead><tr><th scope="col">"Operation"</th><th scope="col">"Relation"</th><th scope="col">"Columns"</th><th scope="col">"Around then"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
@@ -163,7 +175,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 <button class="button small" type="button" on:click=move |_| state.copy_sql()>
                     <Icon kind=icon::Kind::Copy/>"Copy SQL"
                 </button>
-                <pre tabindex="0" aria-label="SQL"><code>{highlighted(&step.sql)}</code></pre>
+                <pre tabindex="0" aria-label="SQL"><code><bdi>{highlighted(&step.sql)}</bdi></code></pre>
             </div>
         }
         .into_any()
@@ -201,12 +213,12 @@ const MAX_COLOURED: usize = 64 * 1024;
 
 fn highlighted(text: &str) -> AnyView {
     if text.len() > MAX_COLOURED {
-        return text.to_owned().into_any();
+        return pieces(text, true).into_any();
     }
     sql::tokens(text)
         .into_iter()
         .map(|token| {
-            let text = token.text.to_owned();
+            let text = pieces(token.text, true);
             let class = match token.kind {
                 sql::Kind::Plain => return text.into_any(),
                 sql::Kind::Keyword => "k",
@@ -228,7 +240,7 @@ pub(super) fn Value(cell: Cell) -> impl IntoView {
     match cell {
         Cell::Null => view! { <span class="null">"NULL"</span> }.into_any(),
         Cell::Text(text) if text.is_empty() => view! { <span class="null">"empty text"</span> }.into_any(),
-        Cell::Text(text) => view! { <span class="value">{text}</span> }.into_any(),
+        Cell::Text(text) => view! { <span class="value"><RecordedLines text=text/></span> }.into_any(),
         Cell::Bytes { hex } => view! { <span class="value bytes">"\\x"{hex}</span> }.into_any(),
     }
 }

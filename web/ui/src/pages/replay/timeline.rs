@@ -30,8 +30,8 @@ pub(super) fn Timeline() -> impl IntoView {
     };
     // A percentage of the lanes' width: the middle of the statement's own stretch.
     let cursor = move || {
-        let all = last.get() + 1;
-        format!("{:.3}%", (place.get() as f64 + 0.5) * 100.0 / all as f64)
+        let [place, all] = [place.get(), last.get() + 1].map(|number| i64::try_from(number).unwrap_or(0));
+        format!("{}%", text::decimal((2 * place + 1) * 100, (2 * all).max(1), 3))
     };
     view! {
         <section class="timeline" aria-label="Timeline">
@@ -113,8 +113,10 @@ fn LaneRow(lane: Lane) -> impl IntoView {
         <div class=class>
             <span class="lane-name">{lane.name()}</span>
             <div class="track">
-                {move || marks.get().into_iter().map(|stretch| view! {
-                    <i style:left=format!("{:.1}%", stretch.from as f64 / 10.0) style:width=format!("{:.1}%", stretch.width as f64 / 10.0)></i>
+                {move || marks.get().into_iter().map(|stretch| {
+                    // The lane is a thousand wide.
+                    let [left, width] = [stretch.from, stretch.width].map(|share| format!("{}.{}%", share / 10, share % 10));
+                    view! { <i style:left=left style:width=width></i> }
                 }).collect_view()}
             </div>
         </div>
