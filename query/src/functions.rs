@@ -107,8 +107,9 @@ impl TableFunctionImpl for WhoUpdated {
         let gaps = gaps(&self.0, &meant, Some(stretch.0), Some(stretch.1))?;
         let ended = Only::Ended(stretch.0, stretch.1);
         let (from, to) = (instant(stretch.0), instant(stretch.1));
+        let latest = instant(stretch.1.saturating_add(CLOCK_STEP));
         let by_commit = col("committed_at").between(from.clone(), to.clone());
-        let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
+        let by_start = col("committed_at").is_null().and(col("at").between(from, to));
         // A commit comes after its statement: the upper bound prunes both. The lower one is when the transactions began
         // that ended then, which the catalog of the lake knows.
         let touches = scan_only(Table::Touches, &self.0, ended)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
@@ -117,10 +118,10 @@ impl TableFunctionImpl for WhoUpdated {
             touches = touches.filter(may_do(&operations))?.filter(does(&operations))?;
         }
         let touches = touches
-            .filter(col("at").lt_eq(to.clone()))?
+            .filter(col("at").lt_eq(latest.clone()))?
             .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
             .filter(by_commit.or(by_start))?;
-        let statements = scan_only(Table::Statements, &self.0, ended)?.filter(col("started_at").lt_eq(to))?;
+        let statements = scan_only(Table::Statements, &self.0, ended)?.filter(col("started_at").lt_eq(latest))?;
         let plan = with_sql(touches, statements)?
             .filter(column("statements", "sqlstate").is_null().or(outcome_is_unknown()))?
             .project(touched(&meant)?)?
@@ -134,6 +135,9 @@ impl TableFunctionImpl for WhoUpdated {
 }
 
 const MINUTE: i64 = 60_000_000_000;
+
+/// How much earlier than its statement a commit may lie, by a clock that was set back in between, nanoseconds.
+const CLOCK_STEP: i64 = MINUTE;
 
 /// Touches, each with its statement.
 fn with_sql(touches: LogicalPlanBuilder, statements: LogicalPlanBuilder) -> Result<LogicalPlanBuilder> {
