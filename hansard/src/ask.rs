@@ -122,10 +122,12 @@ pub(crate) fn print(answer: &Answer, as_format: Format) -> Result<(), Failure> {
         output::bytes(b"\n")?;
     }
     if answer.truncated {
-        output::note(&format!(
-            "only the first {} rows are shown; narrow the question or raise query.row_limit",
-            answer.rows()
-        ));
+        output::note(&cut(answer));
     }
     Ok(())
+}
+
+/// That an answer is not all.
+pub(crate) fn cut(answer: &Answer) -> String {
+    format!("only the first {} rows are shown; narrow the question or raise query.row_limit", answer.rows())
 }

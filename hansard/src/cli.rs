@@ -167,6 +167,9 @@ pub(crate) struct WhoUpdated {
     pub(crate) operation: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// With --format json: one object of `updated`, `may_have` and `looked_at` instead of one array.
+    #[arg(long)]
+    pub(crate) parts: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use hansard_query::Answer;
+use hansard_query::{Answer, format};
 
-use crate::ask::{Record, print};
+use crate::ask::{Record, cut, print};
 use crate::cli::{Format, Sessions, Sql, WhoUpdated};
 use crate::config::duration;
-use crate::failure::Failure;
+use crate::failure::{Failure, reasons};
 use crate::output::{self, safe};
 use crate::parts::with_config;
 
@@ -29,16 +29,59 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
     if !none && duration(&asked.window).is_none() {
         return Err(Failure::usage(format!("--window {:?} is not a time such as \"1m\" or \"24h\"", asked.window)));
     }
+    if asked.parts && asked.format != Format::Json {
+        return Err(Failure::usage("--parts is for --format json"));
+    }
     let arguments = [&asked.relation, &asked.at, &asked.window, &asked.operation].map(|text| literal(text)).join(", ");
     let stretch = [&asked.at, &asked.window].map(|text| literal(text)).join(", ");
     with_config(&asked.configured.config, async |config| {
         let record = Record::open(config).await?;
         let answer = record.sql(&format!("SELECT * FROM who_updated({arguments})")).await?;
-        print(&answer, asked.format)?;
         let looked_at = record.sql(&format!("SELECT * FROM looked_at({stretch})")).await?;
+        match asked.format {
+            Format::Json if asked.parts => return in_parts(&answer, &looked_at),
+            Format::Table => tables(&answer)?,
+            _ => print(&answer, asked.format)?,
+        }
         output::note(&said(&looked_at));
         Ok(())
     })
+}
+
+/// What is certain, and then what is not.
+fn tables(answer: &Answer) -> Result<(), Failure> {
+    // That it is not all is said once, of both.
+    let (certain, possible) = parted(&Answer { truncated: false, ..answer.clone() })?;
+    print(&certain, Format::Table)?;
+    if possible.rows() > 0 {
+        output::line("\nIt may have been (see reason):")?;
+        print(&possible, Format::Table)?;
+    }
+    if answer.truncated {
+        output::note(&cut(answer));
+    }
+    Ok(())
+}
+
+/// The answer and what was looked at, as one JSON object.
+fn in_parts(answer: &Answer, looked_at: &Answer) -> Result<(), Failure> {
+    let (certain, possible) = parted(answer)?;
+    let parts = [("{\n\"updated\":", &certain), (",\n\"may_have\":", &possible), (",\n\"looked_at\":", looked_at)];
+    let mut json = Vec::new();
+    for (name, part) in parts {
+        json.extend_from_slice(name.as_bytes());
+        json.extend_from_slice(format::json(part).trim_ascii_end());
+    }
+    json.extend_from_slice(b"\n}\n");
+    output::bytes(&json)?;
+    if answer.truncated {
+        output::note(&cut(answer));
+    }
+    Ok(())
+}
+
+fn parted(answer: &Answer) -> Result<(Answer, Answer), Failure> {
+    answer.parted("certainty", "certain").map_err(|error| Failure::usage(reasons(&error)))
 }
 
 /// What was looked at, in a line.

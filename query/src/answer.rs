@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use arrow::array::{AsArray, BooleanArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 /// The rows of an answer, bounded by the engine's limits.
@@ -30,6 +33,24 @@ impl Answer {
             *batch = batch.slice(0, batch.num_rows().min(rows));
             rows -= batch.num_rows();
         }
+    }
+
+    /// Two answers: the rows whose column holds a text, and the others.
+    pub fn parted(&self, column: &str, text: &str) -> Result<(Answer, Answer), crate::Error> {
+        let failed = |error: ArrowError| crate::Error::Internal(format!("the answer cannot be parted: {error}"));
+        let part = |of: &dyn Fn(bool) -> bool| {
+            let batch = |batch: &RecordBatch| {
+                let column = batch.column(batch.schema().index_of(column)?);
+                let texts = column
+                    .as_string_opt::<i32>()
+                    .ok_or_else(|| ArrowError::CastError(column.data_type().to_string()))?;
+                let rows: BooleanArray = texts.iter().map(|value| Some(of(value == Some(text)))).collect();
+                filter_record_batch(batch, &rows)
+            };
+            let batches = self.batches.iter().map(batch).collect::<Result<_, _>>().map_err(failed)?;
+            Ok::<_, crate::Error>(Answer { batches, ..self.clone() })
+        };
+        Ok((part(&|is| is)?, part(&|is| !is)?))
     }
 
     /// The rows as JSON objects, as [`crate::format::json`] writes them.

@@ -27,10 +27,13 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use hansard_event_log::EventLog;
 use hansard_lake::Lake;
+use hansard_lake::catalog::FileFilter;
+use hansard_policy::Name;
 use hansard_schemas::lake::Table;
 
-use crate::hot::HotEnd;
-use crate::names::{self, Asked};
+use crate::hot::{Chunk, HotEnd};
+use crate::names::{self, Asked, Meant, Named};
+use crate::pruning::Scan;
 use crate::table::{LakeTable, STORE};
 use crate::view::View;
 use crate::{Answer, Error, functions, guard, pruning, view};
@@ -87,6 +90,7 @@ struct Inner {
     lake: Arc<Lake>,
     log: Option<Arc<dyn EventLog>>,
     hot: HotEnd,
+    named: Named,
     options: EngineOptions,
     runtime: RuntimeEnv,
     base: SessionState,
@@ -136,7 +140,7 @@ impl Engine {
             .enable_all()
             .build()
             .expect("the system has threads left for the query engine");
-        let inner = Inner { lake, log, hot: HotEnd::default(), options, runtime, base };
+        let inner = Inner { lake, log, hot: HotEnd::default(), named: Named::default(), options, runtime, base };
         Engine { inner: Arc::new(inner), threads: Some(threads) }
     }
 
@@ -294,18 +298,40 @@ impl Inner {
     /// Finds out what a relation is called in the record.
     async fn look_up(&self, relation: String, asked: &Asked) -> Result<(), Error> {
         let name = names::parse(&relation)?;
-        let databases: Vec<names::Described> = self.own(names::DATABASES, Vec::new()).await?.decode()?;
-        if databases.is_empty() {
-            asked.found(relation, names::Meant::by_name(&name));
+        let recorded = self.catalogs_recorded().await?;
+        if let Some(meant) = self.named.known(&recorded, &relation) {
+            asked.found(relation, meant);
             return Ok(());
         }
         let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
-        let history = self.own(names::HISTORY, vec![text(&name.name)]).await?.decode::<names::Version>()?;
+        let database = Name::database_of(&relation);
+        let mut databases: Vec<names::Described> = self.own(names::DATABASES, Vec::new()).await?.decode()?;
+        let mut history = Vec::new();
+        if !databases.is_empty() {
+            history = self.own(names::HISTORY, vec![text(&name.name)]).await?.decode::<names::Version>()?;
+        }
+        if let Some(database) = &database {
+            names::only(database, &mut databases, &mut history);
+            if databases.is_empty() && self.own(names::AT_DATABASE, vec![text(database)]).await?.rows() == 0 {
+                return Err(Error::NotFound(format!("no session was recorded at a database {database}")));
+            }
+        }
+        let of_database = |meant: Meant| Meant { database: database.clone(), ..meant };
+        if databases.is_empty() {
+            let meant = of_database(Meant::by_name(&name));
+            self.named.keep(recorded, relation.clone(), meant.clone());
+            asked.found(relation, meant);
+            return Ok(());
+        }
         let meant = match names::resolve(&name, &databases, &history)? {
-            Some(meant) => meant,
+            Some(meant) => {
+                let meant = of_database(meant);
+                self.named.keep(recorded, relation.clone(), meant.clone());
+                meant
+            }
             None => {
                 // Of a temporary or a system relation, and of one that went before a catalog was read, there may be rows.
-                let meant = names::Meant::by_name(&name);
+                let meant = of_database(Meant::by_name(&name));
                 let both: Vec<String> = meant.relations().into_iter().collect();
                 let recorded = self.own(names::RECORDED, both.iter().map(|name| text(name)).collect()).await?;
                 if recorded.rows() == 0 {
@@ -316,6 +342,19 @@ impl Inner {
         };
         asked.found(relation, meant);
         Ok(())
+    }
+
+    /// What is recorded of catalogs now.
+    async fn catalogs_recorded(&self) -> Result<names::Recorded, Error> {
+        let view = View::default();
+        let filter = FileFilter { table: Some(Table::Catalog), ..FileFilter::default() };
+        let scans = [Scan { table: Table::Catalog, filter, outcomes: false }];
+        view.take(&*self.lake.catalog, self.log.as_deref(), &self.hot, &scans, self.options.hot_limit_bytes).await?;
+        let part = view.part(Table::Catalog);
+        Ok(names::Recorded {
+            files: part.iter().flat_map(|part| &part.files).map(|file| file.path.clone()).collect(),
+            hot_rows: part.iter().flat_map(|part| &part.hot).map(Chunk::rows).sum(),
+        })
     }
 
     /// Asks a question of the engine's own.

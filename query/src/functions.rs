@@ -13,13 +13,14 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
 use datafusion::prelude::{col, ident, lit, not, when};
+use hansard_policy::Operation;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::Error;
 use crate::moment::Moment;
-use crate::names::{Asked, Called, Meant, parse};
-use crate::table::LakeTable;
+use crate::names::{Asked, Called, Lacking, Meant, parse};
+use crate::table::{LakeTable, Only};
 use crate::view::View;
 
 /// Makes the functions known to a session.
@@ -54,7 +55,8 @@ impl TableFunctionImpl for WhoTouched {
         let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
         let operations = operation.map(|operation| operations(operation, USAGE)).transpose()?.flatten();
 
-        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
+        let touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
+        let mut touches = in_database(touches, &self.0, &meant)?;
         let mut statements = scan(Table::Statements, &self.0)?;
         if let Some(operations) = operations {
             touches = touches.filter(may_do(&operations))?.filter(does(&operations))?;
@@ -68,8 +70,10 @@ impl TableFunctionImpl for WhoTouched {
             touches = touches.filter(col("at").lt(instant(to)))?;
             statements = statements.filter(col("started_at").lt(instant(to)))?;
         }
+        let gaps = gaps(&self.0, &meant, from, to.map(|to| to.saturating_sub(1)))?;
         let plan = with_sql(touches, statements)?
             .project(touched(&meant)?)?
+            .union(gaps.build()?)?
             .sort(["at", "session_id", "statement_no"].map(|name| ident(name).sort(true, false)))?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
     }
@@ -99,24 +103,25 @@ impl TableFunctionImpl for WhoUpdated {
             Some(operation) => operations(operation, USAGE)?,
             None => Some(vec!["update".to_owned()]),
         };
-        let (from, to) = stretch(at, window, USAGE)?;
-        let gaps = scan(Table::Sessions, &self.0)?
-            .filter(col("gaps").is_not_null())?
-            .filter(col("opened_at").lt_eq(to.clone()))?
-            .filter(col("closed_at").is_null().or(col("closed_at").gt_eq(from.clone())))?
-            .project(lost()?)?;
+        let stretch = stretch(at, window, USAGE)?;
+        let gaps = gaps(&self.0, &meant, Some(stretch.0), Some(stretch.1))?;
+        let ended = Only::Ended(stretch.0, stretch.1);
+        let (from, to) = (instant(stretch.0), instant(stretch.1));
+        let latest = instant(stretch.1.saturating_add(CLOCK_STEP));
         let by_commit = col("committed_at").between(from.clone(), to.clone());
-        let by_start = col("committed_at").is_null().and(col("at").gt_eq(from));
-        // A commit comes after its statement: the upper bound prunes both, the lower one the row groups of touches.
-        let mut touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
+        let by_start = col("committed_at").is_null().and(col("at").between(from, to));
+        // A commit comes after its statement: the upper bound prunes both. The lower one is when the transactions began
+        // that ended then, which the catalog of the lake knows.
+        let touches = scan_only(Table::Touches, &self.0, ended)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
+        let mut touches = in_database(touches, &self.0, &meant)?;
         if let Some(operations) = operations {
             touches = touches.filter(may_do(&operations))?.filter(does(&operations))?;
         }
         let touches = touches
-            .filter(col("at").lt_eq(to.clone()))?
+            .filter(col("at").lt_eq(latest.clone()))?
             .filter(col("transaction_outcome").not_eq(lit("rolled back")))?
             .filter(by_commit.or(by_start))?;
-        let statements = scan(Table::Statements, &self.0)?.filter(col("started_at").lt_eq(to))?;
+        let statements = scan_only(Table::Statements, &self.0, ended)?.filter(col("started_at").lt_eq(latest))?;
         let plan = with_sql(touches, statements)?
             .filter(column("statements", "sqlstate").is_null().or(outcome_is_unknown()))?
             .project(touched(&meant)?)?
@@ -130,6 +135,9 @@ impl TableFunctionImpl for WhoUpdated {
 }
 
 const MINUTE: i64 = 60_000_000_000;
+
+/// How much earlier than its statement a commit may lie, by a clock that was set back in between, nanoseconds.
+const CLOCK_STEP: i64 = MINUTE;
 
 /// Touches, each with its statement.
 fn with_sql(touches: LogicalPlanBuilder, statements: LogicalPlanBuilder) -> Result<LogicalPlanBuilder> {
@@ -152,6 +160,7 @@ impl TableFunctionImpl for LookedAt {
             _ => return Err(wrong(USAGE, "takes one or two arguments")),
         };
         let (from, to) = stretch(at, window, USAGE)?;
+        let (from, to) = (instant(from), instant(to));
         let sessions = scan(Table::Sessions, &self.0)?
             .filter(col("opened_at").lt_eq(to.clone()))?
             .filter(col("closed_at").is_null().or(col("closed_at").gt_eq(from)))?
@@ -180,11 +189,10 @@ impl TableFunctionImpl for LookedAt {
 }
 
 /// The stretch of time that `at` and a window mean, both ends in it.
-fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(Expr, Expr)> {
+fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(i64, i64)> {
     let at = moment(at, usage)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
     let window = window.map_or(Ok(MINUTE), |window| length(window, usage))?;
-    let (from, to) = around(at, window);
-    Ok((instant(from), instant(to)))
+    Ok(around(at, window))
 }
 
 /// The nanoseconds, both ends in it, that a time and a window before and after it mean.
@@ -203,6 +211,11 @@ fn operations(argument: &Expr, usage: &str) -> Result<Option<Vec<String>>> {
     let words: Vec<String> = text.split(',').map(|word| word.trim().to_lowercase()).collect();
     if words.iter().any(String::is_empty) {
         return Err(wrong(usage, &format!("'{text}' has a place without an operation")));
+    }
+    let known = || Operation::ALL.iter().map(|operation| operation.as_str());
+    if let Some(word) = words.iter().find(|word| *word != "any" && !known().any(|known| known == *word)) {
+        let known = known().collect::<Vec<_>>().join(", ");
+        return Err(wrong(usage, &format!("'{word}' is no operation; those are {known}, and any")));
     }
     Ok((!words.iter().any(|word| word == "any")).then_some(words))
 }
@@ -234,6 +247,35 @@ fn touched(meant: &Meant) -> Result<Vec<Expr>> {
         name => from_table("touches", name),
     });
     Ok(touches.chain([from_table("statements", "sql")]).collect())
+}
+
+/// Touches of sessions at the database that is asked for, if one is.
+fn in_database(touches: LogicalPlanBuilder, view: &Arc<View>, meant: &Meant) -> Result<LogicalPlanBuilder> {
+    let Some(database) = &meant.database else { return Ok(touches) };
+    let sessions = scan(Table::Sessions, view)?.filter(col("database").eq(lit(&**database)))?;
+    let key = |table: &str| vec![Column::new(Some(table.to_owned()), "session_id")];
+    touches.join(sessions.build()?, JoinType::LeftSemi, (key("touches"), key("sessions")), None)
+}
+
+/// Rows of the sessions with gaps that were open between two times, both in it, and may have touched the relation: not
+/// those at a database that has and had no such relation.
+fn gaps(view: &Arc<View>, meant: &Meant, from: Option<i64>, to: Option<i64>) -> Result<LogicalPlanBuilder> {
+    let only = Only::Lost(from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+    let mut sessions = scan_only(Table::Sessions, view, only)?.filter(col("gaps").is_not_null())?;
+    if let Some(database) = &meant.database {
+        sessions = sessions.filter(col("database").eq(lit(&**database)))?;
+    }
+    if let Some(to) = to {
+        sessions = sessions.filter(col("opened_at").lt_eq(instant(to)))?;
+    }
+    if let Some(from) = from {
+        sessions = sessions.filter(col("closed_at").is_null().or(col("closed_at").gt_eq(instant(from))))?;
+    }
+    for Lacking { target, database, since } in &meant.lacking {
+        let there = col("target").eq(lit(&**target)).and(col("database").eq(lit(&**database)));
+        sessions = sessions.filter(not(there.and(col("opened_at").gt_eq(instant(*since)))))?;
+    }
+    sessions.project(lost()?)
 }
 
 /// Likewise, of a session that is not recorded in full: what is missing may have touched anything.
@@ -370,6 +412,12 @@ pub(crate) fn qualified(relation: &str) -> Result<String, Error> {
 
 fn scan(table: Table, view: &Arc<View>) -> Result<LogicalPlanBuilder> {
     LogicalPlanBuilder::scan(table.name(), provider_as_source(Arc::new(LakeTable::new(table, Arc::clone(view)))), None)
+}
+
+/// Likewise, where not all rows are wanted.
+fn scan_only(table: Table, view: &Arc<View>, only: Only) -> Result<LogicalPlanBuilder> {
+    let source = LakeTable::only(table, Arc::clone(view), only);
+    LogicalPlanBuilder::scan(table.name(), provider_as_source(Arc::new(source)), None)
 }
 
 fn column(table: &str, name: &str) -> Expr {

@@ -117,9 +117,9 @@ fn chunk_of(table: Table, rows: &Rows) -> Result<Option<Chunk>, Error> {
     (batch.num_rows() > 0).then(|| Chunk::new(table, batch).map_err(broken)).transpose()
 }
 
-/// The tables that are read: those asked for, and what tells their outcomes.
+/// The tables that are read: those asked for, and what tells their outcomes or when transactions ended.
 fn tables(scans: &[Scan]) -> BTreeSet<Table> {
-    let facts = scans.iter().filter(|scan| scan.outcomes).map(|_| Table::Transactions);
+    let facts = scans.iter().filter(|scan| scan.outcomes || scan.filter.ended.is_some()).map(|_| Table::Transactions);
     scans.iter().map(|scan| scan.table).chain(facts).collect()
 }
 

@@ -23,15 +23,25 @@ pub(crate) const HISTORY: &str = "SELECT c.target, c.database, c.oid, c.read_at,
      ON c.target = n.target AND c.database = n.database AND c.oid = n.oid \
      WHERE c.kind = 'relation' AND NOT c.removed ORDER BY c.read_at, c.version";
 
-/// The databases that a catalog was recorded of.
-pub(crate) const DATABASES: &str = "SELECT target, database, definition FROM catalog WHERE kind = 'database' AND NOT removed ORDER BY read_at, version";
+/// The databases that a catalog was recorded of, and what of one could not be read.
+pub(crate) const DATABASES: &str = "SELECT target, database, kind, read_at, definition FROM catalog \
+     WHERE kind IN ('database', 'missing') AND NOT removed AND definition IS NOT NULL ORDER BY read_at, version";
 
 /// Something was recorded under one of two names.
 pub(crate) const RECORDED: &str = "SELECT relation FROM touches WHERE relation IN ($1, $2) LIMIT 1";
 
+/// A session was recorded at a database.
+pub(crate) const AT_DATABASE: &str = "SELECT session_id FROM sessions WHERE database = $1 LIMIT 1";
+
 /// All names of relations.
 pub(crate) const ALL: &str =
     "SELECT DISTINCT schema, name FROM catalog WHERE kind = 'relation' AND NOT removed LIMIT 200000";
+
+/// Most databases that are told to lack a relation.
+const MOST_LACKING: usize = 256;
+
+/// Most relations whose names are kept.
+const MOST_NAMED: usize = 256;
 
 /// How many names are suggested.
 const NEAREST: usize = 3;
@@ -52,6 +62,8 @@ pub(crate) struct Version {
 pub(crate) struct Described {
     target: String,
     database: String,
+    kind: String,
+    read_at: String,
     definition: String,
 }
 
@@ -69,6 +81,19 @@ pub(crate) struct Meant {
     pub(crate) now: Vec<Called>,
     /// Names that it had.
     pub(crate) then: Vec<Called>,
+    /// Databases that have and had no relation of the name.
+    pub(crate) lacking: Vec<Lacking>,
+    /// In this database alone.
+    pub(crate) database: Option<String>,
+}
+
+/// A database without the relation, as its catalog has it since it was first read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    pub(crate) target: String,
+    pub(crate) database: String,
+    /// UTC nanoseconds.
+    pub(crate) since: i64,
 }
 
 /// A name as column `relation` has it, and where and when it is meant.
@@ -97,7 +122,7 @@ impl Meant {
     /// By its name alone.
     pub(crate) fn by_name(name: &Name) -> Meant {
         let schema = name.schema.as_deref().unwrap_or("public");
-        Meant { now: vec![Called::anywhere(schema, &name.name)], then: Vec::new() }
+        Meant { now: vec![Called::anywhere(schema, &name.name)], ..Meant::default() }
     }
 
     /// All its names, and those with which it is recorded where its schema was not known.
@@ -145,6 +170,35 @@ impl Asked {
     }
 }
 
+/// What is recorded of catalogs: files, and rows that are in none yet. Rows are only added, so what is the same here is
+/// the same in all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) files: Vec<String>,
+    pub(crate) hot_rows: usize,
+}
+
+/// What relations are called, as it was found before, while nothing else is recorded of catalogs.
+#[derive(Debug, Default)]
+pub(crate) struct Named(Mutex<(Recorded, HashMap<String, Meant>)>);
+
+impl Named {
+    /// What a relation is called.
+    pub(crate) fn known(&self, recorded: &Recorded, relation: &str) -> Option<Meant> {
+        let known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.1.get(relation).filter(|_| known.0 == *recorded).cloned()
+    }
+
+    /// Keeps what was found for the next question.
+    pub(crate) fn keep(&self, recorded: Recorded, relation: String, meant: Meant) {
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.0 != recorded || known.1.len() >= MOST_NAMED {
+            *known = (recorded, HashMap::new());
+        }
+        known.1.insert(relation, meant);
+    }
+}
+
 /// A schema and name, and since when a relation had them.
 type Since<'a> = (&'a str, &'a str, i64);
 
@@ -160,20 +214,36 @@ pub(crate) fn resolve(asked: &Name, databases: &[Described], history: &[Version]
             names.push((schema, &version.name, at));
         }
     }
-    // The last row of a database is its latest state.
-    let databases: BTreeMap<(&str, &str), &str> = databases
-        .iter()
-        .map(|described| ((&*described.target, &*described.database), &*described.definition))
-        .collect();
+    // What could not be read may hold anything.
+    let of = |described: &'_ Described| described.kind == "missing" || !of_database(described).missing.is_empty();
+    let in_part: BTreeSet<(&str, &str)> =
+        databases.iter().filter(|one| of(one)).map(|one| (&*one.target, &*one.database)).collect();
+    let rows = databases.iter().filter(|described| described.kind == "database");
+    let mut databases: BTreeMap<(&str, &str), (&Described, i64)> = BTreeMap::new();
+    for described in rows {
+        let first = Moment::parse(&described.read_at)?.from;
+        // The last row of a database is its latest state.
+        let latest = databases.entry((&described.target, &described.database)).or_insert((described, first));
+        latest.0 = described;
+    }
     let targets: Vec<String> = databases.keys().map(|(target, _)| (*target).to_owned()).collect();
     let mut meant = Meant::default();
-    for ((target, database), definition) in databases {
+    for ((target, database), (described, since)) in databases {
         let of = || relations.iter().filter(|((t, d, _), _)| (*t, *d) == (target, database)).map(|(_, names)| names);
         let has = |schema: &str| of().flatten().any(|(s, name, _)| (*s, *name) == (schema, &*asked.name));
         let schema = match &asked.schema {
             Some(schema) => Some(schema.clone()).filter(|schema| has(schema)),
-            None => path(definition).into_iter().find(|schema| has(schema)),
+            None => path(described).into_iter().find(|schema| has(schema)),
         };
+        // A session may have set another path than the default one.
+        let in_any = || of().flatten().any(|(_, name, _)| *name == &*asked.name);
+        if !in_part.contains(&(target, database))
+            && schema.is_none()
+            && (asked.schema.is_some() || !in_any())
+            && meant.lacking.len() < MOST_LACKING
+        {
+            meant.lacking.push(Lacking { target: target.to_owned(), database: database.to_owned(), since });
+        }
         let Some(schema) = schema else { continue };
         let here = Called { target: Some(target.to_owned()), ..Called::anywhere(&schema, &asked.name) };
         meant.now.push(here);
@@ -204,14 +274,26 @@ pub(crate) fn resolve(asked: &Name, databases: &[Described], history: &[Version]
     Ok(Some(meant))
 }
 
-/// The schemas that a session of no particular role looks into.
-fn path(definition: &str) -> Vec<String> {
-    let Ok(Object::Database(database)) = serde_json::from_str::<Object>(definition) else {
-        return vec!["public".to_owned()];
-    };
-    let Database { search_path, settings, settings_of_all, .. } = database;
+/// A database as its row describes it.
+fn of_database(described: &Described) -> Database {
+    match serde_json::from_str::<Object>(&described.definition) {
+        Ok(Object::Database(database)) => database,
+        _ => Database { search_path: "public".into(), ..Database::default() },
+    }
+}
+
+/// The schemas that a session of no particular role looks into: ALTER DATABASE ... SET, else ALTER ROLE ALL SET, else what
+/// the server has.
+fn path(described: &Described) -> Vec<String> {
+    let Database { search_path, settings, settings_of_all, .. } = of_database(described);
     let set = settings.iter().chain(&settings_of_all).find(|setting| setting.name == "search_path");
     schemas_of_setting(set.map_or(&search_path, |setting| &setting.value))
+}
+
+/// Of what was read of all databases, what is of one.
+pub(crate) fn only(database: &str, databases: &mut Vec<Described>, history: &mut Vec<Version>) {
+    databases.retain(|described| described.database == database);
+    history.retain(|version| version.database == database);
 }
 
 /// That there is no such relation, and which ones are nearest by name.
@@ -247,12 +329,25 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use hansard_policy::catalog::Setting;
+
     use super::*;
+    use crate::moment::rfc3339;
 
     fn database(search_path: &str) -> Described {
         let database = Database { search_path: search_path.into(), ..Database::default() };
         let definition = serde_json::to_string(&Object::Database(database)).unwrap();
-        Described { target: "ranking".to_owned(), database: "d".to_owned(), definition }
+        described("ranking", "d", "database", "03:00:00", definition)
+    }
+
+    fn described(target: &str, database: &str, kind: &str, clock: &str, definition: String) -> Described {
+        Described {
+            target: target.to_owned(),
+            database: database.to_owned(),
+            kind: kind.to_owned(),
+            read_at: format!("2026-11-22T{clock}Z"),
+            definition,
+        }
     }
 
     fn version(oid: u32, clock: &str, schema: &str, name: &str) -> Version {
@@ -282,6 +377,45 @@ mod tests {
         assert_eq!(of("public", "app.rankings").as_deref(), Some("app.rankings"));
         assert_eq!(of("public", "\"Rankings\""), None);
         assert_eq!(of("other", "rankings"), None);
+    }
+
+    #[test]
+    fn a_databases_setting_comes_before_that_of_all_roles_and_the_servers() {
+        let setting = |value: &str| vec![Setting { name: "search_path".into(), value: value.into() }];
+        let of = |settings, settings_of_all| {
+            let database = Database { search_path: "server".into(), settings, settings_of_all, ..Database::default() };
+            let definition = serde_json::to_string(&Object::Database(database)).unwrap();
+            path(&described("ranking", "d", "database", "03:00:00", definition))
+        };
+        assert_eq!(of(setting("app, public"), setting("all")), ["app", "public"]);
+        assert_eq!(of(Vec::new(), setting("\"All\"")), ["All"]);
+        assert_eq!(of(Vec::new(), Vec::new()), ["server"]);
+    }
+
+    #[test]
+    fn databases_whose_catalog_never_had_the_name_lack_it() {
+        let definition = || database("public").definition;
+        let one = |database: &str, kind: &str, clock: &str| described("ranking", database, kind, clock, definition());
+        let databases = [
+            one("d", "database", "03:00:00"),
+            one("without", "database", "03:00:00"),
+            one("without", "database", "05:00:00"),
+            one("unread", "database", "03:00:00"),
+            one("unread", "missing", "04:00:00"),
+            one("elsewhere", "database", "03:00:00"),
+        ];
+        let elsewhere = Version { database: "elsewhere".to_owned(), ..version(7, "03:00:00", "other", "rankings") };
+        let history = [version(1, "03:00:00", "public", "rankings"), elsewhere];
+        let lacking = |relation: &str| {
+            let meant = resolve(&parse(relation).unwrap(), &databases, &history).unwrap().unwrap();
+            meant.lacking.into_iter().map(|one| (one.database, rfc3339(one.since))).collect::<Vec<_>>()
+        };
+        let since = "2026-11-22T03:00:00.000000000Z".to_owned();
+        assert_eq!(lacking("rankings"), [("without".to_owned(), since.clone())]);
+        assert_eq!(
+            lacking("public.rankings"),
+            [("elsewhere".to_owned(), since.clone()), ("without".to_owned(), since)]
+        );
     }
 
     #[test]

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, StringBuilder, TimestampNanosecondBuilder};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::Session;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ColumnStatistics, Result, Statistics, internal_err};
+use datafusion::common::{ColumnStatistics, DFSchema, Result, Statistics, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNullExpr, lit};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr, conjunction_opt};
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::filter_pushdown::{
@@ -35,9 +37,12 @@ use hansard_schemas::lake::{PREPARED, Table};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::hot::Chunk;
 use facts::{Facts, Key, numbers, texts, uuid};
+use needed::Needed;
 
 mod facts;
+mod needed;
 
 /// A table's columns that are filled in: outcome, time of the commit, reason.
 fn filled(table: Table) -> Option<[&'static str; 3]> {
@@ -77,6 +82,43 @@ pub(crate) fn sessions(batch: &RecordBatch) -> Result<HashSet<Uuid>> {
     texts(batch, "session_id")?.iter().flatten().map(uuid).collect()
 }
 
+/// When the earliest of the transactions began that these rows of `transactions` say ended between two times; the
+/// largest number where none did.
+pub(crate) fn earliest_start(told: &[Chunk], from: i64, to: i64) -> Result<i64> {
+    let mut earliest = i64::MAX;
+    for chunk in told {
+        let batch = chunk.batch()?;
+        let started = numbers::<TimestampNanosecondType>(&batch, "started_at")?;
+        for ended in ["ended_at", "committed_at"] {
+            let ended = numbers::<TimestampNanosecondType>(&batch, ended)?;
+            for (ended, started) in ended.iter().zip(started.iter()) {
+                if ended.is_some_and(|ended| (from..=to).contains(&ended)) {
+                    earliest = earliest.min(started.unwrap_or(i64::MIN));
+                }
+            }
+        }
+    }
+    Ok(earliest)
+}
+
+/// Of a scan's filters and another, those that do not ask for an outcome, as one.
+pub(crate) fn other_filters(
+    table: Table,
+    filters: &[Expr],
+    state: &dyn Session,
+    other: Option<Arc<dyn PhysicalExpr>>,
+) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let filled = filled(table).unwrap_or_default();
+    let schema = DFSchema::try_from(table.schema())?;
+    let mut all: Vec<Arc<dyn PhysicalExpr>> = other.into_iter().collect();
+    for filter in filters.iter().flat_map(split_conjunction) {
+        if !filter.column_refs().iter().any(|column| filled.contains(&column.name.as_str())) {
+            all.push(state.create_physical_expr(filter.clone(), &schema)?);
+        }
+    }
+    Ok(conjunction_opt(all))
+}
+
 /// What to read of `transactions`.
 pub(crate) fn fact_columns() -> Result<Vec<usize>> {
     facts::COLUMNS.iter().map(|name| Ok(Table::Transactions.schema().index_of(name)?)).collect()
@@ -93,6 +135,8 @@ pub(crate) struct OutcomeExec {
     wanted: Option<Arc<dyn ExecutionPlan>>,
     /// Rows of `transactions`.
     facts: Arc<dyn ExecutionPlan>,
+    /// Which of them are read, once it is known whose are wanted.
+    needed: Needed,
     properties: Arc<PlanProperties>,
     known: Arc<OnceCell<Known>>,
 }
@@ -111,7 +155,8 @@ impl OutcomeExec {
         projection: Option<&Vec<usize>>,
         rows: impl Fn(&Vec<usize>, Option<usize>) -> Result<Arc<dyn ExecutionPlan>>,
         limit: Option<usize>,
-        facts: Arc<dyn ExecutionPlan>,
+        wanted: impl Fn(&Vec<usize>) -> Result<Arc<dyn ExecutionPlan>>,
+        facts: impl Fn(&Vec<usize>, Arc<dyn PhysicalExpr>) -> Result<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = table.schema();
         let shown = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
@@ -126,11 +171,13 @@ impl OutcomeExec {
             Table::Transactions => None,
             _ => {
                 let columns = ["session_id", "transaction_id", "transaction_outcome"].map(|name| schema.index_of(name));
-                let rows = rows(&columns.into_iter().collect::<Result<_, _>>()?, None)?;
+                let rows = wanted(&columns.into_iter().collect::<Result<_, _>>()?)?;
                 Some(Arc::new(FilterExec::try_new(is_unsettled(table, &rows.schema())?, rows)?) as _)
             }
         };
-        Ok(Arc::new(Self::new(table, Arc::new(schema.project(&shown)?), rows(&read, limit)?, wanted, facts)))
+        let needed = Needed::new()?;
+        let facts = facts(&fact_columns()?, Arc::clone(&needed.0) as Arc<dyn PhysicalExpr>)?;
+        Ok(Arc::new(Self::new(table, Arc::new(schema.project(&shown)?), rows(&read, limit)?, wanted, facts, needed)))
     }
 
     fn new(
@@ -139,6 +186,7 @@ impl OutcomeExec {
         input: Arc<dyn ExecutionPlan>,
         wanted: Option<Arc<dyn ExecutionPlan>>,
         facts: Arc<dyn ExecutionPlan>,
+        needed: Needed,
     ) -> OutcomeExec {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -146,7 +194,8 @@ impl OutcomeExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        OutcomeExec { table, schema, input, wanted, facts, properties: Arc::new(properties), known: Arc::default() }
+        let (properties, known) = (Arc::new(properties), Arc::default());
+        OutcomeExec { table, schema, input, wanted, facts, needed, properties, known }
     }
 }
 
@@ -164,6 +213,7 @@ fn is_unsettled(table: Table, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr
 async fn learn(
     wanted: Option<Arc<dyn ExecutionPlan>>,
     facts: Arc<dyn ExecutionPlan>,
+    needed: Needed,
     context: Arc<TaskContext>,
 ) -> Result<Known> {
     let memory = MemoryConsumer::new("outcomes").register(context.memory_pool());
@@ -179,6 +229,7 @@ async fn learn(
             memory.try_grow((transactions.len() - before) * 64)?;
         }
     }
+    needed.narrow(&transactions)?;
     let mut known = Facts::default();
     let mut batches = facts.execute(0, context)?;
     while let Some(batch) = batches.try_next().await? {
@@ -283,7 +334,14 @@ impl ExecutionPlan for OutcomeExec {
             _ => return internal_err!("OutcomeExec cannot have {} children", children.len()),
         };
         let schema = Arc::clone(&self.schema);
-        Ok(Arc::new(OutcomeExec::new(self.table, schema, Arc::clone(input), wanted, Arc::clone(facts))))
+        Ok(Arc::new(OutcomeExec::new(
+            self.table,
+            schema,
+            Arc::clone(input),
+            wanted,
+            Arc::clone(facts),
+            self.needed.clone(),
+        )))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -295,15 +353,17 @@ impl ExecutionPlan for OutcomeExec {
         let input = self.input.execute(partition, Arc::clone(&context))?;
         let (table, schema) = (self.table, Arc::clone(&self.schema));
         let (known, wanted, facts) = (Arc::clone(&self.known), self.wanted.clone(), Arc::clone(&self.facts));
+        let needed = self.needed.clone();
         let batches = input.then(move |batch| {
             let (known, wanted, facts) = (Arc::clone(&known), wanted.clone(), Arc::clone(&facts));
+            let needed = needed.clone();
             let (context, schema) = (Arc::clone(&context), Arc::clone(&schema));
             async move {
                 let batch = batch?;
                 let mut columns = if unsettled(table, &batch)? == 0 {
                     batch.columns().to_vec()
                 } else {
-                    let known = known.get_or_try_init(|| learn(wanted, facts, context)).await?;
+                    let known = known.get_or_try_init(|| learn(wanted, facts, needed, context)).await?;
                     fill(table, &batch, &known.facts)?
                 };
                 columns.truncate(schema.fields().len());

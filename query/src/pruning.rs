@@ -33,7 +33,7 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Vec<Scan> {
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<LakeTable>()
         {
-            let filter = filter(table.table(), &scan.filters);
+            let filter = table.narrowed(filter(table.table(), &scan.filters));
             let (table, outcomes) = (table.table(), outcomes::shown(table.table(), scan.projection.as_deref()));
             match found.iter_mut().find(|other| other.table == table) {
                 Some(other) => {
@@ -171,6 +171,9 @@ fn union(a: &FileFilter, b: &FileFilter) -> FileFilter {
         session_id: same(&a.session_id, &b.session_id),
         sessions: same(&a.sessions, &b.sessions),
         target: same(&a.target, &b.target),
+        ended: same(&a.ended, &b.ended),
+        lost: same(&a.lost, &b.lost),
+        began_to: same(&a.began_to, &b.began_to),
     }
 }
 

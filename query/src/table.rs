@@ -10,16 +10,17 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use hansard_lake::catalog::FileEntry;
+use hansard_lake::catalog::{FileEntry, FileFilter};
 use hansard_schemas::lake::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -46,11 +47,37 @@ pub(crate) struct LakeTable {
     table: Table,
     schema: SchemaRef,
     view: Arc<View>,
+    only: Only,
+}
+
+/// Which rows are wanted, beside what filters say; others may be among them. Both times are in it, UTC nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Only {
+    /// All.
+    Any,
+    /// Of touches or statements those that a transaction made which ended between these times, or that are not older than
+    /// the first of them.
+    Ended(i64, i64),
+    /// Of sessions those with gaps that were open between these times.
+    Lost(i64, i64),
 }
 
 impl LakeTable {
     pub(crate) fn new(table: Table, view: Arc<View>) -> LakeTable {
-        LakeTable { table, schema: table.schema(), view }
+        LakeTable { table, schema: table.schema(), view, only: Only::Any }
+    }
+
+    pub(crate) fn only(table: Table, view: Arc<View>, only: Only) -> LakeTable {
+        LakeTable { only, ..LakeTable::new(table, view) }
+    }
+
+    /// A filter, and what else is known of the rows that are wanted.
+    pub(crate) fn narrowed(&self, filter: FileFilter) -> FileFilter {
+        match self.only {
+            Only::Any => filter,
+            Only::Ended(from, to) => FileFilter { ended: Some((from, to)), ..filter },
+            Only::Lost(from, to) => FileFilter { lost: Some((from, to)), ..filter },
+        }
     }
 
     pub(crate) fn table(&self) -> Table {
@@ -58,19 +85,15 @@ impl LakeTable {
     }
 
     /// The cold part.
-    fn files(
-        &self,
-        files: &[FileEntry],
-        partitions: usize,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        // Decoding only matching rows pays where few rows match; for wide scans it costs more than it saves.
-        let filter = pruning::filter(self.table, filters);
-        let selective = filter.session_id.is_some() || filter.relations.is_some();
-        let source = ParquetSource::new(Arc::clone(&self.schema)).with_pushdown_filters(selective);
-        let groups = self.groups(files, partitions)?;
+    fn files(&self, files: &[FileEntry], read: &Read<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut source = ParquetSource::new(Arc::clone(&self.schema)).with_pushdown_filters(read.selective);
+        if let Some(readers) = &read.readers {
+            source = source.with_parquet_file_reader_factory(Arc::clone(readers));
+        }
+        if let Some(predicate) = &read.predicate {
+            source = source.with_predicate(Arc::clone(predicate));
+        }
+        let groups = self.groups(files, read.partitions)?;
         let ordering = if groups.iter().all(|group| group.len() == 1) { self.ordering() } else { None };
         let statistics = groups
             .iter()
@@ -81,8 +104,8 @@ impl LakeTable {
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
+            .with_projection_indices(read.projection.cloned())?
+            .with_limit(read.limit)
             .with_batch_size(Some(batch_rows(self.table)))
             .with_output_ordering(ordering.into_iter().collect())
             .build();
@@ -179,50 +202,87 @@ impl TableProvider for LakeTable {
         let Some(part) = self.view.part(self.table) else {
             return internal_err!("table {} is not in the query's view", self.table.name());
         };
-        let partitions = state.config().target_partitions();
-        let rows = |files: &[FileEntry], hot: &[Chunk], projection: Option<&Vec<usize>>, limit: Option<usize>| {
-            self.rows(files, hot, partitions, projection, filters, limit)
+        // Decoding only matching rows pays where few rows match; for wide scans it costs more than it saves.
+        let known = pruning::filter(self.table, filters);
+        let narrow = !matches!(self.only, Only::Any);
+        let read = Read {
+            partitions: state.config().target_partitions(),
+            projection,
+            limit,
+            selective: known.session_id.is_some() || known.relations.is_some() || narrow,
+            predicate: self.not_older(part.began.filter(|_| narrow))?,
+            readers: state.runtime_env().object_store(ObjectStoreUrl::parse(STORE)?).ok().map(|store| {
+                let metadata = state.runtime_env().cache_manager.get_file_metadata_cache();
+                Arc::new(CachedParquetFileReaderFactory::new(store, metadata)) as Arc<dyn ParquetFileReaderFactory>
+            }),
         };
         let shown = outcomes::shown(self.table, projection.map(Vec::as_slice));
         let Some(facts) = self.view.facts().filter(|_| shown) else {
-            return rows(&part.files, &part.hot, projection, limit);
+            return self.rows(&part.files, &part.hot, &read);
         };
         let (unsettled, settled): (Vec<FileEntry>, Vec<FileEntry>) =
             part.files.iter().cloned().partition(|file| file.unsettled > 0);
         let (hot_unsettled, hot_settled): (Vec<Chunk>, Vec<Chunk>) =
             part.hot.iter().cloned().partition(|chunk| chunk.unsettled().is_some());
-        let facts = || {
-            let transactions = LakeTable::new(Table::Transactions, Arc::clone(&self.view));
-            transactions.rows(&facts.files, &facts.hot, 1, Some(&outcomes::fact_columns()?), &[], None)
-        };
-        match (unsettled.is_empty() && hot_unsettled.is_empty(), settled.is_empty() && hot_settled.is_empty()) {
-            (true, _) => rows(&settled, &hot_settled, projection, limit),
-            (false, both) => {
-                let read = |columns: &Vec<usize>, limit| rows(&unsettled, &hot_unsettled, Some(columns), limit);
-                let filled = OutcomeExec::over(self.table, projection, read, limit, facts()?)?;
-                if both {
-                    return Ok(filled);
-                }
-                UnionExec::try_new(vec![rows(&settled, &hot_settled, projection, limit)?, filled])
-            }
+        let none_settled = settled.is_empty() && hot_settled.is_empty();
+        let settled = |read: &Read<'_>| self.rows(&settled, &hot_settled, read);
+        if unsettled.is_empty() && hot_unsettled.is_empty() {
+            return settled(&read);
         }
+        let rows = |columns: &Vec<usize>, limit| {
+            self.rows(&unsettled, &hot_unsettled, &Read { projection: Some(columns), limit, ..read.clone() })
+        };
+        // Whose outcomes are wanted is asked of the same rows, as far as that does not depend on outcomes.
+        let predicate = outcomes::other_filters(self.table, filters, state, read.predicate.clone())?;
+        let wanted = |columns: &Vec<usize>| {
+            let predicate = predicate.clone();
+            let read = Read { projection: Some(columns), limit: None, predicate, ..read.clone() };
+            self.rows(&unsettled, &hot_unsettled, &read)
+        };
+        let facts = |columns: &Vec<usize>, needed: Arc<dyn PhysicalExpr>| {
+            let (projection, limit) = (Some(columns), None);
+            let read =
+                Read { partitions: 1, projection, limit, selective: true, predicate: Some(needed), ..read.clone() };
+            LakeTable::new(Table::Transactions, Arc::clone(&self.view)).rows(&facts.files, &facts.hot, &read)
+        };
+        let filled = OutcomeExec::over(self.table, projection, rows, limit, wanted, facts)?;
+        if none_settled {
+            return Ok(filled);
+        }
+        UnionExec::try_new(vec![settled(&read)?, filled])
     }
 }
 
+/// How a table's rows are read.
+#[derive(Clone)]
+struct Read<'a> {
+    partitions: usize,
+    projection: Option<&'a Vec<usize>>,
+    limit: Option<usize>,
+    /// Filters choose among rows before the other columns are decoded.
+    selective: bool,
+    /// Rows of files for which it does not hold may be left out.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Readers that keep what they know of a file.
+    readers: Option<Arc<dyn ParquetFileReaderFactory>>,
+}
+
 impl LakeTable {
+    /// What holds for rows that are not older.
+    fn not_older(&self, than: Option<i64>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(than) = than.filter(|than| *than > i64::MIN) else { return Ok(None) };
+        let time = self.table.time_column();
+        let time = Arc::new(Column::new(time, self.schema.index_of(time)?));
+        let than = ScalarValue::TimestampNanosecond(Some(than), Some("+00:00".into()));
+        Ok(Some(Arc::new(BinaryExpr::new(time, Operator::GtEq, lit(than)))))
+    }
+
     /// Rows of files, and hot rows.
-    fn rows(
-        &self,
-        files: &[FileEntry],
-        hot: &[Chunk],
-        partitions: usize,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn rows(&self, files: &[FileEntry], hot: &[Chunk], read: &Read<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let projection = read.projection;
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !files.is_empty() {
-            inputs.push(self.files(files, partitions, projection, filters, limit)?);
+            inputs.push(self.files(files, read)?);
         }
         if !hot.is_empty() {
             inputs.push(Arc::new(HotExec::new(hot.to_vec(), &self.schema, projection, batch_rows(self.table))?));

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use datafusion::common::DataFusionError;
 use hansard_event_log::EventLog;
 use hansard_lake::catalog::{Catalog, FileEntry, FileFilter, Sessions, Snapshot};
 use hansard_lake::layout::HOUR;
@@ -15,6 +16,7 @@ use hansard_schemas::lake::Table;
 
 use crate::Error;
 use crate::hot::{Chunk, HotEnd};
+use crate::outcomes;
 use crate::pruning::Scan;
 
 /// How often a question is tried while compactions take away files that its view names.
@@ -34,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Part {
     pub(crate) files: Vec<FileEntry>,
     pub(crate) hot: Vec<Chunk>,
+    /// Where [`FileFilter::ended`] asked: of older rows, none belongs to a transaction that ended then, UTC nanoseconds.
+    pub(crate) began: Option<i64>,
 }
 
 /// All that a query reads.
@@ -77,10 +81,10 @@ impl View {
         if scans.is_empty() {
             return Ok(());
         }
-        let mut facts_from = None;
+        let mut seen = Seen::default();
         for attempt in 0..TAKES {
             let patient = attempt < PATIENT_TAKES;
-            match once(catalog, log, hot, scans, hot_limit, patient, &mut facts_from).await {
+            match once(catalog, log, hot, scans, hot_limit, patient, &mut seen).await {
                 Ok(Some(parts)) => {
                     // A view is taken once; a second value could only come from a second call.
                     let _ = self.parts.set(parts);
@@ -104,11 +108,11 @@ struct Moment(Option<Snapshot>);
 
 impl Moment {
     /// The files that pass a filter; `None` when the record has moved since the first call.
-    async fn files(&mut self, catalog: &dyn Catalog, filter: &FileFilter) -> Result<Option<Vec<FileEntry>>, Error> {
+    async fn part(&mut self, catalog: &dyn Catalog, filter: &FileFilter) -> Result<Option<Part>, Error> {
         let mut snapshot = catalog.snapshot(filter).await?;
         snapshot.watermarks.sort_unstable();
         snapshot.sessions.sort_unstable_by_key(|session| (session.shard, session.session_id));
-        let files = std::mem::take(&mut snapshot.files);
+        let part = Part { files: std::mem::take(&mut snapshot.files), hot: Vec::new(), began: snapshot.began };
         match &self.0 {
             Some(first) if first.watermarks != snapshot.watermarks || first.sessions != snapshot.sessions => {
                 return Ok(None);
@@ -116,13 +120,35 @@ impl Moment {
             Some(_) => {}
             None => self.0 = Some(snapshot),
         }
-        Ok(Some(files))
+        Ok(Some(part))
+    }
+
+    /// Takes files with older rows, too, where a transaction that ended when the scan asks about began before; `false` when
+    /// the record has moved since the first call.
+    async fn widen(&mut self, catalog: &dyn Catalog, scan: &Scan, part: &mut Part, began: i64) -> Result<bool, Error> {
+        if part.began.is_some_and(|known| began < known) {
+            let at_from = scan.filter.at_from.max(Some(began));
+            let filter = FileFilter { ended: None, at_from, ..scan.filter.clone() };
+            let Some(wider) = self.part(catalog, &filter).await? else { return Ok(false) };
+            *part = Part { began: Some(began), ..wider };
+        }
+        Ok(true)
     }
 }
 
-/// One try. `facts_from`: from when on the last one needed facts about outcomes, UTC nanoseconds. Which ones are needed is
-/// known when the log has been read, which takes its time: the next try chooses among all from then on, of which it
-/// knows beforehand, so that the recorder may go on while the log is read.
+/// What a try found out that the next one asks the catalog for before it reads the log, UTC nanoseconds.
+///
+/// Which files are needed is known only when the log has been read, which takes its time: the next try asks for enough of
+/// them beforehand, so that the recorder may go on while the log is read.
+#[derive(Default)]
+struct Seen {
+    /// From when on facts about outcomes were needed.
+    facts_from: Option<i64>,
+    /// When the earliest of the transactions began that ended, by the log, when [`FileFilter::ended`] asked.
+    began: Option<i64>,
+}
+
+/// One try.
 async fn once(
     catalog: &dyn Catalog,
     log: Option<&dyn EventLog>,
@@ -130,24 +156,37 @@ async fn once(
     scans: &[Scan],
     hot_limit: u64,
     patient: bool,
-    facts_from: &mut Option<i64>,
+    seen: &mut Seen,
 ) -> Result<Option<Parts>, Error> {
     let mut moment = Moment::default();
     let mut tables: HashMap<Table, Part> = HashMap::new();
     for scan in scans {
-        let Some(files) = moment.files(catalog, &scan.filter).await? else { return Ok(None) };
-        tables.insert(scan.table, Part { files, hot: Vec::new() });
+        let Some(mut part) = moment.part(catalog, &scan.filter).await? else { return Ok(None) };
+        if let Some(began) = seen.began
+            && !moment.widen(catalog, scan, &mut part, began).await?
+        {
+            return Ok(None);
+        }
+        tables.insert(scan.table, part);
     }
-    let known_from = *facts_from;
+    let known_from = seen.facts_from;
     let mut known = Vec::new();
     if known_from.is_some() {
         let all = FileFilter { table: Some(Table::Transactions), at_from: known_from, ..FileFilter::default() };
-        let Some(files) = moment.files(catalog, &all).await? else { return Ok(None) };
-        known = files;
+        let Some(part) = moment.part(catalog, &all).await? else { return Ok(None) };
+        known = part.files;
     }
     let hot = hot.read(log, moment.0.get_or_insert_default(), scans, hot_limit, !patient).await?;
     let Some(mut hot) = hot else { return Ok(None) };
     let told = hot.get(&Table::Transactions).cloned().unwrap_or_default();
+    for scan in scans {
+        let (Some((from, to)), Some(part)) = (scan.filter.ended, tables.get_mut(&scan.table)) else { continue };
+        let began = outcomes::earliest_start(&told, from, to).map_err(broken)?;
+        seen.began = Some(seen.began.map_or(began, |other| other.min(began)));
+        if !moment.widen(catalog, scan, part, began).await? {
+            return Ok(None);
+        }
+    }
     for (table, part) in &mut tables {
         part.hot = hot.remove(table).unwrap_or_default();
     }
@@ -158,11 +197,11 @@ async fn once(
             let files = if known_from.is_some_and(|known_from| known_from <= from) {
                 known.iter().filter(|file| file.max_at >= from).cloned().collect()
             } else {
-                *facts_from = Some(facts_from.map_or(from, |other| other.min(from)));
-                let Some(files) = moment.files(catalog, &filter).await? else { return Ok(None) };
-                files
+                seen.facts_from = Some(seen.facts_from.map_or(from, |other| other.min(from)));
+                let Some(part) = moment.part(catalog, &filter).await? else { return Ok(None) };
+                part.files
             };
-            let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone() });
+            let facts = facts.get_or_insert_with(|| Part { files: Vec::new(), hot: told.clone(), began: None });
             facts.files.extend(files);
         }
     }
@@ -171,6 +210,10 @@ async fn once(
         facts.files.dedup_by(|a, b| a.path == b.path);
     }
     Ok(Some(Parts { tables, facts }))
+}
+
+fn broken(error: DataFusionError) -> Error {
+    Error::Internal(error.to_string())
 }
 
 /// Which files of `transactions` may tell outcomes of what a scan reads; none where all rows have theirs.
@@ -189,7 +232,7 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Vec<FileFilter> {
     sessions.others.sort_unstable();
     sessions.others.dedup();
     let Some(first) = first else { return Vec::new() };
-    let FileFilter { target, session_id, at_from, .. } = scan.filter.clone();
+    let FileFilter { target, session_id, at_from, at_to, .. } = scan.filter.clone();
     // What ends a statement's transaction comes after it.
     let facts = FileFilter {
         table: Some(Table::Transactions),
@@ -200,6 +243,8 @@ fn filters_of_facts(scan: &Scan, part: &Part) -> Vec<FileFilter> {
     // A prepared transaction may be resolved in any session, and its name be given again in any.
     let kinds = ["resolution", "transaction"].map(str::to_owned);
     let prepared = FileFilter { operations: Some(kinds.to_vec()), ..facts.clone() };
+    // A transaction began no later than any of its statements.
+    let facts = FileFilter { began_to: at_to, ..facts };
     match (scan.table, session_id) {
         (Table::Transactions, _) => vec![prepared],
         (_, Some(_)) => vec![prepared, FileFilter { session_id, ..facts }],

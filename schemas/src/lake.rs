@@ -193,6 +193,8 @@ impl Table {
                 optional("committed_at", timestamp()),
                 // Of PREPARE TRANSACTION, or of the resolution.
                 optional("gid", DataType::Utf8),
+                // When its earliest statement began; null where that is not known, and of a resolution.
+                optional("started_at", timestamp()),
             ],
             Table::Sessions => vec![
                 required("session_id", DataType::Utf8),

@@ -37,6 +37,13 @@ pub(crate) enum Subject {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// What `who-updated` takes over a lake of ten million touches, from memory and (as root) from the disk; about 1 GB of
+    /// a temporary folder while it runs.
+    Answer {
+        /// Touches in the lake.
+        #[arg(long, default_value_t = 10_000_000)]
+        touches: u64,
+    },
 }
 
 pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
@@ -53,6 +60,12 @@ pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
         Subject::Hostile { input, json } => {
             let bench = built(shell, &[Part::Postgres, Part::Libclang], "hansard-bench-hostile")?;
             start(bench, ("--input", input.as_deref()), json.as_deref())
+        }
+        Subject::Answer { touches } => {
+            provision::debian(shell, &[Part::Libclang])?;
+            shell.say("building the query engine, optimised (the first time takes many minutes)");
+            let example = ["--release", "--locked", "--package", "hansard-query", "--example", "answer_cost"];
+            shell.run(shell.cargo().arg("run").args(example).arg("--").arg(touches.to_string()))
         }
     }
 }

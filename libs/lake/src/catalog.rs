@@ -87,6 +87,26 @@ pub struct FileIndex {
     pub relations: Vec<RelationSpan>,
     /// Sessions with rows in the file.
     pub sessions: Vec<Uuid>,
+    /// `touches` and `transactions`: when transactions of the file ended, in the order of time. `sessions`: likewise sessions
+    /// with gaps.
+    pub ends: Vec<EndSpan>,
+}
+
+/// Transactions, or sessions with gaps, that ended in one minute, by one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndSpan {
+    /// The minute, since 1970: of commits in `touches`, of ends in `transactions`. [`i64::MAX`] of what has not ended.
+    pub minute: i64,
+    /// When the earliest of their statements began, UTC nanoseconds: of those that have rows in `touches`, and of all in
+    /// `transactions`; of sessions when they were opened. [`i64::MIN`] where that is not known.
+    pub started_at: i64,
+}
+
+impl EndSpan {
+    /// The minute that a time lies in.
+    pub fn minute_of(at: i64) -> i64 {
+        at.div_euclid(60_000_000_000)
+    }
 }
 
 /// A relation and operation inside one file.
@@ -149,6 +169,12 @@ pub struct FileFilter {
     pub sessions: Option<Sessions>,
     /// The target.
     pub target: Option<String>,
+    /// `touches` and `statements`: rows of transactions that ended between these times, both in it, and any rows since the first of them.
+    pub ended: Option<(i64, i64)>,
+    /// `sessions`: sessions with gaps that were open between these times, both in it.
+    pub lost: Option<(i64, i64)>,
+    /// `transactions`: ends of transactions that began at or before, UTC nanoseconds.
+    pub began_to: Option<i64>,
 }
 
 /// Sessions: those of some files, and others.
@@ -169,6 +195,8 @@ pub struct Snapshot {
     pub watermarks: Vec<(u16, u64)>,
     /// All unfinished sessions.
     pub sessions: Vec<OpenSession>,
+    /// Where [`FileFilter::ended`] asked: files hold no row of such a transaction from before, UTC nanoseconds.
+    pub began: Option<i64>,
 }
 
 /// The catalog of a lake.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use hansard_schemas::lake::Table;
 
-use crate::catalog::{FileEntry, FileIndex, RelationSpan};
+use crate::catalog::{EndSpan, FileEntry, FileIndex, RelationSpan};
 use crate::durable::{Durable, Staged};
 use crate::layout::{self, FlushId, Window};
 use crate::{Error, Lake};
@@ -87,6 +87,8 @@ pub struct FileWriter {
     sessions: BTreeSet<Uuid>,
     /// Operations and times of each relation, or kinds and times of each gid.
     relations: HashMap<String, HashMap<String, (i64, i64)>>,
+    /// By minute, when the earliest of the transactions began that ended in it.
+    ends: BTreeMap<i64, i64>,
 }
 
 impl FileWriter {
@@ -109,7 +111,7 @@ impl FileWriter {
         let properties = properties::of(window.table, level);
         let parquet = ArrowWriter::try_new(target, window.table.schema(), Some(properties))
             .map_err(|error| failure(&refused, &durable, &path, &error))?;
-        let (sessions, relations) = (BTreeSet::new(), HashMap::new());
+        let (sessions, relations, ends) = (BTreeSet::new(), HashMap::new(), BTreeMap::new());
         Ok(FileWriter {
             durable,
             parquet,
@@ -122,6 +124,7 @@ impl FileWriter {
             span: None,
             sessions,
             relations,
+            ends,
         })
     }
 
@@ -153,6 +156,7 @@ impl FileWriter {
             }
         }
         relations.sort_by(|a, b| (&a.relation, &a.operation).cmp(&(&b.relation, &b.operation)));
+        let ends = self.ends.into_iter().map(|(minute, started_at)| EndSpan { minute, started_at }).collect();
         Ok(FileEntry {
             path,
             table: self.window.table,
@@ -165,7 +169,7 @@ impl FileWriter {
             sha256,
             min_at,
             max_at,
-            index: FileIndex { relations, sessions: self.sessions.into_iter().collect() },
+            index: FileIndex { relations, sessions: self.sessions.into_iter().collect(), ends },
         })
     }
 
@@ -194,6 +198,7 @@ impl FileWriter {
             let outcomes = texts(&self.path, batch, column)?;
             self.unsettled += outcomes.iter().filter(|outcome| self.window.table.is_unsettled(*outcome)).count() as u64;
         }
+        self.index_ends(batch)?;
         let indexed = match self.window.table {
             Table::Touches => Some(("relation", "operation")),
             Table::Transactions => Some(("gid", "kind")),
@@ -215,6 +220,36 @@ impl FileWriter {
                         spans.insert(operation.to_owned(), (*at, *at));
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes when transactions ended, and how far back their statements lie; and sessions with gaps.
+    fn index_ends(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let (ended, started) = match self.window.table {
+            Table::Touches => (["committed_at", "committed_at"], "at"),
+            // Whatever the outcome: of an end that is no commit, a reader wants to know too.
+            Table::Transactions => (["ended_at", "committed_at"], "started_at"),
+            Table::Sessions => {
+                let gaps = texts(&self.path, batch, "gaps")?;
+                let opened = times(&self.path, batch, "opened_at")?;
+                let closed = optional_times(&self.path, batch, "closed_at")?;
+                for row in (0..batch.num_rows()).filter(|row| gaps.is_valid(*row)) {
+                    let minute = closed.is_valid(row).then(|| EndSpan::minute_of(closed.value(row)));
+                    let earliest = self.ends.entry(minute.unwrap_or(i64::MAX)).or_insert(i64::MAX);
+                    *earliest = opened.value(row).min(*earliest);
+                }
+                return Ok(());
+            }
+            Table::Frames | Table::Statements | Table::Catalog => return Ok(()),
+        };
+        let started = optional_times(&self.path, batch, started)?;
+        for ended in ended {
+            for (ended, started) in optional_times(&self.path, batch, ended)?.iter().zip(started.iter()) {
+                let Some(ended) = ended else { continue };
+                let earliest = self.ends.entry(EndSpan::minute_of(ended)).or_insert(i64::MAX);
+                *earliest = started.unwrap_or(i64::MIN).min(*earliest);
             }
         }
         Ok(())
@@ -242,13 +277,21 @@ fn times<'a>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a arrow::array::PrimitiveArray<TimestampNanosecondType>, Error> {
+    let times = optional_times(path, batch, name)?;
+    if times.null_count() > 0 {
+        return Err(Error::Format { path: path.to_owned(), reason: format!("column {name} has rows without a time") });
+    }
+    Ok(times)
+}
+
+fn optional_times<'a>(
+    path: &str,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a arrow::array::PrimitiveArray<TimestampNanosecondType>, Error> {
     column(path, batch, name)?
         .as_primitive_opt()
-        .filter(|times: &&arrow::array::PrimitiveArray<TimestampNanosecondType>| times.null_count() == 0)
-        .ok_or_else(|| Error::Format {
-            path: path.to_owned(),
-            reason: format!("column {name} is not a full column of times"),
-        })
+        .ok_or_else(|| Error::Format { path: path.to_owned(), reason: format!("column {name} is not of times") })
 }
 
 /// What the file system said when it last refused to write: the Parquet writer passes on its words at best, and a full

@@ -93,7 +93,7 @@ impl<'a> Head<'a> {
     }
 
     /// A name of one part, folded and cut as the server does.
-    fn part(&mut self) -> Option<String> {
+    pub(crate) fn part(&mut self) -> Option<String> {
         let token = self.tokens.next()?;
         let text = &self.sql[token.range.clone()];
         let name = match token.kind {

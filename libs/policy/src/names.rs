@@ -22,6 +22,12 @@ impl Name {
         }
     }
 
+    /// The database of a name that has three parts, as SQL reads it; `None` where it has fewer.
+    pub fn database_of(text: &str) -> Option<String> {
+        let mut head = Head::new(text, Dialect::default());
+        (head.name_of_parts().1 == 3).then(|| Head::new(text, Dialect::default()).part())?
+    }
+
     /// A part of a name as SQL writes it: in double quotes where it would be read as something else without them. Words
     /// that are keywords are left as they are.
     pub fn quoted(part: &str) -> Cow<'_, str> {

@@ -153,6 +153,8 @@ pub struct TransactionRow {
     pub committed_at: Option<i64>,
     /// The name that a prepared transaction has, in its own row and in that of its resolution.
     pub gid: Option<Arc<str>>,
+    /// When the transaction's earliest statement began, UTC nanoseconds; `None` where that is not known, and of a resolution.
+    pub started_at: Option<i64>,
 }
 
 /// What a [`TransactionRow`] tells the end of.

@@ -81,11 +81,37 @@ pub(super) struct Context {
     allowance: u64,
     /// The highest number of a statement that was answered.
     last: u64,
+    /// The latest transaction that a statement was answered in, and when its earliest statement began. `None`: not known
+    /// before the next transaction, as in states from before it was kept.
+    #[serde(default)]
+    began: Option<(u64, i64)>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Context { names: Names::default(), contradictions: 0, allowance: ALLOWANCE_AT_FIRST, last: 0 }
+        let began = Some((0, i64::MAX));
+        Context { names: Names::default(), contradictions: 0, allowance: ALLOWANCE_AT_FIRST, last: 0, began }
+    }
+}
+
+impl Context {
+    /// A statement of a transaction began at that time.
+    fn begin(&mut self, transaction: u64, at: i64) {
+        match &mut self.began {
+            Some((current, earliest)) if *current == transaction => *earliest = (*earliest).min(at),
+            Some((current, earliest)) if *current < transaction => (*current, *earliest) = (transaction, at),
+            _ => {}
+        }
+    }
+
+    /// When a transaction's earliest statement began.
+    fn began(&self, transaction: u64) -> Option<i64> {
+        self.began.filter(|(current, at)| *current == transaction && *at != i64::MAX).map(|(_, at)| at)
+    }
+
+    /// A transaction ended: what follows is another.
+    fn ended(&mut self, transaction: u64) {
+        self.began.get_or_insert((transaction, i64::MAX));
     }
 }
 
@@ -148,6 +174,7 @@ impl Statements {
                     rows.transactions.push(TransactionRow {
                         first_statement: first,
                         last_statement: last,
+                        started_at: self.context.began(transaction),
                         ..transaction_row(identity, transaction, TransactionKind::Savepoint, Outcome::RolledBack, at)
                     });
                 }
@@ -188,15 +215,19 @@ impl Statements {
             self.settle(rows, transaction, 0..=u64::MAX, outcome, committed_at, reason.clone());
         }
         if let Some(first) = first {
+            // One that is not answered yet may be the earliest.
+            let unanswered = self.pending.range(first..).next().map_or(i64::MAX, |(_, pending)| pending.started.at);
             rows.transactions.push(TransactionRow {
                 first_statement: first,
                 last_statement: self.context.last.max(first),
                 reason,
                 committed_at,
                 gid,
+                started_at: self.context.began(transaction).map(|at| at.min(unanswered)),
                 ..transaction_row(identity, transaction, TransactionKind::Transaction, outcome, at)
             });
         }
+        self.context.ended(transaction);
     }
 
     /// Writes an outcome into rows of these statements that are at hand, which are not open any more then: each is
@@ -353,6 +384,7 @@ impl Statements {
         let Pending { started, omitted, .. } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
+        self.context.begin(answered.transaction, started.at);
         if let Some(doubt) = started.doubt
             && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)
         {

@@ -328,6 +328,21 @@ fn what_has_not_ended_is_open() {
 }
 
 #[test]
+fn the_end_of_a_transaction_says_when_it_began() {
+    let mut frames = within("begin; update t set a = 1", &["BEGIN", "UPDATE 2"], b'T');
+    frames.extend(within("commit", &["COMMIT"], b'I'));
+    frames.extend(within("update u set a = 1", &["UPDATE 1"], b'I'));
+    let events = session(&frames);
+    for rows in [project(&[block(SESSION, "ranking", events.clone())]), interrupted(&events)] {
+        let starts =
+            |first: u64| rows.statements.iter().find(|row| row.statement_no == first).map(|row| row.started_at);
+        let found: Vec<_> = rows.transactions.iter().map(|row| (row.first_statement, row.started_at)).collect();
+        assert_eq!(found, [(1, starts(1)), (4, starts(4))]);
+        assert!(found.iter().all(|(_, started_at)| started_at.is_some()));
+    }
+}
+
+#[test]
 fn what_hansard_says_is_no_answer_of_the_database() {
     let mut events = session(&[query("update t set a = 1"), failed("57P01")]);
     let of_database = project(&[block(SESSION, "ranking", events.clone())]);
@@ -484,7 +499,10 @@ proptest! {
                 row.committed_at = row.committed_at.map(|_| 0);
             });
             rows.touches.iter_mut().for_each(|row| (row.at, row.committed_at) = (0, row.committed_at.map(|_| 0)));
-            rows.transactions.iter_mut().for_each(|row| (row.ended_at, row.committed_at) = (0, row.committed_at.map(|_| 0)));
+            rows.transactions.iter_mut().for_each(|row| {
+                (row.ended_at, row.started_at) = (0, row.started_at.map(|_| 0));
+                row.committed_at = row.committed_at.map(|_| 0);
+            });
             rows
         };
 

@@ -232,6 +232,7 @@ mod tests {
             ended_at: at,
             committed_at: (outcome == Recorded::Committed).then_some(at),
             gid: (!gid.is_empty()).then(|| gid.into()),
+            started_at: None,
         }
     }
 

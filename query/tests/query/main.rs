@@ -14,3 +14,4 @@ mod questions;
 mod read_only;
 mod results;
 mod slt;
+mod updaters;

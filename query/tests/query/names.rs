@@ -142,3 +142,68 @@ async fn a_gap_in_that_time_may_hide_an_update() {
         fixture.flush().await;
     }
 }
+
+#[tokio::test]
+async fn a_gap_hides_nothing_where_no_such_relation_was() {
+    let fixture = renamed().await;
+    let elsewhere = |oid, object: &Object| CatalogRow { database: "other".into(), ..row("03:00:00", oid, object) };
+    let catalog = vec![
+        elsewhere(1, &Object::Database(Database { search_path: "public".into(), ..Database::default() })),
+        elsewhere(2, &table("public", "films")),
+    ];
+    fixture.put(Rows { catalog, ..Rows::default() }).await;
+    // At database `ranking`, the one before its catalog was read.
+    for (id, job, opened) in [(2, "late", "03:10:00"), (3, "early", "02:50:00")] {
+        let mut lost = Session::open(&fixture, id, job, opened).await;
+        lost.lose("03:11:00").await;
+        lost.close("03:20:00").await;
+    }
+    for _ in 0..2 {
+        let engine = fixture.engine();
+        let jobs = async |question: &str| {
+            let answer = engine.sql(&format!("SELECT * FROM {question} ORDER BY job")).await.unwrap();
+            assert!(column(&answer, "certainty").iter().all(|certainty| certainty == "possible"));
+            column(&answer, "job")
+        };
+        assert_eq!(jobs("who_updated('films', '2026-11-22T03:14Z')").await, ["early"]);
+        assert_eq!(jobs("who_updated('public.\"MixedCase\"', '2026-11-22T03:14Z')").await, ["early", "late"]);
+        // Also of any operation, at any time of the session.
+        let touched = "who_touched('public.\"MixedCase\"', '2026-11-22T03:15Z', '2026-11-22T03:30Z', 'select')";
+        assert_eq!(jobs(touched).await, ["early", "late"]);
+        assert_eq!(jobs("who_touched('films', '2026-11-22T03:15Z', NULL)").await, ["early"]);
+        assert_eq!(jobs("who_touched('films', NULL, '2026-11-22T02:40Z')").await, [""; 0]);
+        fixture.flush().await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_a_database_is_of_that_database() {
+    let fixture = renamed().await;
+    let engine = fixture.engine();
+    assert_eq!(found(&engine, "'ranking.app.rankings', '2026-11-22T03:12Z'").await, ["app.ranks"]);
+    let error = engine.sql("SELECT * FROM who_updated('nowhere.app.rankings', '2026-11-22T03:12Z')").await.unwrap_err();
+    let message = "no session was recorded at a database nowhere";
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, message.to_owned()));
+}
+
+#[tokio::test]
+async fn an_operation_that_there_is_not_is_told() {
+    let fixture = renamed().await;
+    let asked = "SELECT * FROM who_updated('rankings', '2026-11-22T03:12Z', '1m', 'insert,updat')";
+    let error = fixture.engine().sql(asked).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("'updat' is no operation; those are select, insert, update"), "{error}");
+}
+
+/// What was found before is no answer once more is recorded.
+#[tokio::test]
+async fn names_are_looked_up_again_when_a_catalog_was_read() {
+    let fixture = renamed().await;
+    let engine = fixture.engine();
+    assert_eq!(found(&engine, "'rankings', '2026-11-22T03:12Z'").await, ["app.ranks"]);
+    let catalog =
+        vec![row("05:00:00", 2, &table("app", "rankings_old")), row("05:00:00", 9, &table("app", "rankings"))];
+    fixture.put(Rows { catalog, ..Rows::default() }).await;
+    assert_eq!(found(&engine, "'rankings_old', '2026-11-22T04:12Z'").await, ["app.rankings"]);
+    assert_eq!(found(&engine, "'rankings', '2026-11-22T03:12Z'").await, [""; 0]);
+}

@@ -84,6 +84,7 @@ fn end(
         ended_at: at(clock),
         committed_at: (outcome == Outcome::Committed).then(|| at(clock)),
         gid: None,
+        started_at: None,
     }
 }
 

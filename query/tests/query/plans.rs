@@ -37,6 +37,20 @@ async fn who_touched_scans_only_the_file_that_can_hold_it() {
 }
 
 #[tokio::test]
+async fn who_updated_begins_with_what_was_committed_then() {
+    let fixture = Fixture::new();
+    bulk::fill(&fixture, 9, 100).await;
+    let engine = fixture.engine();
+    let sql = "SELECT * FROM who_updated('rankings', '2026-11-22T04:00Z')";
+    assert_eq!(engine.sql(sql).await.unwrap().rows(), 100);
+    let plan = plan(&engine, &format!("EXPLAIN FORMAT INDENT {sql}")).await;
+    // Hour 1 has updates of rankings, too, and all hours have statements and sessions.
+    let files: Vec<&str> = plan.lines().filter(|line| line.contains("-L0.parquet")).collect();
+    assert_eq!(files.len(), 2, "{plan}");
+    assert!(files.iter().all(|line| line.matches("-L0.parquet").count() == 1 && line.contains("hour=04")), "{plan}");
+}
+
+#[tokio::test]
 async fn filters_choose_the_files() {
     let fixture = Fixture::new();
     bulk::fill(&fixture, 9, 10).await;

@@ -17,6 +17,7 @@ pub(super) async fn holds<C: Catalog, F: Future<Output = C>>(fresh: impl Fn() ->
     a_refused_commit_changes_nothing(fresh().await).await;
     sessions_are_kept_until_they_end(fresh().await).await;
     filters_prune_without_losing_a_row(fresh().await).await;
+    ends_lead_to_files_of_older_rows(fresh().await).await;
     compaction_swaps_all_or_nothing(fresh().await).await;
     replaced_files_linger(fresh().await).await;
     unknown_paths_are_told_from_known_ones(fresh().await).await;
@@ -142,19 +143,24 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
         index: FileIndex {
             relations: vec![span("public.a", "update", 10, 12), span("public.b", "select", 10, 20)],
             sessions: vec![mine],
+            ends: vec![],
         },
         ..file("touches/early")
     };
     let late = FileEntry {
         min_at: 21,
         max_at: 30,
-        index: FileIndex { relations: vec![span("public.a", "select", 21, 30)], sessions: vec![mine, other] },
+        index: FileIndex {
+            relations: vec![span("public.a", "select", 21, 30)],
+            sessions: vec![mine, other],
+            ends: vec![],
+        },
         ..file("touches/late")
     };
     let frames = FileEntry {
         table: Table::Frames,
         target: "other".to_owned(),
-        index: FileIndex { relations: vec![], sessions: vec![other] },
+        index: FileIndex { relations: vec![], sessions: vec![other], ends: vec![] },
         ..file("frames/1")
     };
     catalog.commit(commit(&hold, 0, 1, vec![early, late, frames])).await.unwrap();
@@ -204,6 +210,71 @@ async fn filters_prune_without_losing_a_row(catalog: impl Catalog) {
         assert_eq!(paths(&snapshot.files), expected, "{filter:?}");
         assert_eq!(snapshot.watermarks, vec![(0, 1)], "the hot part does not depend on the filter");
     }
+}
+
+async fn ends_lead_to_files_of_older_rows(catalog: impl Catalog) {
+    const MINUTE: i64 = 60_000_000_000;
+    let hold = catalog.take_shard(0, "a").await.unwrap();
+    let of = |table, path: &str, hour: i64, ends: &[(i64, i64)]| FileEntry {
+        table,
+        min_at: hour * 60 * MINUTE,
+        max_at: (hour + 1) * 60 * MINUTE - 1,
+        index: FileIndex {
+            ends: ends
+                .iter()
+                .map(|(minute, started_at)| EndSpan { minute: *minute, started_at: *started_at })
+                .collect(),
+            ..FileIndex::default()
+        },
+        ..file(path)
+    };
+    let files = vec![
+        of(Table::Touches, "touches/0", 0, &[(3, 2 * MINUTE)]),
+        of(Table::Touches, "touches/1", 1, &[(70, 69 * MINUTE)]),
+        of(Table::Touches, "touches/3", 3, &[]),
+        of(Table::Transactions, "transactions/0", 0, &[(3, 2 * MINUTE)]),
+        // One of its transactions began long before.
+        of(Table::Transactions, "transactions/3", 3, &[(200, 65 * MINUTE), (210, 209 * MINUTE)]),
+        of(Table::Transactions, "transactions/9", 9, &[(550, i64::MIN)]),
+    ];
+    catalog.commit(commit(&hold, 0, 1, files)).await.unwrap();
+    let ended = async |from: i64, to: i64| {
+        let filter = FileFilter {
+            table: Some(Table::Touches),
+            ended: Some((from * MINUTE, to * MINUTE)),
+            at_to: Some(to * MINUTE),
+            ..FileFilter::default()
+        };
+        let snapshot = catalog.snapshot(&filter).await.unwrap();
+        let paths: Vec<String> = snapshot.files.into_iter().map(|file| file.path).collect();
+        (paths.join(" "), snapshot.began.map(|began| began.div_euclid(MINUTE)))
+    };
+    assert_eq!(ended(2, 3).await, ("touches/0".to_owned(), Some(2)));
+    assert_eq!(ended(3, 3).await, ("touches/0".to_owned(), Some(2)));
+    assert_eq!(ended(80, 90).await, ("touches/1".to_owned(), Some(80)));
+    assert_eq!(ended(200, 200).await, ("touches/1 touches/3".to_owned(), Some(65)));
+    assert_eq!(ended(210, 210).await, ("touches/3".to_owned(), Some(209)));
+    assert_eq!(ended(550, 551).await.0, "touches/0 touches/1 touches/3");
+    let sessions = of(Table::Sessions, "sessions/0", 0, &[(90, 5 * MINUTE), (i64::MAX, 20 * MINUTE)]);
+    catalog.commit(commit(&hold, 1, 2, vec![sessions, of(Table::Sessions, "sessions/whole", 0, &[])])).await.unwrap();
+    let lost = async |from: i64, to: i64| {
+        let lost = Some((from.saturating_mul(MINUTE), to.saturating_mul(MINUTE)));
+        let filter = FileFilter { table: Some(Table::Sessions), lost, ..FileFilter::default() };
+        paths(&catalog.snapshot(&filter).await.unwrap().files).join(" ")
+    };
+    for (from, to, found) in [(0, 4, false), (0, 5, true), (90, 91, true), (91, 92, true), (i64::MIN, i64::MAX, true)] {
+        assert_eq!(lost(from, to).await == "sessions/0", found, "{from} {to}");
+    }
+    // It says nothing of transactions.
+    assert_eq!(ended(90, 90).await.1, Some(90));
+    let began = async |to: i64| {
+        let filter =
+            FileFilter { table: Some(Table::Transactions), began_to: Some(to * MINUTE), ..FileFilter::default() };
+        paths(&catalog.snapshot(&filter).await.unwrap().files).join(" ")
+    };
+    assert_eq!(began(1).await, "transactions/9");
+    assert_eq!(began(64).await, "transactions/0 transactions/9");
+    assert_eq!(began(65).await, "transactions/0 transactions/3 transactions/9");
 }
 
 async fn compaction_swaps_all_or_nothing(catalog: impl Catalog) {

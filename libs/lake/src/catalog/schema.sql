@@ -1,4 +1,4 @@
--- The catalog of a lake, version 2 (PRAGMA user_version). Times are UTC nanoseconds, except `removed.at`.
+-- The catalog of a lake, version 3 (PRAGMA user_version). Times are UTC nanoseconds, except `removed.at`.
 
 -- Who records a shard of the event log, and how far it has come.
 CREATE TABLE shards (
@@ -53,6 +53,17 @@ CREATE TABLE file_sessions (
     PRIMARY KEY (session_id, file)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX file_sessions_by_file ON file_sessions (file);
+
+-- When transactions ended that files of `touches` and `transactions` tell of, and sessions with gaps that files of `sessions` do:
+-- by minute, the earliest start of one. A file from before this was kept has the minute -1 (of `sessions` the last one that there
+-- is), and a start that is early enough.
+CREATE TABLE file_ends (
+    minute     INTEGER NOT NULL,
+    file       INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    started_at INTEGER NOT NULL,
+    PRIMARY KEY (minute, file)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX file_ends_by_file ON file_ends (file, started_at);
 
 -- Files that left the lake; readers of older snapshots may still need them. `at` is in Unix milliseconds.
 CREATE TABLE removed (

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use hansard_schemas::lake::Table;
 
 use super::{
-    Catalog, Commit, Compaction, Epoch, Error, FileEntry, FileFilter, FileIndex, OpenSession, ShardHold, Snapshot,
+    Catalog, Commit, Compaction, EndSpan, Epoch, Error, FileEntry, FileFilter, FileIndex, OpenSession, ShardHold,
+    Snapshot,
 };
 
 use crate::private;
@@ -25,12 +26,27 @@ use crate::private;
 mod filter;
 
 /// Version of the database's schema that this code writes and reads.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// What makes a database of version 1 one of version 2: rows of its files have their outcomes.
 const FROM_1: &str = "ALTER TABLE files ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0";
+
+/// What makes a database of version 2 one of version 3. What its files tell of ends is not known: rows of `touches` may have
+/// been committed at any time.
+const FROM_2: &str = "
+    CREATE TABLE file_ends (
+        minute     INTEGER NOT NULL,
+        file       INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+        started_at INTEGER NOT NULL,
+        PRIMARY KEY (minute, file)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX file_ends_by_file ON file_ends (file, started_at);
+    INSERT INTO file_ends
+        SELECT CASE table_name WHEN 'sessions' THEN 9223372036854775807 ELSE -1 END, id,
+            CASE table_name WHEN 'transactions' THEN -9223372036854775808 ELSE min_at END
+        FROM files WHERE table_name IN ('touches', 'transactions', 'sessions')";
 
 /// How long a statement waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -155,8 +171,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match schema_version(&transaction)? {
         VERSION => return Ok(()),
-        1 => {
-            transaction.execute_batch(FROM_1)?;
+        version @ (1 | 2) => {
+            if version == 1 {
+                transaction.execute_batch(FROM_1)?;
+            }
+            transaction.execute_batch(FROM_2)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
             return Ok(());
@@ -192,9 +211,9 @@ fn schema_version(connection: &Connection) -> rusqlite::Result<i32> {
 fn other_version(path: &Path, version: i32) -> Error {
     let reason = if version > VERSION {
         format!("its schema has version {version}, this program knows {VERSION}; use the newer program")
-    } else if version == 1 {
+    } else if version == 1 || version == 2 {
         format!(
-            "its schema has version 1, this program needs {VERSION}; start the recorder once, which brings it up to date"
+            "its schema has version {version}, this program needs {VERSION}; start the recorder once, which brings it up to date"
         )
     } else {
         format!("its schema has version {version}, this program needs {VERSION}; it is not the catalog of a lake")
@@ -310,9 +329,15 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn snapshot(&self, filter: &FileFilter) -> Result<Snapshot, Error> {
-        let (sql, values) = filter::select(filter);
+        let mut filter = filter.clone();
         let place = self.shared.place.clone();
         self.read(move |transaction| {
+            let began = match filter.ended {
+                Some((from, to)) => Some(from.min(earliest_start(transaction, from, to)?)),
+                None => None,
+            };
+            filter.at_from = filter.at_from.max(began);
+            let (sql, values) = filter::select(&filter);
             let mut statement = transaction.prepare_cached(&sql)?;
             let mut rows = statement.query(rusqlite::params_from_iter(values))?;
             let mut files = Vec::new();
@@ -324,7 +349,7 @@ impl Catalog for SqliteCatalog {
                 .query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?
                 .collect::<rusqlite::Result<Vec<(u16, u64)>>>()?;
             let sessions = open_sessions(transaction, None)?;
-            Ok(Snapshot { files, watermarks, sessions })
+            Ok(Snapshot { files, watermarks, sessions, began })
         })
         .await
     }
@@ -419,7 +444,21 @@ fn insert_file(transaction: &Transaction<'_>, file: &FileEntry) -> Result<(), Fa
     for session_id in &file.index.sessions {
         session.execute(params![session_id.as_bytes(), id])?;
     }
+    let mut end = transaction.prepare_cached("INSERT INTO file_ends (minute, file, started_at) VALUES (?1, ?2, ?3)")?;
+    for span in &file.index.ends {
+        end.execute(params![span.minute, id, span.started_at])?;
+    }
     Ok(())
+}
+
+/// When the earliest of the transactions began that ended between two times; the largest number where none did.
+fn earliest_start(transaction: &Transaction<'_>, from: i64, to: i64) -> Result<i64, Failure> {
+    let mut earliest = transaction.prepare_cached(
+        "SELECT min(e.started_at) FROM file_ends e JOIN files f ON f.id = e.file
+             WHERE (e.minute BETWEEN ?1 AND ?2 OR e.minute = -1) AND f.table_name <> 'sessions'",
+    )?;
+    let minutes = [from, to].map(EndSpan::minute_of);
+    Ok(earliest.query_row(minutes, |row| row.get::<_, Option<i64>>(0))?.unwrap_or(i64::MAX))
 }
 
 fn file_entry(row: &Row<'_>, place: &Path) -> Result<FileEntry, Failure> {

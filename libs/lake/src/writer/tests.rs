@@ -89,6 +89,7 @@ pub(crate) fn transaction(session_id: Uuid, transaction_id: u64, ended_at: i64) 
         ended_at,
         committed_at: Some(ended_at),
         gid: None,
+        started_at: None,
     }
 }
 

@@ -126,6 +126,7 @@ fn transactions(rows: &[&TransactionRow]) -> Vec<ArrayRef> {
         times(rows.iter().map(|row| Some(row.ended_at))),
         times(rows.iter().map(|row| row.committed_at)),
         optional_texts(rows.iter().map(|row| row.gid.as_deref())),
+        times(rows.iter().map(|row| row.started_at)),
     ]
 }
 

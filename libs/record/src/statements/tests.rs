@@ -22,3 +22,18 @@ fn what_went_back_to_a_savepoint_is_not_looked_at_again() {
     statements.take(&mut back, &identity, None, &mut Rows::default());
     assert_eq!(statements.open.keys().collect::<Vec<_>>(), [&3, &5, &7]);
 }
+
+#[test]
+fn a_state_from_before_starts_were_kept_tells_none_of_its_transaction() {
+    let mut saved = serde_json::to_value(Context::default()).unwrap();
+    saved.as_object_mut().unwrap().remove("began");
+    let mut context: Context = serde_json::from_value(saved).unwrap();
+    // The earlier statements of this transaction are not known.
+    context.begin(7, 500);
+    assert_eq!(context.began(7), None);
+    context.ended(7);
+    context.begin(8, 900);
+    context.begin(8, 800);
+    context.begin(7, 1);
+    assert_eq!((context.began(8), context.began(7)), (Some(800), None));
+}

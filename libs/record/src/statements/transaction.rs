@@ -23,5 +23,6 @@ pub(super) fn transaction_row(
         ended_at,
         committed_at: None,
         gid: None,
+        started_at: None,
     }
 }

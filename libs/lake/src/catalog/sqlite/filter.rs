@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use super::super::FileFilter;
+use super::super::{EndSpan, FileFilter};
 use hansard_schemas::lake::Table;
 
 /// Columns of a file, in the order that `file_entry` reads.
@@ -41,6 +41,17 @@ pub(super) fn select(filter: &FileFilter) -> (String, Vec<Value>) {
                SELECT o.session_id FROM json_each({paths}) p JOIN files g ON g.path = p.value
                JOIN file_sessions o ON o.file = g.id UNION SELECT unhex(value) FROM json_each({others})))"
         ));
+    }
+    if let Some((from, to)) = filter.lost {
+        let [from, to] = [EndSpan::minute_of(from), to].map(|bound| bind(bound.into()));
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM file_ends e WHERE e.file = f.id AND e.minute >= {from} AND e.started_at <= {to})"
+        ));
+    }
+    if let Some(began_to) = filter.began_to {
+        let began_to = bind(began_to.into());
+        conditions
+            .push(format!("EXISTS (SELECT 1 FROM file_ends e WHERE e.file = f.id AND e.started_at <= {began_to})"));
     }
     let mut spans = Vec::new();
     for (column, texts) in [("relation", &filter.relations), ("operation", &filter.operations)] {

@@ -60,7 +60,7 @@ async fn a_database_of_version_1_becomes_one_of_today_with_its_files() {
     let path = folder.path().join("catalog.db");
     drop(SqliteCatalog::open(&path).unwrap());
     let old = Connection::open(&path).unwrap();
-    old.execute_batch("ALTER TABLE files DROP COLUMN unsettled").unwrap();
+    old.execute_batch("ALTER TABLE files DROP COLUMN unsettled; DROP TABLE file_ends").unwrap();
     old.execute("INSERT INTO files VALUES (1, 'p', 'touches', 't', 0, 0, 3, 9, 'ab', 10, 20)", []).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
@@ -69,6 +69,10 @@ async fn a_database_of_version_1_becomes_one_of_today_with_its_files() {
     let catalog = SqliteCatalog::open(&path).unwrap();
     let files = catalog.snapshot(&FileFilter::default()).await.unwrap().files;
     assert_eq!((files[0].rows, files[0].unsettled, files[0].max_at), (3, 0, 20));
+    // Its rows may have been committed at any time.
+    let ended = FileFilter { ended: Some((1_000, 2_000)), ..FileFilter::default() };
+    let snapshot = catalog.snapshot(&ended).await.unwrap();
+    assert_eq!((snapshot.files.len(), snapshot.began), (1, Some(10)));
     SqliteCatalog::open_read_only(&path).unwrap();
 }
 
