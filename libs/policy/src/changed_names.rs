@@ -36,6 +36,13 @@ impl ChangedNames {
         ChangedNames { all: true, names: BTreeSet::new() }
     }
 
+    /// These names.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> ChangedNames {
+        let mut changed = ChangedNames { all: false, names: names.take(MAX_NAMES + 1).map(Into::into).collect() };
+        changed.bound();
+        changed
+    }
+
     /// Any name may be meant; there are no names then.
     pub fn is_all(&self) -> bool {
         self.all

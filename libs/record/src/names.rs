@@ -274,7 +274,8 @@ impl Names {
         let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, bare: false, .. });
         self.attach(&statement.attaches);
         if statement.names.iter().any(temporary) {
-            self.bind_to_temporary(&statement.attaches);
+            let relations = statement.relations.iter().map(|relation| relation.name.name.as_str());
+            self.bind_to_temporary(&ChangedNames::of(relations));
         }
         self.other_made |= !statement.attaches.is_empty() && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
