@@ -145,6 +145,7 @@ async fn a_catalog_is_what_postgresql_says() {
         CREATE FUNCTION app.trg() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
             AS $$BEGIN UPDATE app.c SET x = 1; RETURN new; END$$;
         CREATE FUNCTION app.g(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a + 1; END;
+        CREATE FUNCTION app.h(a int DEFAULT app.g(1), b text DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT 1';
         CREATE PROCEDURE app.pr(INOUT a int) LANGUAGE plpgsql AS $$BEGIN a := 1; END$$;
         CREATE FUNCTION app.plus(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1 + $2';
         CREATE AGGREGATE app.agg(int) (sfunc = app.plus, stype = int);
@@ -249,6 +250,8 @@ async fn a_catalog_is_what_postgresql_says() {
     assert_eq!(f.settings[0].value, "app, \"x y\"");
     assert_eq!(f.source.as_deref(), Some("SELECT 1"));
     assert!(reader.function("g").source.as_ref().unwrap().contains("(a + 1)"));
+    assert_eq!(f.default_values, None, "constants alone");
+    assert_eq!(reader.function("h").default_values.as_deref(), Some("app.g(1), 'x'::text"));
     assert_eq!(reader.function("pr").kind, FunctionKind::Procedure);
     let plus = catalog.functions_named("plus").next().unwrap().0;
     assert_eq!(reader.function("agg").parts, [plus]);

@@ -10,7 +10,7 @@ use pg_query::protobuf::{
 };
 
 use crate::expression::strings;
-use crate::functions::{is_built_in, is_built_in_type};
+use crate::functions::is_built_in_type;
 use crate::{Name, routines};
 
 /// Nothing hangs on the table that this makes.
@@ -118,8 +118,9 @@ fn is_plain(constraint: &Constraint) -> bool {
     }
 }
 
-/// A constant, or a call without arguments, or with constants, of a function that PostgreSQL brings along.
-fn is_plain_value(node: &Node) -> bool {
+/// A constant, or a call that means PostgreSQL's own function whatever others of its name there are: no other can fit
+/// better.
+pub(crate) fn is_plain_value(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(_) | NodeEnum::SqlvalueFunction(_)) => true,
         Some(NodeEnum::TypeCast(cast)) => {
@@ -127,12 +128,27 @@ fn is_plain_value(node: &Node) -> bool {
         }
         Some(NodeEnum::FuncCall(call)) => {
             let mut parts = strings(&call.funcname).rev();
-            let name = parts.next().map(str::to_owned);
-            let schema = parts.next().map(str::to_owned);
-            name.is_some_and(|name| is_built_in(&Name { schema, name })) && call.args.iter().all(is_constant)
+            let name = parts.next().unwrap_or_default();
+            let own = matches!((parts.next(), parts.next()), (None | Some("pg_catalog"), None));
+            own && match &call.args[..] {
+                [] => WITHOUT_ARGUMENTS.contains(&name),
+                [sequence] => name == "nextval" && is_regclass(sequence),
+                _ => false,
+            }
         }
         _ => false,
     }
+}
+
+/// Functions without arguments that are common in defaults.
+const WITHOUT_ARGUMENTS: [&str; 6] =
+    ["now", "clock_timestamp", "transaction_timestamp", "statement_timestamp", "gen_random_uuid", "random"];
+
+/// A constant that is cast to `regclass`: of one that is not, a function that takes a text may be meant.
+fn is_regclass(node: &Node) -> bool {
+    let Some(NodeEnum::TypeCast(cast)) = &node.node else { return false };
+    let names = cast.type_name.as_ref().and_then(|kind| strings(&kind.names).next_back());
+    names == Some("regclass") && cast.arg.as_deref().is_some_and(is_constant)
 }
 
 fn is_constant(node: &Node) -> bool {
@@ -207,9 +223,8 @@ mod tests {
         for sql in [
             "create table t (a int primary key, b text not null default 'x', c timestamptz default now(), d serial)",
             "create table t (a int[], b varchar(3) unique, c numeric(3,1) default '1'::numeric, primary key (a))",
-            "create table t as select 1",
-            "select 1 into t",
             "create table t (a bigint generated always as identity)",
+            "create table t (a int default nextval('s'::regclass), b date default current_date, c uuid default gen_random_uuid())",
         ] {
             assert!(bare(sql), "{sql}");
             assert!(one(sql).attaches.is_empty(), "{sql}");
@@ -234,6 +249,13 @@ mod tests {
             "create table t (like u including all)",
             "create table if not exists t (a int)",
             "create table if not exists t as select 1",
+            "create table t as select 1",
+            "create table t as select * from u",
+            "select 1 into t",
+            "create table t (a int default abs('q'))",
+            "create table t (a int default nextval('s'))",
+            "create table t (a int default app.now())",
+            "create table t (a int default now(1))",
             "create view t as select 1",
             "create foreign table t (a int) server s",
         ] {

@@ -301,9 +301,14 @@ impl Catalog {
 
     /// The triggers of a relation.
     pub fn triggers(&self, relation: Oid) -> impl Iterator<Item = &Trigger> {
+        self.numbered_triggers(relation).map(|(_, trigger)| trigger)
+    }
+
+    /// The triggers of a relation, with their numbers.
+    pub fn numbered_triggers(&self, relation: Oid) -> impl Iterator<Item = (Oid, &Trigger)> {
         let all = self.index.triggers.get(&relation).into_iter().flatten();
         all.filter_map(|oid| match &**self.object(Kind::Trigger, *oid)? {
-            Object::Trigger(trigger) => Some(trigger),
+            Object::Trigger(trigger) => Some((*oid, trigger)),
             _ => None,
         })
     }

@@ -157,7 +157,8 @@ fn may_exist(mut change: NameChange) -> NameChange {
 }
 
 fn into(into: &IntoClause) -> Option<NameChange> {
-    into.rel.as_ref().map(|relation| as_bare(created(relation, into.on_commit)))
+    // Its columns' types are those of the query, which may be domains.
+    into.rel.as_ref().map(|relation| created(relation, into.on_commit))
 }
 
 fn is_relation(kind: i32) -> bool {

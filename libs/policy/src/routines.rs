@@ -3,9 +3,9 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateFunctionStmt, DefElem, FunctionParameterMode};
 
-use crate::Name;
 use crate::catalog::{Function, FunctionKind, Text};
 use crate::expression::strings;
+use crate::{Name, attached};
 
 /// Longest body that is told.
 const MAX_BODY: usize = 16 * 1024;
@@ -61,7 +61,8 @@ fn body(option: &DefElem) -> Option<&str> {
     }
 }
 
-/// How many it takes, how many of them may be left out, and whether the last may come several times.
+/// How many it takes, how many of them may be left out, and whether the last may come several times. None where code may
+/// run for one that is left out.
 fn arguments(create: &CreateFunctionStmt) -> Option<(usize, u32, bool)> {
     use FunctionParameterMode as Mode;
     let (mut count, mut defaults, mut variadic) = (0, 0, false);
@@ -75,7 +76,12 @@ fn arguments(create: &CreateFunctionStmt) -> Option<(usize, u32, bool)> {
             _ => {}
         }
         count += 1;
-        defaults += u32::from(parameter.defexpr.is_some());
+        if let Some(default) = parameter.defexpr.as_deref() {
+            if !attached::is_plain_value(default) {
+                return None;
+            }
+            defaults += 1;
+        }
     }
     Some((count, defaults, variadic))
 }
@@ -97,6 +103,9 @@ mod tests {
                 Some("s.f plpgsql 2+1"),
             ),
             ("create function f(int) returns table (a int) as $$select 1$$ language sql immutable", Some("f sql 1+0")),
+            ("create function f(a text default now()) returns int language sql as 'select 1'", Some("f sql 1+1")),
+            ("create function g(a int default f()) returns int language sql as 'select 1'", None),
+            ("create function g(a text default abs('q')) returns int language sql as 'select 1'", None),
             ("create procedure p(inout a int, out b int) language plpgsql as 'x'", Some("p plpgsql 2+0")),
             ("create function f() returns int language sql begin atomic; select 1; end", None),
             ("create function f() returns int language sql return 1", None),

@@ -289,6 +289,7 @@ pub(super) const PARTS: [Part; 9] = [
         sql: concat!(
             "SELECT p.oid::int8, json_strip_nulls(json_build_object('function', json_build_object('schema', nspname, 'name', proname, ",
             "'kind', prokind, 'owner', proowner::int8, 'arguments', to_json(proargtypes::oid[]::int8[]), 'defaults', pronargdefaults, ",
+            "'default_values', CASE WHEN proargdefaults::text ~ '[{](?!CONST )' THEN pg_get_expr(proargdefaults, 0) END, ",
             "'variadic', provariadic <> 0, 'signature', pg_get_function_arguments(p.oid), 'result', coalesce(pg_get_function_result(p.oid), ''), ",
             "'language', lanname, 'volatility', provolatile, 'security_definer', prosecdef, 'settings', ",
             "(SELECT json_agg(json_build_object('name', lower(split_part(e, '=', 1)), 'value', substr(e, strpos(e, '=') + 1))) FROM unnest(proconfig) e), ",

@@ -55,6 +55,9 @@ pub struct Function {
     /// `pronargdefaults`.
     #[serde(skip_serializing_if = "is_zero")]
     pub defaults: u32,
+    /// `pg_get_expr(proargdefaults, 0)`: the defaults, with commas between them, where one of them is no constant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_values: Option<Text>,
     /// `provariadic` is not 0.
     #[serde(skip_serializing_if = "is_false")]
     pub variadic: bool,

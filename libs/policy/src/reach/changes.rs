@@ -1,6 +1,6 @@
 //! What is done to a relation, followed to what is behind it.
 
-use super::memo::Read;
+use super::memo::{Piece, Read};
 use super::{
     Change, Defined, Followed, MAX_CHILDREN, MAX_READ_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions,
 };
@@ -18,6 +18,9 @@ const DELETE: u32 = 8;
 const UPDATE: u32 = 16;
 const TRUNCATE: u32 = 32;
 const INSTEAD: u32 = 64;
+
+/// The place of a partition key among a relation's texts.
+const PARTITION_KEY: usize = usize::MAX;
 
 /// What triggers call the operation; 0 where they are not asked.
 fn event(operation: Operation) -> u32 {
@@ -205,7 +208,7 @@ impl Reach<'_> {
     /// Follows the triggers of these events.
     fn triggers(&mut self, relation: Oid, change: &Change, events: u32, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
-        for trigger in catalog.triggers(relation).filter(|trigger| runs(trigger, events)) {
+        for (oid, trigger) in catalog.numbered_triggers(relation).filter(|(_, trigger)| runs(trigger, events)) {
             if change.operation == Operation::Update
                 && !trigger.columns.is_empty()
                 && !may_meet(&change.columns, &trigger.columns)
@@ -221,6 +224,13 @@ impl Reach<'_> {
                 Enabled::Origin => resolve.is_origin(),
                 Enabled::Disabled | Enabled::Replica => false,
             };
+            let read = self.memo.read(catalog, (Kind::Trigger, oid, 0), |object| match object {
+                Object::Trigger(trigger) => trigger.when.as_ref().map(|when| (when.len(), Read::expression(when))),
+                _ => None,
+            });
+            if let Some(read) = read {
+                self.runs(&read, resolve, step, "a trigger's condition may do it");
+            }
             let asked = trigger.columns.is_empty() || !change.columns.is_empty();
             let perhaps = step.perhaps(Via::Trigger, because);
             let step = match trigger.bits & ROW {
@@ -267,6 +277,7 @@ impl Reach<'_> {
             }
         }
         if writes {
+            self.partition_keys(oid, resolve, step);
             for column in &relation.columns {
                 if let Some((domain, _)) = catalog.domain(column.kind) {
                     self.domain(domain, resolve, step);
@@ -280,6 +291,25 @@ impl Reach<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// The expressions of a partitioned table's key, and of those that it is a partition of.
+    fn partition_keys(&mut self, oid: Oid, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let mut next = Some(oid);
+        for _ in 0..super::MAX_DEPTH {
+            let Some((oid, relation)) = next.and_then(|oid| Some((oid, catalog.relation(oid)?))) else { return };
+            let read = self.memo.read(catalog, (Kind::Relation, oid, PARTITION_KEY), |_| {
+                let key = relation.partition_key.as_deref()?;
+                // As an index's list, it may hold collations and operator classes.
+                let list = key.find('(').map_or("", |begin| &key[begin..]);
+                Some((key.len(), Read::expression(&format!("CREATE INDEX ON x {list}").into())))
+            });
+            if let Some(read) = read {
+                self.runs(&read, resolve, step, "an expression of the partition key may do it");
+            }
+            next = relation.bound.as_ref().and(relation.parents.first()).copied();
         }
     }
 
@@ -299,11 +329,14 @@ impl Reach<'_> {
         }
     }
 
-    fn runs(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, reason: &'static str) {
+    pub(super) fn runs(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step, reason: &'static str) {
         let step = step.perhaps(Via::Function, || reason.into());
-        read.pieces
-            .iter()
-            .for_each(|piece| self.statement(&piece.statement, &Defined::new(self.catalog), resolve, &step));
+        for Piece { statement, .. } in &read.pieces {
+            self.statement(statement, &Defined::new(self.catalog), resolve, &step);
+            if statement.opaque.is_some() && !statement.opaque_without_catalog {
+                self.unknown_code(&step, || format!("{reason}, which is not understood").into());
+            }
+        }
     }
 
     /// Follows the actions of foreign keys.

@@ -252,6 +252,15 @@ impl Reach<'_> {
         }
         let step = Step { around, ..step.next(step.via) };
         function.parts.iter().for_each(|part| self.function(*part, resolve, &step, false));
+        let defaults = self.memo.read(catalog, (Kind::Function, oid, 1), |object| match object {
+            Object::Function(function) => {
+                function.default_values.as_ref().map(|values| (values.len(), Read::expression(values)))
+            }
+            _ => None,
+        });
+        if let Some(defaults) = defaults {
+            self.runs(&defaults, resolve, &step, "the default of an argument may do it");
+        }
         if function.kind == FunctionKind::Aggregate {
             return;
         }
@@ -375,7 +384,7 @@ impl Reach<'_> {
     }
 
     /// Code that may do anything.
-    fn unknown_code(&mut self, step: &Step, because: impl FnOnce() -> Cow<'static, str>) {
+    pub(super) fn unknown_code(&mut self, step: &Step, because: impl FnOnce() -> Cow<'static, str>) {
         self.unread_code(step, because);
         self.lose_names();
     }
