@@ -18,8 +18,10 @@ impl Names {
             return;
         }
         // What unknown code does with temporary relations is not known in more ways than this.
-        if !names.is_all() && self.temporary.keys().any(|name| names.may_be(name)) {
-            self.bind_to_temporary(names);
+        match names.is_all() {
+            true => self.hang_on_temporary(self.temporary.is_empty()),
+            false if self.temporary.keys().any(|name| names.may_be(name)) => self.bind_to_temporary(names),
+            false => {}
         }
         let attach = |schemas: &mut BTreeMap<String, Made>| {
             for made in schemas.values_mut() {
