@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hansard_query::{Answer, format};
+use hansard_query::{Answer, Moment, format};
 
 use crate::ask::{Record, cut, print};
 use crate::cli::{Format, Sessions, Sql, WhoUpdated};
@@ -38,6 +38,9 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
         let record = Record::open(config).await?;
         let answer = record.sql(&format!("SELECT * FROM who_updated({arguments})")).await?;
         let looked_at = record.sql(&format!("SELECT * FROM looked_at({stretch})")).await?;
+        if Moment::parse(&asked.at).is_ok_and(|at| i128::from(at.to) > jiff::Timestamp::now().as_nanosecond()) {
+            output::note("that time is not over yet");
+        }
         match asked.format {
             Format::Json if asked.parts => return in_parts(&answer, &looked_at),
             Format::Table => tables(&answer)?,

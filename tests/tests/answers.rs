@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+#[path = "answers/asking.rs"]
+mod asking;
 #[path = "answers/bounds.rs"]
 mod bounds;
 #[path = "answers/copying.rs"]
