@@ -241,19 +241,6 @@ impl Scene {
         Ok(statements.iter().map(row).collect())
     }
 
-    /// Waits until a session that begins has a catalog without changes under way.
-    pub(crate) async fn catalog_is_read_again(&self) {
-        let until = std::time::Instant::now() + PATIENCE;
-        loop {
-            let name = self.play(&[("user", "app")], &[turn(&[query("SELECT FROM t /* settled */")], 1)]).await;
-            if self.recorded(&name)[0].touches.iter().all(|touch| touch.certain) {
-                return;
-            }
-            assert!(std::time::Instant::now() < until, "the catalog is not read again");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
     /// Waits until the database works for no job any more.
     pub(crate) async fn nobody_is_left(&self) {
         let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'";
