@@ -69,8 +69,8 @@ struct Index {
     foreign_keys: Map<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
     casts: Map<Oid, Vec<Oid>>,
-    /// Domains, by the types of their columns and arrays.
-    domains: Map<Oid, Vec<Oid>>,
+    /// Types, by those of their arrays.
+    elements: Map<Oid, Vec<Oid>>,
 }
 
 /// Names, each held once.
@@ -322,10 +322,10 @@ impl Catalog {
         })
     }
 
-    /// The domain that a column's type is, or is an array of.
-    pub fn domain(&self, kind: Oid) -> Option<(Oid, &Type)> {
-        let oid = *self.index.domains.get(&kind)?.first()?;
-        Some((oid, self.type_of(oid)?))
+    /// The type of that number, or the one that it is an array of.
+    pub fn type_or_element(&self, kind: Oid) -> Option<(Oid, &Type)> {
+        let of = |oid| Some((oid, self.type_of(oid)?));
+        of(kind).or_else(|| of(*self.index.elements.get(&kind)?.first()?))
     }
 
     /// The casts to a type by functions.
@@ -410,9 +410,8 @@ impl Catalog {
             Object::Function(function) => add(&mut index.functions, &function.name, oid),
             Object::Type(kind) => {
                 add(&mut index.types, &kind.name, oid);
-                if kind.kind == TypeKind::Domain {
-                    add(&mut index.domains, &oid, oid);
-                    add(&mut index.domains, &kind.array, oid);
+                if kind.array != 0 {
+                    add(&mut index.elements, &kind.array, oid);
                 }
             }
             Object::Cast(cast) => add(&mut index.casts, &cast.target, oid),
@@ -449,8 +448,7 @@ impl Catalog {
             Object::Function(function) => remove(&mut index.functions, &function.name, oid),
             Object::Type(kind) => {
                 remove(&mut index.types, &kind.name, oid);
-                remove(&mut index.domains, &oid, oid);
-                remove(&mut index.domains, &kind.array, oid);
+                remove(&mut index.elements, &kind.array, oid);
             }
             Object::Cast(cast) => remove(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => remove(&mut index.operators, &operator.name, oid),

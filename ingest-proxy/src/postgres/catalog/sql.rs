@@ -307,13 +307,16 @@ pub(super) const PARTS: [Part; 9] = [
     },
     Part {
         kind: Kind::Type,
-        tables: &["pg_type", "pg_namespace", "pg_class", "pg_constraint"],
+        tables: &["pg_type", "pg_namespace", "pg_class", "pg_constraint", "pg_attribute"],
         sql: concat!(
             "SELECT t.oid::int8, json_strip_nulls(json_build_object('type', json_build_object('schema', nspname, 'name', typname, ",
             "'kind', typtype, 'base', typbasetype::int8, 'checks', (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.oid) ",
             "FROM pg_constraint k WHERE k.contypid = t.oid), 'default', CASE WHEN typtype = 'd' AND typdefaultbin::text NOT LIKE '{CONST %' ",
             "THEN typdefault END, 'array', typarray::int8)))::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace ",
-            "LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE (t.typrelid = 0 OR c.relkind = 'c') ",
+            "LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE (t.typrelid = 0 OR c.relkind = 'c' ",
+            // A row type where a column has it.
+            "OR (t.oid IN (SELECT atttypid FROM pg_attribute WHERE attnum > 0 AND atttypid >= 16384) ",
+            "OR t.typarray IN (SELECT atttypid FROM pg_attribute WHERE attnum > 0 AND atttypid >= 16384)) AND c.relpersistence <> 't') ",
             "AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) AND ",
             of_users!("n")
         ),

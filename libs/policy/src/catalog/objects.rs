@@ -32,7 +32,8 @@ pub enum Kind {
     ForeignKey,
     /// `pg_proc`: those outside `pg_catalog` and `information_schema`.
     Function,
-    /// `pg_type`: those outside `pg_catalog` and `information_schema`, without row types of relations and array types.
+    /// `pg_type`: those outside `pg_catalog` and `information_schema`, without array types, and of the row types of relations
+    /// only those that a column has.
     Type,
     /// `pg_cast` with a function outside `pg_catalog`.
     Cast,
