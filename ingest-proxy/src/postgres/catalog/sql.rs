@@ -122,7 +122,7 @@ pub(super) const SOURCES: [Source; 15] = [
         sql: concat!(
             "SELECT ",
             by_writer!("oid", "0"),
-            " FROM pg_trigger WHERE NOT tgisinternal AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relpersistence = 't')"
+            " FROM pg_trigger WHERE (NOT tgisinternal OR tgconstraint = 0 OR tgfoid >= 16384) AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relpersistence = 't')"
         ),
     },
     Source { tables: &["pg_proc"], sql: concat!("SELECT ", by_writer!("oid", "0"), " FROM pg_proc") },
@@ -258,7 +258,8 @@ pub(super) const PARTS: [Part; 9] = [
             columns!("t.tgattr::int2[]", "t.tgrelid"),
             ", 'when', CASE WHEN tgqual IS NOT NULL THEN coalesce(substring(pg_get_triggerdef(t.oid) FROM ' WHEN [(](.*)[)] EXECUTE '), '?') END, ",
             "'deferrable', tgdeferrable)))::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ",
-            "WHERE NOT tgisinternal AND c.relpersistence <> 't'"
+            // Until version 14 those are internal, too, that partitions have of their parents'.
+            "WHERE (NOT tgisinternal OR tgconstraint = 0 OR tgfoid >= 16384) AND c.relpersistence <> 't'"
         ),
         since: None,
     },
