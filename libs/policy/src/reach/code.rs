@@ -99,11 +99,7 @@ impl Reach<'_> {
     pub(super) fn call(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
         let path = names.path();
-        let visible = |schema: &Text| match (&call.name.schema, path) {
-            (Some(written), _) => *schema == written.as_str(),
-            (None, Some(path)) => path.contains(schema),
-            (None, None) => true,
-        };
+        let visible = |schema: &Text| is_visible(&call.name, path, schema);
         match call.kind {
             CallKind::Function | CallKind::Procedure => {
                 let own = is_built_in(&call.name);
@@ -166,19 +162,14 @@ impl Reach<'_> {
                     self.function(function, resolve, &step.perhaps(Via::Function, because), false);
                 }
             }
-            CallKind::Type => self.cast(call, (names, &visible), resolve, step),
+            CallKind::Type => self.cast(call, names, resolve, step),
         }
     }
 
     /// A type that is named: what makes a value of it.
-    fn cast(
-        &mut self,
-        call: &Call,
-        (names, visible): (&dyn Resolve, &dyn Fn(&Text) -> bool),
-        resolve: &dyn Resolve,
-        step: &Step,
-    ) {
+    fn cast(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
+        let visible = |schema: &Text| is_visible(&call.name, names.path(), schema);
         let types = |name: &str| -> Vec<Oid> {
             catalog.types_named(name).filter(|(_, kind)| visible(&kind.schema)).map(|(oid, _)| oid).collect()
         };
@@ -441,6 +432,15 @@ impl Reach<'_> {
         self.reached.may_change_names = true;
         self.reached.may_end_transaction = true;
         (self.path_lost, self.relations_lost) = (true, true);
+    }
+}
+
+/// The name may mean something of that schema.
+fn is_visible(name: &Name, path: Option<&[Text]>, schema: &Text) -> bool {
+    match (&name.schema, path) {
+        (Some(written), _) => *schema == written.as_str(),
+        (None, Some(path)) => path.contains(schema),
+        (None, None) => true,
     }
 }
 
