@@ -246,7 +246,7 @@ pub(super) const PARTS: [Part; 9] = [
         tables: &["pg_namespace"],
         sql: "SELECT oid::int8, json_strip_nulls(json_build_object('schema', json_build_object('name', nspname, 'owner', nspowner::int8, \
              'usage', (SELECT json_agg(DISTINCT grantee::int8) FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) \
-             WHERE privilege_type = 'USAGE' AND grantee <> nspowner))))::text FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'",
+             WHERE privilege_type = 'USAGE'))))::text FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'",
         since: None,
     },
     Part {
@@ -258,7 +258,7 @@ pub(super) const PARTS: [Part; 9] = [
             columns!("t.tgattr::int2[]", "t.tgrelid"),
             ", 'when', CASE WHEN tgqual IS NOT NULL THEN coalesce(substring(pg_get_triggerdef(t.oid) FROM ' WHEN [(](.*)[)] EXECUTE '), '?') END, ",
             "'deferrable', tgdeferrable)))::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ",
-            // Until version 14 those are internal, too, that partitions have of their parents'.
+            // Up to version 14, those that partitions have of their parents' are internal, too.
             "WHERE (NOT tgisinternal OR tgconstraint = 0 OR tgfoid >= 16384) AND c.relpersistence <> 't'"
         ),
         since: None,

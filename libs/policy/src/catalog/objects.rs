@@ -228,7 +228,8 @@ pub struct Schema {
     /// `nspowner`.
     #[serde(skip_serializing_if = "is_zero")]
     pub owner: Oid,
-    /// Who has USAGE by `nspacl` (`aclexplode`, of a null one `acldefault('n', nspowner)`), the owner aside; 0 is PUBLIC.
+    /// Who has USAGE by `nspacl` (`aclexplode`, of a null one `acldefault('n', nspowner)`): the owner as well, unless it
+    /// was taken from him; 0 is PUBLIC.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<Oid>,
 }

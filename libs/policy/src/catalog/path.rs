@@ -82,11 +82,15 @@ impl Catalog {
 
     /// The role has the privileges of the other, by itself.
     pub fn has_privileges_of(&self, role: Oid, other: Oid) -> bool {
+        // What a superuser is does not come with membership.
+        if self.role(role).is_some_and(|role| role.superuser) {
+            return true;
+        }
         let mut seen = vec![role];
         let mut next = 0;
         while let Some(&role) = seen.get(next) {
             next += 1;
-            if role == other || self.role(role).is_some_and(|role| role.superuser) {
+            if role == other {
                 return true;
             }
             let owner = self.database().is_some_and(|database| database.owner == role);
@@ -103,7 +107,7 @@ impl Catalog {
     fn may_use(&self, role: Oid, schema: Oid) -> bool {
         let Some(schema) = self.schema(schema) else { return false };
         schema.usage.contains(&0)
-            || [schema.owner, READ_ALL_DATA, WRITE_ALL_DATA]
+            || [READ_ALL_DATA, WRITE_ALL_DATA]
                 .iter()
                 .chain(&schema.usage)
                 .any(|other| self.has_privileges_of(role, *other))
@@ -168,12 +172,14 @@ mod tests {
             (20, schema("public", DATABASE_OWNER, vec![0])),
             (21, schema("decoy", 10, vec![0])),
             (22, schema("app", 10, vec![12])),
-            (23, schema("job", 11, vec![])),
+            (23, schema("job", 11, vec![11])),
+            (24, schema("revoked", 11, vec![])),
             (100, table("public", "rankings")),
             (101, table("app", "rankings")),
             (102, table("job", "own")),
             (103, table("pg_catalog", "pg_class")),
             (104, table("decoy", "pg_class")),
+            (105, table("revoked", "own")),
         ])
     }
 
@@ -192,6 +198,8 @@ mod tests {
         assert_eq!(find(&["$user", "public"], "job", "rankings"), Some(100));
         assert_eq!(find(&["$user", "public"], "job", "own"), Some(102));
         assert_eq!(find(&["$user", "public"], "other", "own"), None);
+        assert_eq!(find(&["revoked"], "job", "own"), None, "an owner from whom USAGE was taken");
+        assert_eq!(find(&["revoked"], "root", "own"), Some(105), "a superuser");
         assert_eq!(find(&["decoy"], "job", "pg_class"), Some(103));
         assert_eq!(find(&["decoy", "pg_catalog"], "job", "pg_class"), Some(104));
     }
