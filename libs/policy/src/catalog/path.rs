@@ -2,6 +2,7 @@
 //! sources).
 
 use super::{Catalog, Function, FunctionKind, Oid, Text};
+use crate::is_numbered_temporary;
 
 /// Roles that have USAGE of all schemas; their OIDs are PostgreSQL's own.
 const READ_ALL_DATA: Oid = 6181;
@@ -20,7 +21,7 @@ impl Catalog {
     /// The schemas that a setting's list means for a role, in the order in which a relation's name is looked up: those that
     /// do not exist or that the role may not use are left out, `"$user"` is the role's, `pg_temp` and `pg_catalog` go first
     /// where they are not in the list. `role`: `None` where it is not known or not in the catalog; then `None` is answered
-    /// if that matters.
+    /// if that matters. Likewise for a list with a temporary schema by its number.
     pub fn path(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Vec<Text>> {
         self.listed(schemas, role).map(with_implicit)
     }
@@ -42,6 +43,9 @@ impl Catalog {
             };
             if path.iter().any(|known| *known == name) {
                 continue;
+            }
+            if is_numbered_temporary(name) {
+                return None;
             }
             if name == TEMPORARY || name == "pg_catalog" {
                 path.push(name.into());
@@ -213,6 +217,8 @@ mod tests {
         assert_eq!(catalog().creation_schema(&["pg_temp", "public"], Some("job")).unwrap(), "pg_temp");
         assert_eq!(catalog().creation_schema(&["none"], Some("job")), None);
         assert_eq!(catalog().path(&["$user"], None), None);
+        assert_eq!(catalog().path(&["public", "pg_temp_3"], Some("job")), None, "it may be the session's own");
+        assert_eq!(path(&["public", "pg_temp_x"], "job").len(), 3);
         assert_eq!(catalog().path(&["app"], Some("nobody")), None);
         assert_eq!(catalog().path(&["public"], None).unwrap().len(), 3);
     }
