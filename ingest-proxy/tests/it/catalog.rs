@@ -319,6 +319,54 @@ async fn changes_through_the_proxy_are_told_before_and_read_after() {
     assert_eq!(Reader::of(&crate::record::told(&proxy.log).await[&0]).changing.len(), told + 1);
 }
 
+/// As versions 12 to 14 have them: a partition's trigger is internal there.
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_of_partitions_are_read_where_they_are_internal() {
+    let admin = database("catalog_clones").await;
+    admin.batch_execute(SCHEMA).await.unwrap();
+    admin
+        .batch_execute(
+            "CREATE FUNCTION app.trg() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN new; END$$;
+             CREATE TRIGGER tr AFTER INSERT ON app.p FOR EACH ROW EXECUTE FUNCTION app.trg();
+             SET allow_system_table_mods = on;
+             UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = 'app.p1'::regclass",
+        )
+        .await
+        .unwrap();
+    let proxy = plan("catalog_clones").start().await;
+    let reader = until(&proxy.log, |reader| !reader.reads.is_empty()).await;
+    let names = |relation: &str| {
+        let oid = reader.catalog.relation_named("app", relation).unwrap();
+        reader.catalog.triggers(oid).map(|trigger| trigger.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!((names("p"), names("p1")), (vec!["tr".to_owned()], vec!["tr".to_owned()]));
+    assert_eq!((names("t"), names("c")), (vec![], vec![]), "of foreign keys");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_that_an_owner_lost_and_row_types_of_columns_are_told() {
+    let admin = database("catalog_usage").await;
+    admin
+        .batch_execute(
+            "CREATE SCHEMA a AUTHORIZATION app_md5; CREATE SCHEMA b AUTHORIZATION app_md5;
+             REVOKE USAGE ON SCHEMA b FROM app_md5;
+             CREATE TABLE of_row (a int); CREATE TABLE of_rows (a int); CREATE TABLE alone (a int);
+             CREATE TABLE t (a of_row, b of_rows[])",
+        )
+        .await
+        .unwrap();
+    let proxy = plan("catalog_usage").start().await;
+    let reader = until(&proxy.log, |reader| !reader.reads.is_empty()).await;
+    let catalog = &reader.catalog;
+    let owner = catalog.role_named("app_md5").unwrap();
+    let usage = |schema: &str| &catalog.schema(catalog.schema_named(schema).unwrap()).unwrap().usage[..];
+    assert_eq!((usage("a"), usage("b")), (&[owner][..], &[][..]));
+    let table = reader.relation("public", "t").unwrap();
+    let kinds = table.columns.iter().map(|column| &*catalog.type_or_element(column.kind).unwrap().1.name);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["of_row", "of_rows"]);
+    assert_eq!(catalog.types_named("alone").count(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_whose_session_is_gone_is_settled_when_the_server_has_ended_it() {
     let _admin = database("catalog_lost").await;

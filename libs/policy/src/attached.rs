@@ -223,6 +223,8 @@ mod tests {
         for sql in [
             "create table t (a int primary key, b text not null default 'x', c timestamptz default now(), d serial)",
             "create table t (a int[], b varchar(3) unique, c numeric(3,1) default '1'::numeric, primary key (a))",
+            "create table t as select * from u",
+            "select 1 into t",
             "create table t (a bigint generated always as identity)",
             "create table t (a int default nextval('s'::regclass), b date default current_date, c uuid default gen_random_uuid())",
         ] {
@@ -249,9 +251,6 @@ mod tests {
             "create table t (like u including all)",
             "create table if not exists t (a int)",
             "create table if not exists t as select 1",
-            "create table t as select 1",
-            "create table t as select * from u",
-            "select 1 into t",
             "create table t (a int default abs('q'))",
             "create table t (a int default nextval('s'))",
             "create table t (a int default app.now())",

@@ -69,8 +69,8 @@ struct Index {
     foreign_keys: Map<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
     casts: Map<Oid, Vec<Oid>>,
-    /// Domains, by the types of their columns and arrays.
-    domains: Map<Oid, Vec<Oid>>,
+    /// Types, by those of their arrays.
+    elements: Map<Oid, Vec<Oid>>,
 }
 
 /// Names, each held once.
@@ -267,13 +267,8 @@ impl Catalog {
 
     /// There are domains.
     pub fn has_domains(&self) -> bool {
-        !self.index.domains.is_empty()
-            || self
-                .index
-                .types
-                .values()
-                .flatten()
-                .any(|oid| self.type_of(*oid).is_some_and(|kind| kind.kind == TypeKind::Domain))
+        let mut types = self.index.types.values().flatten();
+        types.any(|oid| self.type_of(*oid).is_some_and(|kind| kind.kind == TypeKind::Domain))
     }
 
     /// Casts that run without being written.
@@ -344,10 +339,10 @@ impl Catalog {
         })
     }
 
-    /// The domain that a column's type is, or is an array of.
-    pub fn domain(&self, kind: Oid) -> Option<(Oid, &Type)> {
-        let oid = *self.index.domains.get(&kind)?.first()?;
-        Some((oid, self.type_of(oid)?))
+    /// The type of that number, or the one that it is an array of.
+    pub fn type_or_element(&self, kind: Oid) -> Option<(Oid, &Type)> {
+        let of = |oid| Some((oid, self.type_of(oid)?));
+        of(kind).or_else(|| of(*self.index.elements.get(&kind)?.first()?))
     }
 
     /// The casts to a type by functions.
@@ -432,9 +427,8 @@ impl Catalog {
             Object::Function(function) => add(&mut index.functions, &function.name, oid),
             Object::Type(kind) => {
                 add(&mut index.types, &kind.name, oid);
-                if kind.kind == TypeKind::Domain {
-                    add(&mut index.domains, &oid, oid);
-                    add(&mut index.domains, &kind.array, oid);
+                if kind.array != 0 {
+                    add(&mut index.elements, &kind.array, oid);
                 }
             }
             Object::Cast(cast) => add(&mut index.casts, &cast.target, oid),
@@ -471,8 +465,7 @@ impl Catalog {
             Object::Function(function) => remove(&mut index.functions, &function.name, oid),
             Object::Type(kind) => {
                 remove(&mut index.types, &kind.name, oid);
-                remove(&mut index.domains, &oid, oid);
-                remove(&mut index.domains, &kind.array, oid);
+                remove(&mut index.elements, &kind.array, oid);
             }
             Object::Cast(cast) => remove(&mut index.casts, &cast.target, oid),
             Object::Operator(operator) => remove(&mut index.operators, &operator.name, oid),

@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, DropStmt, IntoClause, Node, ObjectType, OnCommitAction, RangeVar, RenameStmt};
 
 use crate::expression::strings;
-use crate::{Name, NameChange, attached, utility};
+use crate::{Name, NameChange, attached, is_numbered_temporary, utility};
 
 /// Most changes that are told of one statement, which then ends with [`NameChange::Unknown`].
 const MAX_CHANGES: usize = 64;
@@ -13,11 +13,30 @@ const MAX_CHANGES: usize = 64;
 pub(crate) fn name_changes(node: &NodeEnum) -> Vec<NameChange> {
     let mut changes = Vec::new();
     add(&mut changes, node);
+    changes
+        .iter_mut()
+        .filter(|change| is_of_numbered_temporary(change))
+        .for_each(|change| *change = NameChange::Unknown);
     if changes.len() > MAX_CHANGES {
         changes.truncate(MAX_CHANGES);
         changes.push(NameChange::Unknown);
     }
     changes
+}
+
+/// It is of a temporary schema by its number, which may be the session's own.
+fn is_of_numbered_temporary(change: &NameChange) -> bool {
+    let of = |name: &Name| name.schema.as_deref().is_some_and(is_numbered_temporary);
+    match change {
+        NameChange::Create { name, .. }
+        | NameChange::Drop { name, .. }
+        | NameChange::Attached(name)
+        | NameChange::Rename { from: name, .. } => of(name),
+        NameChange::Move { name, schema } => of(name) || is_numbered_temporary(schema),
+        NameChange::DropSchema { name, .. } | NameChange::CreateSchema(Some(name)) => is_numbered_temporary(name),
+        NameChange::RenameSchema { from, to } => is_numbered_temporary(from) || is_numbered_temporary(to),
+        NameChange::CreateSchema(None) | NameChange::Settings | NameChange::Unknown => false,
+    }
 }
 
 fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
@@ -157,8 +176,7 @@ fn may_exist(mut change: NameChange) -> NameChange {
 }
 
 fn into(into: &IntoClause) -> Option<NameChange> {
-    // Its columns' types are those of the query, which may be domains.
-    into.rel.as_ref().map(|relation| created(relation, into.on_commit))
+    into.rel.as_ref().map(|relation| as_bare(created(relation, into.on_commit)))
 }
 
 fn is_relation(kind: i32) -> bool {
@@ -269,6 +287,17 @@ mod tests {
             "update t set a = 1",
         ] {
             assert_eq!(changes(sql), [], "{sql}");
+        }
+        for sql in [
+            "create table pg_temp_3.t (a int)",
+            "create table pg_temp_3.t as select 1",
+            "select 1 into pg_temp_3.t",
+            "drop table pg_temp_3.t",
+            "alter table pg_temp_3.t rename to u",
+            "alter table t set schema pg_temp_12",
+            "drop schema pg_temp_3",
+        ] {
+            assert_eq!(changes(sql), [NameChange::Unknown], "{sql}");
         }
         let many = format!("drop table {}", (0..100).map(|n| format!("t{n}")).collect::<Vec<_>>().join(","));
         assert_eq!((changes(&many).len(), changes(&many).pop()), (65, Some(NameChange::Unknown)));

@@ -29,6 +29,18 @@ pub(crate) fn is_built_in_type(name: &Name) -> bool {
     matches!(name.schema.as_deref(), None | Some("pg_catalog")) && NAMES.contains(element)
 }
 
+/// PostgreSQL brings along an operator of these symbols, or the grammar makes one of these words.
+pub(crate) fn is_built_in_operator(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| OPERATORS.split_ascii_whitespace().collect());
+    NAMES.contains(name) || ["BETWEEN", "NOT BETWEEN", "BETWEEN SYMMETRIC", "NOT BETWEEN SYMMETRIC"].contains(&name)
+}
+
+/// Of PostgreSQL 15's `pg_operator`, and those that versions 12 and 13 had.
+const OPERATORS: &str = "\
+! !! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> \
+<@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ \
+~~*";
+
 /// Of PostgreSQL 15's `pg_type`, and what 16 to 18 added, without composite types.
 const TYPES: &str = "\
 aclitem bit bool box bpchar bytea char cid cidr circle cstring date datemultirange daterange float4 float8 gtsvector \

@@ -80,7 +80,7 @@ pub use functions::is_built_in;
 pub use operation::Operation;
 #[cfg(feature = "parse")]
 pub use relations::{MAX_COLUMNS, MAX_RELATIONS};
-pub use search_path::schemas_of_setting;
+pub use search_path::{is_numbered_temporary, schemas_of_setting};
 #[cfg(feature = "parse")]
 pub use shape::shape;
 #[cfg(feature = "parse")]

@@ -6,7 +6,7 @@ use pg_query::protobuf::{
 };
 
 use crate::expression::{function_name, strings, text, truth};
-use crate::{BoundSetting, Effect, Operation, SettingChange};
+use crate::{BoundSetting, Effect, Operation, SettingChange, search_path};
 
 /// Settings that are told, beside `search_path`.
 const TOLD: [&str; 6] = [
@@ -29,8 +29,10 @@ pub(crate) fn variable(set: &VariableSetStmt) -> (Operation, Effect) {
     let local = set.is_local;
     let effect = match kind {
         Ok(VariableSetKind::VarSetValue) if path => {
-            let schemas = set.args.iter().filter_map(text).filter(|name| !name.is_empty());
-            Effect::SearchPath { schemas: Some(schemas.map(str::to_owned).collect()), local }
+            let schemas = set.args.iter().filter_map(value).filter(|name| !name.is_empty());
+            let mut schemas: Vec<String> = schemas.collect();
+            schemas.iter_mut().for_each(search_path::cut);
+            Effect::SearchPath { schemas: Some(schemas), local }
         }
         Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset) if path => {
             Effect::SearchPath { schemas: None, local }
@@ -206,6 +208,20 @@ mod tests {
         ] {
             assert_eq!(analyse(sql).statements[0].effect, expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn schemas_of_a_path_may_be_numbers_and_are_cut() {
+        let path = |sql: &str| match analyse(sql).statements.remove(0).effect {
+            Effect::SearchPath { schemas, .. } => schemas.unwrap(),
+            effect => panic!("{effect:?}"),
+        };
+        assert_eq!(path("set search_path = 1, public"), ["1", "public"]);
+        assert_eq!(path("set search_path = -1, 1.50, true, 'a b', ''"), ["-1", "1.50", "true", "a b"]);
+        let (long, wide) = ("a".repeat(70), format!("{}é", "a".repeat(62)));
+        let cut = ["a".repeat(63), "a".repeat(62)];
+        assert_eq!(path(&format!("set search_path = '{long}', '{wide}'")), cut);
+        assert_eq!(path(&format!("select set_config('search_path', '{long},{wide}', false)")), cut);
     }
 
     #[test]

@@ -130,7 +130,8 @@ pub enum NameChange {
         may_exist: bool,
         /// A view: where it reads a temporary relation and has no schema, PostgreSQL makes it a temporary one.
         view: bool,
-        /// Nothing hangs on it: what is written to it stays there, and runs no code.
+        /// Nothing hangs on it: what is written to it stays there, and runs no code. Where values may run code by their
+        /// types alone, as those of domains do, a catalog has to say.
         bare: bool,
     },
     /// A relation is dropped.

@@ -7,7 +7,8 @@ use hansard_policy::catalog::{Catalog, Kind, Object, Oid};
 /// The schemas and roles of a database, as far as a search path depends on them.
 #[derive(Debug, Default)]
 pub(crate) struct Schemas {
-    schemas: HashMap<Box<str>, Access>,
+    /// By name: who may use it.
+    schemas: HashMap<Box<str>, Vec<Oid>>,
     roles: HashMap<Box<str>, Role>,
     by_number: HashMap<Oid, Box<str>>,
     database_owner: Oid,
@@ -15,12 +16,6 @@ pub(crate) struct Schemas {
 
 /// The role `pg_database_owner`, whose one member is the owner of the database at hand.
 const DATABASE_OWNER: Oid = 6171;
-
-#[derive(Debug)]
-struct Access {
-    owner: Oid,
-    usage: Vec<Oid>,
-}
 
 #[derive(Debug)]
 struct Role {
@@ -37,8 +32,7 @@ impl Schemas {
             match &**object {
                 Object::Database(database) => schemas.database_owner = database.owner,
                 Object::Schema(schema) => {
-                    let access = Access { owner: schema.owner, usage: schema.usage.clone() };
-                    schemas.schemas.insert((&*schema.name).into(), access);
+                    schemas.schemas.insert((&*schema.name).into(), schema.usage.clone());
                 }
                 Object::Role(role) => {
                     schemas.by_number.insert(oid, (&*role.name).into());
@@ -59,9 +53,10 @@ impl Schemas {
         let mut path = Vec::new();
         for schema in hansard_policy::schemas_of_setting(setting) {
             let schema = if schema == "$user" { role.to_owned() } else { schema };
-            let found = self.schemas.get(&*schema).is_some_and(|access| {
-                who.superuser || holds.contains(&access.owner) || access.usage.iter().any(|oid| holds.contains(oid))
-            });
+            let found = self
+                .schemas
+                .get(&*schema)
+                .is_some_and(|usage| who.superuser || usage.iter().any(|oid| holds.contains(oid)));
             if found && !path.contains(&schema) {
                 path.push(schema);
             }
@@ -102,8 +97,9 @@ mod tests {
         })
     }
 
-    fn schema(name: &str, owner: Oid, usage: &[Oid]) -> Object {
-        Object::Schema(Schema { name: name.into(), owner, usage: usage.to_vec() })
+    /// Owned by `app`, who may use it only where that is said.
+    fn schema(name: &str, usage: &[Oid]) -> Object {
+        Object::Schema(Schema { name: name.into(), owner: 11, usage: usage.to_vec() })
     }
 
     #[test]
@@ -111,18 +107,18 @@ mod tests {
         let catalog = Catalog::of([
             (1, Object::Database(Database { owner: 13, ..Database::default() })),
             (DATABASE_OWNER, role("pg_database_owner", false, &[])),
-            (25, schema("of_owner", DATABASE_OWNER, &[])),
+            (25, schema("of_owner", &[DATABASE_OWNER])),
             (10, role("root", true, &[])),
             (11, role("app", false, &[12])),
             // Roles that inherit from each other are no loop.
             (12, role("group", false, &[13, 12])),
             (13, role("Owner", false, &[])),
             (14, role("public", false, &[])),
-            (20, schema("public", 10, &[0])),
-            (21, schema("app", 11, &[])),
-            (22, schema("of_group", 10, &[12])),
-            (23, schema("owned", 13, &[])),
-            (24, schema("closed", 10, &[14])),
+            (20, schema("public", &[0])),
+            (21, schema("app", &[11])),
+            (22, schema("of_group", &[12])),
+            (23, schema("owned", &[13])),
+            (24, schema("closed", &[14])),
         ]);
         let schemas = Schemas::of(&catalog);
         let all = "\"$user\", closed, owned, gone, of_group, public, owned, of_owner";

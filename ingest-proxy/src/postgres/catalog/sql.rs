@@ -122,7 +122,7 @@ pub(super) const SOURCES: [Source; 15] = [
         sql: concat!(
             "SELECT ",
             by_writer!("oid", "0"),
-            " FROM pg_trigger WHERE NOT tgisinternal AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relpersistence = 't')"
+            " FROM pg_trigger WHERE (NOT tgisinternal OR tgconstraint = 0 OR tgfoid >= 16384) AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relpersistence = 't')"
         ),
     },
     Source { tables: &["pg_proc"], sql: concat!("SELECT ", by_writer!("oid", "0"), " FROM pg_proc") },
@@ -246,7 +246,7 @@ pub(super) const PARTS: [Part; 9] = [
         tables: &["pg_namespace"],
         sql: "SELECT oid::int8, json_strip_nulls(json_build_object('schema', json_build_object('name', nspname, 'owner', nspowner::int8, \
              'usage', (SELECT json_agg(DISTINCT grantee::int8) FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) \
-             WHERE privilege_type = 'USAGE' AND grantee <> nspowner))))::text FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'",
+             WHERE privilege_type = 'USAGE'))))::text FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'",
         since: None,
     },
     Part {
@@ -258,7 +258,8 @@ pub(super) const PARTS: [Part; 9] = [
             columns!("t.tgattr::int2[]", "t.tgrelid"),
             ", 'when', CASE WHEN tgqual IS NOT NULL THEN coalesce(substring(pg_get_triggerdef(t.oid) FROM ' WHEN [(](.*)[)] EXECUTE '), '?') END, ",
             "'deferrable', tgdeferrable)))::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ",
-            "WHERE NOT tgisinternal AND c.relpersistence <> 't'"
+            // Up to version 14, those that partitions have of their parents' are internal, too.
+            "WHERE (NOT tgisinternal OR tgconstraint = 0 OR tgfoid >= 16384) AND c.relpersistence <> 't'"
         ),
         since: None,
     },
@@ -307,13 +308,16 @@ pub(super) const PARTS: [Part; 9] = [
     },
     Part {
         kind: Kind::Type,
-        tables: &["pg_type", "pg_namespace", "pg_class", "pg_constraint"],
+        tables: &["pg_type", "pg_namespace", "pg_class", "pg_constraint", "pg_attribute"],
         sql: concat!(
             "SELECT t.oid::int8, json_strip_nulls(json_build_object('type', json_build_object('schema', nspname, 'name', typname, ",
             "'kind', typtype, 'base', typbasetype::int8, 'checks', (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.oid) ",
             "FROM pg_constraint k WHERE k.contypid = t.oid), 'default', CASE WHEN typtype = 'd' AND typdefaultbin::text NOT LIKE '{CONST %' ",
             "THEN typdefault END, 'array', typarray::int8)))::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace ",
-            "LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE (t.typrelid = 0 OR c.relkind = 'c') ",
+            "LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE (t.typrelid = 0 OR c.relkind = 'c' ",
+            // A row type where a column has it.
+            "OR (t.oid IN (SELECT atttypid FROM pg_attribute WHERE attnum > 0 AND atttypid >= 16384) ",
+            "OR t.typarray IN (SELECT atttypid FROM pg_attribute WHERE attnum > 0 AND atttypid >= 16384)) AND c.relpersistence <> 't') ",
             "AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) AND ",
             of_users!("n")
         ),

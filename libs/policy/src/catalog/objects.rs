@@ -32,7 +32,8 @@ pub enum Kind {
     ForeignKey,
     /// `pg_proc`: those outside `pg_catalog` and `information_schema`.
     Function,
-    /// `pg_type`: those outside `pg_catalog` and `information_schema`, without row types of relations and array types.
+    /// `pg_type`: those outside `pg_catalog` and `information_schema`, without array types, and of the row types of relations
+    /// only those that a column has.
     Type,
     /// `pg_cast` with a function outside `pg_catalog`.
     Cast,
@@ -227,7 +228,8 @@ pub struct Schema {
     /// `nspowner`.
     #[serde(skip_serializing_if = "is_zero")]
     pub owner: Oid,
-    /// Who has USAGE by `nspacl` (`aclexplode`, of a null one `acldefault('n', nspowner)`), the owner aside; 0 is PUBLIC.
+    /// Who has USAGE by `nspacl` (`aclexplode`, of a null one `acldefault('n', nspowner)`): the owner as well, unless it
+    /// was taken from him; 0 is PUBLIC.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<Oid>,
 }

@@ -2,6 +2,7 @@
 //! sources).
 
 use super::{Catalog, Function, FunctionKind, Oid, Text};
+use crate::is_numbered_temporary;
 
 /// Roles that have USAGE of all schemas; their OIDs are PostgreSQL's own.
 const READ_ALL_DATA: Oid = 6181;
@@ -20,7 +21,7 @@ impl Catalog {
     /// The schemas that a setting's list means for a role, in the order in which a relation's name is looked up: those that
     /// do not exist or that the role may not use are left out, `"$user"` is the role's, `pg_temp` and `pg_catalog` go first
     /// where they are not in the list. `role`: `None` where it is not known or not in the catalog; then `None` is answered
-    /// if that matters.
+    /// if that matters. Likewise for a list with a temporary schema by its number.
     pub fn path(&self, schemas: &[impl AsRef<str>], role: Option<&str>) -> Option<Vec<Text>> {
         self.listed(schemas, role).map(with_implicit)
     }
@@ -42,6 +43,9 @@ impl Catalog {
             };
             if path.iter().any(|known| *known == name) {
                 continue;
+            }
+            if is_numbered_temporary(name) {
+                return None;
             }
             if name == TEMPORARY || name == "pg_catalog" {
                 path.push(name.into());
@@ -82,11 +86,15 @@ impl Catalog {
 
     /// The role has the privileges of the other, by itself.
     pub fn has_privileges_of(&self, role: Oid, other: Oid) -> bool {
+        // What a superuser is does not come with membership.
+        if self.role(role).is_some_and(|role| role.superuser) {
+            return true;
+        }
         let mut seen = vec![role];
         let mut next = 0;
         while let Some(&role) = seen.get(next) {
             next += 1;
-            if role == other || self.role(role).is_some_and(|role| role.superuser) {
+            if role == other {
                 return true;
             }
             let owner = self.database().is_some_and(|database| database.owner == role);
@@ -103,7 +111,7 @@ impl Catalog {
     fn may_use(&self, role: Oid, schema: Oid) -> bool {
         let Some(schema) = self.schema(schema) else { return false };
         schema.usage.contains(&0)
-            || [schema.owner, READ_ALL_DATA, WRITE_ALL_DATA]
+            || [READ_ALL_DATA, WRITE_ALL_DATA]
                 .iter()
                 .chain(&schema.usage)
                 .any(|other| self.has_privileges_of(role, *other))
@@ -168,12 +176,14 @@ mod tests {
             (20, schema("public", DATABASE_OWNER, vec![0])),
             (21, schema("decoy", 10, vec![0])),
             (22, schema("app", 10, vec![12])),
-            (23, schema("job", 11, vec![])),
+            (23, schema("job", 11, vec![11])),
+            (24, schema("revoked", 11, vec![])),
             (100, table("public", "rankings")),
             (101, table("app", "rankings")),
             (102, table("job", "own")),
             (103, table("pg_catalog", "pg_class")),
             (104, table("decoy", "pg_class")),
+            (105, table("revoked", "own")),
         ])
     }
 
@@ -192,6 +202,8 @@ mod tests {
         assert_eq!(find(&["$user", "public"], "job", "rankings"), Some(100));
         assert_eq!(find(&["$user", "public"], "job", "own"), Some(102));
         assert_eq!(find(&["$user", "public"], "other", "own"), None);
+        assert_eq!(find(&["revoked"], "job", "own"), None, "an owner from whom USAGE was taken");
+        assert_eq!(find(&["revoked"], "root", "own"), Some(105), "a superuser");
         assert_eq!(find(&["decoy"], "job", "pg_class"), Some(103));
         assert_eq!(find(&["decoy", "pg_catalog"], "job", "pg_class"), Some(104));
     }
@@ -205,6 +217,8 @@ mod tests {
         assert_eq!(catalog().creation_schema(&["pg_temp", "public"], Some("job")).unwrap(), "pg_temp");
         assert_eq!(catalog().creation_schema(&["none"], Some("job")), None);
         assert_eq!(catalog().path(&["$user"], None), None);
+        assert_eq!(catalog().path(&["public", "pg_temp_3"], Some("job")), None, "it may be the session's own");
+        assert_eq!(path(&["public", "pg_temp_x"], "job").len(), 3);
         assert_eq!(catalog().path(&["app"], Some("nobody")), None);
         assert_eq!(catalog().path(&["public"], None).unwrap().len(), 3);
     }

@@ -1,14 +1,20 @@
 //! What is done to a relation, followed to what is behind it.
 
+use std::collections::HashSet;
+
 use super::memo::{Piece, Read};
 use super::{
-    Change, Defined, Followed, MAX_CHILDREN, MAX_READ_CHILDREN, Reach, Resolve, Step, Via, name_of, partitions,
+    Change, Defined, FIRST_NORMAL, Followed, MAX_CHILDREN, MAX_READ_CHILDREN, Reach, Resolve, Step, Via, name_of,
+    partitions,
 };
-use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, When};
+use crate::catalog::{Action, Enabled, ForeignKey, Kind, Object, Oid, Relation, RelationKind, Trigger, TypeKind, When};
 use crate::{Name, Operation, Rows};
 
 /// Most relations that are followed for one statement, each as often as something else is done to it.
 const MAX_FOLLOWED: usize = 4096;
+
+/// Most types that are followed for one value.
+const MAX_TYPES: usize = 256;
 
 /// Bits of a trigger's type.
 const ROW: u32 = 1;
@@ -279,9 +285,7 @@ impl Reach<'_> {
         if writes {
             self.partition_keys(oid, resolve, step);
             for column in &relation.columns {
-                if let Some((domain, _)) = catalog.domain(column.kind) {
-                    self.domain(domain, resolve, step);
-                }
+                self.type_of_value(column.kind, resolve, step);
                 for cast in catalog.casts_to(column.kind).filter(|cast| cast.implicit) {
                     self.function(
                         cast.function,
@@ -313,19 +317,47 @@ impl Reach<'_> {
         }
     }
 
-    /// The constraints of a domain, and of those that it is based on.
-    pub(super) fn domain(&mut self, mut oid: Oid, resolve: &dyn Resolve, step: &Step) {
+    /// What runs for a value of a type: the constraints of domains that it is, is based on, or consists of.
+    pub(super) fn type_of_value(&mut self, kind: Oid, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
-        for _ in 0..super::MAX_DEPTH {
-            let Some(domain) = catalog.type_of(oid) else { return };
-            self.reached.code.insert(domain.name.to_string());
-            for (place, text) in domain.checks.iter().chain(&domain.default).enumerate() {
-                let read = |_: &Object| Some((text.len(), Read::expression(text)));
-                if let Some(read) = self.memo.read(catalog, (Kind::Type, oid, place), read) {
-                    self.runs(&read, resolve, step, "a domain's constraint may do it");
-                }
+        let mut next = vec![kind];
+        let mut seen = HashSet::new();
+        while let Some(kind) = next.pop() {
+            if kind < FIRST_NORMAL || !seen.insert(kind) {
+                continue;
             }
-            oid = domain.base;
+            if seen.len() > MAX_TYPES {
+                return self.unknown_code(step, || "a type consists of more types than are followed".into());
+            }
+            let Some((oid, found)) = catalog.type_or_element(kind) else {
+                self.unknown_code(step, || "a type that is not known may run code".into());
+                continue;
+            };
+            match found.kind {
+                TypeKind::Domain => {
+                    self.domain(oid, resolve, step);
+                    next.push(found.base);
+                }
+                TypeKind::Composite => {
+                    let relation = catalog.relation_named(&found.schema, &found.name);
+                    let columns = relation.and_then(|oid| catalog.relation(oid)).map(|relation| &relation.columns);
+                    next.extend(columns.into_iter().flatten().map(|column| column.kind));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The constraints of a domain, without those of what it is based on.
+    fn domain(&mut self, oid: Oid, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let Some(domain) = catalog.type_of(oid) else { return };
+        self.reached.code.insert(domain.name.to_string());
+        for (place, text) in domain.checks.iter().chain(&domain.default).enumerate() {
+            let read = |_: &Object| Some((text.len(), Read::expression(text)));
+            if let Some(read) = self.memo.read(catalog, (Kind::Type, oid, place), read) {
+                self.runs(&read, resolve, step, "a domain's constraint may do it");
+            }
         }
     }
 

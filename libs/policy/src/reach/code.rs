@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
 use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Routine, Step, Via};
-use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text, TypeKind};
-use crate::functions::{is_built_in_type, is_large_object};
+use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text};
+use crate::functions::{self, is_built_in_type, is_large_object};
 use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
 
 /// Names inside a function that has a search path of its own, or runs as its owner.
@@ -99,11 +99,7 @@ impl Reach<'_> {
     pub(super) fn call(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
         let path = names.path();
-        let visible = |schema: &Text| match (&call.name.schema, path) {
-            (Some(written), _) => *schema == written.as_str(),
-            (None, Some(path)) => path.contains(schema),
-            (None, None) => true,
-        };
+        let visible = |schema: &Text| is_visible(&call.name, path, schema);
         match call.kind {
             CallKind::Function | CallKind::Procedure => {
                 let own = is_built_in(&call.name);
@@ -148,28 +144,62 @@ impl Reach<'_> {
                 }
             }
             CallKind::Operator => {
-                for operator in catalog.operators_named(&call.name.name).filter(|operator| visible(&operator.schema)) {
-                    let because = || format!("operator {} may do it", call.name.name).into();
-                    self.function(operator.function, resolve, &step.perhaps(Via::Function, because), false);
-                }
-            }
-            CallKind::Type => {
-                let types: Vec<Oid> = catalog
-                    .types_named(&call.name.name)
-                    .filter(|(_, kind)| visible(&kind.schema))
-                    .map(|(oid, _)| oid)
-                    .collect();
-                for oid in types {
+                let operators = catalog.operators_named(&call.name.name).filter(|operator| visible(&operator.schema));
+                let found: Vec<Oid> = operators.map(|operator| operator.function).collect();
+                let own = is_own(&call.name, path)
+                    || (call.name.schema.is_none() && functions::is_built_in_operator(&call.name.name));
+                if !own {
                     self.reached.code.insert(call.name.name.clone());
-                    if catalog.type_of(oid).is_some_and(|kind| kind.kind == TypeKind::Domain) {
-                        self.domain(oid, resolve, step);
-                    }
-                    for cast in catalog.casts_to(oid) {
-                        let because = || format!("a cast to {} may do it", call.name).into();
-                        self.function(cast.function, resolve, &step.perhaps(Via::Function, because), false);
-                    }
+                }
+                if found.is_empty() && !own {
+                    let name = &call.name;
+                    return self.unknown_code(step, || {
+                        format!("it uses operator {}, which may do anything", said(name)).into()
+                    });
+                }
+                for function in found {
+                    let because = || format!("operator {} may do it", call.name.name).into();
+                    self.function(function, resolve, &step.perhaps(Via::Function, because), false);
                 }
             }
+            CallKind::Type => self.cast(call, names, resolve, step),
+        }
+    }
+
+    /// A type that is named: what makes a value of it.
+    fn cast(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let visible = |schema: &Text| is_visible(&call.name, names.path(), schema);
+        let types = |name: &str| -> Vec<Oid> {
+            catalog.types_named(name).filter(|(_, kind)| visible(&kind.schema)).map(|(oid, _)| oid).collect()
+        };
+        let rows = |name: &str| -> Vec<Oid> {
+            let all = catalog.relations_named(name).iter().copied();
+            all.filter(|oid| catalog.relation(*oid).is_some_and(|relation| visible(&relation.schema))).collect()
+        };
+        let name = call.name.name.as_str();
+        let mut found = (types(name), rows(name));
+        // The catalog does not hold the types of arrays.
+        if let (([], []), Some(element)) = ((&found.0[..], &found.1[..]), name.strip_prefix('_')) {
+            found = (types(element), rows(element));
+        }
+        let own = is_own(&call.name, names.path());
+        if !own {
+            self.reached.code.insert(name.to_owned());
+        }
+        let temporary = call.name.schema.is_none() && names.temporary(name) == Some(true);
+        if temporary || (found.0.is_empty() && found.1.is_empty() && !own) {
+            self.unknown_code(step, || format!("it uses type {}, which may run any code", call.name).into());
+        }
+        for oid in found.0 {
+            self.type_of_value(oid, resolve, step);
+            for cast in catalog.casts_to(oid) {
+                let because = || format!("a cast to {} may do it", call.name).into();
+                self.function(cast.function, resolve, &step.perhaps(Via::Function, because), false);
+            }
+        }
+        for relation in found.1.into_iter().filter_map(|oid| catalog.relation(oid)) {
+            relation.columns.iter().for_each(|column| self.type_of_value(column.kind, resolve, step));
         }
     }
 
@@ -404,6 +434,28 @@ impl Reach<'_> {
         self.reached.may_end_transaction = true;
         (self.path_lost, self.relations_lost) = (true, true);
     }
+}
+
+/// The name may mean something of that schema.
+fn is_visible(name: &Name, path: Option<&[Text]>, schema: &Text) -> bool {
+    match (&name.schema, path) {
+        (Some(written), _) => *schema == written.as_str(),
+        (None, Some(path)) => path.contains(schema),
+        (None, None) => true,
+    }
+}
+
+/// The name is of PostgreSQL's own: by its schema, or as no other is looked in.
+fn is_own(name: &Name, path: Option<&[Text]>) -> bool {
+    match &name.schema {
+        Some(schema) => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+        None => matches!(path, Some([only]) if *only == "pg_catalog"),
+    }
+}
+
+/// An operator's name, which is no identifier.
+fn said(Name { schema, name }: &Name) -> String {
+    schema.as_ref().map_or_else(|| name.clone(), |schema| format!("{}.{name}", Name::quoted(schema)))
 }
 
 /// It is another name for an immutable function that PostgreSQL brings along; or it is of an extension whose compiled

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{MAX_CHILDREN, Routine, name_of};
-use crate::Name;
 use crate::catalog::{Catalog, Oid, TEMPORARY, Text};
+use crate::{Name, is_numbered_temporary};
 
 /// What a written name means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,10 @@ pub fn resolve(
 ) -> Resolved {
     let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.name.clone() };
     if let Some(schema) = &name.schema {
+        if is_numbered_temporary(schema) {
+            let reason = "whose temporary schema it is is not known".into();
+            return Resolved::OneOf { candidates: vec![(None, named(schema)), (None, named(TEMPORARY))], reason };
+        }
         let oid = catalog.relation_named(schema, &name.name);
         return Resolved::Known { oid, name: named(schema) };
     }

@@ -151,6 +151,7 @@ fn a_plain_table_is_touched_alone() {
         ("delete from tmp", "pg_temp.tmp:delete/direct"),
         ("explain delete from t", "public.t:explain/direct"),
         ("update none set v = 1", "?.none:update/direct?"),
+        ("delete from pg_temp_3.t", "?.t:delete/direct? pg_temp_3.t:delete/direct? pg_temp.t:delete/direct?"),
         ("begin", ""),
     ]);
 }

@@ -64,3 +64,70 @@ fn expressions_of_a_partition_key_are_followed() {
     ]);
     assert!(built.say("update p set id = 1").contains("log.entries:insert/function?"));
 }
+
+#[test]
+fn a_type_or_operator_that_is_not_known_may_do_anything() {
+    let (mut built, _) = with_code();
+    let function = built.catalog.functions_named("f").next().unwrap().0;
+    let operator = Operator { schema: "app".into(), name: "###".into(), function, ..Operator::default() };
+    built.add(Object::Operator(operator));
+    built.add(Object::Type(Type {
+        schema: "public".into(),
+        name: "colour".into(),
+        kind: TypeKind::Enum,
+        ..Type::default()
+    }));
+    built.check(&[
+        ("select 1::pg_temp.d", "*:opaque/function?"),
+        ("select 1::d", "*:opaque/function?"),
+        ("select 1::tmp", "*:opaque/function?"),
+        ("select 1 operator(pg_temp.###) 2", "*:opaque/function?"),
+        ("select 1 operator(pg_temp.+) 2", "*:opaque/function?"),
+        ("select 1 ### 2", "*:opaque/function?"),
+        ("select 1 operator(app.###) 2", "log.entries:insert/function?"),
+        ("select 1 + 2, 1 between 2 and 3, 1 not between symmetric 2 and 3, 'a' similar to 'b', 1 = any('{1}'::int[])", ""),
+        ("select 1 operator(pg_catalog.+) 2, 'a'::information_schema.sql_identifier, 'a'::pg_catalog.text", ""),
+        ("select 'red'::colour, '{red}'::colour[], '{red}'::_colour, null::t", ""),
+    ]);
+    for (sql, name) in [("select 1::pg_temp.d", "d"), ("select 1 operator(pg_temp.###) 2", "###")] {
+        let reached = built.reached(sql);
+        assert!(reached.code.contains(name) && reached.may_change_settings, "{sql}");
+    }
+}
+
+#[test]
+fn domains_inside_of_rows_are_followed() {
+    let (mut built, _) = with_code();
+    let checks = vec!["CHECK ((public.f(VALUE) > 0))".into()];
+    let kind = |name: &str, kind, base, array| Type {
+        schema: "public".into(),
+        name: name.into(),
+        kind,
+        base,
+        array,
+        ..Type::default()
+    };
+    let column = |kind| move |relation: &mut Relation| relation.columns = vec![Column { name: "a".into(), kind }];
+    let d = built.add(Object::Type(Type { checks, ..kind("d", TypeKind::Domain, 23, 30_001) }));
+    built.table("public.c", RelationKind::Composite, column(d));
+    let c = built.add(Object::Type(kind("c", TypeKind::Composite, 0, 30_002)));
+    built.add(Object::Type(kind("over", TypeKind::Domain, c, 0)));
+    built.table("public.arrays", RelationKind::Table, column(30_001));
+    built.table("public.rows", RelationKind::Table, column(30_002));
+    built.table("public.strange", RelationKind::Table, column(30_009));
+    built.check(&[
+        ("select row(1)::c", "log.entries:insert/function?"),
+        ("select '{}'::c[]", "log.entries:insert/function?"),
+        ("select row(1)::over", "log.entries:insert/function?"),
+        ("select '(5)'::arrays", "log.entries:insert/function?"),
+        ("insert into arrays values (null)", "public.arrays:insert/direct log.entries:insert/function?"),
+        ("insert into rows values (null)", "public.rows:insert/direct log.entries:insert/function?"),
+        ("insert into strange values (null)", "public.strange:insert/direct *:opaque/function?"),
+        ("select a from rows", "public.rows:select/direct"),
+    ]);
+    // A type that contains itself is no loop.
+    let own = built.next + 2;
+    built.table("public.own", RelationKind::Composite, column(own));
+    assert_eq!(built.add(Object::Type(kind("own", TypeKind::Composite, 0, 0))), own);
+    built.check(&[("select null::own", "")]);
+}
