@@ -46,13 +46,16 @@ impl Schemas {
     }
 
     /// Of the setting `search_path`, the schemas that exist and that `role` may use, in order; none where the role is not
-    /// known.
+    /// known, or one may be the session's own temporary schema.
     pub(crate) fn path(&self, setting: &str, role: &str) -> Vec<String> {
         let Some(who) = self.roles.get(role) else { return Vec::new() };
         let holds = self.privileges(who);
         let mut path = Vec::new();
         for schema in hansard_policy::schemas_of_setting(setting) {
             let schema = if schema == "$user" { role.to_owned() } else { schema };
+            if hansard_policy::is_numbered_temporary(&schema) {
+                return Vec::new();
+            }
             let found = self
                 .schemas
                 .get(&*schema)
@@ -126,5 +129,6 @@ mod tests {
         assert_eq!(schemas.path(all, "root"), ["closed", "owned", "of_group", "public", "of_owner"]);
         assert_eq!(schemas.path("\"$user\", closed", "public"), ["public", "closed"]);
         assert_eq!(schemas.path("public", "nobody"), [""; 0]);
+        assert_eq!(schemas.path("public, pg_temp_3", "app"), [""; 0]);
     }
 }

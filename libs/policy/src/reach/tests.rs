@@ -151,7 +151,6 @@ fn a_plain_table_is_touched_alone() {
         ("delete from tmp", "pg_temp.tmp:delete/direct"),
         ("explain delete from t", "public.t:explain/direct"),
         ("update none set v = 1", "?.none:update/direct?"),
-        ("delete from pg_temp_3.t", "?.t:delete/direct? pg_temp_3.t:delete/direct? pg_temp.t:delete/direct?"),
         ("begin", ""),
     ]);
 }
@@ -580,23 +579,4 @@ fn dropping_with_cascade_reaches_more() {
         ("drop schema log cascade", "log.entries:ddl/cascade *:ddl/cascade?"),
         ("drop schema log", ""),
     ]);
-}
-
-#[test]
-fn a_function_called_by_its_number_is_read() {
-    let mut built = Built::new();
-    let f = built.function("public.f", "sql", "delete from t", |_| {});
-    let resolve = OnPath::new(&built.catalog, Some(vec!["public".to_owned()]), Some("job"));
-    let call = |oid| {
-        let reached = reach_call(oid, &built.catalog, &resolve, &mut Memo::default());
-        reached
-            .touched
-            .into_iter()
-            .map(|touched| (touched.relation.map(|name| name.to_string()), touched.operation, touched.certain))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(call(f), [(Some("public.t".to_owned()), Operation::Delete, false)]);
-    assert_eq!(call(955), [(Some("pg_catalog.pg_largeobject".to_owned()), Operation::Update, true)]);
-    assert_eq!(call(952), []);
-    assert_eq!(call(1), [(None, Operation::Opaque, false)]);
 }

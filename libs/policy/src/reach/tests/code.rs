@@ -81,3 +81,33 @@ fn a_security_definer_sees_its_owners_schema() {
     assert_eq!(built.say_on(Some(path), "select as_owner()"), "secret.t:delete/function?");
     assert_eq!(built.say_on(Some(path), "select as_caller()"), "public.t:delete/function?");
 }
+
+#[test]
+fn a_temporary_schema_by_its_number_may_be_the_sessions_own() {
+    let built = Built::new();
+    built.check(&[(
+        "delete from pg_temp_3.t",
+        "?.t:delete/direct? pg_temp_3.t:delete/direct? pg_temp.t:delete/direct?",
+    )]);
+    assert!(built.say_on(Some(&["public", "pg_temp_3"]), "delete from t").starts_with("?.t:delete/direct? "));
+    assert!(built.reached("drop table pg_temp_3.t").touched.iter().all(|touched| !touched.certain));
+}
+
+#[test]
+fn a_function_called_by_its_number_is_read() {
+    let mut built = Built::new();
+    let f = built.function("public.f", "sql", "delete from t", |_| {});
+    let resolve = OnPath::new(&built.catalog, Some(vec!["public".to_owned()]), Some("job"));
+    let call = |oid| {
+        let reached = reach_call(oid, &built.catalog, &resolve, &mut Memo::default());
+        reached
+            .touched
+            .into_iter()
+            .map(|touched| (touched.relation.map(|name| name.to_string()), touched.operation, touched.certain))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(call(f), [(Some("public.t".to_owned()), Operation::Delete, false)]);
+    assert_eq!(call(955), [(Some("pg_catalog.pg_largeobject".to_owned()), Operation::Update, true)]);
+    assert_eq!(call(952), []);
+    assert_eq!(call(1), [(None, Operation::Opaque, false)]);
+}
