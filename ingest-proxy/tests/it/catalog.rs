@@ -480,7 +480,6 @@ async fn ten_thousand_relations_are_told_in_parts() {
 /// `cargo test --release -p hansard-ingest-proxy --test it a_hundred_thousand -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes 100,000 tables, which takes a minute"]
-#[expect(clippy::print_stderr, reason = "a measurement")]
 async fn a_hundred_thousand_relations_are_read_within_seconds() {
     let admin = database("catalog_large").await;
     let columns: Vec<String> = (0..10).map(|column| format!("column_{column} int")).collect();

@@ -113,7 +113,7 @@ fn add(
         last_statement: first,
         ..end.clone()
     };
-    let savepoint = kind % 5 == 0 && outcome == "committed";
+    let savepoint = kind.is_multiple_of(5) && outcome == "committed";
     if savepoint {
         rows(night, undone);
     }

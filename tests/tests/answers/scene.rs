@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
-use hansard_tests::wire::{Wire, query, terminate};
+use hansard_tests::wire::{Wire, terminate};
 use hansard_tests::{Config, Hansard, Postgres, eventually};
 use serde_json::Value;
 use tokio_postgres::Client;
