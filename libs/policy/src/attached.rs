@@ -141,7 +141,7 @@ pub(crate) fn is_plain_value(node: &Node) -> bool {
 }
 
 /// Functions without arguments that are common in defaults.
-const WITHOUT_ARGUMENTS: [&str; 6] =
+pub(crate) const WITHOUT_ARGUMENTS: [&str; 6] =
     ["now", "clock_timestamp", "transaction_timestamp", "statement_timestamp", "gen_random_uuid", "random"];
 
 /// A constant that is cast to `regclass`: of one that is not, a function that takes a text may be meant.

@@ -62,6 +62,9 @@ impl Walk {
             NodeEnum::AIndirection(indirection) => {
                 self.expressions(indirection.arg.as_deref());
                 self.expressions(&indirection.indirection);
+                for name in strings(&indirection.indirection) {
+                    self.runs(CallKind::Field, &Name { schema: None, name: name.to_owned() }, 1);
+                }
             }
             NodeEnum::AIndices(indices) => {
                 self.expressions(indices.lidx.as_deref());

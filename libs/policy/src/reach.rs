@@ -371,7 +371,8 @@ impl<'a> Reach<'a> {
     ) {
         let Some(relation) = oid.and_then(|oid| self.catalog.relation(oid)) else { return };
         for name in of.columns.iter().filter(|_| of.operation == Operation::Select) {
-            if self.catalog.functions_named(name).next().is_some()
+            let made = !self.session.routines(name).is_empty();
+            if (made || self.catalog.functions_named(name).next().is_some())
                 && !relation.columns.iter().any(|column| column.name == name.as_str())
             {
                 let name = Name { schema: None, name: name.clone() };

@@ -97,6 +97,8 @@ pub struct Call {
 pub enum CallKind {
     /// A function or aggregate.
     Function,
+    /// A field of a value in parentheses, `(v).name`, or a function of that name that takes the value.
+    Field,
     /// A procedure, by CALL.
     Procedure,
     /// An operator.

@@ -41,7 +41,7 @@ pub(super) fn operation(command: &CommandTag) -> Operation {
         ("GRANT" | "REVOKE" | "REASSIGN", _)
         | ("CREATE" | "ALTER" | "DROP", "ROLE" | "OWNED")
         | ("ALTER", "DEFAULT") => Operation::Grant,
-        ("CREATE" | "ALTER" | "DROP" | "COMMENT" | "SECURITY" | "IMPORT", _) => Operation::Ddl,
+        ("CREATE" | "ALTER" | "DROP" | "COMMENT" | "SECURITY" | "IMPORT" | "LOAD", _) => Operation::Ddl,
         _ => Operation::Opaque,
     }
 }
@@ -60,6 +60,8 @@ pub(super) fn fits(asked: Operation, command: &CommandTag) -> bool {
             // What it explains, where that is run: CREATE TABLE AS.
             Operation::Explain => matches!(answered, Operation::Explain | Operation::Select),
             Operation::Select => matches!(answered, Operation::Select | Operation::Ddl),
+            // SET TRANSACTION and SET CONSTRAINTS.
+            Operation::Transaction => answered == Operation::Set,
             Operation::CopyIn | Operation::CopyOut => matches!(answered, Operation::CopyIn | Operation::CopyOut),
             _ => false,
         }

@@ -320,3 +320,87 @@ async fn partitions_are_told_only_where_the_key_compares_as_it_is_written() {
         assert_ne!(of(&landed.replace("_x", "_d")), Some(true), "{row:#?}");
     }
 }
+
+/// What is done before the catalog is read again: nothing is told for certain that is not so, and nothing is left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_has_just_defined_is_minded() {
+    let scene = scene().await;
+    scene
+        .superuser
+        .batch_execute("GRANT CREATE ON SCHEMA public TO app; GRANT ALL ON DATABASE ranking TO app")
+        .await
+        .unwrap();
+    let w = "CREATE FUNCTION w(x int) RETURNS int LANGUAGE sql AS 'UPDATE sp1.t SET n = x RETURNING n'";
+    for (texts, last, told) in [
+        // A rule puts another relation in the place of the one that is written.
+        (
+            vec![
+                "CREATE TABLE ruled (n int)",
+                "CREATE RULE r AS ON INSERT TO ruled DO INSTEAD UPDATE sp1.t SET n = 1",
+                "INSERT INTO ruled VALUES (1)",
+            ],
+            "INSERT INTO ruled",
+            "public.ruled",
+        ),
+        (vec![w, "SELECT (x.v).w FROM (SELECT 1 AS v) x"], "SELECT (x.v)", ""),
+        (vec!["PREPARE p AS UPDATE sp1.t SET n = 1", "DO $$ BEGIN EXECUTE 'EXECUTE p'; END $$"], "DO", ""),
+        (
+            vec![
+                w,
+                "CREATE TABLE plain (n int)",
+                "DO $$ BEGIN ALTER TABLE plain ADD COLUMN m int DEFAULT w(1); END $$",
+                "UPDATE sp1.t SET n = 0",
+                "INSERT INTO plain VALUES (1)",
+            ],
+            "INSERT INTO plain",
+            "",
+        ),
+        (
+            vec![
+                w,
+                "CREATE DOMAIN d AS int CHECK (w(value) > 0)",
+                "CREATE TABLE made AS SELECT 1::d AS n",
+                "INSERT INTO made VALUES (1)",
+            ],
+            "INSERT INTO made",
+            "",
+        ),
+        (
+            vec![w, "CREATE TEMP TABLE own (n int DEFAULT w(1))", "INSERT INTO own DEFAULT VALUES"],
+            "INSERT INTO own",
+            "",
+        ),
+    ] {
+        let rows = scene.recorded(&scene.play(APP, &say(&texts)).await);
+        assert_eq!(updated(&scene).await, ["sp1.t"], "{texts:?}");
+        let row = rows.iter().find(|row| row.sql.starts_with(last)).unwrap();
+        let seen = |touch: &Touch| touch.relation == "?" || touch.relation == "sp1.t";
+        assert!(row.opaque || row.touches.iter().any(seen), "{texts:?}: {row:#?}");
+        let sure = row.touches.iter().any(|touch| touch.certain && touch.relation == told);
+        assert!(!sure, "{texts:?}: {row:#?}");
+        let clean = "DROP FUNCTION IF EXISTS w CASCADE; DROP TABLE IF EXISTS ruled, plain, made; DROP DOMAIN IF EXISTS d CASCADE";
+        scene.superuser.batch_execute(clean).await.unwrap();
+    }
+}
+
+/// A transaction that was prepared has made nothing yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_prepared_transaction_makes_is_not_meant() {
+    let scene = scene().await;
+    scene.superuser.batch_execute("GRANT CREATE ON SCHEMA decoy TO app").await.unwrap();
+    let turns = say(&[
+        "SET search_path = decoy, public",
+        "BEGIN",
+        "CREATE TABLE decoy.t (n int)",
+        "PREPARE TRANSACTION 'x'",
+        UPDATE,
+        "ROLLBACK PREPARED 'x'",
+    ]);
+    let rows = scene.recorded(&scene.play(APP, &turns).await);
+    assert_eq!(updated(&scene).await, ["public.t"]);
+    assert!(!certain(update(&rows)).contains(&"decoy.t"), "{rows:#?}");
+    assert!(
+        update(&rows).touches.iter().any(|touch| touch.relation == "public.t" || touch.relation.starts_with('?')),
+        "{rows:#?}"
+    );
+}

@@ -154,3 +154,14 @@ fn long_texts_are_searched_in_pieces() {
         assert!(!found(text, 200), "{text}");
     }
 }
+
+/// Who asks whether a rule or an event trigger is about to come asks for these words.
+#[test]
+fn rules_and_event_triggers_mean_their_words() {
+    let may_be = |sql: &str, word: &str| changed_names(sql.as_bytes()).is_some_and(|names| names.may_be(word));
+    assert!(may_be("create rule r as on insert to t do instead nothing", "rule"));
+    assert!(may_be("CREATE OR REPLACE RULE r AS ON INSERT TO t DO INSTEAD NOTHING", "rule"));
+    assert!(may_be("create event trigger e on ddl_command_end execute function f()", "event"));
+    assert!(may_be("alter event trigger e enable", "event"));
+    assert!(!may_be("create table t (a int)", "rule") && !may_be("create table t (a int)", "event"));
+}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
 use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Routine, Step, Via};
+use crate::attached::WITHOUT_ARGUMENTS;
 use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text};
 use crate::functions::{self, is_built_in_type, is_large_object};
 use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
@@ -101,9 +102,9 @@ impl Reach<'_> {
         let path = names.path();
         let visible = |schema: &Text| is_visible(&call.name, path, schema);
         match call.kind {
-            CallKind::Function | CallKind::Procedure => {
-                let own = is_built_in(&call.name);
-                if !own {
+            CallKind::Function | CallKind::Field | CallKind::Procedure => {
+                let own = call.kind == CallKind::Field || is_built_in(&call.name);
+                if !is_built_in(&call.name) {
                     self.reached.code.insert(call.name.name.clone());
                 }
                 let procedure = call.kind == CallKind::Procedure;
@@ -393,6 +394,9 @@ impl Reach<'_> {
         if let Some(reason) = statement.opaque.as_ref().filter(|_| !statement.opaque_without_catalog) {
             self.unknown_code(&step, || format!("{what}: {reason}").into());
         }
+        if matches!(statement.effect, Effect::Execute(_) | Effect::Fetch(_)) {
+            self.unknown_code(&step, || format!("{what} runs what was prepared before").into());
+        }
         changes || self.path_lost || self.relations_lost
     }
 
@@ -490,12 +494,16 @@ fn runs_no_sql(function: &Function) -> bool {
     function.language == "c" && function.extension.as_deref().is_some_and(|name| EXTENSIONS.contains(&name))
 }
 
-/// A value may run code by its type alone: there are domains, casts that run without being written, or types that are named
-/// like PostgreSQL's own.
+/// A value of a plain definition may run code: there are domains, casts that run without being written, or types and
+/// functions that are named like PostgreSQL's own.
 pub fn values_may_run_code(catalog: &Catalog) -> bool {
     let runs_code = |cast: &Cast| catalog.function(cast.function).is_some_and(|function| !runs_no_sql(function));
     let of_own_name = |name: &str| is_built_in_type(&Name { schema: None, name: name.to_owned() });
-    catalog.has_domains() || catalog.implicit_casts().any(runs_code) || catalog.type_names().any(of_own_name)
+    let others = |name: &&str| catalog.functions_named(name).any(|(_, function)| !runs_no_sql(function));
+    WITHOUT_ARGUMENTS.iter().any(|name| others(name))
+        || catalog.has_domains()
+        || catalog.implicit_casts().any(runs_code)
+        || catalog.type_names().any(of_own_name)
 }
 
 /// It was compiled, by somebody who may do anything.

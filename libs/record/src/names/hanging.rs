@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hansard_policy::catalog::Function;
 use hansard_policy::reach::Routine;
-use hansard_policy::{ChangedNames, Name};
+use hansard_policy::{ChangedNames, Name, is_built_in};
 
 use super::{CHANGE, MAX_ROUTINE_BYTES, MAX_ROUTINES, Made, Names, OPEN};
 
@@ -92,6 +92,12 @@ impl Names {
         let bytes = |routine: &Routine| routine.function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
         self.routine_bytes = all().map(bytes).sum();
         self.routines_ended.retain(|number, _| held.contains(number));
+    }
+
+    /// The session made a function that is named like one of PostgreSQL's own.
+    pub(super) fn has_routine_of_own_name(&self) -> bool {
+        let own = |name: &String| is_built_in(&Name { schema: None, name: name.clone() });
+        self.routines.keys().any(own)
     }
 
     /// The session made a function of that name, and what that does was read.

@@ -91,8 +91,12 @@ impl<'a> InSession<'a> {
 
     /// When the catalog was begun to be read, where no value runs code by its type alone.
     pub(super) fn plain_values(&self) -> Option<i64> {
-        let plain = |known: &&Known| known.missing().is_none() && !values_may_run_code(&known.catalog);
-        self.known.filter(|_| !self.names.other_made).filter(plain).map(|known| known.begun_at)
+        // An event trigger may be about to be, which hangs something on what is made.
+        let plain = |known: &&Known| {
+            known.missing().is_none() && !known.is_in_motion("event") && !values_may_run_code(&known.catalog)
+        };
+        let unknown = self.names.other_made || self.names.has_routine_of_own_name();
+        self.known.filter(|_| !unknown).filter(plain).map(|known| known.begun_at)
     }
 
     /// What a function of that name does may have been changed, by others or in a way that is not told.

@@ -286,6 +286,11 @@ fn nothing_hangs_on_a_table_that_the_session_made_until_something_may() {
         session.run("create table public.made (a int)").run(harmful);
         assert!(!bare(&session, "public.made"), "{harmful}");
     }
+    // A function takes the place of one of PostgreSQL's own.
+    let mut session = Session::new();
+    session.run("create function app.now() returns int language sql as 'select 1'");
+    session.run("create table public.made (a int default now())");
+    assert!(!bare(&session, "public.made"));
     // Made while something that is not told may be about to hang on it.
     let mut session = Session::new();
     session.run("select who_knows()").run("create table public.made (a int)");

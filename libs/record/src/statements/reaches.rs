@@ -199,7 +199,17 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
             (None, None) => return,
         },
     };
+    // A rule may put something else in the place of a write; COPY knows no rules.
+    let may_be_ruled = session.is_ahead() || known.is_some_and(|known| moving.is_some() && known.is_in_motion("rule"));
     let via = if moving.is_some_and(|name| code.contains(name)) { Via::Function } else { Via::Trigger };
+    if may_be_ruled {
+        let is_direct = |touched: &&mut Touched| touched.via == Via::Direct && touched.operation != Operation::CopyIn;
+        for touched in reached.touched.iter_mut().filter(is_direct) {
+            if command::writes_rows(touched.operation) && !is_bare(touched) && touched.reason.is_none() {
+                (touched.certain, touched.if_rows, touched.reason) = (false, false, Some(reason.clone().into()));
+            }
+        }
+    }
     let behind = reached.touched.iter_mut().filter(|touched| touched.via != Via::Direct);
     for touched in behind.filter(|touched| touched.reason.is_none() || touched.if_rows) {
         (touched.certain, touched.if_rows, touched.reason) = (false, false, Some(reason.clone().into()));

@@ -131,3 +131,24 @@ fn domains_inside_of_rows_are_followed() {
     assert_eq!(built.add(Object::Type(kind("own", TypeKind::Composite, 0, 0))), own);
     built.check(&[("select null::own", "")]);
 }
+
+#[test]
+fn a_field_of_a_value_may_be_a_call() {
+    let (mut built, _) = with_code();
+    built.function("public.w", "sql", "delete from log.entries", |function| function.arguments = vec![23]);
+    built.check(&[
+        ("select (v).w from (select 1 as v) x", "log.entries:delete/function?"),
+        ("select (x.v).w from (select 1 as v) x", "log.entries:delete/function?"),
+        ("select (v).field from (select 1 as v) x", ""),
+    ]);
+}
+
+#[test]
+fn what_was_prepared_is_not_known_to_code() {
+    let (mut built, _) = with_code();
+    built.function("public.runs", "plpgsql", "begin execute 'execute p(1)'; end", |_| {});
+    built.check(&[
+        ("do $$ begin execute 'execute p(1)'; end $$", "*:opaque/function?"),
+        ("select runs()", "*:opaque/function?"),
+    ]);
+}
