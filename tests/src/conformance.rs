@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::hansard::{Config, Hansard, Settings};
+use crate::hansard::{Config, Hansard, LOG_IN_AS_DIRECT, Settings};
 use crate::postgres::Postgres;
 use crate::process::free_port;
 
@@ -51,8 +51,12 @@ impl Place {
         // The database's server reads and writes files here as somebody else.
         std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let (port, behind) = (free_port()?, free_port()?);
-        let settings =
-            Settings { role: Some("postgres"), tls: tls.then(|| "sslmode=require".to_owned()), ..Settings::default() };
+        let settings = Settings {
+            role: Some("postgres"),
+            tls: tls.then(|| "sslmode=require".to_owned()),
+            more: LOG_IN_AS_DIRECT.to_owned(),
+            ..Settings::default()
+        };
         let config = Config::within(&work.path().join("hansard"), behind, &settings)?;
         let text = std::fs::read_to_string(config.file())?;
         let (any, this) = ("listen = \"127.0.0.1:0\"\nupstream", format!("listen = \"127.0.0.1:{port}\"\nupstream"));

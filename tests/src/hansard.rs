@@ -46,6 +46,9 @@ pub struct Settings {
     pub more: String,
 }
 
+/// A table that leaves what a job is sent at log-in to the database alone.
+pub const LOG_IN_AS_DIRECT: &str = "[proxy]\nsession_id = \"off\"\n";
+
 impl Config {
     /// In a temporary folder.
     pub fn new(postgres: &Postgres, settings: &Settings) -> Result<Config> {

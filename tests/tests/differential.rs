@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hansard_tests::hansard::Settings;
+use hansard_tests::hansard::{LOG_IN_AS_DIRECT, Settings};
 use hansard_tests::postgres::{DATABASE, PASSWORD};
 use hansard_tests::{Config, Postgres, tls};
 use rand::rngs::StdRng;
@@ -61,7 +61,8 @@ async fn alike(tls: bool) {
     }
     // A password in clear goes only to whom is known.
     let tls = tls.then(|| format!("sslmode=verify-full&sslrootcert={}", postgres.certificate().display()));
-    let config = Config::new(&postgres, &Settings { role: Some(ROLE), tls, ..Settings::default() }).unwrap();
+    let more = LOG_IN_AS_DIRECT.to_owned();
+    let config = Config::new(&postgres, &Settings { role: Some(ROLE), tls, more, ..Settings::default() }).unwrap();
     let mut hansard = config.start("up").unwrap();
     let token = config.token("differential").unwrap();
     let direct = SocketAddr::from(([127, 0, 0, 1], postgres.port()));
