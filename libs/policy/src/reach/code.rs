@@ -500,7 +500,7 @@ pub fn values_may_run_code(catalog: &Catalog) -> bool {
     let runs_code = |cast: &Cast| catalog.function(cast.function).is_some_and(|function| !runs_no_sql(function));
     let of_own_name = |name: &str| is_built_in_type(&Name { schema: None, name: name.to_owned() });
     let others = |name: &&str| catalog.functions_named(name).any(|(_, function)| !runs_no_sql(function));
-    WITHOUT_ARGUMENTS.iter().any(|name| others(name))
+    WITHOUT_ARGUMENTS.iter().any(others)
         || catalog.has_domains()
         || catalog.implicit_casts().any(runs_code)
         || catalog.type_names().any(of_own_name)
