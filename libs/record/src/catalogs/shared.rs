@@ -3,9 +3,10 @@
 //! Invariant: what is shared is what the saved text says, to the letter.
 
 use std::ops::Deref;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use hansard_policy::catalog::{Catalog, Object, Oid};
+use hansard_policy::reach::values_may_run_code;
 use hashlink::LruCache;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     catalog: Arc<Catalog>,
     /// As it is saved, where it was since it changed.
     packed: Option<Arc<str>>,
+    /// See [`Shared::values_may_run_code`]: it looks at all types and casts.
+    values_may_run_code: OnceLock<bool>,
 }
 
 /// Texts, and the catalogs that they are.
@@ -58,13 +61,19 @@ fn kept() -> std::sync::MutexGuard<'static, Kept> {
 impl Shared {
     #[cfg(test)]
     pub(super) fn new(catalog: Catalog) -> Shared {
-        Shared { catalog: Arc::new(catalog), packed: None }
+        Shared { catalog: Arc::new(catalog), ..Shared::default() }
     }
 
     /// For changes.
     pub(super) fn change(&mut self) -> &mut Catalog {
         self.packed = None;
+        self.values_may_run_code = OnceLock::new();
         Arc::make_mut(&mut self.catalog)
+    }
+
+    /// [`hansard_policy::reach::values_may_run_code`] of it, found out once.
+    pub(crate) fn values_may_run_code(&self) -> bool {
+        *self.values_may_run_code.get_or_init(|| values_may_run_code(&self.catalog))
     }
 
     /// Before it is saved: what is as another shard has it is held once.
@@ -121,7 +130,7 @@ impl<'de> Deserialize<'de> for Shared {
                 kept().share(&text, catalog)
             }
         };
-        Ok(Shared { catalog, packed: Some(text) })
+        Ok(Shared { catalog, packed: Some(text), ..Shared::default() })
     }
 }
 
@@ -130,6 +139,18 @@ mod tests {
     use hansard_policy::catalog::Schema;
 
     use super::*;
+
+    #[test]
+    fn what_values_may_do_is_found_out_again_when_the_catalog_changes() {
+        use hansard_policy::catalog::{Type, TypeKind};
+        let mut shared = Shared::default();
+        assert!(!shared.values_may_run_code());
+        let domain = Type { schema: "public".into(), name: "d".into(), kind: TypeKind::Domain, ..Type::default() };
+        shared.change().insert(20_000, Object::Type(domain));
+        assert!(shared.values_may_run_code());
+        shared.pack();
+        assert!(shared.values_may_run_code());
+    }
 
     #[test]
     fn what_is_saved_is_decoded_once_and_changes_are_ones_own() {

@@ -59,7 +59,8 @@ impl Meanings {
         let routine = statement.routine.as_ref().and_then(|(name, _)| {
             name.schema.clone().or_else(|| Some(hansard_policy::reach::Resolve::creation(session)?.to_string()))
         });
-        let bare = if statement.names.is_empty() { None } else { session.plain_values() };
+        let makes_bare = |change: &NameChange| matches!(change, NameChange::Create { bare: true, .. });
+        let bare = if statement.names.iter().any(makes_bare) { session.plain_values() } else { None };
         Meanings { changes: meanings.collect(), routine, bare }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
-use hansard_policy::reach::{Resolve, Resolved, Routine, values_may_run_code};
+use hansard_policy::reach::{Resolve, Resolved, Routine};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
@@ -93,7 +93,7 @@ impl<'a> InSession<'a> {
     pub(super) fn plain_values(&self) -> Option<i64> {
         // An event trigger may be about to be, which hangs something on what is made.
         let plain = |known: &&Known| {
-            known.missing().is_none() && !known.is_in_motion("event") && !values_may_run_code(&known.catalog)
+            known.missing().is_none() && !known.is_in_motion("event") && !known.catalog.values_may_run_code()
         };
         let unknown = self.names.other_made || self.names.has_routine_of_own_name();
         self.known.filter(|_| !unknown).filter(plain).map(|known| known.begun_at)
