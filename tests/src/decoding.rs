@@ -97,8 +97,16 @@ fn identifier(text: &str) -> Option<(String, &str)> {
 }
 
 /// Schema and relation, and what follows them.
-pub fn qualified(text: &str) -> Option<((String, String), &str)> {
+fn qualified(text: &str) -> Option<((String, String), &str)> {
     let (schema, rest) = identifier(text)?;
     let (name, rest) = identifier(rest.strip_prefix('.')?)?;
     Some(((schema, name), rest))
+}
+
+/// Schema and relation of a name as column `relation` has it.
+pub fn recorded(relation: &str) -> Option<(String, String)> {
+    if relation.contains('"') {
+        return qualified(relation).map(|(name, _)| name);
+    }
+    relation.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()))
 }

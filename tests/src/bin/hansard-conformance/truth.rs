@@ -127,7 +127,8 @@ impl Transaction {
             _ => &["delete", "merge", "update", "ddl"],
         };
         let touch = |touch: &Touch| {
-            let (schema, name) = named(&touch.relation).unwrap_or_else(|| ("?".to_owned(), touch.relation.clone()));
+            let (schema, name) =
+                decoding::recorded(&touch.relation).unwrap_or_else(|| ("?".to_owned(), touch.relation.clone()));
             let here = name == relation.1 && schema == relation.0;
             let maybe = name == "?" || name == relation.1 && schema == "?";
             match (here, touch.certain, by.contains(&touch.operation.as_str())) {
@@ -140,13 +141,6 @@ impl Transaction {
         let best = self.touches.iter().map(touch).max().unwrap_or(Known::Not);
         best.max(if self.opaque { Known::Possibly("(what it did is not known)".to_owned()) } else { Known::Not })
     }
-}
-
-fn named(relation: &str) -> Option<(String, String)> {
-    if relation.contains('"') {
-        return decoding::qualified(relation).map(|(name, _)| name);
-    }
-    relation.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()))
 }
 
 fn text(row: &Value, column: &str) -> String {
@@ -204,7 +198,7 @@ fn transactions(config: &Config) -> Result<HashMap<String, Vec<Transaction>>> {
 /// How much of what was carried out is not known.
 fn counted(config: &Config) -> Result<Truth> {
     let unknown = "(opaque IS NOT NULL OR operation = 'opaque' OR transaction_outcome IN ('unknown', 'open'))";
-    let done = "job <> 'hansard' AND sqlstate IS NULL AND operation <> 'not run'";
+    let done = "job <> 'hansard' AND sqlstate IS NULL";
     let count = |sql: &str| -> Result<i64> {
         let rows = config.sql(sql)?;
         rows.first().and_then(|row| row["n"].as_i64()).with_context(|| format!("no number: {sql}"))

@@ -47,21 +47,14 @@ fn fits(touch: &Touch, relation: &Name, operation: &str) -> bool {
         "update" => &["update", "merge", "insert"],
         _ => &["delete", "merge", "update"],
     };
-    by.contains(&touch.operation.as_str()) && named(&touch.relation).as_ref() == Some(relation)
-}
-
-fn named(relation: &str) -> Option<Name> {
-    if relation.contains('"') {
-        return decoding::qualified(relation).map(|(name, _)| name);
-    }
-    relation.split_once('.').map(|(schema, name)| (schema.to_owned(), name.to_owned()))
+    by.contains(&touch.operation.as_str()) && decoding::recorded(&touch.relation).as_ref() == Some(relation)
 }
 
 fn may_have_touched(statement: &Statement, relation: &Name) -> bool {
     statement.may_have()
         || statement.touches.iter().any(|touch| {
             let here = touch.relation == "?"
-                || named(&touch.relation)
+                || decoding::recorded(&touch.relation)
                     .is_some_and(|(schema, name)| name == relation.1 && (schema == "?" || schema == relation.0));
             here && match touch.outcome.as_str() {
                 "unknown" | "open" => true,
@@ -81,7 +74,7 @@ fn wrong(statement: &Statement, all: &Landed) -> Vec<String> {
     let mut wrong = Vec::new();
     let sure = |touch: &&Touch| touch.certain && touch.writes() && touch.outcome == "committed";
     for touch in statement.touches.iter().filter(sure) {
-        let Some(relation) = named(&touch.relation) else { continue };
+        let Some(relation) = decoding::recorded(&touch.relation) else { continue };
         if places.iter().any(|(place, _)| *place == relation) || statement.operation == "prepare" {
             continue;
         }
