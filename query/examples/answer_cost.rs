@@ -18,7 +18,7 @@ use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_policy::catalog::{Database, Object, Relation};
 use hansard_query::{Engine, EngineOptions, Moment};
 use hansard_record::{
-    CatalogRow, Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionKind, TransactionRow,
+    CatalogRow, Certainty, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
 };
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
@@ -201,6 +201,12 @@ impl Worker {
             max_result_bytes: None,
             tls: None,
             contradictions: 0,
+            database_role: None,
+            backend_pid: None,
+            errors: 0,
+            notices: None,
+            ending: "terminated",
+            last_frame_at: None,
         });
     }
 
@@ -254,6 +260,11 @@ impl Worker {
                 last_seq: self.statement * 4 + 3,
                 truncated: false,
                 omitted: None,
+                status: Status::Done,
+                executed: None,
+                severity: None,
+                details: None,
+                notices: None,
             });
             let mut touch = |relation: &str, operation, certainty| {
                 rows.touches.push(TouchRow {

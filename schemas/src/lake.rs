@@ -150,6 +150,31 @@ impl Table {
                 optional("outcome_reason", DataType::Utf8),
                 // Why the text, or part of it, was not understood.
                 optional("opaque", DataType::Utf8),
+                // 'done', 'failed', 'not run' (another statement had failed before it), 'running', or 'no answer' (the record
+                // holds none). Null in files from before it was written.
+                optional("status", DataType::Utf8),
+                // What EXECUTE, FETCH or MOVE ran: the PREPARE or DECLARE, or the text that was parsed under that name; ends
+                // with `…` where that is not all of it.
+                optional("executed", DataType::Utf8),
+                // Fields of the server's error, as psql shows them; null where it has none, or where they are not recorded.
+                // 'ERROR', 'FATAL' or 'PANIC'.
+                optional("error_severity", DataType::Utf8),
+                optional("error_detail", DataType::Utf8),
+                optional("error_hint", DataType::Utf8),
+                // The character of `sql`, from 1.
+                optional("error_position", DataType::Int64),
+                optional("error_context", DataType::Utf8),
+                // A statement that the server made itself, and the character of it.
+                optional("error_internal_query", DataType::Utf8),
+                optional("error_internal_position", DataType::Int64),
+                optional("error_schema", DataType::Utf8),
+                optional("error_table", DataType::Utf8),
+                optional("error_column", DataType::Utf8),
+                optional("error_data_type", DataType::Utf8),
+                optional("error_constraint", DataType::Utf8),
+                // JSON array of what the server said while it ran: {"at", "severity", "sqlstate", "message", "detail", ...};
+                // the last one is {"more"} where there were more than are kept.
+                optional("notices", DataType::Utf8),
             ],
             Table::Touches => vec![
                 required("relation", DataType::Utf8),
@@ -236,6 +261,21 @@ impl Table {
                 // How often the server's answers contradicted what the session was taken for; null in files from before
                 // it was counted.
                 optional("contradictions", DataType::Int64),
+                // The role that the database knows the session by (`session_user`), and the number of its process there; null
+                // where they could not be learned.
+                optional("database_role", DataType::Utf8),
+                optional("backend_pid", DataType::Int64),
+                // Statements that failed; those that were not run because of it are not counted.
+                optional("errors", DataType::Int64),
+                // JSON array, as in `statements`, of what was said outside of any statement: notices, and errors such as the
+                // FATAL that ended it. {"by": "hansard"} marks Hansard's own words.
+                optional("notices", DataType::Utf8),
+                // How the session ended, whatever of it is recorded: 'open', 'terminated' (the job took its leave), 'lost' (the
+                // job's connection ended without that), 'ended by database', 'ended by hansard', 'refused', 'cancel request', or
+                // 'unknown' (the proxy was gone before it could say so).
+                optional("ending", DataType::Utf8),
+                // When the last frame came; null where there was none.
+                optional("last_frame_at", timestamp()),
             ],
             Table::Catalog => vec![
                 required("target", DataType::Utf8),

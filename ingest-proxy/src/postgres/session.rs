@@ -412,6 +412,7 @@ impl AuthenticatedConnection {
             role: beginning.role,
             session_role: beginning.session_role,
             session_replication_role: beginning.replication_role,
+            backend_pid: upstream.key.process_id,
             ..events::Authenticated::default()
         });
         self.begin(upstream, changes).await

@@ -24,6 +24,7 @@ mod events;
 pub(crate) mod message;
 mod names;
 mod omitted;
+mod report;
 mod requests;
 mod saved;
 mod settings;
@@ -37,6 +38,7 @@ pub use events::{
     CommandTag, Doubt, Event, Executed, Finished, Outcome, Parameter, Parameters, Request, Started, TransactionEnded,
 };
 pub use message::{Column, Failure};
+pub use report::{Details, Report};
 pub use settings::Reading;
 
 use names::Name;

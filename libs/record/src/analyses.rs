@@ -83,6 +83,16 @@ impl SqlText {
         hansard_policy::analyse_as(&self.0.sql, dialect).statements.into_iter().next()
     }
 
+    /// The character of a statement's part, from 1, that is this one of the whole text; `None` where it is not in that part.
+    pub(super) fn place(&self, part: u32, position: u64) -> Option<u64> {
+        let [_, _, ..] = &self.0.statements[..] else { return Some(position) };
+        let range = &self.statement(part).meaning.statement.range;
+        let before = self.0.sql.get(..range.start)?.chars().count() as u64;
+        let length = self.0.sql.get(range.clone())?.chars().count() as u64;
+        // An error at the end of a statement points behind it.
+        position.checked_sub(before).filter(|place| (1..=length + 1).contains(place))
+    }
+
     /// Equal for clones of one text only, for as long as one of them is held.
     pub(super) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()

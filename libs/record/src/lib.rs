@@ -22,6 +22,7 @@ mod catalogs;
 mod command;
 mod names;
 mod parameters;
+mod reports;
 mod rows;
 mod session;
 mod state;
@@ -33,7 +34,7 @@ pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
     CatalogRow, Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow,
-    StatementRow, TouchRow, TransactionKind, TransactionRow,
+    StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
 };
 
 use catalogs::Catalogs;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use hansard_pg_wire::conversation::Details;
 use hansard_schemas::events::Omitted;
 use hansard_schemas::lake::{PREPARED, Table};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,44 @@ pub struct StatementRow {
     pub truncated: bool,
     /// Rows of its result, and their bytes, that the capture level or the limit left out.
     pub omitted: Option<Omitted>,
+    /// How it stands.
+    pub status: Status,
+    /// What EXECUTE, FETCH or MOVE ran.
+    pub executed: Option<Arc<str>>,
+    /// The error's severity.
+    pub severity: Option<Arc<str>>,
+    /// What else the error says; its position is in `sql`.
+    pub details: Option<Arc<Details>>,
+    /// JSON array of what the server said while it ran.
+    pub notices: Option<Arc<str>>,
+}
+
+/// How a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It was carried out.
+    Done,
+    /// It failed.
+    Failed,
+    /// Another one had failed before it.
+    NotRun,
+    /// It is not answered yet.
+    Running,
+    /// The record holds no answer to it.
+    NoAnswer,
+}
+
+impl Status {
+    /// As it stands in column `status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::NotRun => "not run",
+            Status::Running => "running",
+            Status::NoAnswer => "no answer",
+        }
+    }
 }
 
 /// A statement's touch of one relation.
@@ -234,6 +273,18 @@ pub struct SessionRow {
     pub tls: Option<Encryption>,
     /// How often the server's answers contradicted what the session was taken for.
     pub contradictions: u64,
+    /// The role that the database knows it by.
+    pub database_role: Option<String>,
+    /// The number of the database's process.
+    pub backend_pid: Option<u32>,
+    /// Statements that failed.
+    pub errors: u64,
+    /// JSON array of what was said outside of any statement.
+    pub notices: Option<Arc<str>>,
+    /// How it ended, in a word of a closed set; see the column.
+    pub ending: &'static str,
+    /// UTC nanoseconds.
+    pub last_frame_at: Option<i64>,
 }
 
 /// TLS between job and proxy.
@@ -380,7 +431,10 @@ impl StatementRow {
     fn memory(&self) -> usize {
         let others = length(&self.parameters) + length(&self.error) + length(&self.sqlstate);
         let reasons = length(&self.opaque) + length(&self.outcome_reason);
-        size_of::<StatementRow>() + OPEN_ROW + text(&self.sql) + length(&self.fingerprint) + others + reasons
+        let said = length(&self.severity) + length(&self.notices) + length(&self.executed);
+        let details = self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes());
+        let texts = text(&self.sql) + length(&self.fingerprint) + others + reasons + said;
+        size_of::<StatementRow>() + OPEN_ROW + texts + details
     }
 }
 
@@ -401,14 +455,14 @@ impl TransactionRow {
 impl SessionRow {
     fn memory(&self) -> usize {
         let texts = [&self.client_addr, &self.application_name, &self.db_user, &self.database, &self.capture];
-        let optional = [&self.close_reason, &self.auth_failure, &self.gaps];
+        let optional = [&self.close_reason, &self.auth_failure, &self.gaps, &self.database_role];
         let groups = self.groups.iter().map(|group| size_of::<String>() + text(group)).sum::<usize>();
         let texts = texts.into_iter().chain(optional.into_iter().flatten()).map(|of| text(of)).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| {
             let client = tls.client.as_ref().map_or(0, |client| text(&client.subject) + text(&client.sha256));
             text(&tls.version) + text(&tls.cipher) + client
         });
-        size_of::<SessionRow>() + texts + groups + tls
+        size_of::<SessionRow>() + texts + groups + tls + length(&self.notices)
     }
 }
 
@@ -551,14 +605,22 @@ mod tests {
             last_seq: 1,
             truncated: false,
             omitted: None,
+            status: Status::Done,
+            executed: None,
+            severity: None,
+            details: None,
+            notices: None,
         };
         let mut full = empty.clone();
         full.sql = text.clone();
         full.parameters = Some(text.clone());
         full.error = Some(text.clone());
         full.opaque = Some(text.clone());
-        full.outcome_reason = Some(text);
+        full.outcome_reason = Some(text.clone());
+        full.executed = Some(text.clone());
+        full.notices = Some(text.clone());
+        full.details = Some(Arc::new(Details { hint: Some(text.to_string()), ..Details::default() }));
         let memory = |row| Rows { statements: vec![row], ..Rows::default() }.memory();
-        assert_eq!(memory(full) - memory(empty), 5000 + 4 * TEXT);
+        assert_eq!(memory(full) - memory(empty), 8000 + 6 * TEXT + size_of::<Details>());
     }
 }

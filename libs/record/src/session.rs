@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hansard_pg_wire::conversation::{Closed, Conversation, Event as ConversationEvent, Frame};
+use hansard_pg_wire::conversation::{Closed, Conversation, Event as ConversationEvent, Frame, Report};
 use hansard_pg_wire::frame;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
@@ -62,6 +62,16 @@ pub(super) struct Facts {
     max_result_bytes: u64,
     #[serde(default)]
     tls: Option<Encryption>,
+    #[serde(default)]
+    database_role: Option<String>,
+    #[serde(default)]
+    backend_pid: Option<u32>,
+    /// Of the last frame, UTC nanoseconds.
+    #[serde(default)]
+    last_frame_at: Option<i64>,
+    /// The database said that the session is over.
+    #[serde(default)]
+    fatal: bool,
 }
 
 /// Something that was not recorded.
@@ -179,6 +189,8 @@ impl Session {
                 self.identity.job = authenticated.job.into();
                 self.facts.groups = authenticated.groups;
                 let role = |role: String| (!role.is_empty()).then_some(role);
+                self.facts.database_role = role(authenticated.session_role.clone());
+                self.facts.backend_pid = Some(authenticated.backend_pid).filter(|pid| *pid > 0);
                 self.statements.context.names.begin(Start {
                     path: authenticated.search_path_setting.as_deref().map(hansard_policy::schemas_of_setting),
                     schemas: authenticated.search_path,
@@ -281,7 +293,7 @@ impl Session {
 
     fn frame(&mut self, seq: u64, tag: u8, bytes: &[u8], captured: &Captured, output: &mut Output<'_>) {
         let facts = &mut self.facts;
-        (facts.last_seq, facts.frames) = (seq, facts.frames + 1);
+        (facts.last_seq, facts.frames, facts.last_frame_at) = (seq, facts.frames + 1, Some(captured.at));
         let absent = captured.absent.as_ref();
         let omitted = absent.and_then(|absent| absent.omitted);
         let length = omitted.map_or(bytes.len() as u64, |omitted| omitted.bytes);
@@ -297,6 +309,9 @@ impl Session {
         };
         // Secrets are no matter of statements, and what Hansard says is no word of the database.
         let from_job_or_database = captured.origin != Origin::Hansard;
+        if side == frame::Direction::Backend && matches!(tag, b'E' | b'N') && captured.part == Part::Whole {
+            self.said(captured, bytes);
+        }
         if !from_job_or_database || absent.is_some_and(|absent| !absent.masked) && omitted.is_none() {
             return;
         }
@@ -320,6 +335,16 @@ impl Session {
         if row && answering.is_none() {
             // Of a text that is not known, the row itself begins the statement.
             self.statements.omitted(self.answering(), omitted);
+        }
+    }
+
+    /// An error or a notice: Hansard's own is the session's, and a FATAL of the database says how it ends.
+    fn said(&mut self, captured: &Captured, bytes: &[u8]) {
+        let by_hansard = captured.origin == Origin::Hansard;
+        let report = Report::read(bytes.get(frame::HEADER..).unwrap_or_default());
+        self.facts.fatal |= !by_hansard && matches!(report.severity.as_str(), "FATAL" | "PANIC");
+        if by_hansard && !report.message.is_empty() {
+            self.statements.context.reports.push(captured.at, true, report);
         }
     }
 
@@ -405,6 +430,7 @@ impl Session {
         self.conversation.close(at, recorded, output.analyses, output.events);
         self.take_events(output);
         let mut row = self.row();
+        row.ending = self.ending(reason, closed);
         row.closed_at = Some(at);
         row.close_reason = Some(reason.to_owned());
         row.complete = closed && self.facts.opened && self.facts.gaps.is_empty();
@@ -449,6 +475,29 @@ impl Session {
             max_result_bytes: (facts.max_result_bytes > 0).then_some(facts.max_result_bytes),
             tls: facts.tls.clone(),
             contradictions: self.conversation.contradictions() + self.statements.context.contradictions,
+            database_role: facts.database_role.clone(),
+            backend_pid: facts.backend_pid,
+            errors: self.statements.context.errors,
+            notices: self.statements.context.reports.to_json(),
+            ending: "open",
+            last_frame_at: facts.last_frame_at,
+        }
+    }
+
+    /// As it stands in column `ending`.
+    fn ending(&self, reason: &str, closed: bool) -> &'static str {
+        if !closed {
+            return "unknown";
+        }
+        match reason {
+            _ if self.facts.auth_failure.is_some() => "refused",
+            "not authenticated" | "refused" | "database unavailable" => "refused",
+            reason if reason.starts_with("cancel request") => "cancel request",
+            "closed by database" => "ended by database",
+            "terminated by job" | "closed by job" | "connection to job lost" if self.facts.fatal => "ended by database",
+            "terminated by job" => "terminated",
+            "closed by job" | "connection to job lost" => "lost",
+            _ => "ended by hansard",
         }
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
 use super::catalogs::Process;
+use super::reports::Reports;
 use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
 
@@ -83,6 +84,8 @@ struct SavedPending {
     omitted: Option<(u64, u64)>,
     #[serde(default)]
     counted: bool,
+    #[serde(default)]
+    reports: Reports,
 }
 
 /// Numbers equal texts by the order in which they first come.
@@ -165,6 +168,7 @@ fn encode_open(session: &Session) -> Result<Vec<u8>, serde_json::Error> {
         started: pending.started.map(&mut |text| table.place(text)),
         omitted: pending.omitted,
         counted: pending.counted,
+        reports: pending.reports.clone(),
     });
     let pending = pending.collect();
     let Identity { session_id: _, target, job, subject, issuer, database } = &session.identity;
@@ -206,7 +210,7 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
     let pending: Vec<_> = saved
         .pending
         .iter()
-        .map(|pending| (pending.started.map(&mut text), pending.omitted, pending.counted))
+        .map(|pending| (pending.started.map(&mut text), pending.omitted, pending.counted, pending.reports.clone()))
         .collect();
     if highest.get() > texts.len() {
         return Err(format!("it has no text {}", highest.get() - 1));
@@ -215,9 +219,9 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
     let conversation = conversation.map(&mut |text| text.clone().expect("the text is there"));
     let mut statements = Statements::default();
     statements.context = saved.context;
-    for (started, omitted, counted) in pending {
+    for (started, omitted, counted, reports) in pending {
         let started = started.map(&mut |text| text.clone().expect("the text is there"));
-        statements.pending.insert(started.statement, Pending { started, omitted, counted });
+        statements.pending.insert(started.statement, Pending { started, omitted, counted, reports });
     }
     let chain = hex::decode(&saved.chain).ok().and_then(|chain| chain.try_into().ok());
     let [target, job, subject, issuer, database] = saved.identity.map(Arc::from);

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
+    Details, Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
 use hansard_policy::reach::Via;
 use hansard_policy::{Operation, Statement};
@@ -23,7 +23,8 @@ use super::catalogs::Known;
 use super::command;
 use super::names::{InSession, Meanings, Names, UNKNOWN_RELATION};
 use super::parameters;
-use super::rows::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
+use super::reports::Reports;
+use super::rows::{Certainty, Outcome, Rows, StatementRow, Status, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
 mod does;
@@ -51,6 +52,9 @@ const LONG_COUNTS: u64 = 8;
 
 /// Of a text that another statement's row has, in bytes.
 const REPEATED: usize = 64;
+
+/// Bytes of [`ALLOWANCE`] that are not spent on what EXECUTE ran: touches need them.
+const RESERVED: u64 = 512 * 1024;
 
 /// Bytes that a touch is counted with beside its columns.
 const TOUCH: u64 = 128;
@@ -85,12 +89,26 @@ pub(super) struct Context {
     /// before the next transaction, as in states from before it was kept.
     #[serde(default)]
     began: Option<(u64, i64)>,
+    /// Statements that failed.
+    #[serde(default)]
+    pub(super) errors: u64,
+    /// What was said outside of any statement.
+    #[serde(default)]
+    pub(super) reports: Reports,
 }
 
 impl Default for Context {
     fn default() -> Self {
         let began = Some((0, i64::MAX));
-        Context { names: Names::default(), contradictions: 0, allowance: ALLOWANCE_AT_FIRST, last: 0, began }
+        Context {
+            names: Names::default(),
+            contradictions: 0,
+            allowance: ALLOWANCE_AT_FIRST,
+            last: 0,
+            began,
+            errors: 0,
+            reports: Reports::default(),
+        }
     }
 }
 
@@ -123,6 +141,14 @@ pub(super) struct Pending {
     pub(super) omitted: Option<(u64, u64)>,
     /// It has run in part, which has been taken into account.
     pub(super) counted: bool,
+    /// What the server has said while it ran.
+    pub(super) reports: Reports,
+}
+
+impl From<Started<SqlText>> for Pending {
+    fn from(started: Started<SqlText>) -> Pending {
+        Pending { started, omitted: None, counted: false, reports: Reports::default() }
+    }
 }
 
 /// Where the rows of a statement are.
@@ -162,7 +188,7 @@ impl Statements {
             match event {
                 Event::Started(started) => {
                     let number = started.statement;
-                    self.pending.insert(number, Pending { started, omitted: None, counted: false });
+                    self.pending.insert(number, started.into());
                 }
                 Event::Finished(finished) => self.finish(finished, identity, known.as_deref_mut(), rows),
                 Event::Unanswered { statement, transaction } => {
@@ -188,6 +214,11 @@ impl Statements {
                         gid: Some(gid.into()),
                         ..transaction_row(identity, transaction, TransactionKind::Resolution, outcome, at)
                     });
+                }
+                Event::Reported { statement, at, report } => {
+                    let pending = statement.and_then(|statement| self.pending.get_mut(&statement));
+                    let reports = pending.map_or(&mut self.context.reports, |pending| &mut pending.reports);
+                    reports.push(at, false, report);
                 }
                 Event::Setting { name, value } => {
                     if name == "search_path" {
@@ -287,15 +318,23 @@ impl Statements {
         let succeeded = finished.failure.is_none();
         let failure = finished.failure;
         let outcome = finished.undone.then_some(Outcome::RolledBack);
-        let row = Answered {
+        let text = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
+        let mut row = Answered {
             transaction: finished.transaction,
             at: Some(finished.at),
             seq: finished.seq,
             count,
-            sqlstate: failure.as_ref().map(|failure| failure.sqlstate.as_str().into()),
-            error: failure.map(|failure| failure.message).filter(|message| !message.is_empty()).map(Arc::from),
             outcome,
+            status: Some(Status::Done),
+            ..Answered::default()
         };
+        if let Some(failure) = failure {
+            row.status = Some(if failure.not_run { Status::NotRun } else { Status::Failed });
+            self.context.errors += u64::from(!failure.not_run);
+            (row.sqlstate, row.error) = (Some(failure.sqlstate.as_str().into()), text(&failure.message));
+            row.severity = text(&failure.severity);
+            row.details = failure.details.map(|details| placed(*details, &pending.started.request));
+        }
         let effects = std::mem::take(&mut does.effects);
         let can_change = finished.tag.as_ref().is_none_or(command::may_change_names);
         // Of what is not known, or did not come to nothing when it failed, names may mean something else.
@@ -368,7 +407,7 @@ impl Statements {
     ) {
         let Some(pending) = self.pending.remove(&statement) else { return };
         let does = self.does(&pending.started.request, identity, known);
-        let row = Answered { transaction, ..Answered::default() };
+        let row = Answered { transaction, status: Some(Status::NoAnswer), ..Answered::default() };
         self.push(&pending, does, row, identity, rows);
     }
 
@@ -381,7 +420,7 @@ impl Statements {
         identity: &Identity,
         rows: &mut Rows,
     ) {
-        let Pending { started, omitted, .. } = pending;
+        let Pending { started, omitted, reports, .. } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
         self.context.begin(answered.transaction, started.at);
@@ -460,6 +499,7 @@ impl Statements {
         }
         let touches = begin..rows.touches.len();
         let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
+        let executed = does.executed.map(|executed| self.executed(executed));
         if answered.outcome.is_none() {
             let open = OpenRow { transaction: answered.transaction, row: rows.statements.len(), touches };
             self.open.insert(number, open);
@@ -493,7 +533,26 @@ impl Statements {
             // What the frames do not hold either is not there in part.
             truncated: (truncated || shortened || without_columns) && started.request != Request::Omitted,
             omitted: omitted.map(|(frames, bytes)| Omitted { frames, bytes }),
+            status: answered.status.unwrap_or(Status::Running),
+            executed,
+            severity: answered.severity,
+            details: answered.details,
+            notices: reports.to_json(),
         });
+    }
+
+    /// What a name stands for, or its beginning: another row has the whole of it.
+    fn executed(&mut self, executed: Arc<str>) -> Arc<str> {
+        let length = executed.len() as u64 * if executed.len() < LONG { 1 } else { LONG_COUNTS };
+        if executed.len() <= REPEATED || length + RESERVED <= self.context.allowance {
+            self.context.allowance = self.context.allowance.saturating_sub(length);
+            return executed;
+        }
+        let mut end = REPEATED;
+        while !executed.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}…", &executed[..end]).into()
     }
 
     /// The text, or its beginning where it came too often for what was sent.
@@ -530,7 +589,7 @@ impl Statements {
     ) {
         let context = Context { names: self.context.names.clone(), ..Context::default() };
         let mut looking = Statements { context, ..Statements::default() };
-        let ahead = ahead.into_iter().map(|started| Pending { started, omitted: None, counted: false });
+        let ahead = ahead.into_iter().map(Pending::from);
         for pending in self.pending.values().cloned().chain(ahead) {
             let does = looking.does(&pending.started.request, identity, known.as_deref_mut());
             looking.push(&pending, does, Answered::default(), identity, rows);
@@ -547,6 +606,21 @@ struct Answered {
     count: Option<i64>,
     sqlstate: Option<Arc<str>>,
     error: Option<Arc<str>>,
+    severity: Option<Arc<str>>,
+    details: Option<Arc<Details>>,
     /// Where it is known without its transaction's.
     outcome: Option<Outcome>,
+    /// `None`: it goes on.
+    status: Option<Status>,
+}
+
+/// The server counts characters from the beginning of the text that was sent; a row has its statement alone.
+fn placed(mut details: Details, request: &Request<SqlText>) -> Arc<Details> {
+    details.position = details.position.and_then(|position| match request {
+        Request::Text { own, executes: None, .. } => own.text.place(own.part, position),
+        // It may be of what is executed.
+        Request::Text { executes: Some(_), .. } => None,
+        _ => Some(position),
+    });
+    Arc::new(details)
 }

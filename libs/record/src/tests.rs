@@ -15,6 +15,7 @@ mod catalog_rows;
 mod catalogs;
 mod names;
 mod omissions;
+mod reports;
 mod secrets;
 
 const SESSION: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
@@ -503,6 +504,7 @@ proptest! {
                 (row.ended_at, row.started_at) = (0, row.started_at.map(|_| 0));
                 row.committed_at = row.committed_at.map(|_| 0);
             });
+            rows.sessions.iter_mut().for_each(|row| row.last_frame_at = None);
             rows
         };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hansard_lake::layout::HOUR;
-use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, TouchRow};
+use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, at};
@@ -53,6 +53,11 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
             last_seq: no * 4 + 3,
             truncated: false,
             omitted: None,
+            status: Status::Done,
+            executed: None,
+            severity: None,
+            details: None,
+            notices: None,
         });
         rows.touches.push(TouchRow {
             relation: relation.clone(),
@@ -101,6 +106,12 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         max_result_bytes: None,
         tls: None,
         contradictions: 0,
+        database_role: None,
+        backend_pid: None,
+        errors: 0,
+        notices: None,
+        ending: "terminated",
+        last_frame_at: None,
     });
     rows
 }

@@ -1,7 +1,7 @@
 //! Outcomes that other rows tell.
 
 use hansard_query::Engine;
-use hansard_record::{Certainty, Outcome, Rows, StatementRow, TouchRow, TransactionKind, TransactionRow};
+use hansard_record::{Certainty, Outcome, Rows, StatementRow, Status, TouchRow, TransactionKind, TransactionRow};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, Session, at, column};
@@ -38,6 +38,11 @@ fn statement(session_id: Uuid, no: u64) -> StatementRow {
         last_seq: no,
         truncated: false,
         omitted: None,
+        status: Status::Done,
+        executed: None,
+        severity: None,
+        details: None,
+        notices: None,
     }
 }
 

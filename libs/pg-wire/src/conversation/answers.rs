@@ -3,7 +3,7 @@
 use super::message::{self, Failure, Reader};
 use super::{
     Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_BOUND, MAX_CURSORS, Name, Note,
-    Prepared, Request, Text,
+    Prepared, Report, Request, Text,
 };
 use crate::exchange::{Answered, Kind, Waiting, refused_by_copy};
 
@@ -23,6 +23,10 @@ impl<T: Text> Conversation<T> {
             self.settings.tell(&name, &value);
             return out.push(Event::Setting { name, value });
         }
+        if tag == b'N' && !body.is_empty() {
+            let statement = self.current.as_ref().filter(|_| self.lost.is_none()).map(|current| current.statement);
+            out.push(Event::Reported { statement, at: self.at, report: Report::read(body) });
+        }
         let failure = (tag == b'E').then(|| message::failure(body));
         self.fatal |= failure.as_ref().is_some_and(|failure| failure.fatal);
         if let Some(lost) = &mut self.lost {
@@ -30,9 +34,10 @@ impl<T: Text> Conversation<T> {
                 lost.status = body.first().copied();
                 self.settings.settle(lost.status != Some(b'I'));
             }
-            return;
+            return self.report(failure.as_ref(), out);
         }
         if !self.ready {
+            self.report(failure.as_ref(), out);
             if tag == b'Z' {
                 self.settle(body, out);
             }
@@ -45,16 +50,16 @@ impl<T: Text> Conversation<T> {
             Answered::Ends(ended) => self.ended(tag, body, ended, analyser, out),
             Answered::Fails => {
                 let failure = failure.unwrap_or_default();
-                self.tell_discarded(&failure, analyser, out);
+                self.tell_discarded(&failure.of_not_run(), analyser, out);
                 self.fails(failure, out);
             }
             Answered::FailsAndSkips(skipped) => {
                 let failure = failure.unwrap_or_default();
-                self.tell_discarded(&failure, analyser, out);
+                self.tell_discarded(&failure.of_not_run(), analyser, out);
                 self.fails_and_skips(failure, skipped, analyser, out);
             }
             // Of the session, not of a statement.
-            Answered::FailsAlone => {}
+            Answered::FailsAlone => self.report(failure.as_ref(), out),
             Answered::Ready { ended, passed } if passed.is_empty() => {
                 self.waiting_bytes -= ended.request.bytes;
                 self.query_over(&ended, out);
@@ -68,6 +73,7 @@ impl<T: Text> Conversation<T> {
             Answered::ReadyAgain => self.settle(body, out),
             Answered::Unasked => {
                 self.contradictions += 1;
+                self.report(failure.as_ref(), out);
                 if tag == b'Z' {
                     self.settle(body, out);
                 } else {
@@ -75,6 +81,11 @@ impl<T: Text> Conversation<T> {
                 }
             }
         }
+    }
+
+    /// An error that is no statement's.
+    fn report(&self, failure: Option<&Failure>, out: &mut Vec<Event<T>>) {
+        out.extend(failure.map(|failure| Event::Reported { statement: None, at: self.at, report: failure.report() }));
     }
 
     /// Something comes for a simple query none of whose statements is under way.
@@ -320,6 +331,7 @@ impl<T: Text> Conversation<T> {
     fn fails(&mut self, failure: Failure, out: &mut Vec<Event<T>>) {
         self.copied_in = false;
         let Some(current) = self.current.take() else {
+            self.report(Some(&failure), out);
             return self.commit_failed(&failure, out);
         };
         let ends = self.may_have_ended(current.ending, &failure);
@@ -399,6 +411,7 @@ impl<T: Text> Conversation<T> {
             let failure = cause.take().unwrap_or_else(|| not_executed(&failure));
             self.finish(statement, None, Some(failure), None, out);
         }
+        self.report(cause.as_ref(), out);
         self.failed(ends, out);
     }
 
@@ -437,5 +450,5 @@ impl<T: Text> Conversation<T> {
 /// Of statements behind the one that failed; what it failed with stands there.
 fn not_executed(failure: &Failure) -> Failure {
     let message = "not executed: an earlier statement failed".to_owned();
-    Failure { sqlstate: failure.sqlstate.clone(), message, ..Failure::default() }
+    Failure { sqlstate: failure.sqlstate.clone(), message, not_run: true, ..Failure::default() }
 }

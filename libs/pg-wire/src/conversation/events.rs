@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Failure;
+use super::{Failure, Report};
 
 /// What a conversation tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,15 @@ pub enum Event<T> {
         transaction: u64,
         /// UTC nanoseconds.
         at: i64,
+    },
+    /// NoticeResponse, or an error that is no statement's.
+    Reported {
+        /// The statement that was under way, where one was.
+        statement: Option<u64>,
+        /// UTC nanoseconds.
+        at: i64,
+        /// What the server said.
+        report: Report,
     },
     /// The server told a setting.
     Setting {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::report::{Details, Report};
 use super::{Body, MAX_PARAMETERS, MAX_TEXT, Parameter, Parameters, RawText};
 
 /// What is kept of a name, in bytes: more than the server compares, in whatever encoding it came.
@@ -228,31 +229,42 @@ pub struct Failure {
     pub fatal: bool,
     /// The server could not read the text, or knows no such statement or portal: nothing was carried out.
     pub not_understood: bool,
+    /// `ERROR`, `FATAL` or `PANIC`; empty of a statement that failed with another one.
+    #[serde(default)]
+    pub severity: String,
+    /// The statement never ran: another one had failed before it.
+    #[serde(default)]
+    pub not_run: bool,
+    /// What else it says.
+    #[serde(default)]
+    pub details: Option<Box<Details>>,
 }
 
-/// Longest error message that is kept, in bytes.
-const MAX_MESSAGE: usize = 4096;
+impl Failure {
+    /// As a report of its own.
+    pub(super) fn report(&self) -> Report {
+        let Failure { severity, sqlstate, message, details, .. } = self;
+        let details = details.as_deref().cloned().unwrap_or_default();
+        Report { severity: severity.clone(), sqlstate: sqlstate.clone(), message: message.clone(), details }
+    }
+
+    /// Of statements that never ran because of it.
+    pub(super) fn of_not_run(&self) -> Failure {
+        Failure { severity: String::new(), details: None, not_run: true, ..self.clone() }
+    }
+}
 
 pub(crate) fn failure(body: &[u8]) -> Failure {
-    let mut reader = Reader(body);
-    let mut failure = Failure { sqlstate: "XX000".to_owned(), ..Failure::default() };
-    let (mut position, mut inside) = (false, false);
-    while let Some(field) = reader.byte() {
-        if field == 0 {
-            break;
-        }
-        let value = reader.string();
-        match field {
-            b'V' => failure.fatal = matches!(value, b"FATAL" | b"PANIC"),
-            b'S' if matches!(value, b"FATAL" | b"PANIC") => failure.fatal = true,
-            b'C' => failure.sqlstate = String::from_utf8_lossy(&value[..value.len().min(5)]).into_owned(),
-            b'M' => failure.message = String::from_utf8_lossy(&value[..value.len().min(MAX_MESSAGE)]).into_owned(),
-            b'P' => position = true,
-            // A text within the text, or code that was running.
-            b'q' | b'W' => inside = true,
-            _ => {}
-        }
+    let Report { severity, mut sqlstate, message, details } = Report::read(body);
+    if sqlstate.is_empty() {
+        "XX000".clone_into(&mut sqlstate);
     }
+    // A text within the text, or code that was running.
+    let inside = details.internal_query.is_some() || details.context.is_some();
+    let position = details.position.is_some();
+    let fatal = matches!(severity.as_str(), "FATAL" | "PANIC");
+    let details = (details != Details::default()).then(|| Box::new(details));
+    let mut failure = Failure { sqlstate, message, fatal, severity, details, ..Failure::default() };
     failure.not_understood = !inside
         && match failure.sqlstate.as_str() {
             "42601" => position,

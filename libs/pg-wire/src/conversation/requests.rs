@@ -45,6 +45,7 @@ impl<T: Text> Conversation<T> {
             let failure = Failure {
                 sqlstate: "08P01".to_owned(),
                 message: "not executed: it came while COPY took data".to_owned(),
+                not_run: true,
                 ..Failure::default()
             };
             self.tell_discarded(&failure, analyser, out);

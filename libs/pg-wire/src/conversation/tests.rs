@@ -14,6 +14,7 @@ mod gaps;
 mod hostile;
 mod outcomes;
 mod portals;
+mod reports;
 
 /// Understands statements between semicolons by their first words; nothing of a text with a question mark.
 #[derive(Debug, Default)]
@@ -143,6 +144,11 @@ fn messages(line: &str) -> Vec<Message> {
             body.push(0);
             return vec![(Direction::Backend, b'E', body)];
         }
+        "N" => {
+            let mut body = strings(&["VNOTICE", &format!("C{first}"), "Mso"]);
+            body.push(0);
+            return vec![(Direction::Backend, b'N', body)];
+        }
         "S" => strings(&[&first, others]),
         // Parse, Bind and Execute answered.
         "X" => {
@@ -261,6 +267,10 @@ fn told(events: &[Event<Read>]) -> Vec<String> {
                     format!("transaction {} {outcome}", ended.transaction)
                 }
                 Event::Resolved { gid, committed, .. } => format!("{gid} committed {committed}"),
+                Event::Reported { statement, report, .. } => {
+                    let whose = statement.map_or("session".to_owned(), |statement| statement.to_string());
+                    format!("{whose} said {} {}", report.severity, report.sqlstate)
+                }
                 Event::Setting { .. } => return None,
             })
         })

@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
+use hansard_pg_wire::conversation::Details;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
@@ -87,7 +88,30 @@ fn statements(rows: &[&StatementRow]) -> Vec<ArrayRef> {
         optional_counts(rows.iter().map(|row| row.omitted.map(|omitted| omitted.bytes))),
         optional_texts(rows.iter().map(|row| row.outcome_reason.as_deref())),
         optional_texts(rows.iter().map(|row| row.opaque.as_deref())),
+        texts(rows, |row| row.status.as_str()),
+        optional_texts(rows.iter().map(|row| row.executed.as_deref())),
+        optional_texts(rows.iter().map(|row| row.severity.as_deref())),
+        details(rows, |details| &details.detail),
+        details(rows, |details| &details.hint),
+        places(rows, |details| details.position),
+        details(rows, |details| &details.context),
+        details(rows, |details| &details.internal_query),
+        places(rows, |details| details.internal_position),
+        details(rows, |details| &details.schema),
+        details(rows, |details| &details.table),
+        details(rows, |details| &details.column),
+        details(rows, |details| &details.data_type),
+        details(rows, |details| &details.constraint),
+        optional_texts(rows.iter().map(|row| row.notices.as_deref())),
     ]
+}
+
+fn details(rows: &[&StatementRow], field: impl Fn(&Details) -> &Option<String> + Copy) -> ArrayRef {
+    optional_texts(rows.iter().map(|row| field(row.details.as_deref()?).as_deref()))
+}
+
+fn places(rows: &[&StatementRow], field: impl Fn(&Details) -> Option<u64> + Copy) -> ArrayRef {
+    optional_counts(rows.iter().map(|row| field(row.details.as_deref()?)))
 }
 
 fn touches(rows: &[&TouchRow]) -> Vec<ArrayRef> {
@@ -161,6 +185,12 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         optional_texts(rows.iter().map(|row| Some(&*row.tls.as_ref()?.client.as_ref()?.subject))),
         optional_texts(rows.iter().map(|row| Some(&*row.tls.as_ref()?.client.as_ref()?.sha256))),
         numbers(rows.iter().map(|row| row.contradictions)),
+        optional_texts(rows.iter().map(|row| row.database_role.as_deref())),
+        optional_counts(rows.iter().map(|row| row.backend_pid.map(u64::from))),
+        numbers(rows.iter().map(|row| row.errors)),
+        optional_texts(rows.iter().map(|row| row.notices.as_deref())),
+        texts(rows, |row| row.ending),
+        times(rows.iter().map(|row| row.last_frame_at)),
     ]
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Does<'a> {
     pub(super) opaque: Option<Cow<'a, str>>,
     /// It is opaque for a function that it calls.
     pub(super) calls: bool,
+    /// What stands behind the name that it executes, or fetches from.
+    pub(super) executed: Option<Arc<str>>,
     /// Another statement has the whole of the text.
     pub(super) repeated: bool,
     /// It is not known what it did.
@@ -82,6 +84,7 @@ impl<'a> Does<'a> {
             certain: false,
             opaque: Some(reason.into()),
             calls: false,
+            executed: None,
             repeated: false,
             unseen: true,
             effects: Vec::new(),
@@ -147,6 +150,7 @@ impl<'a> Does<'a> {
             certain: true,
             opaque: reason(statement, reader),
             calls: false,
+            executed: executes.map(|executed| executed.text.statement(executed.part).sql.clone()),
             repeated: false,
             unseen: statement.operation == Operation::Opaque,
             effects: vec![(statement, reaches)],

@@ -183,7 +183,7 @@ fn a_commit_that_fails_at_sync_undoes_what_was_answered() {
          < X INSERT 0 1
          < E 23505
          < Z I",
-        &["1 started INSERT t", "1 INSERT 1", "transaction 1 rolled back"],
+        &["1 started INSERT t", "1 INSERT 1", "session said ERROR 23505", "transaction 1 rolled back"],
     );
 }
 
