@@ -344,6 +344,21 @@ impl TableFunctionImpl for SessionSteps {
                 ident("omitted_bytes"),
                 ident("outcome_reason"),
                 ident("opaque"),
+                ident("status"),
+                ident("executed"),
+                ident("error_severity"),
+                ident("error_detail"),
+                ident("error_hint"),
+                ident("error_position"),
+                ident("error_context"),
+                ident("error_internal_query"),
+                ident("error_internal_position"),
+                ident("error_schema"),
+                ident("error_table"),
+                ident("error_column"),
+                ident("error_data_type"),
+                ident("error_constraint"),
+                ident("notices"),
             ])?
             .sort([ident("statement_no").sort(true, false)])?;
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))

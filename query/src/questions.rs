@@ -45,7 +45,7 @@ pub struct SessionFilter {
 /// A page of sessions, latest first.
 #[derive(Debug, Clone)]
 pub struct SessionPage {
-    /// The columns of table `sessions`, and `errors`: how many of its statements failed.
+    /// The columns of table `sessions`.
     pub sessions: Answer,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<String>,
@@ -128,13 +128,7 @@ impl Engine {
 
     /// One session: a row of [`SessionPage::sessions`], or none.
     pub async fn session(&self, session_id: Uuid) -> Result<Answer, Error> {
-        self.ask(
-            "SELECT s.*, coalesce(e.errors, 0) AS errors FROM sessions s LEFT JOIN (\
-             SELECT session_id, count(*) AS errors FROM statements WHERE session_id = $1 AND sqlstate IS NOT NULL \
-             GROUP BY session_id) e ON e.session_id = s.session_id WHERE s.session_id = $1",
-            vec![text(&session_id.to_string())],
-        )
-        .await
+        self.ask("SELECT * FROM sessions WHERE session_id = $1", vec![text(&session_id.to_string())]).await
     }
 
     /// A page of sessions, latest first; at most `limit` and [`MAX_PAGE`] of them, after `cursor`.
@@ -223,11 +217,7 @@ fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Result<
         );
     }
     question.sql = format!(
-        "WITH page AS (SELECT s.* FROM sessions s WHERE {} ORDER BY s.opened_at DESC, s.session_id DESC LIMIT {limit}) \
-         SELECT page.*, coalesce(e.errors, 0) AS errors FROM page LEFT JOIN (\
-         SELECT t.session_id, count(*) AS errors FROM statements t WHERE t.sqlstate IS NOT NULL \
-         AND t.session_id IN (SELECT session_id FROM page) GROUP BY t.session_id) e ON e.session_id = page.session_id \
-         ORDER BY page.opened_at DESC, page.session_id DESC",
+        "SELECT s.* FROM sessions s WHERE {} ORDER BY s.opened_at DESC, s.session_id DESC LIMIT {limit}",
         all.join(" AND ")
     );
     Ok(question)

@@ -25,7 +25,7 @@ const MAX_GRID: usize = 4 * 1024 * 1024;
 const MAX_ROW: usize = 1024 * 1024;
 
 impl Engine {
-    /// The rows that a statement returned, at most `max_rows` of them and 4 MiB.
+    /// The rows that a statement returned, or that it was given by COPY, at most `max_rows` of them and 4 MiB.
     ///
     /// The frames before the statement are read too, without their rows: a result may have been described when the
     /// statement was prepared.
@@ -48,7 +48,7 @@ impl Engine {
             .fold(
                 "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
                  AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
-                 AND NOT (tag = 'd' AND (direction = 'frontend' OR seq < $2)) ORDER BY seq",
+                 AND NOT (tag = 'd' AND seq < $2) ORDER BY seq",
                 vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))],
                 move || Reader::new(statement, max_rows),
             )
@@ -86,7 +86,12 @@ struct Reader {
     statement: u64,
     max_rows: usize,
     columns: Option<Vec<Column>>,
+    /// COPY sent the rows.
     copied: bool,
+    /// COPY was given them: the line that has not ended, and whether it is cut.
+    given: Option<(Vec<u8>, bool)>,
+    /// What it was given is not in the record.
+    not_recorded: bool,
     rows: Vec<Vec<Cell>>,
     bytes: usize,
     /// Rows seen, shown or not.
@@ -106,6 +111,8 @@ impl Reader {
             max_rows,
             columns: None,
             copied: false,
+            given: None,
+            not_recorded: false,
             rows: Vec::new(),
             bytes: 0,
             seen: 0,
@@ -139,6 +146,15 @@ impl Reader {
             let omitted = (!omitted.is_null(row)).then(|| u64::try_from(omitted.value(row)).unwrap_or(0));
             if direction == Direction::Backend && matches!(tag, b'D' | b'd') && omitted.is_none() {
                 self.piece(tag, part, bytes)?;
+            }
+            if direction == Direction::Frontend && tag == b'd' && self.current().is_some() {
+                match omitted {
+                    None if part.is_none() || part == Some(Part::First) => {
+                        self.given(bytes.get(HEADER..).unwrap_or_default())?;
+                    }
+                    None => self.given(bytes)?,
+                    Some(_) => self.not_recorded = true,
+                }
             }
             // CommandComplete: a result without rows has columns all the same.
             if direction == Direction::Backend
@@ -188,26 +204,55 @@ impl Reader {
         ControlFlow::Continue(())
     }
 
-    fn row(&mut self, tag: u8, body: &[u8], cut: bool) -> ControlFlow<()> {
-        let Some(current) = self.current() else {
-            return ControlFlow::Continue(());
-        };
+    /// Some of what the job gave to COPY: its messages may end anywhere, so lines are put together.
+    fn given(&mut self, mut bytes: &[u8]) -> ControlFlow<()> {
+        let (mut line, mut cut) = self.given.take().unwrap_or_default();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            cut |= keep(&mut line, &bytes[..end]);
+            bytes = &bytes[end + 1..];
+            if self.line(&line, cut).is_break() {
+                self.given = Some(Default::default());
+                return ControlFlow::Break(());
+            }
+            line.clear();
+            cut = false;
+        }
+        cut |= keep(&mut line, bytes);
+        self.given = Some((line, cut));
+        ControlFlow::Continue(())
+    }
+
+    /// A line of COPY.
+    fn line(&mut self, line: &[u8], cut: bool) -> ControlFlow<()> {
+        self.count(line.len(), cut)?;
+        let (cell, cut) = cells::unknown(Some(line));
+        self.cut |= cut;
+        self.rows.push(vec![cell]);
+        ControlFlow::Continue(())
+    }
+
+    /// There is a row; breaks where there is no room for it.
+    fn count(&mut self, bytes: usize, cut: bool) -> ControlFlow<()> {
         self.seen += 1;
         if self.rows.len() >= self.max_rows || self.bytes >= MAX_GRID {
             self.full = true;
             return ControlFlow::Break(());
         }
-        self.bytes += body.len().min(cells::MAX_CELL * 4);
+        self.bytes += bytes.min(cells::MAX_CELL * 4);
         self.cut |= cut;
-        let row = if tag == b'd' {
-            self.copied = true;
-            let line = body.strip_suffix(b"\n").unwrap_or(body);
-            let (cell, cut) = cells::unknown(Some(line));
-            self.cut |= cut;
-            vec![cell]
-        } else {
-            self.cells(body, &current.columns)
+        ControlFlow::Continue(())
+    }
+
+    fn row(&mut self, tag: u8, body: &[u8], cut: bool) -> ControlFlow<()> {
+        let Some(current) = self.current() else {
+            return ControlFlow::Continue(());
         };
+        if tag == b'd' {
+            self.copied = true;
+            return self.line(body.strip_suffix(b"\n").unwrap_or(body), cut);
+        }
+        self.count(body.len(), cut)?;
+        let row = self.cells(body, &current.columns);
         self.columns.get_or_insert(current.columns);
         self.rows.push(row);
         ControlFlow::Continue(())
@@ -241,12 +286,23 @@ impl Reader {
     }
 
     /// The grid. `expected`: rows according to the command tag.
-    fn grid(self, expected: Option<u64>, omission: Option<Omission<'_>>) -> ResultGrid {
+    fn grid(mut self, expected: Option<u64>, omission: Option<Omission<'_>>) -> ResultGrid {
         let mut notices = Vec::new();
+        let given = self.given.take();
+        if let Some((line, cut)) = given.as_ref().filter(|(line, _)| !line.is_empty() && !self.full) {
+            // The last one need not end with a line break; where there is no room for it, that is noted in `full`.
+            _ = self.line(line, *cut);
+        }
+        if self.not_recorded {
+            notices.push("What was copied in is not recorded.".to_owned());
+        }
         let width = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let described = self.columns.unwrap_or_default();
         let columns = if self.copied {
             notices.push("The result was sent by COPY: every row is one line of it.".to_owned());
+            vec![cells::column("line", 25)]
+        } else if given.is_some() {
+            notices.push("The job sent this to COPY: every row is one line of it.".to_owned());
             vec![cells::column("line", 25)]
         } else if described.is_empty() && width > 0 {
             notices.push("The server did not describe these columns in what was recorded.".to_owned());
@@ -276,6 +332,13 @@ impl Reader {
             if columns.is_empty() || nothing { Vec::new() } else { vec![ResultSet { columns, rows, total_rows }] };
         ResultGrid { sets, notices }
     }
+}
+
+/// Adds what there is room for; true where that is not all.
+fn keep(line: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let room = MAX_ROW.saturating_sub(line.len()).min(bytes.len());
+    line.extend_from_slice(&bytes[..room]);
+    room < bytes.len()
 }
 
 /// With a capital letter and a full stop.

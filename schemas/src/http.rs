@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 mod changes;
 mod grid;
+mod said;
 
 pub use changes::{Changes, LookedAt, RelationName, WhoChanged};
 pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
+pub use said::{Notice, SaidDetails};
 
 /// Everything below lives under this path.
 pub const API: &str = "/api/v1";
@@ -108,14 +110,21 @@ pub struct SessionSummary {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<String>,
-    /// Opened to closed; absent while it is open.
+    /// Opened to closed; absent while it is open, and where its end was not seen: `closed_at` is when that was noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ns: Option<i64>,
     /// How it stands.
     pub outcome: SessionOutcome,
     /// Statements so far.
     pub statements: i64,
-    /// Statements that failed.
+    /// How the session ended, whatever of it is recorded: `open`, `terminated`, `lost`, `ended by database`, `ended by
+    /// hansard`, `refused`, `cancel request` or `unknown`; empty of files from before it was written.
+    #[serde(default)]
+    pub ending: String,
+    /// When its last frame came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_frame_at: Option<String>,
+    /// Statements that failed; those that were not run because of it are not counted.
     pub errors: i64,
     /// Statements that policy denied.
     pub denied: i64,
@@ -136,6 +145,15 @@ pub struct SessionDetail {
     pub application_name: String,
     /// The role that it asked for.
     pub db_user: String,
+    /// The role that the database knows it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_role: Option<String>,
+    /// The number of the database's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_pid: Option<i64>,
+    /// What was said outside of any statement.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
     /// The database that it asked for.
     pub database: String,
     /// Why it ended.
@@ -243,6 +261,22 @@ pub struct Step {
     /// The error's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// `ERROR`, `FATAL` or `PANIC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_severity: Option<String>,
+    /// What else the error says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_details: Option<SaidDetails>,
+    /// What the server said while it ran.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+    /// `done`, `failed`, `not run` (another statement had failed before it), `running` or `no answer`; empty of files from
+    /// before it was written.
+    #[serde(default)]
+    pub status: String,
+    /// What EXECUTE, FETCH or MOVE ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executed: Option<String>,
     /// `allow`, `mask`, `hold` or `deny`.
     pub verdict: String,
     /// Counts the session's transactions, from 1.

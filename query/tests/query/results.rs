@@ -131,6 +131,34 @@ async fn copy_out_is_shown_by_line() {
 }
 
 #[tokio::test]
+async fn what_was_copied_in_is_shown_by_line() {
+    let fixture = Fixture::new();
+    let mut session = Session::open(&fixture, 1, "loader", "03:00:00").await;
+    let copy = [frame(b'Q', b"COPY films FROM STDIN\0")];
+    session.exchange("03:00:01", &copy, &[frame(b'G', b"\0\0\x02\0\0\0\0")]).await;
+    // Messages end where the driver's buffer ends, not where lines do.
+    let given = [b"1\tAli" as &[u8], b"en\n2\tBrazil\n\n", b"3\tCube"].map(|data| frame(b'd', data));
+    session.exchange("03:00:02", &given, &[]).await;
+    let answers = [frame(b'C', b"COPY 3\0"), frame(b'Z', b"I")];
+    session.exchange("03:00:03", &[frame(b'c', b"")], &answers).await;
+    session.query("03:00:04", "SELECT title FROM films", &["Alien"], "SELECT 1").await;
+    let engine = fixture.engine();
+    for _ in 0..2 {
+        let copied = grid(&engine, &session, 1, 10).await;
+        let lines = [[text("1\tAlien")], [text("2\tBrazil")], [text("")], [text("3\tCube")]];
+        assert_eq!(copied.sets[0].rows, lines);
+        assert_eq!(copied.sets[0].columns[0].name, "line");
+        assert_eq!(copied.notices, ["The job sent this to COPY: every row is one line of it."]);
+        let first = grid(&engine, &session, 1, 1).await;
+        assert_eq!((first.sets[0].rows.len(), first.sets[0].columns[0].name.as_str()), (1, "line"));
+        assert!(first.notices.contains(&"Only the first 1 of 3 rows are shown.".to_owned()), "{first:?}");
+        // What follows is its own.
+        assert_eq!(grid(&engine, &session, 2, 10).await.sets[0].rows, [[text("Alien")]]);
+        fixture.flush().await;
+    }
+}
+
+#[tokio::test]
 async fn rows_that_were_not_recorded_are_said_in_place_of_the_grid() {
     let fixture = Fixture::new();
     let mut session = Session::open_as(&fixture, 1, "reader", "03:00:00", "statements").await;

@@ -52,7 +52,12 @@ struct Row {
     tls_cipher: Option<String>,
     client_dn: Option<String>,
     client_certificate_sha256: Option<String>,
-    errors: i64,
+    errors: Option<i64>,
+    ending: Option<String>,
+    last_frame_at: Option<String>,
+    database_role: Option<String>,
+    backend_pid: Option<i64>,
+    notices: Option<String>,
 }
 
 impl Row {
@@ -65,7 +70,13 @@ impl Row {
             issuer: self.issuer.clone(),
             opened_at: self.opened_at.clone(),
             closed_at: self.closed_at.clone(),
-            duration_ns: self.closed_at.as_deref().and_then(|closed| nanoseconds_between(&self.opened_at, closed)),
+            duration_ns: match (&self.closed_at, self.ending.as_deref()) {
+                // When it was noticed says nothing of how long it took.
+                (_, Some("unknown")) => None,
+                (closed, _) => closed.as_deref().and_then(|closed| nanoseconds_between(&self.opened_at, closed)),
+            },
+            ending: self.ending.clone().unwrap_or_default(),
+            last_frame_at: self.last_frame_at.clone(),
             outcome: match (&self.auth_failure, &self.closed_at) {
                 (Some(_), _) => SessionOutcome::Refused,
                 (None, None) => SessionOutcome::Live,
@@ -73,7 +84,7 @@ impl Row {
                 (None, Some(_)) => SessionOutcome::Incomplete,
             },
             statements: self.statements,
-            errors: self.errors,
+            errors: self.errors.unwrap_or(0),
             denied: self.denied,
         }
     }
@@ -192,6 +203,9 @@ pub(super) async fn one(
         client_addr: row.client_addr,
         application_name: row.application_name,
         db_user: row.db_user,
+        database_role: row.database_role,
+        backend_pid: row.backend_pid,
+        notices: super::steps::notices(row.notices.as_ref())?,
         database: row.database,
         close_reason: row.close_reason,
         auth_failure: row.auth_failure,

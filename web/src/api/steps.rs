@@ -9,7 +9,7 @@ use axum::{
         rejection::{PathRejection, QueryRejection},
     },
 };
-use hansard_schemas::http::{Cell, Page, ResultGrid, Step, Touch};
+use hansard_schemas::http::{Cell, Notice, Page, ResultGrid, SaidDetails, Step, Touch};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -43,6 +43,28 @@ struct Row {
     last_seq: i64,
     truncated: bool,
     omitted_rows: Option<i64>,
+    status: Option<String>,
+    executed: Option<String>,
+    error_severity: Option<String>,
+    error_detail: Option<String>,
+    error_hint: Option<String>,
+    error_position: Option<i64>,
+    error_context: Option<String>,
+    error_internal_query: Option<String>,
+    error_internal_position: Option<i64>,
+    error_schema: Option<String>,
+    error_table: Option<String>,
+    error_column: Option<String>,
+    error_data_type: Option<String>,
+    error_constraint: Option<String>,
+    notices: Option<String>,
+}
+
+/// As a column holds it.
+pub(super) fn notices(json: Option<&String>) -> Answered<Vec<Notice>> {
+    json.map_or(Ok(Vec::new()), |json| {
+        serde_json::from_str(json).map_err(|error| Failure::internal("notices cannot be read", &error))
+    })
 }
 
 impl Row {
@@ -51,6 +73,20 @@ impl Row {
             None => Vec::new(),
             Some(text) => serde_json::from_str(text)
                 .map_err(|error| Failure::internal("a statement's parameters cannot be read", &error))?,
+        };
+        let notices = notices(self.notices.as_ref())?;
+        let details = SaidDetails {
+            detail: self.error_detail,
+            hint: self.error_hint,
+            position: self.error_position,
+            context: self.error_context,
+            internal_query: self.error_internal_query,
+            internal_position: self.error_internal_position,
+            schema: self.error_schema,
+            table: self.error_table,
+            column: self.error_column,
+            data_type: self.error_data_type,
+            constraint: self.error_constraint,
         };
         Ok(Step {
             no: self.statement_no,
@@ -66,6 +102,11 @@ impl Row {
             rows: self.rows,
             sqlstate: self.sqlstate,
             error: self.error,
+            error_severity: self.error_severity,
+            error_details: (details != SaidDetails::default()).then_some(details),
+            notices,
+            status: self.status.unwrap_or_default(),
+            executed: self.executed,
             verdict: self.verdict,
             transaction_id: self.transaction_id,
             transaction_outcome: self.transaction_outcome,
@@ -83,6 +124,7 @@ impl Row {
 /// Cuts what is too long for a list; says so in `cut`.
 fn shorten(step: &mut Step) {
     let mut cut = shorten_text(&mut step.sql);
+    cut |= step.executed.as_mut().is_some_and(shorten_text);
     for value in &mut step.parameters {
         match value {
             Cell::Null => {}
