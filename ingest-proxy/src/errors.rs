@@ -122,11 +122,31 @@ pub(crate) struct Refusal {
     pub(crate) internal: String,
     /// What is recorded of it as long as nobody vouches for the job, where the message repeats what that sent.
     pub(crate) recorded: Option<&'static str>,
+    /// Whose token was refused, where its signature was good.
+    pub(crate) vouched: Option<Box<Vouched>>,
+}
+
+/// Whom a token names whose signature is good: its issuer vouches for that, whatever else is wrong with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Vouched {
+    /// Name of the issuer in the configuration.
+    pub(crate) issuer: String,
+    /// Empty where the token does not say it, as below.
+    pub(crate) subject: String,
+    pub(crate) job: String,
 }
 
 impl Refusal {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Refusal {
-        Refusal { kind, message: message.into(), detail: None, hint: None, internal: String::new(), recorded: None }
+        Refusal {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            internal: String::new(),
+            recorded: None,
+            vouched: None,
+        }
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Refusal {
@@ -146,6 +166,11 @@ impl Refusal {
 
     pub(crate) fn recorded_as(mut self, message: &'static str) -> Refusal {
         self.recorded = Some(message);
+        self
+    }
+
+    pub(crate) fn vouched(mut self, vouched: Vouched) -> Refusal {
+        self.vouched = Some(Box::new(vouched));
         self
     }
 

@@ -18,7 +18,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::errors::{Error, Kind, Refusal};
+use crate::errors::{Error, Kind, Refusal, Vouched};
 use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN};
 
 use claims::{groups, seconds, text};
@@ -76,7 +76,12 @@ impl Identity {
             return Err(bad(format!("the token's signature is not one of issuer \"{name}\""))
                 .hint("Get a new token; if it stays so, the issuer's keys may have changed (jwks_file)."));
         }
-        self.principal(issuer, &parts.claims, now / 1_000_000_000)
+        self.principal(issuer, &parts.claims, now / 1_000_000_000).map_err(|refusal| {
+            let claim = |name: &str| text(&parts.claims, name).unwrap_or_default().to_owned();
+            let options = &issuer.options;
+            let (subject, job) = (claim("sub"), claim(&options.job_claim));
+            refusal.vouched(Vouched { issuer: options.name.clone(), subject, job })
+        })
     }
 
     fn issuer(&self, claims: &Map<String, Value>) -> Result<&Issuer, Refusal> {

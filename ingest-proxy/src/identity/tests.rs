@@ -113,6 +113,27 @@ fn claims_are_found_in_depth_and_groups_in_both_forms() {
 }
 
 #[test]
+fn whose_token_it_was_is_told_where_its_signature_is_good_and_nowhere_else() {
+    let fixture = standard();
+    let mut expired = claims();
+    expired["exp"] = json!(NOW - 5);
+    let refusal = |token: &str| check(&fixture.identity, token).unwrap_err().vouched;
+    let good = sign(&expired, Algorithm::ES256, Some("es256"), "es256");
+    let vouched = refusal(&good).unwrap();
+    assert_eq!((&*vouched.issuer, &*vouched.subject, &*vouched.job), ("ci", "robot", "rerank"));
+    // The same claims under another's signature, of an unknown issuer, and with a broken signature.
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let mut forged = claims();
+    forged["sub"] = json!("director");
+    let other = sign(&forged, Algorithm::ES256, Some("es256"), "es256");
+    let (other, _) = other.rsplit_once('.').unwrap();
+    assert_eq!(refusal(&format!("{other}.{signature}")), None);
+    assert_eq!(refusal(&format!("{signed}.{}", signature.replacen(&signature[..4], "AAAA", 1))), None);
+    expired["iss"] = json!("https://evil.example");
+    assert_eq!(refusal(&sign(&expired, Algorithm::ES256, Some("es256"), "es256")), None);
+}
+
+#[test]
 fn bad_claims_are_named() {
     let cases = [
         ("exp", json!(NOW - 5), "the token expired at 2026-11-22T03:59:55Z", Kind::Token),

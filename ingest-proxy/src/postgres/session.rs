@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use crate::capture::Capture;
 use crate::direction::Direction;
-use crate::errors::{Kind, Refusal};
+use crate::errors::{Kind, Refusal, Vouched};
 use crate::identity::Principal;
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
@@ -307,6 +307,7 @@ impl UnauthenticatedConnection {
         let now = clock::now();
         // What the message repeats is the job's own as long as nobody vouches for it.
         let repeats = refusal.recorded.filter(|_| known.is_none());
+        let Vouched { issuer, subject, job } = refusal.vouched.map(|vouched| *vouched).unwrap_or_default();
         self.capture.event(
             now,
             event::Kind::AuthenticationFailed(events::AuthenticationFailed {
@@ -314,6 +315,9 @@ impl UnauthenticatedConnection {
                 message: repeats.map_or(refusal.message, str::to_owned),
                 detail: refusal.internal,
                 unrecorded,
+                issuer,
+                subject,
+                job,
             }),
         );
         match format {

@@ -206,6 +206,12 @@ impl Session {
                 };
                 let reasons = [failed.message, failed.detail, unrecorded];
                 let said: Vec<&str> = reasons.iter().map(String::as_str).filter(|reason| !reason.is_empty()).collect();
+                let Identity { issuer, subject, job, .. } = &mut self.identity;
+                for (known, vouched) in [(issuer, failed.issuer), (subject, failed.subject), (job, failed.job)] {
+                    if !vouched.is_empty() {
+                        *known = vouched.into();
+                    }
+                }
                 self.facts.auth_failure = Some(format!("{}: {}", failed.sqlstate, said.join(": ")));
             }
             Kind::Gap(gap) => {

@@ -99,6 +99,26 @@ fn a_sessions_ending_is_told_apart_from_its_record() {
 }
 
 #[test]
+fn a_refused_login_names_whom_its_issuer_vouches_for() {
+    use hansard_schemas::events::AuthenticationFailed;
+    let refused = |failed: AuthenticationFailed| {
+        let events = vec![
+            event(100, 1, Kind::SessionOpened(SessionOpened { client_addr: "::1".into(), ..SessionOpened::default() })),
+            event(110, 2, Kind::AuthenticationFailed(failed)),
+            closing(3, 0),
+        ];
+        project(&[block(SESSION, "ranking", events)]).sessions.remove(0)
+    };
+    let failed = AuthenticationFailed { sqlstate: "28P01".into(), message: "expired".into(), ..Default::default() };
+    let nobody = refused(failed.clone());
+    assert_eq!((&*nobody.job, &*nobody.subject, &*nobody.issuer), ("", "", ""));
+    let known = AuthenticationFailed { issuer: "ci".into(), subject: "s".into(), job: "nightly".into(), ..failed };
+    let known = refused(known);
+    assert_eq!((&*known.job, &*known.subject, &*known.issuer, known.ending), ("nightly", "s", "ci", "refused"));
+    assert_eq!(known.auth_failure.as_deref(), Some("28P01: expired"));
+}
+
+#[test]
 fn hansards_own_words_are_marked() {
     let mut events = session(&[]);
     let closing = events.pop().unwrap();
