@@ -10,17 +10,34 @@ use std::sync::Arc;
 
 use arrow::ipc::reader::StreamReader;
 use hansard_lake::Lake;
-use hansard_query::{Answer, Engine, ErrorKind, format};
+use hansard_query::{Answer, Engine, ErrorKind};
 use hansard_schemas::http::{ApiError, QueryFormat, QueryRequest};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header;
 use hyper_util::rt::TokioIo;
 
-use crate::cli::Format;
 use crate::config::Config;
 use crate::failure::{Failure, reasons};
+use crate::parts::with_config;
 use crate::{output, parts, socket};
+
+/// Reads the record, for as long as somebody reads what comes of it.
+pub(crate) fn reading(
+    file: &Path,
+    work: impl AsyncFnOnce(&Config, &Record) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    with_config(file, async |config| {
+        let read = async {
+            let record = Record::open(config).await?;
+            work(config, &record).await
+        };
+        tokio::select! {
+            done = read => done,
+            () = output::reader_gone() => Err(Failure::reader_gone()),
+        }
+    })
+}
 
 /// Somebody who can be asked.
 pub(crate) enum Record {
@@ -56,6 +73,7 @@ impl Record {
         match self {
             Record::Files(engine) => engine.sql(sql).await.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => Failure::finding(error),
+                ErrorKind::Internal => Failure::internal(reasons(&error)),
                 _ => Failure::usage(reasons(&error)),
             }),
             Record::Running { socket } => over_http(socket, sql).await,
@@ -70,7 +88,9 @@ async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
     let stream = socket::connect(socket).await.ok_or_else(|| lost("it is gone".to_owned()))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
-    tokio::spawn(connection);
+    // With this question, its connection ends, so that the instance knows that nobody waits for the answer.
+    let mut connections = tokio::task::JoinSet::new();
+    connections.spawn(connection);
     let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
     let body = serde_json::to_vec(&question).map_err(|error| lost(error.to_string()))?;
     let request = hyper::Request::post("/api/v1/query")
@@ -98,36 +118,10 @@ fn refused(status: hyper::StatusCode, body: &[u8], socket: &Path) -> Failure {
             let hint = error.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
             match error.code.as_str() {
                 "not_found" => Failure::finding(error.message + &hint),
+                "internal" => Failure::internal(error.message + &hint),
                 _ => Failure::usage(error.message + &hint),
             }
         }
         Err(_) => Failure::usage(format!("{} answers {status}, and is no instance of Hansard", socket.display())),
     }
-}
-
-/// Prints an answer; says on stderr when there was more.
-pub(crate) fn print(answer: &Answer, as_format: Format) -> Result<(), Failure> {
-    let failed = |error: hansard_query::Error| Failure::usage(reasons(&error));
-    let bytes = match as_format {
-        Format::Table => format::table(answer).into_bytes(),
-        Format::Json => format::json(answer),
-        Format::Csv => format::csv(answer),
-        Format::Parquet => format::parquet(answer).map_err(failed)?,
-    };
-    if as_format == Format::Parquet && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return Err(Failure::usage("a Parquet file says nothing to a terminal: send it to a file with > FILE"));
-    }
-    output::bytes(&bytes)?;
-    if matches!(as_format, Format::Json) && !bytes.ends_with(b"\n") {
-        output::bytes(b"\n")?;
-    }
-    if answer.truncated {
-        output::note(&cut(answer));
-    }
-    Ok(())
-}
-
-/// That an answer is not all.
-pub(crate) fn cut(answer: &Answer) -> String {
-    format!("only the first {} rows are shown; narrow the question or raise query.row_limit", answer.rows())
 }

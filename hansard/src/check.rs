@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cli::Configured;
 use crate::config::{Config, Issuer, Target};
 use crate::failure::Failure;
 use crate::parts::with_config;
@@ -20,8 +19,8 @@ const NO_TARGET: &str = "there is none: no job could connect; add a section [[ta
 /// What was looked at, and how it is.
 type Finding = (String, Result<String, String>);
 
-pub(crate) fn run(asked: &Configured) -> Result<(), Failure> {
-    with_config(&asked.config, async |config| {
+pub(crate) fn run(file: &Path) -> Result<(), Failure> {
+    with_config(file, async |config| {
         let mut wrong = 0;
         for (part, found) in look(config).await {
             match found {

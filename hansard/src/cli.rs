@@ -9,10 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "hansard",
     version,
     about = "The verbatim record of what automated jobs did to a database.",
-    after_help = "Exit codes: 0 done, 1 a negative finding, 2 usage or configuration error.",
+    after_help = "Exit codes: 0 done, 1 a negative finding or an answer that is not whole, 2 usage or configuration error, 3 a defect of Hansard.",
     propagate_version = true
 )]
 pub(crate) struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", env = "HANSARD_CONFIG", default_value = "hansard.toml")]
+    pub(crate) config: PathBuf,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -22,17 +25,17 @@ pub(crate) enum Command {
     /// Writes a working folder for a database: configuration, development issuer and key, secret file.
     Init(Init),
     /// All services in one process: proxy, recorder, query and web.
-    Up(Configured),
+    Up,
     /// The proxy alone: takes jobs in, relays and records.
-    Proxy(Configured),
+    Proxy,
     /// The recorder alone: event log to lake.
-    Record(Configured),
+    Record,
     /// The query API (in this version the same server as `web`, and so with its pages).
-    Query(Configured),
+    Query,
     /// The web replay with its query API.
-    Web(Configured),
+    Web,
     /// Validates the configuration and reaches each part; says what is wrong, and where.
-    Check(Configured),
+    Check,
     /// Mints a token for an issuer whose private key is on this machine (development).
     Token(Token),
     /// Asks the record in SQL: tables frames, statements, touches, transactions, sessions, catalog.
@@ -50,12 +53,12 @@ impl Command {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Command::Init(_) => "init",
-            Command::Up(_) => "up",
-            Command::Proxy(_) => "proxy",
-            Command::Record(_) => "record",
-            Command::Query(_) => "query",
-            Command::Web(_) => "web",
-            Command::Check(_) => "check",
+            Command::Up => "up",
+            Command::Proxy => "proxy",
+            Command::Record => "record",
+            Command::Query => "query",
+            Command::Web => "web",
+            Command::Check => "check",
             Command::Token(_) => "token",
             Command::Sql(_) => "sql",
             Command::WhoUpdated(_) => "who-updated",
@@ -67,16 +70,14 @@ impl Command {
     /// Cargo features that the command needs, and that this build was made without.
     pub(crate) fn missing_features(&self) -> Vec<&'static str> {
         let needed: &[&str] = match self {
-            Command::Up(_) => &["proxy", "record", "query", "web"],
-            Command::Proxy(_) => &["proxy"],
-            Command::Record(_) => &["record"],
-            Command::Web(_) => &["web"],
-            Command::Query(_)
-            | Command::Sql(_)
-            | Command::WhoUpdated(_)
-            | Command::Sessions(_)
-            | Command::Replay(_) => &["query"],
-            Command::Init(_) | Command::Check(_) | Command::Token(_) => &[],
+            Command::Up => &["proxy", "record", "query", "web"],
+            Command::Proxy => &["proxy"],
+            Command::Record => &["record"],
+            Command::Web => &["web"],
+            Command::Query | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => {
+                &["query"]
+            }
+            Command::Init(_) | Command::Check | Command::Token(_) => &[],
         };
         let built = [
             ("proxy", cfg!(feature = "proxy")),
@@ -86,13 +87,6 @@ impl Command {
         ];
         needed.iter().copied().filter(|feature| !built.contains(&(feature, true))).collect()
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Configured {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "HANSARD_CONFIG", default_value = "hansard.toml")]
-    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -108,8 +102,6 @@ pub(crate) struct Init {
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// Name of the issuer in the configuration; may be left out where there is only one.
     #[arg(long, value_name = "NAME")]
     pub(crate) issuer: Option<String>,
@@ -132,7 +124,11 @@ pub(crate) struct Token {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    /// Rows and columns; on a terminal as wide as it is, and as `vertical` where they do not fit.
     Table,
+    /// A line for each value.
+    Vertical,
+    /// One array of objects.
     Json,
     Csv,
     Parquet,
@@ -141,19 +137,22 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Sql {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// The question, such as "SELECT job, count(*) FROM statements GROUP BY job".
-    pub(crate) sql: String,
+    /// A file with questions, each ended by `;` (- is standard input).
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["sql", "command"])]
+    pub(crate) file: Option<PathBuf>,
+    /// A question; may be repeated.
+    #[arg(short, long, value_name = "SQL", conflicts_with = "sql")]
+    pub(crate) command: Vec<String>,
+    /// The question, such as "SELECT job, count(*) FROM statements GROUP BY job". Without it, from -c, -f or standard input;
+    /// on a terminal, a shell.
+    pub(crate) sql: Option<String>,
 }
 
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct WhoUpdated {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// The relation as SQL writes it: schema.table, or a table on the database's default path.
     pub(crate) relation: String,
     /// UTC, such as 2026-11-22T03:12Z.
@@ -175,11 +174,33 @@ pub(crate) struct WhoUpdated {
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Sessions {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
-    /// Only this job's.
+    /// Only this job's; `*` stands for any text, as in nightly-*.
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    /// Only of this target; likewise.
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Only with this role, asked for or as the database knows it; likewise.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Opened at that time or later: 2026-11-22, 03:12Z, "10m ago".
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Opened at that time or before; a day or a minute is meant to its end.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only with a statement that touched this relation, or may have.
+    #[arg(long, value_name = "RELATION")]
+    pub(crate) relation: Option<String>,
+    /// Only those that stand or ended so.
+    #[arg(long, value_enum, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<Outcome>,
+    /// Only with statements that failed.
+    #[arg(long)]
+    pub(crate) errors: bool,
+    /// Only with this text in a statement, its values or its error, whatever the case.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     pub(crate) limit: u32,
@@ -187,17 +208,68 @@ pub(crate) struct Sessions {
     pub(crate) format: Format,
 }
 
+/// How a session stands: by its record, or by its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outcome {
+    /// Still open.
+    Live,
+    /// Ended, and recorded from its first frame to its last.
+    Complete,
+    /// Ended, and something of it is not recorded.
+    Incomplete,
+    /// The job was not let in.
+    Refused,
+    /// The job took its leave.
+    Terminated,
+    /// The job's connection ended without that.
+    Lost,
+    /// The database ended it.
+    EndedByDatabase,
+    /// Hansard ended it.
+    EndedByHansard,
+    /// Nobody saw its end.
+    Unknown,
+}
+
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
 pub(crate) struct Replay {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// The session's id, as `hansard sessions` shows it; its beginning is enough where it is unambiguous.
     pub(crate) session: String,
     /// The step to begin with.
     #[arg(long, value_name = "STEP", default_value_t = 1)]
     pub(crate) from: u64,
+    /// The last step.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) to: Option<u64>,
+    /// Only these steps.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) only: Option<Only>,
+    /// Rows of each result that are shown; 0 for none.
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    pub(crate) rows: usize,
     /// Plays with the session's own pauses, so many times as fast; without it, all at once.
     #[arg(long, value_name = "FACTOR")]
     pub(crate) speed: Option<f64>,
+    /// text, or json: a line with one object for each step.
+    #[arg(long, value_enum, default_value_t = ReplayFormat::Text)]
+    pub(crate) format: ReplayFormat,
+}
+
+/// Which steps of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// That failed, were not run because of it, or have no answer.
+    Errors,
+    /// That changed rows or relations, or may have.
+    Writes,
+    /// That policy denied.
+    Denied,
+}
+
+/// How a replay is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReplayFormat {
+    Text,
+    Json,
 }

@@ -8,7 +8,8 @@ use crate::config::ConfigErrors;
 /// What is told to whoever called us.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// 1: a negative finding. 2: usage, configuration or surroundings that do not let the command work.
+    /// 1: a negative finding. 2: usage, configuration or surroundings that do not let the command work. 3: a fault of our
+    /// own. 0: nobody reads on, which is no failure but ends the work.
     pub(crate) code: u8,
     lines: Vec<String>,
 }
@@ -22,6 +23,17 @@ impl Failure {
     /// Could not do it as asked.
     pub(crate) fn usage(line: impl fmt::Display) -> Failure {
         Failure { code: 2, lines: vec![one_line(&line.to_string())] }
+    }
+
+    /// A defect of Hansard.
+    pub(crate) fn internal(line: impl fmt::Display) -> Failure {
+        let report = "this is a defect in Hansard: please report it with this line and the version (hansard --version)";
+        Failure { code: 3, lines: vec![format!("{}; {report}", one_line(&line.to_string()))] }
+    }
+
+    /// Whoever read the output has gone away.
+    pub(crate) fn reader_gone() -> Failure {
+        Failure { code: 0, lines: Vec::new() }
     }
 
     /// What is to be told, a line each.

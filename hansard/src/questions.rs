@@ -1,29 +1,35 @@
-//! The commands that ask: each is a question in SQL and a way to show the answer.
+//! `hansard who-updated`: a question in SQL, and what is certain of the answer apart from what is not.
 
 use std::path::Path;
 
 use hansard_query::{Answer, Moment, format};
 
-use crate::ask::{Record, cut, print};
-use crate::cli::{Format, Sessions, Sql, WhoUpdated};
+use crate::ask::reading;
+use crate::cli::{Format, WhoUpdated};
 use crate::config::duration;
 use crate::failure::{Failure, reasons};
 use crate::output::{self, safe};
-use crate::parts::with_config;
+use crate::show::{Chosen, Screen, print, whole};
 
-fn ask(file: &Path, sql: &str, as_format: Format) -> Result<(), Failure> {
-    with_config(file, async |config| {
-        let answer = Record::open(config).await?.sql(sql).await?;
-        print(&answer, as_format)
-    })
-}
-
-pub(crate) fn sql(asked: &Sql) -> Result<(), Failure> {
-    ask(&asked.configured.config, &asked.sql, asked.format)
-}
+/// Columns of an answer that matter least, where a terminal has no room for all.
+const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
+    "transaction_id",
+    "outcome_reason",
+    "target",
+    "columns",
+    "subject",
+    "via",
+    "at",
+    "certainty",
+    "relation",
+    "reason",
+    "operation",
+    "rows",
+    "transaction_outcome",
+]);
 
 /// The table function decides what an update at that time is; so every way in means the same.
-pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
+pub(crate) fn who_updated(file: &Path, asked: &WhoUpdated) -> Result<(), Failure> {
     // None at all is a window, too: `at` is as long as its last unit.
     let none = asked.window.strip_prefix('0').is_some_and(|unit| ["ms", "s", "m", "h", "d"].contains(&unit));
     if !none && duration(&asked.window).is_none() {
@@ -34,8 +40,8 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
     }
     let arguments = [&asked.relation, &asked.at, &asked.window, &asked.operation].map(|text| literal(text)).join(", ");
     let stretch = [&asked.at, &asked.window].map(|text| literal(text)).join(", ");
-    with_config(&asked.configured.config, async |config| {
-        let record = Record::open(config).await?;
+    Screen::stdout().bears(asked.format)?;
+    reading(file, async |_, record| {
         let answer = record.sql(&format!("SELECT * FROM who_updated({arguments})")).await?;
         let looked_at = record.sql(&format!("SELECT * FROM looked_at({stretch})")).await?;
         if Moment::parse(&asked.at).is_ok_and(|at| i128::from(at.to) > jiff::Timestamp::now().as_nanosecond()) {
@@ -43,25 +49,22 @@ pub(crate) fn who_updated(asked: &WhoUpdated) -> Result<(), Failure> {
         }
         match asked.format {
             Format::Json if asked.parts => return in_parts(&answer, &looked_at),
-            Format::Table => tables(&answer)?,
-            _ => print(&answer, asked.format)?,
+            Format::Table | Format::Vertical => tables(&answer, asked.format)?,
+            _ => output::bytes(&Screen::stdout().bytes(&answer, asked.format, LEAST)?)?,
         }
         output::note(&said(&looked_at));
-        Ok(())
+        whole(&answer)
     })
 }
 
 /// What is certain, and then what is not.
-fn tables(answer: &Answer) -> Result<(), Failure> {
+fn tables(answer: &Answer, as_format: Format) -> Result<(), Failure> {
     // That it is not all is said once, of both.
     let (certain, possible) = parted(&Answer { truncated: false, ..answer.clone() })?;
-    print(&certain, Format::Table)?;
+    print(&certain, as_format, LEAST)?;
     if possible.rows() > 0 {
         output::line("\nIt may have been (see reason):")?;
-        print(&possible, Format::Table)?;
-    }
-    if answer.truncated {
-        output::note(&cut(answer));
+        print(&possible, as_format, LEAST)?;
     }
     Ok(())
 }
@@ -76,11 +79,13 @@ fn in_parts(answer: &Answer, looked_at: &Answer) -> Result<(), Failure> {
         json.extend_from_slice(format::json(part).trim_ascii_end());
     }
     json.extend_from_slice(b"\n}\n");
+    let json = match (Screen::stdout().is_terminal(), String::from_utf8(json)) {
+        (true, Ok(json)) => output::safe_json(&json).into_bytes(),
+        (_, Ok(json)) => json.into_bytes(),
+        (_, Err(error)) => error.into_bytes(),
+    };
     output::bytes(&json)?;
-    if answer.truncated {
-        output::note(&cut(answer));
-    }
-    Ok(())
+    whole(answer)
 }
 
 fn parted(answer: &Answer) -> Result<(Answer, Answer), Failure> {
@@ -107,17 +112,6 @@ fn said(looked_at: &Answer) -> String {
     } else {
         format!("looked at: {}", targets.join("; "))
     }
-}
-
-pub(crate) fn sessions(asked: &Sessions) -> Result<(), Failure> {
-    let columns = match asked.format {
-        Format::Table => "session_id, job, target, opened_at, closed_at, statements, complete, capture, close_reason",
-        Format::Json | Format::Csv | Format::Parquet => "*",
-    };
-    let job = asked.job.as_ref().map(|job| format!("WHERE job = {} ", literal(job))).unwrap_or_default();
-    let sql =
-        format!("SELECT {columns} FROM sessions {job}ORDER BY opened_at DESC, session_id DESC LIMIT {}", asked.limit);
-    ask(&asked.configured.config, &sql, asked.format)
 }
 
 /// Text as a literal of SQL.

@@ -12,7 +12,6 @@ use crate::ask::Record;
 use crate::cli::Replay;
 use crate::failure::Failure;
 use crate::output;
-use crate::parts::with_config;
 use crate::questions::literal;
 
 /// Steps that are fetched at a time.
@@ -24,18 +23,17 @@ const LONGEST_TEXT: usize = 4_000;
 
 type Row = Map<String, Value>;
 
-pub(crate) fn run(asked: &Replay) -> Result<(), Failure> {
+pub(crate) fn run(file: &std::path::Path, asked: &Replay) -> Result<(), Failure> {
     if let Some(speed) = asked.speed
         && !(speed.is_finite() && speed > 0.0)
     {
         return Err(Failure::usage("--speed is a factor above 0, such as 1 or 10"));
     }
-    with_config(&asked.configured.config, async |config| {
-        let record = Record::open(config).await?;
-        let session = find(&record, &asked.session).await?;
+    crate::ask::reading(file, async |_, record| {
+        let session = find(record, &asked.session).await?;
         let style = Style { on: std::io::stdout().is_terminal() };
         output::line(&heading(&session, &style))?;
-        play(&record, &session, asked, &style).await
+        play(record, &session, asked, &style).await
     })
 }
 

@@ -19,8 +19,8 @@ use crate::config::{Config, Issuer, duration};
 use crate::failure::Failure;
 use crate::output;
 
-pub(crate) fn run(asked: &Token) -> Result<(), Failure> {
-    let config = Config::load(&asked.configured.config)?;
+pub(crate) fn run(file: &Path, asked: &Token) -> Result<(), Failure> {
+    let config = Config::load(file)?;
     let issuer = issuer(&config, asked.issuer.as_deref())?;
     if asked.new_key {
         make_key(issuer)?;
