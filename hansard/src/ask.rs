@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::ipc::reader::StreamReader;
 use hansard_lake::Lake;
 use hansard_query::{Answer, Engine, ErrorKind};
-use hansard_schemas::http::{ApiError, QueryFormat, QueryRequest};
+use hansard_schemas::http::{ApiError, QueryFormat, QueryRequest, ResultGrid};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header;
@@ -38,6 +38,9 @@ pub(crate) fn reading(
         }
     })
 }
+
+/// Most rows of one result that are asked for.
+const MOST_ROWS: usize = 1_000;
 
 /// Somebody who can be asked.
 pub(crate) enum Record {
@@ -71,45 +74,78 @@ impl Record {
     /// Asks in SQL.
     pub(crate) async fn sql(&self, sql: &str) -> Result<Answer, Failure> {
         match self {
-            Record::Files(engine) => engine.sql(sql).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Failure::finding(error),
-                ErrorKind::Internal => Failure::internal(reasons(&error)),
-                _ => Failure::usage(reasons(&error)),
-            }),
+            Record::Files(engine) => engine.sql(sql).await.map_err(failed),
             Record::Running { socket } => over_http(socket, sql).await,
+        }
+    }
+
+    /// What a statement gave back, at most so many rows of it.
+    pub(crate) async fn result(&self, session_id: &str, statement_no: i64, rows: usize) -> Result<ResultGrid, Failure> {
+        let rows = rows.min(MOST_ROWS);
+        match self {
+            Record::Files(engine) => {
+                let id = uuid::Uuid::try_parse(session_id).map_err(|error| Failure::internal(error))?;
+                engine.step_result(id, statement_no, rows).await.map_err(failed)
+            }
+            Record::Running { socket } => {
+                let path = format!("/api/v1/sessions/{session_id}/steps/{statement_no}/result?rows={rows}");
+                let (_, body) = exchange(socket, hyper::Request::get(path), Bytes::new()).await?;
+                serde_json::from_slice(&body)
+                    .map_err(|error| lost(socket, &format!("its answer cannot be read: {error}")))
+            }
         }
     }
 }
 
-async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
-    let shown = socket.display();
-    let lost = |reason: String| Failure::usage(format!("the instance on {shown} does not answer: {reason}"));
-    let began = std::time::Instant::now();
-    let stream = socket::connect(socket).await.ok_or_else(|| lost("it is gone".to_owned()))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
-    // With this question, its connection ends, so that the instance knows that nobody waits for the answer.
-    let mut connections = tokio::task::JoinSet::new();
-    connections.spawn(connection);
-    let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
-    let body = serde_json::to_vec(&question).map_err(|error| lost(error.to_string()))?;
-    let request = hyper::Request::post("/api/v1/query")
-        .header(header::HOST, "localhost")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| lost(error.to_string()))?;
-    let answer = sender.send_request(request).await.map_err(|error| lost(error.to_string()))?;
-    let status = answer.status();
-    let truncated = answer.headers().get("hansard-truncated").is_some_and(|value| value == "true");
-    let body = answer.into_body().collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
-    if !status.is_success() {
-        return Err(refused(status, &body, socket));
+fn failed(error: hansard_query::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound => Failure::finding(error),
+        ErrorKind::Internal => Failure::internal(reasons(&error)),
+        _ => Failure::usage(reasons(&error)),
     }
-    let unreadable = |error: arrow::error::ArrowError| lost(format!("its answer cannot be read: {error}"));
+}
+
+/// Asks in SQL, over the socket.
+async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
+    let began = std::time::Instant::now();
+    let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
+    let body = serde_json::to_vec(&question).map_err(|error| Failure::internal(error))?;
+    let request = hyper::Request::post("/api/v1/query").header(header::CONTENT_TYPE, "application/json");
+    let (headers, body) = exchange(socket, request, Bytes::from(body)).await?;
+    let truncated = headers.get("hansard-truncated").is_some_and(|value| value == "true");
+    let unreadable = |error: arrow::error::ArrowError| lost(socket, &format!("its answer cannot be read: {error}"));
     let reader = StreamReader::try_new(Cursor::new(body), None).map_err(unreadable)?;
     let schema = reader.schema();
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+}
+
+fn lost(socket: &Path, reason: &str) -> Failure {
+    Failure::usage(format!("the instance on {} does not answer: {reason}", socket.display()))
+}
+
+/// A request and the body of its answer, where that is a success.
+async fn exchange(
+    socket: &Path,
+    request: hyper::http::request::Builder,
+    body: Bytes,
+) -> Result<(hyper::HeaderMap, Bytes), Failure> {
+    let lost = |reason: String| lost(socket, &reason);
+    let stream = socket::connect(socket).await.ok_or_else(|| lost("it is gone".to_owned()))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
+    // With this question its connection ends, so that the instance knows that nobody waits for the answer.
+    let mut connections = tokio::task::JoinSet::new();
+    connections.spawn(connection);
+    let request =
+        request.header(header::HOST, "localhost").body(Full::new(body)).map_err(|error| lost(error.to_string()))?;
+    let answer = sender.send_request(request).await.map_err(|error| lost(error.to_string()))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.into_body().collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
+    if !status.is_success() {
+        return Err(refused(status, &body, socket));
+    }
+    Ok((headers, body))
 }
 
 fn refused(status: hyper::StatusCode, body: &[u8], socket: &Path) -> Failure {

@@ -245,13 +245,13 @@ pub(crate) struct Replay {
     /// Only these steps.
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) only: Option<Only>,
-    /// Rows of each result that are shown; 0 for none.
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
-    pub(crate) rows: usize,
+    /// Rows of each result that are shown; 0 for none. Without it 5, or none of a session with very many frames.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) rows: Option<usize>,
     /// Plays with the session's own pauses, so many times as fast; without it, all at once.
     #[arg(long, value_name = "FACTOR")]
     pub(crate) speed: Option<f64>,
-    /// text, or json: a line with one object for each step.
+    /// text, or json: one array of objects, an object a line.
     #[arg(long, value_enum, default_value_t = ReplayFormat::Text)]
     pub(crate) format: ReplayFormat,
 }

@@ -44,7 +44,7 @@ fn question(asked: &Sessions) -> Result<String, Failure> {
     let since = time("--since", asked.since.as_deref())?;
     let until = time("--until", asked.until.as_deref())?;
     if let (Some(since), Some(until)) = (&since, &until)
-        && since.from > until.to
+        && since.from >= until.to
     {
         return Err(Failure::usage("--since lies behind --until"));
     }
