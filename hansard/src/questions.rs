@@ -24,8 +24,25 @@ const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
     "relation",
     "reason",
     "operation",
+    "transaction_outcome",
+    "rows",
+]);
+
+/// Likewise of what is not certain: why it is not matters more than its text.
+const LEAST_POSSIBLE: Chosen<'_> = Chosen::LeastFirst(&[
+    "transaction_id",
+    "outcome_reason",
+    "target",
+    "columns",
+    "subject",
+    "via",
+    "at",
+    "certainty",
     "rows",
     "transaction_outcome",
+    "operation",
+    "relation",
+    "sql",
 ]);
 
 /// The table function decides what an update at that time is; so every way in means the same.
@@ -64,7 +81,7 @@ fn tables(answer: &Answer, as_format: Format) -> Result<(), Failure> {
     print(&certain, as_format, LEAST)?;
     if possible.rows() > 0 {
         output::line("\nIt may have been (see reason):")?;
-        print(&possible, as_format, LEAST)?;
+        print(&possible, as_format, LEAST_POSSIBLE)?;
     }
     Ok(())
 }

@@ -75,7 +75,8 @@ pub(crate) fn run(file: &Path, asked: &Replay) -> Result<(), Failure> {
 }
 
 async fn find(record: &Record, id: &str) -> Result<Row, Failure> {
-    let given = id.trim().to_ascii_lowercase();
+    // As a narrow table shows it.
+    let given = id.trim().trim_end_matches('…').to_ascii_lowercase();
     if given.is_empty() || given.len() > 36 || !given.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
         return Err(Failure::usage(format!("{id:?} is not a session's id; `hansard sessions` lists them")));
     }

@@ -23,8 +23,8 @@ const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
     "closed_at",
     "target",
     "complete",
-    "errors",
     "statements",
+    "errors",
 ]);
 
 pub(crate) fn run(file: &Path, asked: &Sessions) -> Result<(), Failure> {

@@ -72,7 +72,10 @@ impl Screen {
                 }
             }
             (Format::Csv, None) => format::csv(answer),
-            (Format::Csv, Some(_)) => output::safe(&String::from_utf8_lossy(&format::csv(answer)), true).into_bytes(),
+            (Format::Csv, Some(_)) => {
+                let csv = format::csv(answer);
+                output::safe(&String::from_utf8_lossy(&csv).replace("\r\n", "\n"), true).into_bytes()
+            }
             (Format::Parquet, _) => format::parquet(answer).map_err(|error| Failure::internal(reasons(&error)))?,
         })
     }

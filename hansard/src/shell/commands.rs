@@ -53,9 +53,13 @@ async fn at_depth(shell: &mut Shell<'_>, command: &str, depth: usize) -> Result<
                 .await?;
         }
         "d" => {
+            // As PostgreSQL calls the types.
             let sql = format!(
-                "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
-                 WHERE table_schema = 'public' AND table_name = {} ORDER BY ordinal_position",
+                "SELECT column_name, CASE WHEN data_type = 'Utf8' THEN 'text' WHEN data_type = 'Int64' THEN 'bigint' \
+                 WHEN data_type = 'Boolean' THEN 'boolean' WHEN data_type = 'Binary' THEN 'bytea' \
+                 WHEN data_type LIKE 'Timestamp%' THEN 'timestamptz' WHEN data_type LIKE 'List%' THEN 'text[]' \
+                 ELSE data_type END AS type, CASE WHEN is_nullable = 'NO' THEN 'not null' END AS nullable \
+                 FROM information_schema.columns WHERE table_schema = 'public' AND table_name = {} ORDER BY ordinal_position",
                 literal(&rest.to_lowercase())
             );
             let answer = shell.answer(&sql).await?;

@@ -33,9 +33,20 @@ fn time(text: &str) -> Option<String> {
     Some(format!("{date} {seconds}{point}{fraction}Z"))
 }
 
-/// Never made shorter: half a number, a time or an id says something else.
-pub(super) fn is_whole(data_type: &DataType, name: &str) -> bool {
-    data_type.is_numeric() || matches!(data_type, DataType::Timestamp(_, _) | DataType::Boolean) || name == "session_id"
+/// Narrowest that a text is made, in columns of the terminal.
+const NARROWEST: usize = 10;
+
+/// Of a session's id: its time and some of what is drawn by lot, with a mark. `hansard replay` takes it as it stands.
+const NARROWEST_ID: usize = "01a21bb6-3f31-70f5…".len() - "…".len() + 1;
+
+/// The least that a column of that width is shown in: half a number or a time says something else.
+pub(super) fn narrowest(data_type: &DataType, name: &str, width: usize) -> usize {
+    match (data_type, name) {
+        (DataType::Timestamp(_, _) | DataType::Boolean, _) => width,
+        (data_type, _) if data_type.is_numeric() => width,
+        (_, "session_id") => width.min(NARROWEST_ID),
+        _ => width.min(NARROWEST),
+    }
 }
 
 #[cfg(test)]

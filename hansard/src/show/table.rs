@@ -6,11 +6,8 @@ use hansard_query::Answer;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::cells::{is_whole, short};
+use super::cells::{narrowest, short};
 use crate::output::safe;
-
-/// Narrowest that a text is made, in columns.
-const NARROWEST: usize = 12;
 
 /// Between two columns.
 const BETWEEN: &str = " | ";
@@ -28,15 +25,9 @@ struct Column {
     name: String,
     cells: Vec<String>,
     right: bool,
-    whole: bool,
     width: usize,
-}
-
-impl Column {
-    /// The least that it can be shown in.
-    fn least(&self) -> usize {
-        if self.whole { self.width } else { self.width.min(NARROWEST) }
-    }
+    /// The least that it is shown in.
+    least: usize,
 }
 
 /// The rows as a table of that width; `None` where they do not fit.
@@ -55,8 +46,8 @@ pub(super) fn fitted(answer: &Answer, width: usize, chosen: Chosen<'_>) -> Optio
         let widest = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
         columns.push(Column {
             width: widest.max(name.width()),
+            least: narrowest(field.data_type(), field.name(), widest).max(name.width().min(4)),
             right: field.data_type().is_numeric(),
-            whole: is_whole(field.data_type(), field.name()),
             name,
             cells,
         });
@@ -77,26 +68,30 @@ pub(super) fn fitted(answer: &Answer, width: usize, chosen: Chosen<'_>) -> Optio
         return None;
     }
     let limit = limit(&columns, width);
-    columns.iter_mut().filter(|column| !column.whole).for_each(|column| column.width = column.width.min(limit));
+    columns.iter_mut().for_each(|column| column.width = column.width.min(limit.max(column.least)));
     let hidden = (!hidden.is_empty()).then(|| format!("no room for: {}", hidden.join(", ")));
-    Some(written(&columns, rows.len(), answer.truncated, [empty, hidden]))
+    let count = rows.len();
+    let count = format!("{count} row{}", if count == 1 { "" } else { "s" });
+    let remarks: Vec<String> = [Some(count), empty, hidden].into_iter().flatten().collect();
+    let more = if answer.truncated { " cut at the row limit: there are more" } else { "" };
+    Some(written(&columns, rows.len()) + &folded(&format!("({}){more}", remarks.join("; ")), width))
 }
 
 fn least(columns: &[Column]) -> usize {
-    columns.iter().map(Column::least).sum::<usize>() + BETWEEN.len() * columns.len().saturating_sub(1)
+    columns.iter().map(|column| column.least).sum::<usize>() + BETWEEN.len() * columns.len().saturating_sub(1)
 }
 
 /// How wide texts may be, so that all fit.
 fn limit(columns: &[Column], width: usize) -> usize {
     let between = BETWEEN.len() * columns.len().saturating_sub(1);
     let fits = |limit: usize| {
-        let wide = |column: &Column| if column.whole { column.width } else { column.width.min(limit) };
+        let wide = |column: &Column| column.width.min(limit.max(column.least));
         columns.iter().map(wide).sum::<usize>() + between <= width
     };
-    (NARROWEST..=width).rev().find(|limit| fits(*limit)).unwrap_or(NARROWEST)
+    (0..=width).rev().find(|limit| fits(*limit)).unwrap_or(0)
 }
 
-fn written(columns: &[Column], rows: usize, truncated: bool, remarks: [Option<String>; 2]) -> String {
+fn written(columns: &[Column], rows: usize) -> String {
     let mut out = String::new();
     let mut line = |cells: Vec<String>| {
         out.push_str(cells.join(BETWEEN).trim_end());
@@ -107,11 +102,25 @@ fn written(columns: &[Column], rows: usize, truncated: bool, remarks: [Option<St
     for row in 0..rows {
         line(columns.iter().map(|column| padded(&column.cells[row], column.width, column.right)).collect());
     }
-    let count = format!("{rows} row{}", if rows == 1 { "" } else { "s" });
-    let remarks = remarks.into_iter().flatten();
-    out.push_str(&format!("({})", [count].into_iter().chain(remarks).collect::<Vec<_>>().join("; ")));
-    out.push_str(if truncated { " cut at the row limit: there are more\n" } else { "\n" });
     out
+}
+
+/// In lines of that width, broken between words; a word that is longer is cut.
+fn folded(text: &str, width: usize) -> String {
+    let (mut out, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let word = padded(word, word.width().min(width), false);
+        if used > 0 && used + 1 + word.width() > width {
+            out.push('\n');
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        used += word.width();
+        out.push_str(&word);
+    }
+    out + "\n"
 }
 
 /// In so many columns, with a mark where that is not all.
@@ -166,17 +175,23 @@ mod tests {
         for width in [40, 60, 80, 200] {
             let table = fitted(&statements(), width, Chosen::All).unwrap();
             assert!(table.lines().all(|line| line.width() <= width), "{width}:\n{table}");
-            assert!(table.contains('…') && table.contains("(2 rows; empty: error)"), "{table}");
+            assert!(table.contains('…') && table.ends_with("(2 rows; empty: error)\n"), "{table}");
             assert!(!table.contains(['\u{1b}', '\u{202e}']), "{table:?}");
         }
         assert_eq!(fitted(&statements(), 20, Chosen::All), None);
+        let id = "01a21bb6-3f31-70f5-9b44-1c4bbaafac1b";
+        let sessions = answer(vec![("session_id", texts(&[Some(id)])), ("job", texts(&[Some("nightly-rerank")]))]);
+        assert_eq!(
+            fitted(&sessions, 34, Chosen::All).unwrap().lines().nth(2),
+            Some("01a21bb6-3f31-70f5… | nightly-re…")
+        );
     }
 
     #[test]
     fn columns_that_matter_least_are_left_out_and_named() {
-        let table = fitted(&statements(), 30, Chosen::LeastFirst(&["job", "sql"])).unwrap();
-        assert!(table.lines().next().unwrap().starts_with("statement_no | sql"), "{table}");
-        assert!(table.contains("no room for: job"), "{table}");
+        let table = fitted(&statements(), 20, Chosen::LeastFirst(&["job", "sql"])).unwrap();
+        assert!(table.lines().next().unwrap().starts_with("statem… | sql"), "{table}");
+        assert!(table.ends_with("(2 rows; empty:\nerror; no room for:\njob)\n"), "{table}");
     }
 
     #[test]
