@@ -119,6 +119,7 @@ fn play(messages: &[(bool, u8, &[u8])], cut: Option<usize>, save: bool) -> Vec<S
         Event::RolledBack { first, last, .. } => format!("{first} {last} undone"),
         Event::TransactionEnded(TransactionEnded { transaction, outcome, .. }) => format!("{transaction} {outcome:?}"),
         Event::Resolved { gid, committed, .. } => format!("{gid} {committed}"),
+        Event::Reported { statement, report, .. } => format!("{statement:?} said {report:?}"),
         Event::Setting { name, value } => format!("{name}={value}"),
     });
     told.collect()

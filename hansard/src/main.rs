@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         missing if missing.is_empty() => {
             // Whoever calls tells a defect of ours from a finding by the exit code.
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&arguments)))
-                .unwrap_or_else(|panic| Err(Failure::internal(said(&*panic))))
+                .unwrap_or_else(|_| Err(Failure::internal(logging::last_panic())))
         }
         missing => Err(Failure::usage(format!(
             "this build has no `hansard {}`: it lacks {}; build with `--features {}`, or with all of them, as by default",
@@ -69,12 +69,6 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
-}
-
-/// What a panic says.
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
 }
 
 fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {

@@ -177,12 +177,13 @@ async fn questions_come_from_wherever_they_are() {
         let rows: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
         rows.iter().filter(|row| row["job"] == "nightly-rerank").count()
     };
+    let nothing = run_with_input(before().args(["sessions", "--relation", "nothing"]), b"").unwrap();
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(1), ""), "{nothing:?}");
     let today = jiff::Timestamp::now().to_string()[..10].to_owned();
     for (filters, found) in [
         (&["--job", "night*rank"] as &[&str], 1),
         (&["--job", "night_rerank"], 0),
         (&["--relation", "films", "--errors"], 1),
-        (&["--relation", "nothing"], 0),
         (&["--role", "app", "--target", "ranking"], 1),
         (&["--text", "TITLE, XX"], 1),
         (&["--text", "duplicate key"], 1),

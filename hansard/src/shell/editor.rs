@@ -126,7 +126,9 @@ impl Editor {
             [only] => {
                 line.erase(typed);
                 line.insert(only);
-                if !only.ends_with('(') && before.matches('\'').count() % 2 == 0 {
+                if before.matches('\'').count() % 2 == 1 {
+                    line.insert("' ");
+                } else if !only.ends_with('(') {
                     line.insert(" ");
                 }
             }

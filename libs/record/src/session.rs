@@ -328,7 +328,7 @@ impl Session {
             Part::Last => Some(frame::Part::Last),
         };
         let frame = Frame { seq, at: captured.at, direction: side, tag, part, bytes };
-        self.statements.passed(length);
+        self.statements.context.passed(length);
         let Some(omitted) = omitted else {
             self.conversation.feed(&frame, output.analyses, output.events);
             return self.take_events(output);

@@ -4,14 +4,14 @@
 //! are at hand, and told by a row of its own in any case.
 //!
 //! Invariants: a statement becomes rows once; what a session keeps does not grow with its transaction; texts and touches
-//! of a session take no more room than [`ALLOWANCE`] times what it sent and was sent, however often a text comes again.
+//! of a session take no more room than so many times (`allowance`) what it sent and was sent, however often a text comes again.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Details, Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
+    Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
 use hansard_policy::reach::Via;
 use hansard_policy::{Operation, Statement};
@@ -27,34 +27,19 @@ use super::reports::Reports;
 use super::rows::{Certainty, Outcome, Rows, StatementRow, Status, TouchRow, TransactionKind, TransactionRow};
 use super::session::Identity;
 
+mod allowance;
+mod answered;
 mod does;
 mod reaches;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
+use allowance::ALLOWANCE_AT_FIRST;
+use answered::{Answered, placed};
 use does::{Does, Reader};
 use reaches::{Kept, Reaches, Told};
 use transaction::transaction_row;
-
-/// Bytes of text and touches that rows may take for each byte on the wire.
-const ALLOWANCE: u64 = 16;
-
-/// What a session may take before it has sent as much, in bytes.
-const ALLOWANCE_AT_FIRST: u64 = 1024 * 1024;
-
-/// Of a text that takes too much room, in bytes.
-const SHORTENED: usize = 256;
-
-/// Texts from this length on count [`LONG_COUNTS`] times: one that is sent once and run often stands in two rows.
-const LONG: usize = 4 * 1024;
-const LONG_COUNTS: u64 = 8;
-
-/// Of a text that another statement's row has, in bytes.
-const REPEATED: usize = 64;
-
-/// Bytes of [`ALLOWANCE`] that are not spent on what EXECUTE ran: touches need them.
-const RESERVED: u64 = 512 * 1024;
 
 /// Bytes that a touch is counted with beside its columns.
 const TOUCH: u64 = 128;
@@ -160,12 +145,6 @@ struct OpenRow {
 }
 
 impl Statements {
-    /// The session has sent, or was sent, so much.
-    pub(super) fn passed(&mut self, bytes: u64) {
-        let context = &mut self.context;
-        context.allowance = context.allowance.saturating_add(bytes.saturating_mul(ALLOWANCE)).min(1 << 40);
-    }
-
     /// Rows that were at hand are not any more.
     pub(super) fn rows_left(&mut self) {
         self.open.clear();
@@ -498,8 +477,8 @@ impl Statements {
             rows.touches.push(touch(&told, Arc::default(), None, false));
         }
         let touches = begin..rows.touches.len();
-        let (sql, shortened) = self.within_allowance(does.sql, does.repeated);
-        let executed = does.executed.map(|executed| self.executed(executed));
+        let (sql, shortened) = self.context.within_allowance(does.sql, does.repeated);
+        let executed = does.executed.map(|executed| self.context.executed(executed));
         if answered.outcome.is_none() {
             let open = OpenRow { transaction: answered.transaction, row: rows.statements.len(), touches };
             self.open.insert(number, open);
@@ -541,35 +520,6 @@ impl Statements {
         });
     }
 
-    /// What a name stands for, or its beginning: another row has the whole of it.
-    fn executed(&mut self, executed: Arc<str>) -> Arc<str> {
-        let length = executed.len() as u64 * if executed.len() < LONG { 1 } else { LONG_COUNTS };
-        if executed.len() <= REPEATED || length + RESERVED <= self.context.allowance {
-            self.context.allowance = self.context.allowance.saturating_sub(length);
-            return executed;
-        }
-        let mut end = REPEATED;
-        while !executed.is_char_boundary(end) {
-            end -= 1;
-        }
-        format!("{}…", &executed[..end]).into()
-    }
-
-    /// The text, or its beginning where it came too often for what was sent.
-    fn within_allowance(&mut self, sql: Arc<str>, repeated: bool) -> (Arc<str>, bool) {
-        let length = sql.len() as u64 * if sql.len() < LONG { 1 } else { LONG_COUNTS };
-        let limit = if repeated { REPEATED } else { SHORTENED };
-        if sql.len() <= limit || !repeated && length <= self.context.allowance {
-            self.context.allowance = self.context.allowance.saturating_sub(length);
-            return (sql, false);
-        }
-        let mut end = limit;
-        while !sql.is_char_boundary(end) {
-            end -= 1;
-        }
-        (sql[..end].into(), true)
-    }
-
     /// Rows of a statement's result are not in the record.
     pub(super) fn omitted(&mut self, statement: Option<u64>, omitted: Omitted) {
         if let Some(pending) = statement.and_then(|statement| self.pending.get_mut(&statement)) {
@@ -595,32 +545,4 @@ impl Statements {
             looking.push(&pending, does, Answered::default(), identity, rows);
         }
     }
-}
-
-/// What the server's answer says of a statement.
-#[derive(Default)]
-struct Answered {
-    transaction: u64,
-    at: Option<i64>,
-    seq: u64,
-    count: Option<i64>,
-    sqlstate: Option<Arc<str>>,
-    error: Option<Arc<str>>,
-    severity: Option<Arc<str>>,
-    details: Option<Arc<Details>>,
-    /// Where it is known without its transaction's.
-    outcome: Option<Outcome>,
-    /// `None`: it goes on.
-    status: Option<Status>,
-}
-
-/// The server counts characters from the beginning of the text that was sent; a row has its statement alone.
-fn placed(mut details: Details, request: &Request<SqlText>) -> Arc<Details> {
-    details.position = details.position.and_then(|position| match request {
-        Request::Text { own, executes: None, .. } => own.text.place(own.part, position),
-        // It may be of what is executed.
-        Request::Text { executes: Some(_), .. } => None,
-        _ => Some(position),
-    });
-    Arc::new(details)
 }
