@@ -233,7 +233,7 @@ async fn the_shell_asks_completes_and_goes_on_after_errors() {
     shell.says("nonsense;\r");
     shell.hears("error: ");
     // One name is completed, of several what they have in common, and asked again they are listed.
-    shell.says("\\d statem\t\r");
+    shell.says("\\d touch\t\r");
     shell.hears("transaction_outcome | text");
     shell.says("SELECT sess\t\t");
     shell.hears("session_id  session_steps(  sessions");
@@ -249,7 +249,7 @@ async fn the_shell_asks_completes_and_goes_on_after_errors() {
     shell.says("SELECT 41 + 1 AS answer;\r");
     shell.hears("42");
     shell.hears("Time: ");
-    shell.says("\x1b[A\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f7;\r");
+    shell.says("\x1b[A\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f7;\r");
     shell.hears("48");
     let file = scene.config.folder().join("copied.csv");
     shell.says(&format!("\\copy (SELECT 1 AS a) TO {}\r", file.display()));
