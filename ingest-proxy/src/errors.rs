@@ -119,7 +119,7 @@ pub(crate) struct Refusal {
     pub(crate) detail: Option<String>,
     pub(crate) hint: Option<String>,
     /// For the record and the operator's log only.
-    pub(crate) internal: String,
+    pub(crate) internal: Box<str>,
     /// What is recorded of it as long as nobody vouches for the job, where the message repeats what that sent.
     pub(crate) recorded: Option<&'static str>,
     /// Whose token was refused, where its signature was good.
@@ -143,7 +143,7 @@ impl Refusal {
             message: message.into(),
             detail: None,
             hint: None,
-            internal: String::new(),
+            internal: Box::default(),
             recorded: None,
             vouched: None,
         }
@@ -159,7 +159,7 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn internal(mut self, internal: impl Into<String>) -> Refusal {
+    pub(crate) fn internal(mut self, internal: impl Into<Box<str>>) -> Refusal {
         self.internal = internal.into();
         self
     }

@@ -313,7 +313,7 @@ impl UnauthenticatedConnection {
             event::Kind::AuthenticationFailed(events::AuthenticationFailed {
                 sqlstate: message::sqlstate(refusal.kind).to_owned(),
                 message: repeats.map_or(refusal.message, str::to_owned),
-                detail: refusal.internal,
+                detail: refusal.internal.into_string(),
                 unrecorded,
                 issuer,
                 subject,

@@ -85,7 +85,7 @@ impl Failure {
     pub(crate) fn line(&self) -> String {
         match self {
             Failure::Refusal(refusal) if refusal.internal.is_empty() => refusal.message.clone(),
-            Failure::Refusal(refusal) => refusal.internal.clone(),
+            Failure::Refusal(refusal) => refusal.internal.to_string(),
             Failure::Passed(frame) => auth::error_text(&frame[5..]),
         }
     }
