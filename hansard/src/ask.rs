@@ -84,7 +84,7 @@ impl Record {
         let rows = rows.min(MOST_ROWS);
         match self {
             Record::Files(engine) => {
-                let id = uuid::Uuid::try_parse(session_id).map_err(|error| Failure::internal(error))?;
+                let id = uuid::Uuid::try_parse(session_id).map_err(Failure::internal)?;
                 engine.step_result(id, statement_no, rows).await.map_err(failed)
             }
             Record::Running { socket } => {
@@ -109,7 +109,7 @@ fn failed(error: hansard_query::Error) -> Failure {
 async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
     let began = std::time::Instant::now();
     let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
-    let body = serde_json::to_vec(&question).map_err(|error| Failure::internal(error))?;
+    let body = serde_json::to_vec(&question).map_err(Failure::internal)?;
     let request = hyper::Request::post("/api/v1/query").header(header::CONTENT_TYPE, "application/json");
     let (headers, body) = exchange(socket, request, Bytes::from(body)).await?;
     let truncated = headers.get("hansard-truncated").is_some_and(|value| value == "true");

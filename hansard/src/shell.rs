@@ -62,7 +62,7 @@ impl<'a> Shell<'a> {
                 (editor, line)
             })
             .await
-            .map_err(|error| Failure::internal(error))?;
+            .map_err(Failure::internal)?;
             editor = back;
             match line {
                 Typed::Line(line) => typed.push_str(&line),
