@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use datafusion::common::ScalarValue;
 use hansard_lake::catalog::{FileEntry, FileFilter};
-use hansard_schemas::http::SessionOutcome;
+use hansard_schemas::http::{QueryFormat, SessionOutcome};
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::functions::{of_unknown_schema, qualified};
 use crate::moment::Moment;
-use crate::{Answer, Engine, Error};
+use crate::{Answer, Engine, Error, Export};
 
 mod changed;
 
@@ -60,7 +60,7 @@ impl Engine {
     /// certain comes what may have updated the relation, with the reason. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
     pub async fn who_updated(&self, relation: &str, at: &str, window: Duration) -> Result<Answer, Error> {
         let function = format!("who_updated({}, {}, '{}ns')", quoted(relation), quoted(at), window.as_nanos());
-        self.sql(&format!("SELECT * FROM {function}")).await
+        self.ask(&format!("SELECT * FROM {function}"), Vec::new()).await
     }
 
     /// `who_touched(relation, from, to [, operation])`, times as [`Moment`] reads them.
@@ -71,15 +71,12 @@ impl Engine {
         to: Option<&str>,
         operation: Option<&str>,
     ) -> Result<Answer, Error> {
-        let time = |bound: Option<&str>| bound.map_or_else(|| "NULL".to_owned(), quoted);
-        let operation = operation.map_or_else(String::new, |operation| format!(", {}", quoted(operation)));
-        let function = format!("who_touched({}, {}, {}{operation})", quoted(relation), time(from), time(to));
-        self.sql(&format!("SELECT * FROM {function} ORDER BY at, session_id, statement_no")).await
+        self.ask(&who_touched(relation, from, to, operation), Vec::new()).await
     }
 
     /// A session's statements as steps, in order: see the table function `session_steps`.
     pub async fn session_steps(&self, session_id: Uuid) -> Result<Answer, Error> {
-        self.sql(&format!("SELECT * FROM session_steps('{session_id}') ORDER BY statement_no")).await
+        self.ask(&format!("SELECT * FROM session_steps('{session_id}') ORDER BY statement_no"), Vec::new()).await
     }
 
     /// A session's steps from statement number `from` on, at most `limit` of them.
@@ -109,8 +106,8 @@ impl Engine {
         Ok(files)
     }
 
-    /// A session's rows of one table, in their order in the session.
-    pub async fn session_rows(&self, session_id: Uuid, table: Table) -> Result<Answer, Error> {
+    /// A session's rows of one table, in their order in the session: all of them.
+    pub async fn session_export(&self, session_id: Uuid, table: Table, format: QueryFormat) -> Result<Export, Error> {
         let order = match table {
             Table::Frames => "seq",
             Table::Statements => "statement_no",
@@ -119,11 +116,8 @@ impl Engine {
             Table::Sessions => "session_id",
             Table::Catalog => return Err(Error::Invalid("table catalog has no sessions".to_owned())),
         };
-        self.ask(
-            &format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name()),
-            vec![text(&session_id.to_string())],
-        )
-        .await
+        let sql = format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name());
+        self.export_of(sql, vec![text(&session_id.to_string())], format).await
     }
 
     /// One session: a row of [`SessionPage::sessions`], or none.
@@ -155,6 +149,14 @@ impl Engine {
         };
         Ok(SessionPage { sessions, next })
     }
+}
+
+/// [`Engine::who_touched`] as SQL.
+pub fn who_touched(relation: &str, from: Option<&str>, to: Option<&str>, operation: Option<&str>) -> String {
+    let time = |bound: Option<&str>| bound.map_or_else(|| "NULL".to_owned(), quoted);
+    let operation = operation.map_or_else(String::new, |operation| format!(", {}", quoted(operation)));
+    let function = format!("who_touched({}, {}, {}{operation})", quoted(relation), time(from), time(to));
+    format!("SELECT * FROM {function} ORDER BY at, session_id, statement_no")
 }
 
 /// A question and its values.

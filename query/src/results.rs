@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use hansard_pg_wire::conversation::{Answering, Column, Conversation, Frame};
@@ -15,7 +15,9 @@ use hansard_record::{Analyses, SqlText};
 use hansard_schemas::http::{Cell, ResultGrid, ResultSet};
 use uuid::Uuid;
 
-use crate::engine::Sink;
+use crate::engine::Asked;
+use crate::lanes::Asker;
+use crate::sink::{Sink, Taken};
 use crate::{Engine, Error, Omission, cells};
 
 /// Bytes of values in one grid.
@@ -23,6 +25,11 @@ const MAX_GRID: usize = 4 * 1024 * 1024;
 
 /// Bytes of one row that are put together from the parts of a long frame.
 const MAX_ROW: usize = 1024 * 1024;
+
+/// A statement's frames, and those before it without their rows.
+const FRAMES: &str = "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
+                 AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
+                 AND NOT (tag = 'd' AND (direction = 'frontend' OR seq < $2)) ORDER BY seq";
 
 impl Engine {
     /// The rows that a statement returned, at most `max_rows` of them and 4 MiB.
@@ -44,14 +51,11 @@ impl Engine {
         };
         let statement = u64::try_from(statement_no).unwrap_or(0);
         let expected = place.rows.and_then(|rows| u64::try_from(rows).ok());
+        let values = vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))];
         let reader = self
-            .fold(
-                "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
-                 AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
-                 AND NOT (tag = 'd' AND (direction = 'frontend' OR seq < $2)) ORDER BY seq",
-                vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))],
-                move || Reader::new(statement, max_rows),
-            )
+            .fold(Asked { asker: Asker::Page, sql: FRAMES.to_owned(), values }, move || {
+                Reader::new(statement, max_rows)
+            })
             .await?;
         let omission = place.omitted_rows.map(|rows| Omission {
             capture: &place.capture,
@@ -73,9 +77,13 @@ struct Place {
 }
 
 impl Sink for Reader {
-    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>) {
+    fn begin(&mut self, _: &SchemaRef) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn rows(&mut self, batch: RecordBatch) -> Taken {
         // What a reader holds has its own bounds.
-        (0, self.take(&batch))
+        Ok((0, self.take(&batch)))
     }
 }
 

@@ -46,8 +46,8 @@ const MAX_CONNECTIONS: usize = 512;
 const MAX_LOCAL_CONNECTIONS: usize = 64;
 /// A request's body: a statement in SQL.
 const MAX_BODY: usize = 256 * 1024;
-/// How long a request may take, its body and its query included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer than a query a request may take until its answer begins: its body, and several queries where a page needs them.
+const REQUEST_MARGIN: Duration = Duration::from_secs(30);
 /// How long requests under way may go on after a shutdown began.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
@@ -118,6 +118,7 @@ impl Web {
         let bind = |source| Error::Bind { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
+        let request_timeout = engine.options().timeout.saturating_add(REQUEST_MARGIN);
         let shared = Arc::new(Shared {
             engine,
             access: access::Access::new(&token),
@@ -125,7 +126,7 @@ impl Web {
             address,
             cookie: format!("hansard_{}", address.port()),
             requests: Semaphore::new(MAX_REQUESTS),
-            request_timeout: REQUEST_TIMEOUT,
+            request_timeout,
         });
         Ok(Web { listener, address, local: None, shared })
     }
@@ -138,6 +139,16 @@ impl Web {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long a request may take until its answer begins.
+    pub fn request_timeout(&self) -> Duration {
+        self.shared.request_timeout
+    }
+
+    /// Whom it asks.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.shared.engine)
     }
 
     /// A new link that logs one browser in, once, within the hour. `&next=/sessions/ID?step=N` appended (and encoded)

@@ -8,6 +8,7 @@ use axum::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
+    http::Version,
     response::Response,
 };
 use hansard_query::{Answer, Moment, SessionFilter};
@@ -18,7 +19,7 @@ use hansard_schemas::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Answered, decode, page_size, parameters, path, refusal, rows};
+use super::{Answered, decode, page_size, parameters, path, refusal};
 use crate::{Shared, failure::Failure};
 
 #[derive(Deserialize)]
@@ -218,15 +219,18 @@ pub(super) struct Export {
 
 pub(super) async fn export(
     State(shared): State<Arc<Shared>>,
+    version: Version,
     id: Result<Path<String>, PathRejection>,
     asked: Result<Query<Export>, QueryRejection>,
 ) -> Answered<Response> {
+    super::export::possible(version)?;
     let asked = parameters(asked)?;
     let id = session_id(&path(id)?)?;
     let table = asked.table.as_deref().map_or(Some(Table::Frames), Table::from_name).ok_or_else(|| {
         Failure::invalid("There is no such table.").hint("One of frames, statements, touches, sessions.")
     })?;
     row(&shared, id).await?;
-    let answer = shared.engine.session_rows(id, table).await.map_err(refusal)?;
-    rows(&answer, asked.format.unwrap_or(QueryFormat::Parquet), &format!("{id}-{}", table.name()))
+    let format = asked.format.unwrap_or(QueryFormat::Parquet);
+    let whole = shared.engine.session_export(id, table, format).await.map_err(refusal)?;
+    Ok(super::export::response(whole, format, &format!("{id}-{}", table.name())))
 }
