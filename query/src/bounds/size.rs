@@ -87,8 +87,12 @@ fn times(a: &[u64], b: &[u64]) -> Vec<u64> {
 
 /// Numbers as counts: nothing where they are negative.
 fn counts(numbers: &[f64]) -> Vec<u64> {
-    // A conversion from a float saturates.
-    numbers.iter().map(|number| *number as u64).collect()
+    numbers.iter().map(|number| whole(*number)).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a conversion from a float saturates")]
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 /// Bytes of each value.
@@ -184,7 +188,7 @@ fn steps(args: &[ColumnarValue], rows: usize) -> Result<Vec<u64>> {
     Ok((0..rows)
         .map(|row| {
             let step = step[row].abs();
-            if step == 0.0 { 0 } else { ((to[row] - from[row]).abs() / step) as u64 }
+            if step == 0.0 { 0 } else { whole((to[row] - from[row]).abs() / step) }
         })
         .collect())
 }

@@ -1,11 +1,12 @@
 //! Forms of SQL that the engine does not know, in those that it knows.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -46,6 +47,36 @@ impl VisitorMut for Rewriter {
                 *clause = Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by: Vec::new() });
             }
             Some(_) => return ControlFlow::Break(Error::Invalid("LIMIT and FETCH together: write one of them".into())),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let ordered = query.order_by.is_some();
+        let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
+        let ordered = ordered && select.distinct.is_none();
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                continue;
+            }
+            let text = expr.to_string();
+            // The engine names a cast as what is cast, which an order may name, too.
+            let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
+            if cast && ordered {
+                let alias = Ident::with_quote('"', text.clone());
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                seen.insert(text, 1);
+                continue;
+            }
+            let times = seen.entry(text.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                let alias = Ident::with_quote('"', format!("{text} ({times})"));
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
         }
         ControlFlow::Continue(())
     }

@@ -51,7 +51,7 @@ async fn wrong_questions_get_clear_answers() {
     let server = Server::start().await;
     let rerank = server.night.rerank;
     for (path, status, code) in [
-        (format!("{SESSIONS}?from=yesterday"), 400, "invalid"),
+        (format!("{SESSIONS}?from=lately"), 400, "invalid"),
         (format!("{SESSIONS}?outcome=fine"), 400, "invalid"),
         (format!("{SESSIONS}?cursor=x"), 400, "invalid"),
         (format!("{SESSIONS}?limit=many"), 400, "invalid"),
