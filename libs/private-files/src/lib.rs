@@ -52,8 +52,8 @@ fn is_the_groups(path: &Path) -> bool {
         false => folder,
     });
     let mode = |folder: &Path| fs::metadata(folder).map_or(0, |folder| folder.mode());
-    let handed_down = folders.map(mode).take_while(|mode| mode & 0o2000 != 0);
-    handed_down.take(2).any(|mode| mode & 0o050 == 0o050)
+    let mut handed_down = folders.map(mode).take_while(|mode| mode & 0o2000 != 0);
+    handed_down.any(|mode| mode & 0o050 == 0o050)
 }
 
 #[cfg(test)]
