@@ -31,9 +31,10 @@ pub struct Statement {
     pub body: Option<Body>,
     /// What it does to names, in order.
     pub names: Vec<NameChange>,
-    /// Names of relations that it may hang something on, as a trigger, a rule, a constraint or a partition, and of functions
-    /// that may do something else from now on.
+    /// Names of relations that it may hang something on, as a trigger, a rule, a constraint or a partition.
     pub attaches: ChangedNames,
+    /// Names of functions that may do something else from now on, and of types and operators that it may make.
+    pub redefines: ChangedNames,
     /// The function or procedure that it makes, where what that does can be read from it; its types are not told.
     pub routine: Option<(Name, Function)>,
     /// What it changes in the session.
@@ -309,6 +310,7 @@ impl Statement {
             body: None,
             names: Vec::new(),
             attaches: ChangedNames::all(),
+            redefines: ChangedNames::all(),
             routine: None,
             effect: Effect::None,
             settings: Vec::new(),

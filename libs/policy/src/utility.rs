@@ -51,7 +51,8 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         calls: walk.calls.into_iter().take(MAX_CALLS).collect(),
         body: body(node),
         names: definitions::name_changes(node),
-        attaches: if attached::may_attach(node) { ChangedNames::all() } else { ChangedNames::default() },
+        attaches: any_if(attached::may_attach(node)),
+        redefines: any_if(attached::may_redefine(node)),
         routine: routines::made(node),
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
@@ -66,6 +67,11 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         opaque,
         ..Statement::new(operation, 0..0)
     }
+}
+
+/// Names that the text tells later.
+fn any_if(any: bool) -> ChangedNames {
+    if any { ChangedNames::all() } else { ChangedNames::default() }
 }
 
 /// What an expression reads and calls.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use hansard_pg_wire::conversation::Moment;
 use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
@@ -21,7 +22,7 @@ mod transaction;
 
 use meanings::Meaning;
 pub(super) use meanings::Meanings;
-pub(super) use resolve::{InSession, shown};
+pub(super) use resolve::{InSession, LookedUp, shown};
 
 /// Stands for the schema of a relation that was named without one while it could not be known.
 pub const UNKNOWN_SCHEMA: &str = "?";
@@ -82,6 +83,17 @@ struct Made {
     bare: Option<i64>,
     /// When its transaction ended: a catalog that was read later has it.
     ended_at: i64,
+    /// The statement that did it.
+    by: u64,
+}
+
+/// A temporary relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Temporary {
+    /// It goes when its transaction ends.
+    goes: bool,
+    /// The statement that gave it its name.
+    by: u64,
 }
 
 /// Since when names have been changed that are not told.
@@ -105,8 +117,7 @@ pub(super) struct Names {
     local_role: Option<Role>,
     /// Setting `session_replication_role` may have been changed: triggers and rules may not act.
     replication_role: bool,
-    /// Those that go when their transaction ends: true.
-    temporary: BTreeMap<String, bool>,
+    temporary: BTreeMap<String, Temporary>,
     /// By name and schema.
     relations: BTreeMap<String, BTreeMap<String, Made>>,
     made: usize,
@@ -135,6 +146,9 @@ pub(super) struct Names {
     /// SET SESSION AUTHORIZATION was used.
     #[serde(default)]
     other_session_role: bool,
+    /// The last statement that gave a relation a name, and the last that changed what names mean in any way.
+    named_by: u64,
+    changed_by: u64,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -163,6 +177,8 @@ pub(super) struct Start {
     pub(super) session_role: Option<String>,
     /// Triggers and rules act as usual.
     pub(super) is_origin: bool,
+    /// UTC nanoseconds, not later.
+    pub(super) at: i64,
 }
 
 /// What undoes a change.
@@ -171,7 +187,7 @@ enum Undo {
     Paths(Path, Option<Path>),
     Roles(Role, Option<Role>),
     /// Temporary relations were as this says; `None`: not there.
-    Temporary(Vec<(String, Option<bool>)>),
+    Temporary(Vec<(String, Option<Temporary>)>),
     /// A relation: its schema and name, and what had become of it.
     Relation(String, String, Option<Made>),
     Schema(String, Option<Made>),
@@ -244,6 +260,21 @@ impl Names {
         }
     }
 
+    /// Before the first statement.
+    fn beginning(&self) -> Moment {
+        Moment { statement: 0, at: self.start.at }
+    }
+
+    /// A relation that the session made may have got its name since then.
+    pub(super) fn may_have_named_since(&self, moment: Moment) -> bool {
+        self.named_by > moment.statement
+    }
+
+    /// What names mean may have been changed behind that statement.
+    pub(super) fn may_have_changed_since(&self, statement: u64) -> bool {
+        self.changed_by > statement
+    }
+
     /// A statement has taken effect. `session`: what names meant to it; `bound`: the text of a parameter, as far as it is
     /// known.
     pub(super) fn apply(
@@ -277,7 +308,8 @@ impl Names {
             let relations = statement.relations.iter().map(|relation| relation.name.name.as_str());
             self.bind_to_temporary(&ChangedNames::of(relations));
         }
-        self.other_made |= !statement.attaches.is_empty() && statement.names.is_empty();
+        self.redefine(&statement.redefines);
+        self.other_made |= !statement.redefines.is_empty() && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
             self.make_routine(function, session.routine());
         }
@@ -390,6 +422,7 @@ impl Names {
     fn set_untold(&mut self, number: u64, untold: Untold) {
         if untold.changed == Some(OPEN) {
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
         }
         if untold != self.untold {
             let before = std::mem::replace(&mut self.untold, untold);
@@ -401,12 +434,13 @@ impl Names {
     fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<bool>)>) {
         let mut before = Vec::new();
         for (name, change) in changes {
+            let change = change.map(|goes| Temporary { goes, by: number });
             let old = match change {
                 Some(_) if self.temporary.len() >= MAX_RELATIONS && !self.temporary.contains_key(&name) => {
                     self.set_untold(number, Untold { temporary: true, ..self.untold });
                     continue;
                 }
-                Some(goes) => self.temporary.insert(name.clone(), goes),
+                Some(made) => self.temporary.insert(name.clone(), made),
                 None => self.temporary.remove(&name),
             };
             if old != change {
@@ -414,6 +448,7 @@ impl Names {
             }
         }
         if !before.is_empty() {
+            self.named_by = self.named_by.max(number);
             self.remember(number, Undo::Temporary(before));
         }
     }
@@ -427,7 +462,9 @@ impl Names {
 
     fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, Option<i64>)) {
         // What has been changed and is not told may hang something on what comes later, too.
-        let made = Made { exists, bare: bare.filter(|_| self.untold.changed.is_none()), ended_at: OPEN };
+        let bare = bare.filter(|_| self.untold.changed.is_none());
+        let made = Made { exists, bare, ended_at: OPEN, by: number };
+        self.named_by = self.named_by.max(number);
         if self.made >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
@@ -440,7 +477,7 @@ impl Names {
         if self.schemas.len() >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
-        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN });
+        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN, by: number });
         self.remember(number, Undo::Schema(schema.to_owned(), old));
     }
 
@@ -475,7 +512,7 @@ impl Names {
             }
             (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    let goes = self.temporary.get(&from.name).copied().unwrap_or(false);
+                    let goes = self.temporary.get(&from.name).is_some_and(|made| made.goes);
                     self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
                 } else {
                     self.make(number, schema, &from.name, (false, None));

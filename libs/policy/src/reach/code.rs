@@ -22,7 +22,13 @@ struct Within<'a> {
 
 impl Resolve for Within<'_> {
     fn relation(&self, name: &Name) -> Resolved {
-        super::resolve(self.catalog, self.path.as_deref(), &|name| self.caller.temporary(name), name)
+        let path = self.path.as_deref();
+        self.relation_on(path, name)
+            .unwrap_or_else(|| super::resolve(self.catalog, path, &|name| self.caller.temporary(name), name))
+    }
+
+    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        self.caller.relation_on(path, name)
     }
 
     fn path(&self) -> Option<&[Text]> {
@@ -64,6 +70,11 @@ impl Resolve for InBody<'_> {
             return self.around.relation(name);
         }
         super::resolve(self.catalog, self.path(), &|name| self.temporary(name), name)
+    }
+
+    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        let own = name.schema.is_none() && self.temporary.contains_key(name.name.as_str());
+        if own { None } else { self.around.relation_on(path, name) }
     }
 
     fn path(&self) -> Option<&[Text]> {

@@ -31,6 +31,11 @@ pub trait Resolve {
     /// What a relation's written name means.
     fn relation(&self, name: &Name) -> Resolved;
 
+    /// The same on another path, where who answers knows more than the catalog.
+    fn relation_on(&self, _path: Option<&[Text]>, _name: &Name) -> Option<Resolved> {
+        None
+    }
+
     /// The schemas that names are looked up in, in order; `None` where they are not known.
     fn path(&self) -> Option<&[Text]>;
 

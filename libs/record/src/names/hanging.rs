@@ -11,9 +11,6 @@ use super::{CHANGE, MAX_ROUTINE_BYTES, MAX_ROUTINES, Made, Names, OPEN};
 impl Names {
     /// Something may hang on relations of these names from now on, even where the transaction is rolled back.
     pub(super) fn attach(&mut self, names: &ChangedNames) {
-        if !names.is_empty() && !self.routines.is_empty() {
-            self.forget_routines(|name| names.may_be(name));
-        }
         if names.is_empty() {
             return;
         }
@@ -80,7 +77,14 @@ impl Names {
         self.epoch += 1;
     }
 
-    pub(super) fn forget_routines(&mut self, forget: impl Fn(&str) -> bool) {
+    /// Functions of these names may do something else from now on, even where the transaction is rolled back.
+    pub(super) fn redefine(&mut self, names: &ChangedNames) {
+        if !names.is_empty() && !self.routines.is_empty() {
+            self.forget_routines(|name| names.may_be(name));
+        }
+    }
+
+    fn forget_routines(&mut self, forget: impl Fn(&str) -> bool) {
         self.routines.retain(|name, _| !forget(name));
         self.count_routines();
         self.epoch += 1;

@@ -46,6 +46,7 @@ impl Session {
             role: Some("sam".into()),
             session_role: Some("sam".into()),
             is_origin: true,
+            at: 0,
         });
         session
     }
@@ -65,7 +66,7 @@ impl Session {
             let bound = |_: u32| Some("app".to_owned());
             let reached = known.map(|known| {
                 let session = InSession::new(&self.names, Some(known), uuid::Uuid::nil());
-                hansard_policy::reach::reach(&statement, &known.catalog, &session, &mut Default::default())
+                hansard_policy::reach::reach(&statement, &known.catalog, &session, &session, &mut Default::default())
             });
             self.names.apply(self.number, &statement, reached.as_ref(), &bound, &meanings);
         }
@@ -303,7 +304,7 @@ fn what_the_session_s_own_functions_do_is_known_before_the_catalog_has_them() {
         let known = session.known.as_ref().unwrap();
         let names = InSession::new(&session.names, Some(known), uuid::Uuid::nil());
         let statement = hansard_policy::analyse(sql).statements.remove(0);
-        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &mut Default::default());
+        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &names, &mut Default::default());
         let mut told: Vec<String> = reached
             .touched
             .iter()

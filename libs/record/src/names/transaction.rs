@@ -10,6 +10,7 @@ use super::{MAX_UNDO, Made, Names, OPEN, Path, Role, Undo, Untold};
 impl Names {
     pub(super) fn remember(&mut self, number: u64, undo: Undo) {
         self.epoch += 1;
+        self.changed_by = self.changed_by.max(number);
         let bytes = self.undo_bytes + undo.bytes();
         if self.lost.is_none() && bytes <= MAX_UNDO {
             self.undo_bytes = bytes;
@@ -42,7 +43,7 @@ impl Names {
                 Undo::Temporary(before) => {
                     for (name, old) in before {
                         match old {
-                            Some(goes) => _ = self.temporary.insert(name, goes),
+                            Some(made) => _ = self.temporary.insert(name, made),
                             None => _ = self.temporary.remove(&name),
                         }
                     }
@@ -63,6 +64,7 @@ impl Names {
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.temporary.clear();
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
             self.lost = (from < first).then(|| (from, first - 1));
             self.epoch += 1;
         }
@@ -78,7 +80,7 @@ impl Names {
         }
         let local = self.local_path.take().is_some() | self.local_role.take().is_some();
         let before = self.temporary.len();
-        self.temporary.retain(|_, goes| !*goes);
+        self.temporary.retain(|_, made| !made.goes);
         if local || before != self.temporary.len() || !self.undo.is_empty() || self.lost.is_some() {
             self.epoch += 1;
         }
@@ -134,6 +136,7 @@ impl Names {
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.attached_to_temporary = true;
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
         }
         self.epoch += 1;
     }
