@@ -83,20 +83,44 @@ pub(crate) fn may_attach(node: &NodeEnum) -> bool {
     }
 }
 
-/// The statement may change what a function does, or make a type or an operator: what runs where only a value is written.
+/// The statement may change what a function, a type or an operator does that is there.
 pub(crate) fn may_redefine(node: &NodeEnum) -> bool {
     let calls_only = match node {
-        NodeEnum::AlterTableStmt(alter) => alter.objtype() != ObjectType::ObjectType,
+        NodeEnum::AlterTableStmt(alter) => alter.objtype() != ObjectType::ObjectType && !changes_row(alter),
+        // What it calls is told with the operator.
+        NodeEnum::DefineStmt(define) => define.kind() == ObjectType::ObjectOperator,
         NodeEnum::CreateStmt(_)
         | NodeEnum::IndexStmt(_)
         | NodeEnum::CreateTrigStmt(_)
         | NodeEnum::RuleStmt(_)
         | NodeEnum::CreatePolicyStmt(_)
         | NodeEnum::AlterPolicyStmt(_)
-        | NodeEnum::CreateForeignTableStmt(_) => true,
+        | NodeEnum::CreateForeignTableStmt(_)
+        // What is made beside what there is.
+        | NodeEnum::CreateDomainStmt(_)
+        | NodeEnum::CreateEnumStmt(_)
+        | NodeEnum::CompositeTypeStmt(_) => true,
         _ => false,
     };
     !calls_only && may_attach(node)
+}
+
+/// Values of other types are in its rows from now on.
+fn changes_row(alter: &AlterTableStmt) -> bool {
+    alter.cmds.iter().any(|node| match &node.node {
+        Some(NodeEnum::AlterTableCmd(command)) => match (command.subtype(), command.def.as_deref()) {
+            (AlterTableType::AtAddOf, _) => true,
+            (
+                AlterTableType::AtAddColumn | AlterTableType::AtAlterColumnType,
+                Some(Node { node: Some(definition) }),
+            ) => {
+                let NodeEnum::ColumnDef(column) = definition else { return true };
+                !column.type_name.as_ref().is_some_and(is_plain_type)
+            }
+            _ => false,
+        },
+        _ => true,
+    })
 }
 
 fn is_plain_column(column: &ColumnDef) -> bool {
@@ -260,6 +284,9 @@ mod tests {
             "alter table t add check (f(a)), alter b set default f()",
             "create function f() returns int language sql as 'select 1'",
             "drop function f()",
+            "create domain d as int check (f(value))",
+            "create type f as enum ('a')",
+            "create operator === (function = f, leftarg = int, rightarg = int)",
         ] {
             assert!(one(sql).redefines.is_empty(), "{sql}");
         }
@@ -270,8 +297,8 @@ mod tests {
             "alter function f() set schema s",
             "alter routine f() strict",
             "create aggregate f (int) (sfunc = g, stype = int)",
-            "create operator === (function = f, leftarg = int, rightarg = int)",
-            "create domain d as int check (f(value))",
+            "alter domain f add check (g(value))",
+            "alter table t add column a f",
             "alter type y add attribute a f",
             "alter extension f update",
         ] {

@@ -19,7 +19,7 @@ mod resolve;
 mod tests;
 
 pub use code::values_may_run_code;
-pub use memo::{Memo, Routine};
+pub use memo::{Made, Memo, Routine};
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
@@ -434,7 +434,7 @@ impl<'a> Reach<'a> {
                     self.drop_schema(name, step);
                     true
                 }
-                NameChange::Unknown => true,
+                NameChange::DropDependents | NameChange::Unknown => true,
                 _ => false,
             };
             if cascades {

@@ -12,7 +12,7 @@ use crate::expression::{MAX_CALLS, strings, text, truth};
 use crate::query::Walk;
 use crate::{
     Body, CallKind, ChangedNames, Effect, Name, Operation, Statement, attached, definitions, routines,
-    schemas_of_setting, settings, transactions,
+    schemas_of_setting, settings, transactions, types_and_operators,
 };
 
 /// Most functions that are told of one statement.
@@ -54,6 +54,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         attaches: any_if(attached::may_attach(node)),
         redefines: any_if(attached::may_redefine(node)),
         routine: routines::made(node),
+        definition: types_and_operators::made(node),
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,

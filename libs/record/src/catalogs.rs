@@ -99,6 +99,8 @@ struct Changing {
     session: (u64, u64),
     /// `None`: any name.
     names: Option<HashSet<String>>,
+    /// Anything may be dropped, whatever its name.
+    drops: bool,
 }
 
 impl Catalogs {
@@ -132,7 +134,7 @@ impl Catalogs {
         let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
         let names = (!all).then(|| changing.names.into_iter().collect());
         if known.changing.len() < 2 * MAX_CHANGING {
-            known.changing.insert(changing.number, Changing { session, names });
+            known.changing.insert(changing.number, Changing { session, names, drops: all || changing.drops });
         }
         known.epoch = epoch;
     }
@@ -322,6 +324,17 @@ impl Known {
     pub(super) fn is_changing(&self, name: &str, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
         self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
+    }
+
+    /// Another session may be dropping anything.
+    pub(super) fn may_be_dropped(&self, session_id: Uuid) -> bool {
+        let session = session_id.as_u64_pair();
+        self.changing.values().any(|changing| changing.session != session && changing.drops)
+    }
+
+    /// Some session may be dropping what hangs on relations, whatever their names.
+    pub(super) fn is_dropping(&self) -> bool {
+        self.changing.values().any(|changing| changing.drops)
     }
 
     /// Some session may be changing what hangs on a relation of that name.

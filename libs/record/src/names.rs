@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use hansard_pg_wire::conversation::Moment;
 use hansard_policy::catalog::TEMPORARY;
-use hansard_policy::reach::{Reached, Routine};
+use hansard_policy::reach::{Made as MadeDefinition, Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +33,10 @@ pub const UNKNOWN_RELATION: &str = "?";
 /// Most temporary relations that are remembered, and most relations of its own that the catalog does not have yet.
 const MAX_RELATIONS: usize = 10_000;
 
-/// Most functions of its own that are remembered until the catalog has them, and most bytes of their bodies.
-const MAX_ROUTINES: u32 = 256;
-const MAX_ROUTINE_BYTES: usize = 64 * 1024;
+/// Most functions, types and operators of its own that are remembered until the catalog has them, and most bytes of what they
+/// consist of.
+const MAX_DEFINITIONS: u32 = 1024;
+const MAX_DEFINITION_BYTES: usize = 128 * 1024;
 
 /// Most bytes of what it takes to undo one transaction's changes: enough for all temporary relations that are remembered.
 const MAX_UNDO: usize = 3 * 1024 * 1024;
@@ -124,15 +125,12 @@ pub(super) struct Names {
     schemas: BTreeMap<String, Made>,
     /// Functions and procedures that the session made and that the catalog does not have yet, by name; with when the
     /// transaction ended. What was undone or replaced stays: it only may be meant, too.
-    #[serde(default)]
     routines: BTreeMap<String, Vec<Routine>>,
-    #[serde(default)]
-    routines_ended: BTreeMap<u32, i64>,
-    /// Bytes of their bodies.
-    #[serde(default)]
-    routine_bytes: usize,
-    #[serde(default)]
-    last_routine: u32,
+    /// Types and operators, likewise.
+    definitions: BTreeMap<String, Vec<MadeDefinition>>,
+    definitions_ended: BTreeMap<u32, i64>,
+    definition_bytes: usize,
+    last_definition: u32,
     untold: Untold,
     /// Something may hang on temporary relations: a view, a trigger, a rule, code in a default or a constraint.
     #[serde(default)]
@@ -309,9 +307,13 @@ impl Names {
             self.bind_to_temporary(&ChangedNames::of(relations));
         }
         self.redefine(&statement.redefines);
-        self.other_made |= !statement.redefines.is_empty() && statement.names.is_empty();
+        let makes_other = !statement.redefines.is_empty() || statement.definition.is_some();
+        self.other_made |= makes_other && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
             self.make_routine(function, session.routine());
+        }
+        if let Some(definition) = &statement.definition {
+            self.make_definition(definition, session.definition());
         }
         for (place, change) in statement.names.iter().enumerate() {
             self.apply_change(number, change, session.of(place), session);
@@ -473,6 +475,12 @@ impl Names {
         self.remember(number, Undo::Relation(schema.to_owned(), name.to_owned(), old));
     }
 
+    /// CASCADE drops what is not told; a temporary relation with it where it is a view, or inherits.
+    fn drop_dependents(&mut self, number: u64) {
+        let temporary = self.untold.temporary || self.attached_to_temporary && !self.temporary.is_empty();
+        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
+    }
+
     fn make_schema(&mut self, number: u64, schema: &str, exists: bool) {
         if self.schemas.len() >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
@@ -504,10 +512,13 @@ impl Names {
                     Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, None)),
                     // IF EXISTS, and it does not.
                     Some(Meaning::Nowhere) => {}
-                    None => self.set_untold(number, Untold { dropped: Some(OPEN), temporary: true, ..self.untold }),
+                    None => {
+                        let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
+                        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
+                    }
                 }
                 if *cascade {
-                    self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+                    self.drop_dependents(number);
                 }
             }
             (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
@@ -531,8 +542,9 @@ impl Names {
             },
             (NameChange::DropSchema { name, .. }, _) => {
                 self.make_schema(number, name, false);
-                self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+                self.drop_dependents(number);
             }
+            (NameChange::DropDependents, _) => self.drop_dependents(number),
             (NameChange::RenameSchema { from, to }, _) => {
                 self.make_schema(number, from, false);
                 self.make_schema(number, to, true);
@@ -545,9 +557,11 @@ impl Names {
                 self.attached_to_temporary = true;
                 self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
             }
-            (NameChange::Create { .. } | NameChange::Rename { .. } | NameChange::Move { .. }, _) => {
-                self.set_untold(number, Untold { temporary: true, ..untold });
+            (NameChange::Rename { from: name, .. } | NameChange::Move { name, .. }, _) => {
+                let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
+                self.set_untold(number, Untold { temporary, dropped: Some(OPEN), ..untold });
             }
+            (NameChange::Create { .. }, _) => self.set_untold(number, Untold { temporary: true, ..untold }),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hansard_pg_wire::conversation::Moment;
 use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
-use hansard_policy::reach::{Resolve, Resolved, Routine};
+use hansard_policy::reach::{Made, Resolve, Resolved, Routine};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
@@ -70,18 +70,22 @@ impl<'a> InSession<'a> {
 
     /// What is not found is not there.
     pub(crate) fn is_known(&self) -> bool {
-        self.path.is_some() && !self.names.untold.temporary && !self.has_untold()
+        self.path.is_some() && !self.names.untold.temporary && !self.is_newer_than_catalog(self.names.untold.changed)
     }
 
-    /// The session may have changed relations in a way that is not told, since the catalog was read.
-    fn has_untold(&self) -> bool {
-        let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
-        untold.into_iter().any(|since| self.is_newer(since))
+    fn is_newer_than_catalog(&self, since: Option<i64>) -> bool {
+        since.is_some_and(|since| self.is_newer(since))
     }
 
     /// The session has changed names, or may have, in a way that is not told and that the catalog does not hold yet.
     pub(crate) fn is_ahead(&self) -> bool {
-        self.known.is_some() && self.has_untold()
+        self.known.is_some() && self.is_newer_than_catalog(self.names.untold.changed)
+    }
+
+    /// Something that the catalog holds may have been dropped, by whomever.
+    pub(crate) fn may_have_dropped(&self) -> bool {
+        let dropped = self.is_newer_than_catalog(self.names.untold.dropped);
+        self.known.is_some_and(|known| dropped || known.is_dropping())
     }
 
     /// The session made the relation, and nobody has hung anything on it.
@@ -190,17 +194,23 @@ impl InSession<'_> {
         }
         let Some(path) = path else { return self.one_of(known, written, NO_PATH) };
         let untold = &self.names.untold;
-        let newer = |since: Option<i64>| since.is_some_and(|since| self.is_newer(since));
+        let dropped = self.is_newer_than_catalog(untold.dropped) || known.may_be_dropped(self.session_id);
         let (mut found, mut others): (Option<Resolved>, _) = (None, CHANGING);
         for schema in path {
             if *schema == TEMPORARY {
                 match self.temporary(written) {
                     Some(true) if found.is_none() => {
-                        found = Some(Resolved::Known { oid: None, name: named(TEMPORARY) });
-                        if !self.is_temporary_since(written, since) {
+                        let meant = Resolved::Known { oid: None, name: named(TEMPORARY) };
+                        match self.is_temporary_since(written, since) {
+                            true => others = LOOKED_UP_BEFORE,
+                            // Nothing can have come before it.
+                            false if path.first().is_some_and(|first| *first == TEMPORARY) => return meant,
+                            false => {}
+                        }
+                        found = Some(meant);
+                        if others != LOOKED_UP_BEFORE {
                             break;
                         }
-                        others = LOOKED_UP_BEFORE;
                     }
                     None if found.is_none() => return self.one_of(known, written, MAY_BE_TEMPORARY),
                     _ => {}
@@ -219,12 +229,12 @@ impl InSession<'_> {
                 found = Some(Resolved::Known { oid, name: named(schema) });
                 match self.is_named_since(schema, written, oid, since) {
                     true => others = LOOKED_UP_BEFORE,
-                    false if !newer(untold.dropped) => break,
+                    false if !dropped => break,
                     false => {}
                 }
             }
         }
-        if newer(untold.changed) || known.is_changing(written, self.session_id) {
+        if self.is_newer_than_catalog(untold.changed) || known.is_changing(written, self.session_id) {
             return self.one_of(known, written, CHANGING);
         }
         found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
@@ -296,6 +306,10 @@ impl Resolve for LookedUp<'_> {
         self.session.routines(name)
     }
 
+    fn made(&self, name: &str) -> &[Made] {
+        self.session.made(name)
+    }
+
     fn is_origin(&self) -> bool {
         self.session.is_origin()
     }
@@ -328,6 +342,10 @@ impl Resolve for InSession<'_> {
 
     fn routines(&self, name: &str) -> &[Routine] {
         self.names.routines.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn made(&self, name: &str) -> &[Made] {
+        self.names.definitions.get(name).map_or(&[], Vec::as_slice)
     }
 
     fn is_origin(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What undoes a transaction's changes to names, and what its end makes of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hansard_pg_wire::conversation::Outcome as Ended;
 use hansard_policy::ChangedNames;
@@ -103,7 +103,7 @@ impl Names {
                 _ => {}
             }
         }
-        self.routines_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
+        self.definitions_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
         for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
             if *since == OPEN {
                 *since = at;
@@ -152,17 +152,8 @@ impl Names {
             self.made = self.relations.values().map(BTreeMap::len).sum();
         }
         self.schemas.retain(|_, made| open(made));
-        if !self.routines.is_empty() {
-            let open: BTreeSet<u32> =
-                self.routines_ended.iter().filter(|(_, ended)| **ended > begun_at).map(|(number, _)| *number).collect();
-            self.routines.retain(|_, routines| {
-                routines.retain(|routine| open.contains(&routine.number));
-                !routines.is_empty()
-            });
-            self.count_routines();
-            if self.routines.is_empty() {
-                self.last_routine = 0;
-            }
+        if !self.definitions_ended.is_empty() {
+            self.forget_definitions_until(begun_at);
         }
         self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
         self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);

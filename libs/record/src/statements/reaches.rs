@@ -236,6 +236,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
         Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
+            (None, None) if hides && session.may_have_dropped() => "it may just have been dropped".to_owned(),
             (None, None) => return,
         },
     };
