@@ -89,10 +89,12 @@ struct Made {
 }
 
 /// A temporary relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Temporary {
     /// It goes when its transaction ends.
     goes: bool,
+    /// A table that depends on no other relation.
+    plain: bool,
     /// The statement that gave it its name.
     by: u64,
 }
@@ -433,10 +435,9 @@ impl Names {
     }
 
     /// Temporary relations come (whether they go with the transaction), or go.
-    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<bool>)>) {
+    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<Temporary>)>) {
         let mut before = Vec::new();
         for (name, change) in changes {
-            let change = change.map(|goes| Temporary { goes, by: number });
             let old = match change {
                 Some(_) if self.temporary.len() >= MAX_RELATIONS && !self.temporary.contains_key(&name) => {
                     self.set_untold(number, Untold { temporary: true, ..self.untold });
@@ -456,9 +457,9 @@ impl Names {
     }
 
     /// A temporary relation is made; IF NOT EXISTS leaves one of that name as it is.
-    fn make_temporary(&mut self, number: u64, name: &Name, on_commit_drop: bool, may_exist: bool) {
+    fn make_temporary(&mut self, by: u64, name: &Name, (goes, may_exist, plain): (bool, bool, bool)) {
         if !(may_exist && self.temporary.contains_key(&name.name)) {
-            self.change_temporary(number, vec![(name.name.clone(), Some(on_commit_drop))]);
+            self.change_temporary(by, vec![(name.name.clone(), Some(Temporary { goes, plain, by }))]);
         }
     }
 
@@ -477,7 +478,7 @@ impl Names {
 
     /// CASCADE drops what is not told; a temporary relation with it where it is a view, or inherits.
     fn drop_dependents(&mut self, number: u64) {
-        let temporary = self.untold.temporary || self.attached_to_temporary && !self.temporary.is_empty();
+        let temporary = self.untold.temporary || self.temporary.values().any(|made| !made.plain);
         self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
     }
 
@@ -493,12 +494,12 @@ impl Names {
         let untold = Untold { changed: Some(OPEN), ..self.untold };
         match (change, meaning) {
             (NameChange::Create { name, temporary: true, on_commit_drop, may_exist, bare, .. }, _) => {
-                self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
                 self.hang_on_temporary(*bare && meanings.bare.is_some());
             }
             (NameChange::Create { name, on_commit_drop, may_exist, bare, .. }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                    self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
                     self.hang_on_temporary(*bare && meanings.bare.is_some());
                 } else {
                     self.make(number, schema, &name.name, (true, meanings.bare.filter(|_| *bare)));
@@ -523,8 +524,9 @@ impl Names {
             }
             (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    let goes = self.temporary.get(&from.name).is_some_and(|made| made.goes);
-                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
+                    let made = self.temporary.get(&from.name).copied().unwrap_or_default();
+                    let made = Temporary { by: number, ..made };
+                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(made))]);
                 } else {
                     self.make(number, schema, &from.name, (false, None));
                     self.make(number, schema, to, (true, None));

@@ -182,7 +182,7 @@ fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
     let mut session = Session::new();
     let long = |number: u64| format!("{number:063}");
     for number in 0..10_000 {
-        session.names.change_temporary(number, vec![(long(number), Some(false))]);
+        session.names.change_temporary(number, vec![(long(number), Some(Temporary::default()))]);
     }
     for number in 10_000..11_000 {
         session.names.set_path(number, Path::Set(vec![long(number)]), false);
