@@ -5,7 +5,7 @@
 //! catalog: more than it changes, and never less, or else [`ChangedNames::is_all`].
 //!
 //! What functions, DO and CALL do is not seen here. What a statement drops by CASCADE may have any name, but nothing comes
-//! by it, and nothing gets another name ([`ChangedNames::drops`]). Temporary relations are seen by their own session alone, and are no change.
+//! by it, and nothing gets another name ([`ChangedNames::drops`]); likewise where roles and their rights change ([`ChangedNames::paths`]). Temporary relations are seen by their own session alone, and are no change.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -30,19 +30,21 @@ pub struct ChangedNames {
     all: bool,
     #[serde(default)]
     drops: bool,
+    #[serde(default)]
+    paths: bool,
     names: BTreeSet<Box<str>>,
 }
 
 impl ChangedNames {
     /// Any name.
     pub fn all() -> ChangedNames {
-        ChangedNames { all: true, drops: true, names: BTreeSet::new() }
+        ChangedNames { all: true, drops: true, paths: true, names: BTreeSet::new() }
     }
 
     /// These names.
     pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> ChangedNames {
-        let mut changed =
-            ChangedNames { all: false, drops: false, names: names.take(MAX_NAMES + 1).map(Into::into).collect() };
+        let names = names.take(MAX_NAMES + 1).map(Into::into).collect();
+        let mut changed = ChangedNames { names, ..ChangedNames::default() };
         changed.bound();
         changed
     }
@@ -57,9 +59,14 @@ impl ChangedNames {
         self.drops
     }
 
+    /// Which schemas a role may use may change, and with it which of several relations of one name is meant.
+    pub fn paths(&self) -> bool {
+        self.paths
+    }
+
     /// No name is meant.
     pub fn is_empty(&self) -> bool {
-        !self.all && !self.drops && self.names.is_empty()
+        !self.all && !self.drops && !self.paths && self.names.is_empty()
     }
 
     /// That name may be meant.
@@ -74,7 +81,8 @@ impl ChangedNames {
 
     /// All that `other` means is meant.
     pub fn covers(&self, other: &ChangedNames) -> bool {
-        self.all || !other.all && (self.drops || !other.drops) && other.names.is_subset(&self.names)
+        let each = (self.drops || !other.drops) && (self.paths || !other.paths);
+        self.all || !other.all && each && other.names.is_subset(&self.names)
     }
 
     /// Adds what `other` means.
@@ -82,6 +90,7 @@ impl ChangedNames {
         if !self.covers(other) {
             self.all |= other.all;
             self.drops |= other.drops;
+            self.paths |= other.paths;
             self.names.extend(other.names.iter().cloned());
             self.bound();
         }
@@ -316,16 +325,19 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
         },
         // What sessions begin with later: each is asked for its own, and what names mean stays.
         "alter" if is_default(sql, tokens) => {}
-        // Who may use a schema goes by roles, and the rest by a schema's name.
-        "alter" if ["schema", "role", "user", "group"].contains(&second.as_str()) => {
-            return names.add(&ChangedNames::all());
+        // A schema's name is part of others, and a role's is in paths.
+        "alter" if OF_PATHS.contains(&second.as_str()) && has("rename") => return names.add(&ChangedNames::all()),
+        "alter" if OF_PATHS.contains(&second.as_str()) => names.paths = true,
+        "drop" if OF_PATHS.contains(&second.as_str()) => {
+            names.drops |= has("cascade") || second.as_str() == "owned";
+            names.paths = true;
         }
-        "drop" if ["schema", "role", "user", "group"].contains(&second.as_str()) => names.drops |= has("cascade"),
         "alter" | "drop" if !OF_ONE_NAME.contains(&second.as_str()) => return names.add(&ChangedNames::all()),
         "alter" | "drop" => names.drops |= has("cascade"),
         // What somebody may do to a table changes no name's meaning; whether a schema is in somebody's path does.
         "grant" | "revoke" if has("on") && !has("schema") => return,
-        "grant" | "revoke" | "reassign" | "import" => return names.add(&ChangedNames::all()),
+        "grant" | "revoke" | "reassign" => names.paths = true,
+        "import" => return names.add(&ChangedNames::all()),
         "commit" if second.as_str() == "prepared" => return names.add(&ChangedNames::all()),
         "explain" if has("create") => return names.add(&ChangedNames::all()),
         "select" | "with" | "values" | "table" | "explain" => {
@@ -370,8 +382,11 @@ fn of_create(sql: &str, tokens: &[Token]) -> Option<Create> {
     None
 }
 
+/// What decides who may use which schema: second words of ALTER and DROP.
+const OF_PATHS: [&str; 5] = ["schema", "role", "user", "group", "owned"];
+
 /// Objects that only what is named in the text depends on: second words of CREATE, ALTER and DROP.
-const OF_ONE_NAME: [&str; 28] = [
+const OF_ONE_NAME: [&str; 29] = [
     "table",
     "view",
     "materialized",
@@ -400,6 +415,7 @@ const OF_ONE_NAME: [&str; 28] = [
     "language",
     "tablespace",
     "default",
+    "database",
 ];
 
 /// What stands behind the INTO of SELECT INTO, one name; `None` where that is none, or a temporary relation.

@@ -101,6 +101,8 @@ struct Changing {
     names: Option<HashSet<String>>,
     /// Anything may be dropped, whatever its name.
     drops: bool,
+    /// Which schemas a role may use may change.
+    paths: bool,
 }
 
 impl Catalogs {
@@ -133,8 +135,9 @@ impl Catalogs {
         let all = changing.all || known.changing.len() >= MAX_CHANGING || held + bytes > MAX_CHANGING_BYTES;
         let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
         let names = (!all).then(|| changing.names.into_iter().collect());
+        let (drops, paths) = (all || changing.drops, all || changing.paths);
         if known.changing.len() < 2 * MAX_CHANGING {
-            known.changing.insert(changing.number, Changing { session, names, drops: all || changing.drops });
+            known.changing.insert(changing.number, Changing { session, names, drops, paths });
         }
         known.epoch = epoch;
     }
@@ -330,6 +333,11 @@ impl Known {
     pub(super) fn may_be_dropped(&self, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
         self.changing.values().any(|changing| changing.session != session && changing.drops)
+    }
+
+    /// Some session may be changing which schemas a role may use.
+    pub(super) fn may_change_paths(&self) -> bool {
+        self.changing.values().any(|changing| changing.paths)
     }
 
     /// Some session may be dropping what hangs on relations, whatever their names.

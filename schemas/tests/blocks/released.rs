@@ -221,6 +221,7 @@ fn catalog() -> Block {
         session_id: (0x10..0x20).collect(),
         all: false,
         drops: false,
+        paths: false,
         names: vec![text("rankings"), text("Odd Name")],
     };
     let authenticated = Authenticated {
@@ -231,7 +232,7 @@ fn catalog() -> Block {
         ..Authenticated::default()
     };
     let all = CatalogChanging { all: true, names: Vec::new(), number: 13, ..changing.clone() };
-    let drops = CatalogChanging { drops: true, number: 14, ..changing.clone() };
+    let drops = CatalogChanging { drops: true, paths: true, number: 14, ..changing.clone() };
     let kinds = [
         Kind::CatalogRead(packed),
         Kind::CatalogRead(CatalogRead { complete: true, missing: Vec::new(), ..read }),

@@ -67,6 +67,7 @@ impl SessionChanges {
             session_id: self.session.as_bytes().to_vec(),
             all: names.is_all(),
             drops: names.drops(),
+            paths: names.paths(),
             names: names.names().map(str::to_owned).collect(),
         }))
     }

@@ -5,7 +5,7 @@ use super::*;
 #[track_caller]
 fn names(text: &str) -> Option<String> {
     let names = changed_names(text.as_bytes())?;
-    let drops = names.drops().then_some("and drops");
+    let drops = names.drops().then_some("and drops").into_iter().chain(names.paths().then_some("and paths"));
     Some(if names.is_all() { "*".to_owned() } else { names.names().chain(drops).collect::<Vec<_>>().join(" ") })
 }
 
@@ -69,9 +69,16 @@ fn changes_mean_the_names_in_their_text() {
 fn cascades_drop_whatever_depends_on_it() {
     for (text, expected) in [
         ("drop table t cascade", "cascade drop t and drops"),
-        ("drop schema s", "drop s schema"),
-        ("drop schema s cascade", "cascade drop s schema and drops"),
-        ("drop role r", "drop r role"),
+        ("drop schema s", "drop s schema and paths"),
+        ("drop schema s cascade", "cascade drop s schema and drops and paths"),
+        ("drop role r", "drop r role and paths"),
+        ("drop owned by r", "by drop owned r and drops and paths"),
+        ("alter role r superuser", "alter r role superuser and paths"),
+        ("alter schema s owner to r", "alter owner r s schema and paths"),
+        ("grant a to b", "a b and paths"),
+        ("grant usage on schema s to r", "r s schema usage and paths"),
+        ("reassign owned by a to b", "a b by owned reassign and paths"),
+        ("alter database d rename to e", "alter d database e rename"),
         ("alter table t drop column a cascade", "a alter cascade drop t and drops"),
         (
             "drop event trigger e; drop operator class c using btree cascade",
@@ -111,16 +118,11 @@ fn what_may_change_more_means_all() {
     for text in [
         "alter schema s rename to r",
         "ALTER ROLE r RENAME TO set",
-        "alter role r superuser",
         "alter role set rename to reset",
-        "alter database d rename to e",
         "create extension x",
         "create table \"größe\"()",
         "create table größe()",
         "create table u&\"x\"()",
-        "grant a to b",
-        "grant usage on schema s to r",
-        "reassign owned by a to b",
         "import foreign schema s from server x into y",
         "commit prepared 'x'",
         "select 'a\\'; create table t(); select '",

@@ -157,6 +157,13 @@ impl<'a> InSession<'a> {
         }
     }
 
+    /// How many relations of a name there may be.
+    fn relations_named(&self, known: &Known, name: &str) -> usize {
+        let own =
+            self.names.relations.get(name).map_or(0, |schemas| schemas.values().filter(|made| made.exists).count());
+        known.catalog.relations_named(name).len() + own + usize::from(self.names.temporary.contains_key(name))
+    }
+
     fn one_of(&self, known: &Known, name: &str, reason: &'static str) -> Resolved {
         let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.to_owned() };
         let catalog = &known.catalog;
@@ -195,6 +202,9 @@ impl InSession<'_> {
         let Some(path) = path else { return self.one_of(known, written, NO_PATH) };
         let untold = &self.names.untold;
         let dropped = self.is_newer_than_catalog(untold.dropped) || known.may_be_dropped(self.session_id);
+        if known.may_change_paths() && self.relations_named(known, written) > 1 {
+            return self.one_of(known, written, CHANGING);
+        }
         let (mut found, mut others): (Option<Resolved>, _) = (None, CHANGING);
         for schema in path {
             if *schema == TEMPORARY {
