@@ -42,7 +42,7 @@ fn path(schema: &str, behind: &str) -> Vec<Turn> {
 }
 
 fn make(schema: &str) -> Turn {
-    turn(&[query(&format!("CREATE TABLE {schema}.t (n int); INSERT INTO {schema}.t VALUES (0)"))], 1)
+    turn(&[query(format!("CREATE TABLE {schema}.t (n int); INSERT INTO {schema}.t VALUES (0)"))], 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,7 +245,7 @@ impl Scene {
     pub(crate) async fn catalog_is_read(&self) {
         let until = std::time::Instant::now() + PATIENCE;
         loop {
-            let name = self.play(&[("user", "app")], &[turn(&[query(&format!("{UPDATE} WHERE false"))], 1)]).await;
+            let name = self.play(&[("user", "app")], &[turn(&[query(format!("{UPDATE} WHERE false"))], 1)]).await;
             let rows = self.recorded(&name);
             if rows[0].says("committed") {
                 return;
