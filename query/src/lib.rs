@@ -36,5 +36,6 @@ pub use guard::MAX_SQL;
 pub use moment::{Moment, rfc3339};
 pub use omission::Omission;
 pub use questions::{
-    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionPage, WrongParameter,
+    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, Sought,
+    SoughtStep, WrongParameter,
 };

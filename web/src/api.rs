@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod changes;
+mod overview;
 mod sessions;
 mod steps;
 
@@ -43,6 +44,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", get(sessions::one))
         .route("/sessions/{id}/export", get(sessions::export))
+        .route("/sessions/{id}/overview", get(overview::overview))
+        .route("/sessions/{id}/find", get(overview::find))
         .route("/sessions/{id}/steps", get(steps::list))
         .route("/sessions/{id}/steps/{no}", get(steps::one))
         .route("/sessions/{id}/steps/{no}/result", get(steps::result))
@@ -111,7 +114,7 @@ async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
 
 async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
-        shared.access.end_session(secret, std::time::Instant::now());
+        shared.access.end_session(secret, access::now());
     }
     let gone = format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", shared.cookie);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
@@ -151,16 +154,20 @@ fn rows(answer: &Answer, as_format: QueryFormat, name: &str) -> Answered<Respons
     }
     .map_err(|error| Failure::internal("an answer cannot be written", &error))?;
     let mut response = ([(header::CONTENT_TYPE, as_format.content_type())], Body::from(bytes)).into_response();
-    let headers = response.headers_mut();
     if as_format != QueryFormat::Json {
-        let saved = format!("attachment; filename=\"hansard-{name}.{}\"", as_format.name());
-        if let Ok(saved) = HeaderValue::from_str(&saved) {
-            headers.insert(header::CONTENT_DISPOSITION, saved);
-        }
+        saved_as(&mut response, &format!("{name}.{}", as_format.name()));
     }
+    let headers = response.headers_mut();
     headers.insert("hansard-rows", HeaderValue::from(answer.rows()));
     headers.insert("hansard-truncated", HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
     Ok(response)
+}
+
+/// Makes a browser save an answer under a name, of ASCII without quotes.
+fn saved_as(response: &mut Response, name: &str) {
+    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"hansard-{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
+    }
 }
 
 fn parameters<T>(asked: Result<Query<T>, QueryRejection>) -> Answered<T> {
