@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Query(Configured),
     /// The web replay with its query API.
     Web(Configured),
+    /// Prints a new link by which one browser logs in to the running instance.
+    Login(Configured),
     /// Validates the configuration and reaches each part; says what is wrong, and where.
     Check(Configured),
     /// Mints a token for an issuer whose private key is on this machine (development).
@@ -55,6 +57,7 @@ impl Command {
             Command::Record(_) => "record",
             Command::Query(_) => "query",
             Command::Web(_) => "web",
+            Command::Login(_) => "login",
             Command::Check(_) => "check",
             Command::Token(_) => "token",
             Command::Sql(_) => "sql",
@@ -72,6 +75,7 @@ impl Command {
             Command::Record(_) => &["record"],
             Command::Web(_) => &["web"],
             Command::Query(_)
+            | Command::Login(_)
             | Command::Sql(_)
             | Command::WhoUpdated(_)
             | Command::Sessions(_)

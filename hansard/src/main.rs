@@ -15,6 +15,8 @@ mod config;
 mod failure;
 mod init;
 mod logging;
+#[cfg(feature = "query")]
+mod login;
 mod note;
 mod output;
 mod parts;
@@ -63,6 +65,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Proxy(asked) => serve::run(&asked.config, Services { proxy: true, ..services }),
         Command::Record(asked) => serve::run(&asked.config, Services { recorder: true, ..services }),
         Command::Query(asked) | Command::Web(asked) => serve::run(&asked.config, Services { web: true, ..services }),
+        #[cfg(feature = "query")]
+        Command::Login(asked) => login::run(asked),
         Command::Check(asked) => check::run(asked),
         Command::Token(asked) => token::run(asked),
         #[cfg(feature = "query")]
@@ -75,6 +79,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Replay(asked) => replay::run(asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
-        Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
+        Command::Login(_) | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => {
+            Ok(())
+        }
     }
 }

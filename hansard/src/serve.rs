@@ -305,6 +305,7 @@ async fn open_readers(
         let options = WebOptions {
             listen: web.listen,
             token_file: web.token_file.clone(),
+            login_command: crate::login::command(&config.file),
             targets: parts::target_hints(config, addresses),
         };
         opened.web = Some(Web::bind(options, Arc::new(engine)).await.map_err(|error| Failure::usage(reasons(&error)))?);

@@ -80,6 +80,12 @@ pub enum Error {
         /// The lake's watermark.
         watermark: u64,
     },
+    /// A result that is wanted whole is too large for that.
+    #[error("the result is larger than {limit} MiB: the session's frames hold all of it")]
+    Result {
+        /// MiB.
+        limit: usize,
+    },
     /// The record moved on faster than a view of it could be taken, again and again.
     #[error("the record kept moving while it was read ({attempts} attempts); ask again")]
     Unsettled {
@@ -147,7 +153,7 @@ impl Error {
             Error::Invalid(_) => ErrorKind::Invalid,
             Error::ReadOnly(_) => ErrorKind::ReadOnly,
             Error::NotFound(_) | Error::NoRelation { .. } => ErrorKind::NotFound,
-            Error::Memory { .. } | Error::HotTail { .. } => ErrorKind::TooLarge,
+            Error::Memory { .. } | Error::HotTail { .. } | Error::Result { .. } => ErrorKind::TooLarge,
             Error::Timeout { .. } | Error::NotTaken { .. } | Error::GivenUp => ErrorKind::Timeout,
             Error::Busy { .. } => ErrorKind::Busy,
             Error::LogBehind { .. }

@@ -47,5 +47,6 @@ pub use lanes::Load;
 pub use moment::{Moment, rfc3339};
 pub use omission::Omission;
 pub use questions::{
-    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionPage, WrongParameter, who_touched,
+    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, Sought,
+    SoughtStep, WrongParameter, who_touched,
 };

@@ -29,6 +29,7 @@ use crate::{
 
 mod changes;
 mod export;
+mod overview;
 mod sessions;
 mod steps;
 
@@ -44,6 +45,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", get(sessions::one))
         .route("/sessions/{id}/export", get(sessions::export))
+        .route("/sessions/{id}/overview", get(overview::overview))
+        .route("/sessions/{id}/find", get(overview::find))
         .route("/sessions/{id}/steps", get(steps::list))
         .route("/sessions/{id}/steps/{no}", get(steps::one))
         .route("/sessions/{id}/steps/{no}/result", get(steps::result))
@@ -126,7 +129,7 @@ async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
 
 async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
-        shared.access.end_session(secret, std::time::Instant::now());
+        shared.access.end_session(secret, access::now());
     }
     let gone = format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", shared.cookie);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
@@ -176,6 +179,13 @@ async fn answered(
     headers.insert("hansard-rows", HeaderValue::from(answer.rows));
     headers.insert(export::TRUNCATED, HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
     Ok(response)
+}
+
+/// Makes a browser save an answer under a name, of ASCII without quotes.
+fn saved_as(response: &mut Response, name: &str) {
+    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"hansard-{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
+    }
 }
 
 fn parameters<T>(asked: Result<Query<T>, QueryRejection>) -> Answered<T> {

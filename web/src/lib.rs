@@ -2,16 +2,11 @@
 //!
 //! Invariants: it listens on loopback only; nothing of the record is answered without a browser session or the
 //! owner's token, but on a socket whose file only those can open who may read the record; connections, requests, bodies, answers and logins are bounded. It reads the record through the
-//! query engine alone and writes nothing but its token file.
+//! query engine alone and writes nothing but its token file and, beside it, the hashes of its browser sessions.
 
 #![warn(missing_docs)]
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -32,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 mod access;
 mod api;
 mod assets;
+mod compression;
 mod failure;
 mod guard;
 mod listener;
@@ -58,6 +54,8 @@ pub struct WebOptions {
     pub listen: SocketAddr,
     /// The file with the owner's token; made, with mode 0600, when there is none.
     pub token_file: PathBuf,
+    /// The command that prints a new login link, as it is to be typed.
+    pub login_command: String,
     /// How jobs reach the proxy, to teach it where there are no sessions yet.
     pub targets: Vec<TargetHint>,
 }
@@ -100,6 +98,7 @@ pub struct Web {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) access: access::Access,
+    pub(crate) login_command: String,
     pub(crate) targets: Vec<TargetHint>,
     pub(crate) address: SocketAddr,
     /// The session cookie's name: it holds the port, for cookies don't know ports.
@@ -121,7 +120,8 @@ impl Web {
         let request_timeout = engine.options().timeout.saturating_add(REQUEST_MARGIN);
         let shared = Arc::new(Shared {
             engine,
-            access: access::Access::new(&token),
+            access: access::Access::new(&token, options.token_file.with_extension("sessions"), access::now()),
+            login_command: options.login_command,
             targets: options.targets,
             address,
             cookie: format!("hansard_{}", address.port()),
@@ -186,7 +186,7 @@ impl Web {
 
 impl Shared {
     pub(crate) fn login_link(&self) -> String {
-        format!("http://{}/login?token={}", self.address, self.access.mint_link(Instant::now()))
+        format!("http://{}/login?token={}", self.address, self.access.mint_link(access::now()))
     }
 }
 
@@ -194,7 +194,8 @@ fn router(shared: Arc<Shared>) -> Router {
     let api = api::router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::bounded))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard::identified));
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::identified))
+        .layer(middleware::from_fn(compression::packed));
     Router::new()
         .route("/login", get(log_in))
         .nest("/api", api)
@@ -226,13 +227,17 @@ impl LoginQuery {
 
 /// Exchanges the link for a session cookie, and takes the secret out of the address bar.
 async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(query): Query<LoginQuery>) -> Response {
-    let now = Instant::now();
+    let now = access::now();
     let Some(session) = shared.access.exchange(&query.token, now) else {
         let known = guard::cookie(&headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
         if known {
             return Redirect::to(query.page()).into_response();
         }
-        return assets::page(StatusCode::FORBIDDEN, "This login link does not work any more", LINK_USED);
+        let (status, title) = match query.token.is_empty() {
+            true => (StatusCode::OK, "Log in"),
+            false => (StatusCode::FORBIDDEN, "This login link does not work any more"),
+        };
+        return assets::page(status, title, &how_to_log_in(&shared.login_command));
     };
     let cookie = format!(
         "{}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
@@ -249,6 +254,11 @@ async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(que
     }
 }
 
-const LINK_USED: &str = "<p>A login link works once, and for an hour. Start Hansard again for a new one, or ask the \
-     running one with the token that lies beside its data:</p>\
-     <pre>curl -X POST -H \"Authorization: Bearer $(cat TOKEN-FILE)\" ADDRESS/api/v1/login-links</pre>";
+/// What a browser that is not logged in is told.
+fn how_to_log_in(command: &str) -> String {
+    format!(
+        "<p>A login link works once, and for an hour; then the browser stays logged in for twelve hours. On the machine where \
+         Hansard runs, this prints a new one:</p><pre><code>{}</code></pre>",
+        assets::escaped(command)
+    )
+}

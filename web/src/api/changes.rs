@@ -147,5 +147,5 @@ pub(super) async fn relations(
         .into_iter()
         .map(|known| RelationName { relation: known.relation, kind: known.kind.into(), targets: known.targets })
         .collect();
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(Page { items, next: None, total: None }))
 }

@@ -138,7 +138,7 @@ async fn results_tell_null_from_nothing_and_are_bounded() {
     let address = format!("{SESSIONS}/{}/steps/3/result", server.night.rerank);
     let grid: ResultGrid = server.get(&format!("{address}?rows=2")).await.json();
     let [set] = &grid.sets[..] else { panic!("{grid:?}") };
-    assert_eq!((set.rows.len(), set.total_rows, grid.notices.len()), (2, 163, 1));
+    assert_eq!((set.rows.len(), set.first_row, set.total_rows), (2, 1, 163));
     assert_eq!(set.rows[0][4], Cell::Text(String::new()));
     assert_eq!(set.rows[1][2], Cell::Null);
     let all: ResultGrid = server.get(&format!("{address}?rows=100000")).await.json();

@@ -37,6 +37,7 @@ impl Server {
         let options = WebOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             token_file: token_file.clone(),
+            login_command: "hansard login --config hansard.toml".into(),
             targets: vec![TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: None }],
         };
         let web = Web::bind(options, Arc::new(night.fixture.engine_with(engine))).await.unwrap();
