@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Query,
     /// The web replay with its query API.
     Web,
+    /// Prints a new link by which one browser logs in to the running instance.
+    Login,
     /// Validates the configuration and reaches each part; says what is wrong, and where.
     Check,
     /// Mints a token for an issuer whose private key is on this machine (development).
@@ -58,6 +60,7 @@ impl Command {
             Command::Record => "record",
             Command::Query => "query",
             Command::Web => "web",
+            Command::Login => "login",
             Command::Check => "check",
             Command::Token(_) => "token",
             Command::Sql(_) => "sql",
@@ -74,9 +77,12 @@ impl Command {
             Command::Proxy => &["proxy"],
             Command::Record => &["record"],
             Command::Web => &["web"],
-            Command::Query | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => {
-                &["query"]
-            }
+            Command::Query
+            | Command::Login
+            | Command::Sql(_)
+            | Command::WhoUpdated(_)
+            | Command::Sessions(_)
+            | Command::Replay(_) => &["query"],
             Command::Init(_) | Command::Check | Command::Token(_) => &[],
         };
         let built = [

@@ -124,6 +124,21 @@ pub(crate) struct Query {
     pub(crate) hot_limit: Option<u64>,
     pub(crate) row_limit: Option<usize>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) export_timeout: Option<Duration>,
+}
+
+impl Query {
+    /// A query's time, where none is configured.
+    pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+    /// An export's.
+    pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+    /// No query reads a file of the lake for longer.
+    #[cfg_attr(not(feature = "record"), allow(dead_code, reason = "the recorder alone deletes files"))]
+    pub(crate) fn longest(&self) -> Duration {
+        let timeout = self.timeout.unwrap_or(Query::TIMEOUT);
+        timeout.max(self.export_timeout.unwrap_or(Query::EXPORT_TIMEOUT))
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -16,6 +16,8 @@ mod config;
 mod failure;
 mod init;
 mod logging;
+#[cfg(feature = "query")]
+mod login;
 mod note;
 mod output;
 mod parts;
@@ -79,6 +81,8 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::Proxy => serve::run(file, Services { proxy: true, ..services }),
         Command::Record => serve::run(file, Services { recorder: true, ..services }),
         Command::Query | Command::Web => serve::run(file, Services { web: true, ..services }),
+        #[cfg(feature = "query")]
+        Command::Login => login::run(file),
         Command::Check => check::run(file),
         Command::Token(asked) => token::run(file, asked),
         #[cfg(feature = "query")]
@@ -91,6 +95,8 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::Replay(asked) => replay::run(file, asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
-        Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
+        Command::Login | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => {
+            Ok(())
+        }
     }
 }

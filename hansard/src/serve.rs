@@ -12,6 +12,8 @@ use std::time::Duration;
 use hansard_event_log::EventLog;
 use hansard_event_log::{JetStreamLog, LocalLog};
 use hansard_ingest_proxy::{CatalogTroubles, Durability, Proxy};
+#[cfg(feature = "record")]
+use hansard_lake::compaction::CompactionOptions;
 #[cfg(feature = "query")]
 use hansard_query::Engine;
 #[cfg(feature = "record")]
@@ -43,6 +45,10 @@ pub(crate) struct Services {
     pub(crate) recorder: bool,
     pub(crate) web: bool,
 }
+
+/// How much longer than the longest query a merged file stays: plans are made, and clocks differ.
+#[cfg(feature = "record")]
+const MERGED_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for the stream; what it has not acknowledged then is shipped by the next start.
 const SHIPPING_PATIENCE: Duration = Duration::from_secs(5);
@@ -140,6 +146,8 @@ struct Parts {
     local: Option<Arc<LocalLog>>,
     stream: Option<Arc<JetStreamLog>>,
     catalogs: Option<CatalogTroubles>,
+    #[cfg(feature = "query")]
+    queries: Option<Arc<Engine>>,
 }
 
 impl Health {
@@ -151,12 +159,21 @@ impl Health {
             local: opened.local.clone(),
             stream: opened.stream.clone(),
             catalogs: opened.proxy.as_ref().map(Proxy::catalog_troubles),
+            #[cfg(feature = "query")]
+            queries: opened.web.as_ref().map(Web::engine),
         });
     }
 
-    /// What is not known although jobs are served.
+    /// What is not known, or not answered, although jobs are served.
     fn remarks(&self) -> Vec<String> {
-        self.parts.get().and_then(|parts| parts.catalogs.as_ref()).map(CatalogTroubles::now).unwrap_or_default()
+        let Some(parts) = self.parts.get() else { return Vec::new() };
+        let remarks = parts.catalogs.as_ref().map(CatalogTroubles::now).unwrap_or_default();
+        #[cfg(feature = "query")]
+        let remarks: Vec<String> = {
+            let queries = parts.queries.as_ref().and_then(|engine| engine.load().remark());
+            remarks.into_iter().chain(queries).collect()
+        };
+        remarks
     }
 
     /// Why jobs are not served, or not recorded to the end.
@@ -272,6 +289,11 @@ async fn open_readers(
         let options = RecorderOptions {
             proxies,
             stop_patience: config.proxy.shutdown_grace,
+            // Queries may go on reading what was merged away.
+            compaction: Some(CompactionOptions {
+                linger: config.query.longest() + MERGED_MARGIN,
+                ..CompactionOptions::default()
+            }),
             ..RecorderOptions::new(config.lake.flush_interval, Arc::new(now))
         };
         opened.recorder = Some(Arc::new(Recorder::new(options, log.clone(), lake.clone())));
@@ -283,6 +305,7 @@ async fn open_readers(
         let options = WebOptions {
             listen: web.listen,
             token_file: web.token_file.clone(),
+            login_command: crate::login::command(&config.file),
             targets: parts::target_hints(config, addresses),
         };
         opened.web = Some(Web::bind(options, Arc::new(engine)).await.map_err(|error| Failure::usage(reasons(&error)))?);

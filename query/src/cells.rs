@@ -6,21 +6,18 @@
 use hansard_schemas::http::{Cell, ResultColumn};
 use uuid::Uuid;
 
-use crate::moment::rfc3339;
+mod nested;
+mod times;
 
 /// Longest value that is shown, in bytes.
 pub(crate) const MAX_CELL: usize = 64 * 1024;
 
-/// 2000-01-01, from which PostgreSQL counts, in days and microseconds after 1970-01-01.
-const EPOCH_DAYS: i64 = 10_957;
-const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS * 86_400_000_000;
-
-/// A value of a type, in text or binary format. True when it was cut.
-pub(crate) fn cell(value: Option<&[u8]>, type_oid: u32, binary: bool) -> (Cell, bool) {
+/// A value of a type, in text or binary format, of at most so many bytes. True when it was cut.
+pub(crate) fn cell(value: Option<&[u8]>, type_oid: u32, binary: bool, most: usize) -> (Cell, bool) {
     let Some(value) = value else { return (Cell::Null, false) };
-    let shown = &value[..value.len().min(MAX_CELL)];
+    let shown = &value[..value.len().min(most)];
     let cut = shown.len() < value.len();
-    let text = if binary && !is_text(type_oid) { decode(value, type_oid) } else { text(shown, cut) };
+    let text = if binary && !is_text(type_oid) { decode(value, type_oid, most) } else { text(shown, cut) };
     match text {
         Some(text) => (Cell::Text(text), cut),
         None => (Cell::Bytes { hex: hex(shown) }, cut),
@@ -28,10 +25,10 @@ pub(crate) fn cell(value: Option<&[u8]>, type_oid: u32, binary: bool) -> (Cell, 
 }
 
 /// A value whose type and format are not known: text, if it looks like it.
-pub(crate) fn unknown(value: Option<&[u8]>) -> (Cell, bool) {
+pub(crate) fn unknown(value: Option<&[u8]>, most: usize) -> (Cell, bool) {
     let printable = |text: &[u8]| !text.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'));
     let binary = value.is_some_and(|value| !printable(value));
-    cell(value, 0, binary)
+    cell(value, 0, binary, most)
 }
 
 /// A column's name and type for a grid.
@@ -45,71 +42,122 @@ pub(crate) fn column(name: &str, type_oid: u32) -> ResultColumn {
 }
 
 /// Types by their fixed OID (`pg_type.dat`).
-const TYPES: [(u32, &str); 35] = [
+const TYPES: &[(u32, &str)] = &[
     (16, "bool"),
     (17, "bytea"),
     (18, "\"char\""),
     (19, "name"),
     (20, "int8"),
     (21, "int2"),
+    (22, "int2vector"),
     (23, "int4"),
     (25, "text"),
     (26, "oid"),
+    (28, "xid"),
     (114, "json"),
     (142, "xml"),
+    (199, "json[]"),
+    (600, "point"),
     (650, "cidr"),
+    (651, "cidr[]"),
     (700, "float4"),
     (701, "float8"),
+    (774, "macaddr8"),
     (790, "money"),
+    (791, "money[]"),
+    (829, "macaddr"),
     (869, "inet"),
     (1000, "bool[]"),
+    (1001, "bytea[]"),
+    (1002, "\"char\"[]"),
+    (1003, "name[]"),
     (1005, "int2[]"),
     (1007, "int4[]"),
     (1009, "text[]"),
+    (1014, "bpchar[]"),
     (1015, "varchar[]"),
     (1016, "int8[]"),
     (1021, "float4[]"),
     (1022, "float8[]"),
+    (1028, "oid[]"),
+    (1041, "inet[]"),
     (1042, "bpchar"),
     (1043, "varchar"),
     (1082, "date"),
     (1083, "time"),
     (1114, "timestamp"),
+    (1115, "timestamp[]"),
+    (1182, "date[]"),
+    (1183, "time[]"),
     (1184, "timestamptz"),
+    (1185, "timestamptz[]"),
     (1186, "interval"),
+    (1187, "interval[]"),
+    (1231, "numeric[]"),
+    (1266, "timetz"),
+    (1270, "timetz[]"),
+    (1560, "bit"),
+    (1562, "varbit"),
     (1700, "numeric"),
     (2205, "regclass"),
+    (2249, "record"),
+    (2278, "void"),
     (2950, "uuid"),
+    (2951, "uuid[]"),
+    (3614, "tsvector"),
     (3802, "jsonb"),
+    (3807, "jsonb[]"),
+    (3904, "int4range"),
+    (3906, "numrange"),
+    (3908, "tsrange"),
+    (3910, "tstzrange"),
+    (3912, "daterange"),
+    (3926, "int8range"),
 ];
+
+/// Arrays, by their name.
+fn is_array(type_oid: u32) -> bool {
+    TYPES.iter().any(|(known, name)| *known == type_oid && name.ends_with("[]"))
+}
 
 /// Types whose binary format is their text.
 fn is_text(type_oid: u32) -> bool {
     matches!(type_oid, 18 | 19 | 25 | 114 | 142 | 705 | 1042 | 1043)
 }
 
-fn decode(value: &[u8], type_oid: u32) -> Option<String> {
+fn decode(value: &[u8], type_oid: u32, most: usize) -> Option<String> {
     match type_oid {
         16 => Some(if fixed::<1>(value)? == [0] { "f" } else { "t" }.to_owned()),
         20 => Some(i64::from_be_bytes(fixed(value)?).to_string()),
         21 => Some(i16::from_be_bytes(fixed(value)?).to_string()),
         23 => Some(i32::from_be_bytes(fixed(value)?).to_string()),
         26 | 2205 => Some(u32::from_be_bytes(fixed(value)?).to_string()),
-        700 => Some(f32::from_be_bytes(fixed(value)?).to_string()),
-        701 => Some(f64::from_be_bytes(fixed(value)?).to_string()),
-        1082 => {
-            let days = i64::from(i32::from_be_bytes(fixed(value)?));
-            let at = days.checked_add(EPOCH_DAYS)?.checked_mul(86_400_000_000_000)?;
-            Some(rfc3339(at).get(..10)?.to_owned())
+        700 => Some(float(f32::from_be_bytes(fixed(value)?).to_string())),
+        701 => Some(float(f64::from_be_bytes(fixed(value)?).to_string())),
+        650 | 869 => nested::network(value),
+        774 | 829 => nested::hardware(value),
+        1082 => Some(times::date(i32::from_be_bytes(fixed(value)?))),
+        1083 => Some(times::time(i64::from_be_bytes(fixed(value)?))),
+        1114 => Some(times::timestamp(i64::from_be_bytes(fixed(value)?), "")),
+        1184 => Some(times::timestamp(i64::from_be_bytes(fixed(value)?), "+00")),
+        1186 => {
+            let (micros, rest) = value.split_first_chunk::<8>()?;
+            let (days, months) = rest.split_first_chunk::<4>()?;
+            let [days, months] = [*days, fixed(months)?].map(i32::from_be_bytes);
+            Some(times::interval(i64::from_be_bytes(*micros), days, months))
         }
-        1114 => Some(timestamp(value)?.trim_end_matches('Z').to_owned()),
-        1184 => timestamp(value),
+        1266 => {
+            let (micros, west) = value.split_first_chunk::<8>()?;
+            Some(times::time_with_zone(i64::from_be_bytes(*micros), i32::from_be_bytes(fixed(west)?)))
+        }
+        1560 | 1562 => nested::bits(value, most),
         1700 => numeric(value),
         2950 => Some(Uuid::from_bytes(fixed(value)?).to_string()),
         3802 => match value.split_first()? {
-            (1, json) => text(&json[..json.len().min(MAX_CELL)], json.len() > MAX_CELL),
+            (1, json) => text(&json[..json.len().min(most)], json.len() > most),
             _ => None,
         },
+        _ if is_array(type_oid) => nested::array(value, most),
         _ => None,
     }
 }
@@ -118,16 +166,13 @@ fn fixed<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
     value.try_into().ok()
 }
 
-fn timestamp(value: &[u8]) -> Option<String> {
-    let at = i64::from_be_bytes(fixed(value)?);
-    // The ends of the range mean -infinity and infinity.
-    match at {
-        i64::MIN => return Some("-infinity".to_owned()),
-        i64::MAX => return Some("infinity".to_owned()),
-        _ => {}
+/// As PostgreSQL names what is no number.
+fn float(text: String) -> String {
+    match text.as_str() {
+        "inf" => "Infinity".to_owned(),
+        "-inf" => "-Infinity".to_owned(),
+        _ => text,
     }
-    let text = rfc3339(at.checked_add(EPOCH_MICROSECONDS)?.checked_mul(1_000)?);
-    Some(text.strip_suffix("000Z").map_or(text.clone(), |micros| format!("{micros}Z")))
 }
 
 /// Digits of base 10,000, a weight of the first, a sign and a scale.
@@ -183,6 +228,14 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn cell(value: Option<&[u8]>, type_oid: u32, binary: bool) -> (Cell, bool) {
+        super::cell(value, type_oid, binary, MAX_CELL)
+    }
+
+    fn unknown(value: Option<&[u8]>) -> (Cell, bool) {
+        super::unknown(value, MAX_CELL)
+    }
+
     #[track_caller]
     fn check(bytes: &[u8], type_oid: u32, expected: &str) {
         assert_eq!(cell(Some(bytes), type_oid, true), (Cell::Text(expected.to_owned()), false));
@@ -197,7 +250,15 @@ mod tests {
         check(b"plain", 25, "plain");
         check(b"\x01{\"a\":1}", 3802, "{\"a\":1}");
         check(&9_822i32.to_be_bytes(), 1082, "2026-11-22");
-        check(&(9_822 * 86_400_000_000_i64 + 500_000).to_be_bytes(), 1184, "2026-11-22T00:00:00.500000Z");
+        check(&(9_822 * 86_400_000_000_i64 + 500_000).to_be_bytes(), 1184, "2026-11-22 00:00:00.5+00");
+        check(
+            &[&3_723_000_000_i64.to_be_bytes()[..], &[0, 0, 0, 2], &[0, 0, 0, 1]].concat(),
+            1186,
+            "1 mon 2 days 01:02:03",
+        );
+        check(&f64::INFINITY.to_be_bytes(), 701, "Infinity");
+        check(&[2, 24, 0, 4, 10, 0, 0, 7], 869, "10.0.0.7/24");
+        check(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 23], 1007, "{}");
         check(&i64::MAX.to_be_bytes(), 1114, "infinity");
         check(&[0x11; 16], 2950, "11111111-1111-1111-1111-111111111111");
     }

@@ -4,19 +4,18 @@
 //! time are bounded, and reaching a bound is said. What a question does is the same whether it came as SQL or through
 //! [`crate::questions`].
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
 };
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
@@ -29,14 +28,22 @@ use hansard_event_log::EventLog;
 use hansard_lake::Lake;
 use hansard_lake::catalog::FileFilter;
 use hansard_policy::Name;
+use hansard_schemas::http::QueryFormat;
 use hansard_schemas::lake::Table;
+use tokio::time::Instant;
 
+use crate::dialect::{Headings, Types};
 use crate::hot::{Chunk, HotEnd};
-use crate::names::{self, Asked, Meant, Named};
+use crate::lanes::{Asker, Lanes, Load, Running, Weight};
+use crate::names::{self, Meant, Named};
 use crate::pruning::Scan;
+use crate::sink::{Collected, Encoded, Sink};
+use crate::standing::{Memory, Share, Standing};
 use crate::table::{LakeTable, STORE};
 use crate::view::View;
-use crate::{Answer, Error, functions, guard, pruning, view};
+use crate::watch::watched;
+use crate::weight::weight;
+use crate::{Answer, Error, bounds, dialect, functions, guard, plain, pruning, view};
 
 const MIB: usize = 1024 * 1024;
 
@@ -47,12 +54,15 @@ const SCHEMA: &str = "public";
 /// What one question may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Bytes of memory that one query may hold, answer included.
+    /// Bytes of memory that all queries together may hold, answers included. A quarter of it, 64 MiB at most, is kept for
+    /// those of the pages.
     pub memory_limit: usize,
     /// Rows that an answer holds at most; more are cut, and the answer says so.
     pub row_limit: usize,
-    /// How long one query may take.
+    /// How long one query may take; an export, until its first rows.
     pub timeout: Duration,
+    /// How long an export may take to its end.
+    pub export_timeout: Duration,
     /// Bytes of the event log above the lake's watermarks that one query reads at most, and bytes of memory that the rows
     /// take at most which it makes of them.
     pub hot_limit_bytes: u64,
@@ -66,15 +76,12 @@ impl Default for EngineOptions {
             memory_limit: 512 * MIB,
             row_limit: 1_000_000,
             timeout: Duration::from_secs(60),
+            export_timeout: Duration::from_secs(3600),
             hot_limit_bytes: 256 * MIB as u64,
             target_partitions: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),
         }
     }
 }
-
-/// Stack of the threads that plan and run queries. DataFusion grows its stack while it recurses, but not where an
-/// expression is cloned, printed or dropped: [`guard::MAX_NESTING`] levels of those must fit, in a debug build too.
-const STACK: usize = 32 * MIB;
 
 /// Answers questions about the record. Cheap to share: put it in an `Arc`.
 ///
@@ -82,7 +89,7 @@ const STACK: usize = 32 * MIB;
 /// else the process does.
 pub struct Engine {
     inner: Arc<Inner>,
-    threads: Option<tokio::runtime::Runtime>,
+    lanes: Lanes,
 }
 
 /// What a question needs on the engine's threads.
@@ -92,6 +99,7 @@ struct Inner {
     hot: HotEnd,
     named: Named,
     options: EngineOptions,
+    memory: Arc<Memory>,
     runtime: RuntimeEnv,
     base: SessionState,
 }
@@ -100,15 +108,6 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Inner { lake, options, .. } = &*self.inner;
         f.debug_struct("Engine").field("lake", lake).field("options", options).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if let Some(threads) = self.threads.take() {
-            // Waiting for threads is not allowed where an engine may be dropped: inside another runtime.
-            threads.shutdown_background();
-        }
     }
 }
 
@@ -133,15 +132,15 @@ impl Engine {
         // The table functions promise an order, and they are subqueries.
         config.options_mut().sql_parser.enable_subquery_sort_elimination = false;
         let base = SessionStateBuilder::new().with_config(config).with_default_features().build();
-        let threads = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(options.target_partitions.max(1))
-            .thread_name("hansard-query")
-            .thread_stack_size(STACK)
-            .enable_all()
-            .build()
-            .expect("the system has threads left for the query engine");
-        let inner = Inner { lake, log, hot: HotEnd::default(), named: Named::default(), options, runtime, base };
-        Engine { inner: Arc::new(inner), threads: Some(threads) }
+        let memory = Arc::new(Memory::new(options.memory_limit));
+        let lanes = Lanes::new(options.target_partitions);
+        let (hot, named) = (HotEnd::default(), Named::default());
+        Engine { inner: Arc::new(Inner { lake, log, hot, named, options, memory, runtime, base }), lanes }
+    }
+
+    /// How busy it is.
+    pub fn load(&self) -> Load {
+        self.lanes.load()
     }
 
     /// What a question may take.
@@ -156,109 +155,151 @@ impl Engine {
 
     /// Answers one statement that reads: SELECT, EXPLAIN, SHOW or DESCRIBE.
     pub async fn sql(&self, sql: &str) -> Result<Answer, Error> {
-        self.ask(sql, Vec::new()).await
+        self.collect(Asker::Somebody, sql, Vec::new()).await
     }
 
-    /// As [`Engine::sql`], with values for `$1`, `$2`, ...
+    /// As [`Engine::sql`], with values for `$1`, `$2`, ..., for a page.
     pub(crate) async fn ask(&self, sql: &str, values: Vec<ScalarValue>) -> Result<Answer, Error> {
+        self.collect(Asker::Page, sql, values).await
+    }
+
+    async fn collect(&self, asker: Asker, sql: &str, values: Vec<ScalarValue>) -> Result<Answer, Error> {
         let began = Instant::now();
         let limit = self.inner.options.row_limit;
-        let rows = self.fold(sql, values, move || Collected { room: limit, ..Collected::default() }).await?;
-        let Collected { schema, batches, truncated, .. } = rows;
-        let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
-        Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+        let asked = Asked { asker, sql: sql.to_owned(), values };
+        let rows = self.fold(asked, move || Collected::up_to(limit)).await?;
+        Ok(answer_of(rows, began))
+    }
+
+    /// An answer in a format, at most as long as [`EngineOptions::row_limit`] says.
+    pub async fn formatted(&self, sql: &str, format: QueryFormat) -> Result<Formatted, Error> {
+        let limit = self.inner.options.row_limit;
+        let asked = Asked { asker: Asker::Somebody, sql: sql.to_owned(), values: Vec::new() };
+        let done = self.fold(asked, move || Encoded::up_to(limit, format)).await?;
+        let truncated = done.truncated();
+        Ok(Formatted { bytes: done.bytes, rows: done.rows, truncated })
     }
 
     /// Gives an answer's rows to a sink as they come. Where a view has to be taken anew, the sink is made anew too.
     pub(crate) async fn fold<S: Sink>(
         &self,
-        sql: &str,
-        values: Vec<ScalarValue>,
+        asked: Asked,
         sink: impl Fn() -> S + Send + Sync + 'static,
     ) -> Result<S, Error> {
         let began = Instant::now();
         let limit = self.inner.options.timeout;
-        let (inner, sql) = (Arc::clone(&self.inner), sql.to_owned());
-        let task = self.on_own_threads(async move { inner.answer(&sql, &values, &sink).await });
-        let outcome = match tokio::time::timeout(limit, task).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::Timeout { limit }),
-        };
-        let result = outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
-        metrics::counter!("hansard_queries_total", "result" => result).increment(1);
-        metrics::histogram!("hansard_query_seconds").record(began.elapsed().as_secs_f64());
+        let outcome =
+            match tokio::time::timeout(limit, self.folded(&asked, Arc::new(sink), began + places(limit))).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Error::Timeout { limit, setting: "query.timeout" }),
+            };
+        count(&outcome, began);
         outcome
     }
 
-    /// A question that nobody waits for any more, or that took too long, is ended with this future.
-    async fn on_own_threads<T: Send + 'static>(
+    async fn folded<S: Sink>(&self, asked: &Asked, sink: MakeSink<S>, deadline: Instant) -> Result<S, Error> {
+        let mut weight = Weight::Small;
+        loop {
+            match self.start(asked, weight, deadline, Arc::clone(&sink)).await?.done().await?? {
+                Some(sink) => return Ok(sink),
+                None => weight = Weight::Heavy,
+            }
+        }
+    }
+
+    /// Begins to answer; the answer is `None` where the question turns out to be heavier than `weight`.
+    pub(crate) async fn start<S: Sink>(
         &self,
-        work: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
-        let Some(threads) = &self.threads else {
-            return Err(Error::Internal("the engine is shutting down".to_owned()));
+        asked: &Asked,
+        weight: Weight,
+        deadline: Instant,
+        sink: MakeSink<S>,
+    ) -> Result<Running<Result<Option<S>, Error>>, Error> {
+        let place = self.lanes.place(asked.asker, weight, deadline).await?;
+        let standing = Arc::new(Standing::default());
+        let page = asked.asker == Asker::Page;
+        let ticket = Ticket {
+            standing: Arc::clone(&standing),
+            pool: Arc::new(Share::new(&self.inner.memory, &standing, page)),
+            most: if page { Weight::Heavy } else { weight },
         };
-        let mut task = tokio::task::JoinSet::new();
-        task.spawn_on(work, threads.handle());
-        match task.join_next().await {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(error)) => Err(Error::Internal(format!("a query ended without an answer: {error}"))),
-            None => Err(Error::Internal("a query was never begun".to_owned())),
-        }
+        let (inner, asked) = (Arc::clone(&self.inner), asked.clone());
+        let work = async move { inner.answer(&asked.sql, &asked.values, &ticket, &*sink).await };
+        Ok(self.lanes.run(place, standing, work))
     }
 }
 
-/// Takes an answer's rows.
-pub(crate) trait Sink: Send + 'static {
-    /// Before the first row.
-    fn begin(&mut self, _schema: &SchemaRef) {}
-
-    /// The next rows, and how many bytes of memory the sink goes on holding for them; breaks when it has enough.
-    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>);
+/// A question.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) asker: Asker,
+    pub(crate) sql: String,
+    /// Of `$1`, `$2`, ...
+    pub(crate) values: Vec<ScalarValue>,
 }
 
-/// All rows, up to a number.
-#[derive(Default)]
-struct Collected {
-    schema: Option<SchemaRef>,
-    batches: Vec<RecordBatch>,
-    room: usize,
-    truncated: bool,
+/// An answer in a format.
+#[derive(Debug, Clone)]
+pub struct Formatted {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Rows in it.
+    pub rows: usize,
+    /// There were more rows than the row limit; the first ones are here.
+    pub truncated: bool,
 }
 
-impl Sink for Collected {
-    fn begin(&mut self, schema: &SchemaRef) {
-        self.schema = Some(Arc::clone(schema));
-    }
+/// How long of its time a question waits for a place: what is left tells that there was none.
+pub(crate) fn places(limit: Duration) -> Duration {
+    limit.mul_f32(0.9)
+}
 
-    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>) {
-        let bytes = batch.get_array_memory_size();
-        if batch.num_rows() > self.room {
-            self.truncated = true;
-            self.batches.push(batch.slice(0, self.room));
-            return (bytes, ControlFlow::Break(()));
-        }
-        self.room -= batch.num_rows();
-        self.batches.push(batch);
-        (bytes, ControlFlow::Continue(()))
+type MakeSink<S> = Arc<dyn Fn() -> S + Send + Sync>;
+
+fn answer_of(rows: Collected, began: Instant) -> Answer {
+    let truncated = rows.truncated();
+    let schema = rows.schema.unwrap_or_else(|| Arc::new(Schema::empty()));
+    Answer { schema, batches: rows.batches, truncated, elapsed: began.elapsed() }
+}
+
+/// How a question ended.
+pub(crate) fn count<T>(outcome: &Result<T, Error>, began: Instant) {
+    let result = outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+    metrics::counter!("hansard_queries_total", "result" => result).increment(1);
+    metrics::histogram!("hansard_query_seconds").record(began.elapsed().as_secs_f64());
+    if let Err(error @ Error::Internal(_)) = outcome {
+        tracing::error!(%error, "a query failed by a fault of Hansard; please report this line, and the query if you may");
     }
+}
+
+/// What a question goes by on its way.
+#[derive(Clone)]
+struct Ticket {
+    standing: Arc<Standing>,
+    pool: Arc<dyn MemoryPool>,
+    /// It needs another place where it turns out to be heavier.
+    most: Weight,
 }
 
 impl Inner {
+    /// `None`: it is heavier than its place allows.
     async fn answer<S: Sink>(
         &self,
         sql: &str,
         values: &[ScalarValue],
+        ticket: &Ticket,
         sink: &(dyn Fn() -> S + Send + Sync),
-    ) -> Result<S, Error> {
+    ) -> Result<Option<S>, Error> {
         let statement = guard::parse(sql)?;
+        let headings = Headings::of(&statement);
+        let statement = dialect::rewritten(statement)?;
         let mut attempt = 1;
         loop {
-            match Box::pin(self.attempt(statement.clone(), values, sink())).await {
+            match Box::pin(self.attempt(statement.clone(), values, ticket, &headings, sink())).await {
                 // A compaction took a file away that the view still named: the next view names its successor.
                 Err(error) if is_gone(&error) && attempt < view::ATTEMPTS => attempt += 1,
                 Err(error) if is_gone(&error) => return Err(Error::Unsettled { attempts: attempt }),
-                outcome => return outcome.map_err(|error| self.explain(error)),
+                outcome => return outcome.map_err(|error| plain::explain(error, self.options.memory_limit)),
             }
         }
     }
@@ -267,18 +308,19 @@ impl Inner {
         &self,
         statement: Statement,
         values: &[ScalarValue],
+        ticket: &Ticket,
+        headings: &Headings,
         sink: S,
-    ) -> Result<S, DataFusionError> {
+    ) -> Result<Option<S>, DataFusionError> {
         let view = Arc::new(View::default());
-        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(self.options.memory_limit));
-        let asked = Arc::new(Asked::default());
-        let state = self.new_session(&view, &asked, Arc::clone(&pool))?;
+        let asked = Arc::new(names::Asked::default());
+        let state = self.new_session(&view, &asked, ticket)?;
         let mut plan = state.statement_to_plan(statement.clone()).await?;
         let relations = asked.unknown();
         if !relations.is_empty() {
             // What they are called is in the record itself: it is asked first, and then the plan made anew.
             for relation in relations {
-                self.look_up(relation, &asked).await.map_err(external)?;
+                self.look_up(relation, &asked, ticket).await.map_err(external)?;
             }
             plan = state.statement_to_plan(statement).await?;
         }
@@ -286,17 +328,22 @@ impl Inner {
         if !values.is_empty() {
             plan = plan.with_param_values(ParamValues::from(values.to_vec()))?;
         }
-        let plan = state.optimize(&plan)?;
+        let begun = state.execution_props().query_execution_start_time;
+        let now = begun.and_then(|begun| begun.timestamp_nanos_opt()).unwrap_or(0);
+        let plan = state.optimize(&dialect::read_times(plan, now)?)?;
         let limit = self.options.hot_limit_bytes;
         view.take(&*self.lake.catalog, self.log.as_deref(), &self.hot, &pruning::scans(&plan), limit)
             .await
             .map_err(external)?;
+        if ticket.most == Weight::Small && weight(&plan, &view) == Weight::Heavy {
+            return Ok(None);
+        }
         let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
-        run(physical, &state, &pool, sink).await
+        run(watched(physical, &ticket.standing)?, &state, &ticket.pool, headings, sink).await.map(Some)
     }
 
     /// Finds out what a relation is called in the record.
-    async fn look_up(&self, relation: String, asked: &Asked) -> Result<(), Error> {
+    async fn look_up(&self, relation: String, asked: &names::Asked, ticket: &Ticket) -> Result<(), Error> {
         let name = names::parse(&relation)?;
         let recorded = self.catalogs_recorded().await?;
         if let Some(meant) = self.named.known(&recorded, &relation) {
@@ -305,14 +352,14 @@ impl Inner {
         }
         let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
         let database = Name::database_of(&relation);
-        let mut databases: Vec<names::Described> = self.own(names::DATABASES, Vec::new()).await?.decode()?;
+        let mut databases: Vec<names::Described> = self.own(ticket, names::DATABASES, Vec::new()).await?.decode()?;
         let mut history = Vec::new();
         if !databases.is_empty() {
-            history = self.own(names::HISTORY, vec![text(&name.name)]).await?.decode::<names::Version>()?;
+            history = self.own(ticket, names::HISTORY, vec![text(&name.name)]).await?.decode::<names::Version>()?;
         }
         if let Some(database) = &database {
             names::only(database, &mut databases, &mut history);
-            if databases.is_empty() && self.own(names::AT_DATABASE, vec![text(database)]).await?.rows() == 0 {
+            if databases.is_empty() && self.own(ticket, names::AT_DATABASE, vec![text(database)]).await?.rows() == 0 {
                 return Err(Error::NotFound(format!("no session was recorded at a database {database}")));
             }
         }
@@ -333,9 +380,13 @@ impl Inner {
                 // Of a temporary or a system relation, and of one that went before a catalog was read, there may be rows.
                 let meant = of_database(Meant::by_name(&name));
                 let both: Vec<String> = meant.relations().into_iter().collect();
-                let recorded = self.own(names::RECORDED, both.iter().map(|name| text(name)).collect()).await?;
+                let recorded = self.own(ticket, names::RECORDED, both.iter().map(|name| text(name)).collect()).await?;
                 if recorded.rows() == 0 {
-                    return Err(names::no_such(&relation, &name, self.own(names::ALL, Vec::new()).await?.decode()?));
+                    return Err(names::no_such(
+                        &relation,
+                        &name,
+                        self.own(ticket, names::ALL, Vec::new()).await?.decode()?,
+                    ));
                 }
                 meant
             }
@@ -358,13 +409,18 @@ impl Inner {
     }
 
     /// Asks a question of the engine's own.
-    fn own<'a>(&'a self, sql: &'a str, values: Vec<ScalarValue>) -> BoxFuture<'a, Result<Answer, Error>> {
+    fn own<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        sql: &'a str,
+        values: Vec<ScalarValue>,
+    ) -> BoxFuture<'a, Result<Answer, Error>> {
         Box::pin(async move {
             let began = Instant::now();
-            let sink = || Collected { room: usize::MAX, ..Collected::default() };
-            let Collected { schema, batches, truncated, .. } = self.answer(sql, &values, &sink).await?;
-            let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
-            Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
+            let sink = || Collected::up_to(usize::MAX);
+            let ticket = Ticket { most: Weight::Heavy, ..ticket.clone() };
+            let rows = self.answer(sql, &values, &ticket, &sink).await?;
+            Ok(answer_of(rows.unwrap_or_else(sink), began))
         })
     }
 
@@ -372,8 +428,8 @@ impl Inner {
     fn new_session(
         &self,
         view: &Arc<View>,
-        asked: &Arc<Asked>,
-        pool: Arc<dyn MemoryPool>,
+        asked: &Arc<names::Asked>,
+        ticket: &Ticket,
     ) -> Result<SessionState, DataFusionError> {
         let tables = MemorySchemaProvider::new();
         for table in Table::ALL {
@@ -383,17 +439,18 @@ impl Inner {
         catalog.register_schema(SCHEMA, Arc::new(tables))?;
         let catalogs = MemoryCatalogProviderList::new();
         datafusion::catalog::CatalogProviderList::register_catalog(&catalogs, CATALOG.to_owned(), Arc::new(catalog));
-        let runtime = RuntimeEnv { memory_pool: pool, ..self.runtime.clone() };
+        let runtime = RuntimeEnv { memory_pool: Arc::clone(&ticket.pool), ..self.runtime.clone() };
         let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_runtime_env(Arc::new(runtime))
             .with_catalog_list(Arc::new(catalogs))
+            .with_type_planner(Arc::new(Types))
             .build();
+        let config = Arc::clone(state.config().options());
+        state.execution_props_mut().mark_start_execution(config);
+        bounds::register(&mut state, &ticket.standing, &ticket.pool)?;
+        dialect::register(&mut state)?;
         functions::register(&mut state, view, asked);
         Ok(state)
-    }
-
-    fn explain(&self, error: DataFusionError) -> Error {
-        explain(error, self.options.memory_limit)
     }
 }
 
@@ -401,19 +458,28 @@ async fn run<S: Sink>(
     physical: Arc<dyn ExecutionPlan>,
     state: &SessionState,
     pool: &Arc<dyn MemoryPool>,
+    headings: &Headings,
     mut sink: S,
 ) -> Result<S, DataFusionError> {
-    sink.begin(&physical.schema());
+    let schema = headings.over(&physical.schema());
+    sink.begin(&schema).map_err(external)?;
     let mut stream = execute_stream(physical, state.task_ctx())?;
     let reserved = MemoryConsumer::new("answer").register(pool);
     while let Some(batch) = stream.next().await {
-        let (held, flow) = sink.rows(batch?);
+        let (held, flow) = sink.rows(headed(&batch?, &schema)?).await.map_err(external)?;
         reserved.try_grow(held)?;
         if flow.is_break() {
             break;
         }
     }
+    sink.end().await.map_err(external)?;
     Ok(sink)
+}
+
+/// Rows with the headings that were written.
+fn headed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
 }
 
 fn external(error: Error) -> DataFusionError {
@@ -426,34 +492,5 @@ fn is_gone(error: &DataFusionError) -> bool {
         DataFusionError::ObjectStore(error) => matches!(**error, object_store::Error::NotFound { .. }),
         DataFusionError::ParquetError(error) => error.to_string().contains("not found"),
         _ => false,
-    }
-}
-
-/// DataFusion's error as ours. What it says about the asker's SQL is kept; what it says about itself is not.
-pub(crate) fn explain(error: DataFusionError, memory_limit: usize) -> Error {
-    let text = |error: &DataFusionError| {
-        let text = error.strip_backtrace();
-        let text = text.split_once("\n\nBug report").map_or(text.as_str(), |(text, _)| text);
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-    };
-    let error = match error {
-        DataFusionError::External(inner) => match inner.downcast::<Error>() {
-            Ok(error) => return *error,
-            Err(other) => DataFusionError::External(other),
-        },
-        other => other,
-    };
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => Error::Memory { limit: memory_limit.div_ceil(MIB) },
-        root @ (DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_)) => {
-            Error::Lake(text(root))
-        }
-        root @ DataFusionError::Internal(_) => Error::Internal(text(root)),
-        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
-            // Wrapped in a context: its kind cannot be moved out, its sentence can.
-            Some(error) => Error::Invalid(error.to_string()),
-            None => Error::Internal(inner.to_string()),
-        },
-        _ => Error::Invalid(text(&error)),
     }
 }

@@ -27,20 +27,39 @@ pub enum Error {
         /// Those whose names are nearest, as SQL writes them, the nearest first.
         nearest: Vec<String>,
     },
-    /// It needs more memory than a question may take.
+    /// It needs more memory than is left of what all questions share.
     #[error(
-        "the query needs more than the {limit} MiB of memory that one query may take; narrow it by time, target or session, or raise query.memory_limit"
+        "the query needs more memory than is left of the {limit} MiB that all queries share; narrow it by time, target or session, try again when others have ended, or raise query.memory_limit"
     )]
     Memory {
         /// MiB.
         limit: usize,
     },
     /// It took too long.
-    #[error("the query took longer than {} s; narrow it by time, target or session, or raise query.timeout", .limit.as_secs_f64())]
+    #[error("the query took longer than {} s; narrow it by time, target or session, or raise {setting}", .limit.as_secs_f64())]
     Timeout {
         /// The limit in force.
         limit: Duration,
+        /// What sets it.
+        setting: &'static str,
     },
+    /// Whoever asked takes nothing of the answer.
+    #[error("nothing of the answer was taken for {} s", .patience.as_secs())]
+    NotTaken {
+        /// How long an answer waits to be taken.
+        patience: Duration,
+    },
+    /// Others are being answered.
+    #[error("{heavy} heavy queries are being answered and {waiting} wait, no more at once; try again in a moment")]
+    Busy {
+        /// How many heavy ones run at most.
+        heavy: usize,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Nobody waited for the answer any more: this is told to nobody.
+    #[error("the query was given up")]
+    GivenUp,
     /// More lies in the event log, not yet in the lake, than a question may read.
     #[error(
         "what the event log holds and the lake does not yet takes more than {limit} MiB, which is all that a query reads: is a recorder running? Start one (`hansard record`), or raise query.hot_limit"
@@ -60,6 +79,12 @@ pub enum Error {
         end: u64,
         /// The lake's watermark.
         watermark: u64,
+    },
+    /// A result that is wanted whole is too large for that.
+    #[error("the result is larger than {limit} MiB: the session's frames hold all of it")]
+    Result {
+        /// MiB.
+        limit: usize,
     },
     /// The record moved on faster than a view of it could be taken, again and again.
     #[error("the record kept moving while it was read ({attempts} attempts); ask again")]
@@ -97,6 +122,8 @@ pub enum ErrorKind {
     TooLarge,
     /// It took too long.
     Timeout,
+    /// Too many others are being answered now.
+    Busy,
     /// The log, the catalog or the lake's store cannot be read now.
     Unavailable,
     /// A fault of our own.
@@ -112,6 +139,7 @@ impl ErrorKind {
             ErrorKind::NotFound => "not_found",
             ErrorKind::TooLarge => "too_large",
             ErrorKind::Timeout => "timeout",
+            ErrorKind::Busy => "busy",
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::Internal => "internal",
         }
@@ -125,8 +153,9 @@ impl Error {
             Error::Invalid(_) => ErrorKind::Invalid,
             Error::ReadOnly(_) => ErrorKind::ReadOnly,
             Error::NotFound(_) | Error::NoRelation { .. } => ErrorKind::NotFound,
-            Error::Memory { .. } | Error::HotTail { .. } => ErrorKind::TooLarge,
-            Error::Timeout { .. } => ErrorKind::Timeout,
+            Error::Memory { .. } | Error::HotTail { .. } | Error::Result { .. } => ErrorKind::TooLarge,
+            Error::Timeout { .. } | Error::NotTaken { .. } | Error::GivenUp => ErrorKind::Timeout,
+            Error::Busy { .. } => ErrorKind::Busy,
             Error::LogBehind { .. }
             | Error::Unsettled { .. }
             | Error::Catalog(_)

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::expr_fn::{count, max};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::{col, ident, lit, not, when};
 use hansard_policy::Operation;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::moment::Moment;
+use crate::moment::{Moment, length_of};
 use crate::names::{Asked, Called, Lacking, Meant, parse};
 use crate::table::{LakeTable, Only};
 use crate::view::View;
@@ -44,15 +46,16 @@ struct WhoTouched(Arc<View>, Arc<Asked>);
 
 impl TableFunctionImpl for WhoTouched {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let Constants { arguments, now } = constants(&args)?;
         const USAGE: &str = "who_touched(relation, from, to [, operation])";
-        let (relation, from, to, operation) = match args.exprs() {
+        let (relation, from, to, operation) = match &arguments[..] {
             [relation, from, to] => (relation, from, to, None),
             [relation, from, to, operation] => (relation, from, to, Some(operation)),
             _ => return Err(wrong(USAGE, "takes three or four arguments")),
         };
         let meant = meant(&self.1, relation, USAGE)?;
-        let from = bound(from, USAGE, |moment| moment.from)?;
-        let to = bound(to, USAGE, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
+        let from = bound(from, USAGE, now, |moment| moment.from)?;
+        let to = bound(to, USAGE, now, |moment| if moment.to - moment.from > 1 { moment.to } else { moment.from })?;
         let operations = operation.map(|operation| operations(operation, USAGE)).transpose()?.flatten();
 
         let touches = scan(Table::Touches, &self.0)?.filter(may_be(&meant))?.filter(is_meant(&meant))?;
@@ -91,8 +94,9 @@ struct WhoUpdated(Arc<View>, Arc<Asked>);
 
 impl TableFunctionImpl for WhoUpdated {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let Constants { arguments, now } = constants(&args)?;
         const USAGE: &str = "who_updated(relation, at [, window [, operation]])";
-        let (relation, at, window, operation) = match args.exprs() {
+        let (relation, at, window, operation) = match &arguments[..] {
             [relation, at] => (relation, at, None, None),
             [relation, at, window] => (relation, at, Some(window), None),
             [relation, at, window, operation] => (relation, at, Some(window), Some(operation)),
@@ -103,7 +107,7 @@ impl TableFunctionImpl for WhoUpdated {
             Some(operation) => operations(operation, USAGE)?,
             None => Some(vec!["update".to_owned()]),
         };
-        let stretch = stretch(at, window, USAGE)?;
+        let stretch = stretch(at, window, USAGE, now)?;
         let gaps = gaps(&self.0, &meant, Some(stretch.0), Some(stretch.1))?;
         let ended = Only::Ended(stretch.0, stretch.1);
         let (from, to) = (instant(stretch.0), instant(stretch.1));
@@ -134,6 +138,33 @@ impl TableFunctionImpl for WhoUpdated {
     }
 }
 
+/// What a function was called with.
+struct Constants {
+    arguments: Vec<Expr>,
+    /// What is now for the whole question, UTC nanoseconds.
+    now: i64,
+}
+
+/// Arguments may be computed: `now() - INTERVAL '10 minutes'`.
+fn constants(args: &TableFunctionArgs<'_, '_>) -> Result<Constants> {
+    let begun = args.session().execution_props().query_execution_start_time;
+    let context = SimplifyContext::builder()
+        .with_query_execution_start_time(begun)
+        .with_config_options(Arc::clone(args.session().config().options()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let computed = |argument: &Expr| match argument {
+        Expr::Literal(..) => Ok(argument.clone()),
+        // What cannot be computed is told by its function.
+        other => {
+            let coerced = simplifier.coerce(other.clone(), &DFSchema::empty());
+            Ok(coerced.and_then(|coerced| simplifier.simplify(coerced)).unwrap_or_else(|_| other.clone()))
+        }
+    };
+    let arguments = args.exprs().iter().map(computed).collect::<Result<_>>()?;
+    Ok(Constants { arguments, now: begun.and_then(|begun| begun.timestamp_nanos_opt()).unwrap_or(0) })
+}
+
 const MINUTE: i64 = 60_000_000_000;
 
 /// How much earlier than its statement a commit may lie, by a clock that was set back in between, nanoseconds.
@@ -153,13 +184,14 @@ struct LookedAt(Arc<View>);
 
 impl TableFunctionImpl for LookedAt {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let Constants { arguments, now } = constants(&args)?;
         const USAGE: &str = "looked_at(at [, window])";
-        let (at, window) = match args.exprs() {
+        let (at, window) = match &arguments[..] {
             [at] => (at, None),
             [at, window] => (at, Some(window)),
             _ => return Err(wrong(USAGE, "takes one or two arguments")),
         };
-        let (from, to) = stretch(at, window, USAGE)?;
+        let (from, to) = stretch(at, window, USAGE, now)?;
         let (from, to) = (instant(from), instant(to));
         let sessions = scan(Table::Sessions, &self.0)?
             .filter(col("opened_at").lt_eq(to.clone()))?
@@ -189,8 +221,8 @@ impl TableFunctionImpl for LookedAt {
 }
 
 /// The stretch of time that `at` and a window mean, both ends in it.
-fn stretch(at: &Expr, window: Option<&Expr>, usage: &str) -> Result<(i64, i64)> {
-    let at = moment(at, usage)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
+fn stretch(at: &Expr, window: Option<&Expr>, usage: &str, now: i64) -> Result<(i64, i64)> {
+    let at = moment(at, usage, now)?.ok_or_else(|| wrong(usage, "the time is NULL"))?;
     let window = window.map_or(Ok(MINUTE), |window| length(window, usage))?;
     Ok(around(at, window))
 }
@@ -312,8 +344,9 @@ struct SessionSteps(Arc<View>);
 
 impl TableFunctionImpl for SessionSteps {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let Constants { arguments, .. } = constants(&args)?;
         const USAGE: &str = "session_steps(session_id)";
-        let [session] = args.exprs() else {
+        let [session] = &arguments[..] else {
             return Err(wrong(USAGE, "takes one argument"));
         };
         let session = text(session, USAGE)?;
@@ -458,11 +491,11 @@ fn text(argument: &Expr, usage: &str) -> Result<String> {
     }
 }
 
-fn bound(argument: &Expr, usage: &str, side: impl Fn(Moment) -> i64) -> Result<Option<i64>> {
-    Ok(moment(argument, usage)?.map(side))
+fn bound(argument: &Expr, usage: &str, now: i64, side: impl Fn(Moment) -> i64) -> Result<Option<i64>> {
+    Ok(moment(argument, usage, now)?.map(side))
 }
 
-fn moment(argument: &Expr, usage: &str) -> Result<Option<Moment>> {
+fn moment(argument: &Expr, usage: &str, now: i64) -> Result<Option<Moment>> {
     let Expr::Literal(value, _) = argument else {
         return Err(wrong(usage, &format!("{argument} is not a constant")));
     };
@@ -470,7 +503,7 @@ fn moment(argument: &Expr, usage: &str) -> Result<Option<Moment>> {
         return Ok(None);
     }
     if let Some(Some(text)) = value.try_as_str() {
-        return Moment::parse(text).map(Some).map_err(|error| DataFusionError::External(Box::new(error)));
+        return crate::dialect::literal(text, now).map(Some);
     }
     match value.cast_to(&hansard_schemas::lake::timestamp()) {
         Ok(ScalarValue::TimestampNanosecond(Some(from), _)) => Ok(Some(Moment { from, to: from.saturating_add(1) })),
@@ -492,23 +525,6 @@ fn length(argument: &Expr, usage: &str) -> Result<i64> {
     length
         .filter(|length| *length >= 0)
         .ok_or_else(|| wrong(usage, &format!("{value} is not a length of time such as '1m'")))
-}
-
-/// A length of time as a text such as `1m`, in nanoseconds.
-pub(crate) fn length_of(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let unit = match unit.trim() {
-        "ns" => 1,
-        "us" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => MINUTE,
-        "h" => 60 * MINUTE,
-        "d" => 24 * 60 * MINUTE,
-        _ => return None,
-    };
-    number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
 fn wrong(usage: &str, reason: &str) -> DataFusionError {

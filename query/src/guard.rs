@@ -39,7 +39,7 @@ pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
         .with_dialect(&PostgreSqlDialect {})
         .build()
         .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| crate::engine::explain(error, 0))?;
+        .map_err(|error| crate::plain::explain(error, 0))?;
     let statement = match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => statement,
         (Some(_), false) => return Err(Error::Invalid("one statement at a time: the query holds several".to_owned())),

@@ -12,29 +12,41 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod bounds;
 mod cells;
+mod dialect;
 mod engine;
 mod error;
+mod export;
 pub mod format;
 mod functions;
 mod guard;
 mod hot;
+mod lanes;
 mod moment;
 mod names;
 mod omission;
 mod outcomes;
+mod plain;
 mod pruning;
 mod questions;
 mod results;
+mod sink;
+mod standing;
 mod table;
 mod view;
+mod watch;
+mod weight;
 
 pub use answer::Answer;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, Formatted};
 pub use error::{Error, ErrorKind};
+pub use export::{Export, Piece};
 pub use guard::MAX_SQL;
+pub use lanes::Load;
 pub use moment::{Moment, rfc3339};
 pub use omission::Omission;
 pub use questions::{
-    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionPage, WrongParameter,
+    AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, Sought,
+    SoughtStep, WrongParameter, who_touched,
 };

@@ -6,50 +6,19 @@ use std::time::Duration;
 
 use datafusion::common::ScalarValue;
 use hansard_lake::catalog::{FileEntry, FileFilter};
-use hansard_schemas::http::SessionOutcome;
+use hansard_schemas::http::QueryFormat;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
-use crate::functions::{of_unknown_schema, qualified};
-use crate::moment::Moment;
-use crate::{Answer, Engine, Error};
+use crate::{Answer, Engine, Error, Export};
 
 mod changed;
+mod replay;
+mod sessions;
 
 pub use changed::{AskedChanges, ChangesQuestion, KnownRelation, WrongParameter};
-
-/// Most sessions on one page.
-pub const MAX_PAGE: usize = 1_000;
-
-/// Which sessions; every `None` means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SessionFilter {
-    /// The job, exactly.
-    pub job: Option<String>,
-    /// The identity's subject, exactly.
-    pub subject: Option<String>,
-    /// The target, exactly.
-    pub target: Option<String>,
-    /// A relation that one of its statements touched; without a dot it is in `public`.
-    pub relation: Option<String>,
-    /// A text that occurs in one of its statements, whatever the case.
-    pub text: Option<String>,
-    /// Opened at or after, UTC nanoseconds.
-    pub from: Option<i64>,
-    /// Opened before, UTC nanoseconds.
-    pub to: Option<i64>,
-    /// How it stands: `live`, `complete`, `incomplete` or `refused`.
-    pub outcome: Option<SessionOutcome>,
-}
-
-/// A page of sessions, latest first.
-#[derive(Debug, Clone)]
-pub struct SessionPage {
-    /// The columns of table `sessions`.
-    pub sessions: Answer,
-    /// Where the next page begins; `None` on the last one.
-    pub next: Option<String>,
-}
+pub use replay::{Sought, SoughtStep};
+pub use sessions::{MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy};
 
 impl Engine {
     /// Who updated `relation` at that time: the table function `who_updated`, in the order of commits.
@@ -60,7 +29,7 @@ impl Engine {
     /// certain comes what may have updated the relation, with the reason. The updates of `insert ... on conflict do update` and of `merge` are updates. One that found no row is there, with 0 `rows`.
     pub async fn who_updated(&self, relation: &str, at: &str, window: Duration) -> Result<Answer, Error> {
         let function = format!("who_updated({}, {}, '{}ns')", quoted(relation), quoted(at), window.as_nanos());
-        self.sql(&format!("SELECT * FROM {function}")).await
+        self.ask(&format!("SELECT * FROM {function}"), Vec::new()).await
     }
 
     /// `who_touched(relation, from, to [, operation])`, times as [`Moment`] reads them.
@@ -71,34 +40,12 @@ impl Engine {
         to: Option<&str>,
         operation: Option<&str>,
     ) -> Result<Answer, Error> {
-        let time = |bound: Option<&str>| bound.map_or_else(|| "NULL".to_owned(), quoted);
-        let operation = operation.map_or_else(String::new, |operation| format!(", {}", quoted(operation)));
-        let function = format!("who_touched({}, {}, {}{operation})", quoted(relation), time(from), time(to));
-        self.sql(&format!("SELECT * FROM {function} ORDER BY at, session_id, statement_no")).await
+        self.ask(&who_touched(relation, from, to, operation), Vec::new()).await
     }
 
     /// A session's statements as steps, in order: see the table function `session_steps`.
     pub async fn session_steps(&self, session_id: Uuid) -> Result<Answer, Error> {
-        self.sql(&format!("SELECT * FROM session_steps('{session_id}') ORDER BY statement_no")).await
-    }
-
-    /// A session's steps from statement number `from` on, at most `limit` of them.
-    pub async fn steps(&self, session_id: Uuid, from: i64, limit: usize) -> Result<Answer, Error> {
-        self.ask(
-            &format!("SELECT * FROM session_steps('{session_id}') WHERE statement_no >= $1 ORDER BY statement_no LIMIT {limit}"),
-            vec![ScalarValue::Int64(Some(from))],
-        )
-        .await
-    }
-
-    /// What a session's statements touched, of statement numbers `from..=to`: `statement_no`, `relation`, `operation`, `columns`.
-    pub async fn session_touches(&self, session_id: Uuid, from: i64, to: i64) -> Result<Answer, Error> {
-        self.ask(
-            "SELECT statement_no, relation, operation, columns FROM touches \
-             WHERE session_id = $1 AND statement_no BETWEEN $2 AND $3 ORDER BY statement_no, relation, operation",
-            vec![text(&session_id.to_string()), ScalarValue::Int64(Some(from)), ScalarValue::Int64(Some(to))],
-        )
-        .await
+        self.ask(&format!("SELECT * FROM session_steps('{session_id}') ORDER BY statement_no"), Vec::new()).await
     }
 
     /// The Parquet files that hold a session, by table and path; those of the lake alone, not its hot end.
@@ -109,8 +56,8 @@ impl Engine {
         Ok(files)
     }
 
-    /// A session's rows of one table, in their order in the session.
-    pub async fn session_rows(&self, session_id: Uuid, table: Table) -> Result<Answer, Error> {
+    /// A session's rows of one table, in their order in the session: all of them.
+    pub async fn session_export(&self, session_id: Uuid, table: Table, format: QueryFormat) -> Result<Export, Error> {
         let order = match table {
             Table::Frames => "seq",
             Table::Statements => "statement_no",
@@ -119,143 +66,17 @@ impl Engine {
             Table::Sessions => "session_id",
             Table::Catalog => return Err(Error::Invalid("table catalog has no sessions".to_owned())),
         };
-        self.ask(
-            &format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name()),
-            vec![text(&session_id.to_string())],
-        )
-        .await
-    }
-
-    /// One session: a row of [`SessionPage::sessions`], or none.
-    pub async fn session(&self, session_id: Uuid) -> Result<Answer, Error> {
-        self.ask("SELECT * FROM sessions WHERE session_id = $1", vec![text(&session_id.to_string())]).await
-    }
-
-    /// A page of sessions, latest first; at most `limit` and [`MAX_PAGE`] of them, after `cursor`.
-    pub async fn sessions(
-        &self,
-        filter: &SessionFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<SessionPage, Error> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let question = page(filter, cursor.map(Cursor::parse).transpose()?.as_ref(), limit + 1)?;
-        let mut sessions = self.ask(&question.sql, question.values).await?;
-        let next = if sessions.rows() > limit {
-            sessions.cut(limit);
-            Some(Cursor::last_of(&sessions)?.to_string())
-        } else {
-            None
-        };
-        Ok(SessionPage { sessions, next })
+        let sql = format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name());
+        self.export_of(sql, vec![text(&session_id.to_string())], format).await
     }
 }
 
-/// A question and its values.
-#[derive(Default)]
-struct Question {
-    sql: String,
-    values: Vec<ScalarValue>,
-}
-
-impl Question {
-    /// A value's placeholder.
-    fn bind(&mut self, value: ScalarValue) -> String {
-        self.values.push(value);
-        format!("${}", self.values.len())
-    }
-}
-
-fn page(filter: &SessionFilter, after: Option<&Cursor>, limit: usize) -> Result<Question, Error> {
-    let mut question = Question::default();
-    let mut all = vec!["true".to_owned()];
-    for (column, value) in [("job", &filter.job), ("subject", &filter.subject), ("target", &filter.target)] {
-        if let Some(value) = value {
-            let value = question.bind(text(value));
-            all.push(format!("s.{column} = {value}"));
-        }
-    }
-    // A session's statements are not older than the session: the lower bound prunes them too.
-    let mut since = String::new();
-    if let Some(from) = filter.from {
-        let from = question.bind(instant(from));
-        all.push(format!("s.opened_at >= {from}"));
-        since = from;
-    }
-    if let Some(to) = filter.to {
-        let to = question.bind(instant(to));
-        all.push(format!("s.opened_at < {to}"));
-    }
-    if let Some(after) = after {
-        let (at, id) = (question.bind(instant(after.opened_at)), question.bind(text(&after.session_id.to_string())));
-        all.push(format!("s.opened_at <= {at} AND (s.opened_at < {at} OR s.session_id < {id})"));
-    }
-    if let Some(relation) = &filter.relation {
-        let unsure = question.bind(text(&of_unknown_schema(relation)?));
-        let relation = question.bind(text(&qualified(relation)?));
-        let since = if since.is_empty() { String::new() } else { format!(" AND at >= {since}") };
-        all.push(format!(
-            "s.session_id IN (SELECT session_id FROM touches WHERE relation IN ({relation}, {unsure}){since})"
-        ));
-    }
-    if let Some(words) = &filter.text {
-        let words = question.bind(text(&words.to_lowercase()));
-        let since = if since.is_empty() { String::new() } else { format!(" AND started_at >= {since}") };
-        all.push(format!(
-            "s.session_id IN (SELECT session_id FROM statements WHERE strpos(lower(sql), {words}) > 0{since})"
-        ));
-    }
-    if let Some(outcome) = filter.outcome {
-        all.push(
-            match outcome {
-                SessionOutcome::Refused => "s.auth_failure IS NOT NULL",
-                SessionOutcome::Live => "s.auth_failure IS NULL AND s.closed_at IS NULL",
-                SessionOutcome::Complete => "s.auth_failure IS NULL AND s.closed_at IS NOT NULL AND s.complete",
-                SessionOutcome::Incomplete => "s.auth_failure IS NULL AND s.closed_at IS NOT NULL AND NOT s.complete",
-            }
-            .to_owned(),
-        );
-    }
-    question.sql = format!(
-        "SELECT s.* FROM sessions s WHERE {} ORDER BY s.opened_at DESC, s.session_id DESC LIMIT {limit}",
-        all.join(" AND ")
-    );
-    Ok(question)
-}
-
-/// A place in the list of sessions: after the one that it names.
-#[derive(Debug, PartialEq, Eq)]
-struct Cursor {
-    opened_at: i64,
-    session_id: Uuid,
-}
-
-impl Cursor {
-    fn parse(text: &str) -> Result<Cursor, Error> {
-        let parts = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, Uuid::parse_str(id).ok()?)));
-        let (opened_at, session_id) =
-            parts.ok_or_else(|| Error::Invalid("the cursor is not one that a page of sessions gave out".to_owned()))?;
-        Ok(Cursor { opened_at, session_id })
-    }
-
-    fn last_of(sessions: &Answer) -> Result<Cursor, Error> {
-        #[derive(serde::Deserialize)]
-        struct Place {
-            session_id: String,
-            opened_at: String,
-        }
-        let places: Vec<Place> = sessions.decode()?;
-        let last = places.last().ok_or_else(|| Error::Internal("a full page has no last row".to_owned()))?;
-        let session_id = Uuid::parse_str(&last.session_id)
-            .map_err(|_| Error::Internal(format!("'{}' is not a session id", last.session_id)))?;
-        Ok(Cursor { opened_at: Moment::parse(&last.opened_at)?.from, session_id })
-    }
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.opened_at, self.session_id)
-    }
+/// [`Engine::who_touched`] as SQL.
+pub fn who_touched(relation: &str, from: Option<&str>, to: Option<&str>, operation: Option<&str>) -> String {
+    let time = |bound: Option<&str>| bound.map_or_else(|| "NULL".to_owned(), quoted);
+    let operation = operation.map_or_else(String::new, |operation| format!(", {}", quoted(operation)));
+    let function = format!("who_touched({}, {}, {}{operation})", quoted(relation), time(from), time(to));
+    format!("SELECT * FROM {function} ORDER BY at, session_id, statement_no")
 }
 
 fn text(value: &str) -> ScalarValue {

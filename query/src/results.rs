@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use hansard_pg_wire::conversation::{Answering, Column, Conversation, Frame};
@@ -15,21 +15,78 @@ use hansard_record::{Analyses, SqlText};
 use hansard_schemas::http::{Cell, ResultGrid, ResultSet};
 use uuid::Uuid;
 
-use crate::engine::Sink;
+use crate::engine::Asked;
+use crate::lanes::Asker;
+use crate::sink::{Sink, Taken};
 use crate::{Engine, Error, Omission, cells};
 
-/// Bytes of values in one grid.
-const MAX_GRID: usize = 4 * 1024 * 1024;
+/// How much of a result is read into memory, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// All values.
+    grid: usize,
+    /// One row, which is put together from the parts of a long frame.
+    row: usize,
+    /// One value.
+    cell: usize,
+}
 
-/// Bytes of one row that are put together from the parts of a long frame.
-const MAX_ROW: usize = 1024 * 1024;
+/// To be looked at.
+const SHOWN: Bounds = Bounds { grid: 4 * 1024 * 1024, row: 1024 * 1024, cell: cells::MAX_CELL };
+
+/// To be taken away.
+const WHOLE: Bounds = Bounds { grid: 64 * 1024 * 1024, row: 64 * 1024 * 1024, cell: 64 * 1024 * 1024 };
+
+/// A statement's frames, and those before it without their rows.
+const FRAMES: &str = "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
+                 AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
+                 AND NOT (tag = 'd' AND seq < $2) ORDER BY seq";
+
+/// A statement's frames alone.
+const OWN_FRAMES: &str = "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames \
+                     WHERE session_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq";
 
 impl Engine {
-    /// The rows that a statement returned, or that it was given by COPY, at most `max_rows` of them and 4 MiB.
+    /// The rows that a statement returned, or that it was given by COPY, from row `from` on, which counts from 1, at most
+    /// `max_rows` of them and 4 MiB.
     ///
-    /// The frames before the statement are read too, without their rows: a result may have been described when the
-    /// statement was prepared.
-    pub async fn step_result(&self, session_id: Uuid, statement_no: i64, max_rows: usize) -> Result<ResultGrid, Error> {
+    /// Where everything before the statement was answered when it began, its own frames are read alone. Else, and where they do
+    /// not describe its columns, all frames before it are read too, without their rows: it may have been described when it
+    /// was prepared.
+    pub async fn step_result(
+        &self,
+        session_id: Uuid,
+        statement_no: i64,
+        from: u64,
+        max_rows: usize,
+    ) -> Result<ResultGrid, Error> {
+        let (reader, place) = self.read_result(session_id, statement_no, from, max_rows, SHOWN).await?;
+        Ok(reader.grid(&place))
+    }
+
+    /// The same, whole: at most 64 MiB; more is an error, never cut.
+    pub async fn whole_result(
+        &self,
+        session_id: Uuid,
+        statement_no: i64,
+        from: u64,
+        max_rows: usize,
+    ) -> Result<ResultGrid, Error> {
+        let (reader, place) = self.read_result(session_id, statement_no, from, max_rows, WHOLE).await?;
+        if reader.cut || (reader.full && reader.rows.len() < max_rows) {
+            return Err(Error::Result { limit: WHOLE.grid / 1024 / 1024 });
+        }
+        Ok(reader.grid(&place))
+    }
+
+    async fn read_result(
+        &self,
+        session_id: Uuid,
+        statement_no: i64,
+        from: u64,
+        max_rows: usize,
+        bounds: Bounds,
+    ) -> Result<(Reader, Place), Error> {
         let id = ScalarValue::Utf8(Some(session_id.to_string()));
         let place = self
             .ask(
@@ -43,22 +100,69 @@ impl Engine {
             return Err(Error::NotFound(format!("session {session_id} has no statement {statement_no}")));
         };
         let statement = u64::try_from(statement_no).unwrap_or(0);
-        let expected = place.rows.and_then(|rows| u64::try_from(rows).ok());
+        if let Some((start, statement)) = self.quiet_start(&id, statement_no, &place).await? {
+            let values = vec![id.clone(), ScalarValue::Int64(Some(start)), ScalarValue::Int64(Some(place.last_seq))];
+            let reader = self
+                .fold(Asked { asker: Asker::Page, sql: OWN_FRAMES.to_owned(), values }, move || {
+                    Reader::new(statement, from, max_rows, bounds)
+                })
+                .await?;
+            if reader.is_convincing(&place) {
+                return Ok((reader, place));
+            }
+        }
+        let values = vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))];
         let reader = self
-            .fold(
-                "SELECT seq, at, direction, tag, frame, part, omitted_frames FROM frames WHERE session_id = $1 AND seq <= $3 \
-                 AND NOT (tag = 'D' AND direction = 'backend' AND seq < $2) \
-                 AND NOT (tag = 'd' AND seq < $2) ORDER BY seq",
-                vec![id, ScalarValue::Int64(Some(place.first_seq)), ScalarValue::Int64(Some(place.last_seq))],
-                move || Reader::new(statement, max_rows),
-            )
+            .fold(Asked { asker: Asker::Page, sql: FRAMES.to_owned(), values }, move || {
+                Reader::new(statement, from, max_rows, bounds)
+            })
             .await?;
-        let omission = place.omitted_rows.map(|rows| Omission {
-            capture: &place.capture,
-            rows,
-            bytes: place.omitted_bytes.unwrap_or(0),
-        });
-        Ok(reader.grid(expected, omission))
+        Ok((reader, place))
+    }
+}
+
+/// How far before a statement its beginning is looked for, in frames.
+const NEAR: i64 = 2_000;
+
+impl Engine {
+    /// The frame from which a statement's frames can be read by themselves, because the server had just said that it was
+    /// ready, and nothing asked before was still to be answered; and the statement's number when those from there on are counted.
+    async fn quiet_start(
+        &self,
+        id: &ScalarValue,
+        statement_no: i64,
+        place: &Place,
+    ) -> Result<Option<(i64, u64)>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Ready {
+            start: Option<i64>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Counted {
+            own: Option<u64>,
+            overlapping: Option<u64>,
+        }
+        let number = |number| ScalarValue::Int64(Some(number));
+        let ready: Vec<Ready> = self
+            .ask(
+                "SELECT max(seq) + 1 AS start FROM frames WHERE session_id = $1 AND seq BETWEEN $2 AND $3 \
+                 AND tag = 'Z' AND direction = 'backend'",
+                vec![id.clone(), number(place.first_seq.saturating_sub(NEAR)), number(place.first_seq)],
+            )
+            .await?
+            .decode()?;
+        let Some(start) = ready.first().and_then(|ready| ready.start) else { return Ok(None) };
+        let counted: Vec<Counted> = self
+            .ask(
+                "SELECT sum(CASE WHEN first_seq >= $3 THEN 1 ELSE 0 END) AS own, \
+                 sum(CASE WHEN first_seq < $3 AND last_seq >= $3 THEN 1 ELSE 0 END) AS overlapping \
+                 FROM statements WHERE session_id = $1 AND statement_no <= $2",
+                vec![id.clone(), number(statement_no), number(start)],
+            )
+            .await?
+            .decode()?;
+        let counted = counted.first().and_then(|counted| counted.own.zip(counted.overlapping));
+        Ok(counted.filter(|(own, overlapping)| *own > 0 && *overlapping == 0).map(|(own, _)| (start, own)))
     }
 }
 
@@ -73,9 +177,13 @@ struct Place {
 }
 
 impl Sink for Reader {
-    fn rows(&mut self, batch: RecordBatch) -> (usize, ControlFlow<()>) {
+    fn begin(&mut self, _: &SchemaRef) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn rows(&mut self, batch: RecordBatch) -> Taken {
         // What a reader holds has its own bounds.
-        (0, self.take(&batch))
+        Ok((0, self.take(&batch)))
     }
 }
 
@@ -84,7 +192,10 @@ struct Reader {
     conversation: Conversation<SqlText>,
     analyser: Analyses,
     statement: u64,
+    /// The first row to show, from 1.
+    from: u64,
     max_rows: usize,
+    bounds: Bounds,
     columns: Option<Vec<Column>>,
     /// COPY sent the rows.
     copied: bool,
@@ -103,12 +214,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(statement: u64, max_rows: usize) -> Reader {
+    fn new(statement: u64, from: u64, max_rows: usize, bounds: Bounds) -> Reader {
         Reader {
             conversation: Conversation::with_columns(),
             analyser: Analyses::default(),
             statement,
+            from,
             max_rows,
+            bounds,
             columns: None,
             copied: false,
             given: None,
@@ -175,6 +288,14 @@ impl Reader {
         ControlFlow::Continue(())
     }
 
+    /// Whether what was read is the whole of it, with its columns: the rows are as many as the command tag says.
+    fn is_convincing(&self, place: &Place) -> bool {
+        let described = self.copied || self.columns.as_ref().is_some_and(|columns| !columns.is_empty());
+        let expected = place.rows.unwrap_or(0).saturating_sub(place.omitted_rows.unwrap_or(0));
+        let all = u64::try_from(expected).is_ok_and(|expected| self.seen == expected);
+        described && (self.full || all)
+    }
+
     /// What the server answers now, if it is the statement asked for.
     fn current(&self) -> Option<Answering> {
         self.conversation.answering().filter(|current| current.statement == self.statement)
@@ -186,11 +307,11 @@ impl Reader {
             None => return self.row(tag, bytes.get(HEADER..).unwrap_or_default(), false),
             Some(Part::First) => {
                 let body = bytes.get(HEADER..).unwrap_or_default();
-                self.partial = Some((tag, body[..body.len().min(MAX_ROW)].to_vec(), false));
+                self.partial = Some((tag, body[..body.len().min(self.bounds.row)].to_vec(), false));
             }
             Some(Part::Middle | Part::Last) => {
                 if let Some((_, kept, cut)) = &mut self.partial {
-                    let room = MAX_ROW.saturating_sub(kept.len()).min(bytes.len());
+                    let room = self.bounds.row.saturating_sub(kept.len()).min(bytes.len());
                     kept.extend_from_slice(&bytes[..room]);
                     *cut |= room < bytes.len();
                 }
@@ -224,23 +345,28 @@ impl Reader {
 
     /// A line of COPY.
     fn line(&mut self, line: &[u8], cut: bool) -> ControlFlow<()> {
-        self.count(line.len(), cut)?;
-        let (cell, cut) = cells::unknown(Some(line));
+        if !self.count(line.len(), cut)? {
+            return ControlFlow::Continue(());
+        }
+        let (cell, cut) = cells::unknown(Some(line), self.bounds.cell);
         self.cut |= cut;
         self.rows.push(vec![cell]);
         ControlFlow::Continue(())
     }
 
-    /// There is a row; breaks where there is no room for it.
-    fn count(&mut self, bytes: usize, cut: bool) -> ControlFlow<()> {
+    /// There is a row; breaks where there is no room for it. Whether it is among those that are asked for.
+    fn count(&mut self, bytes: usize, cut: bool) -> ControlFlow<(), bool> {
         self.seen += 1;
-        if self.rows.len() >= self.max_rows || self.bytes >= MAX_GRID {
+        if self.seen < self.from {
+            return ControlFlow::Continue(false);
+        }
+        if self.rows.len() >= self.max_rows || self.bytes >= self.bounds.grid {
             self.full = true;
             return ControlFlow::Break(());
         }
-        self.bytes += bytes.min(cells::MAX_CELL * 4);
+        self.bytes += bytes.min(self.bounds.cell.saturating_mul(4));
         self.cut |= cut;
-        ControlFlow::Continue(())
+        ControlFlow::Continue(true)
     }
 
     fn row(&mut self, tag: u8, body: &[u8], cut: bool) -> ControlFlow<()> {
@@ -251,10 +377,11 @@ impl Reader {
             self.copied = true;
             return self.line(body.strip_suffix(b"\n").unwrap_or(body), cut);
         }
-        self.count(body.len(), cut)?;
-        let row = self.cells(body, &current.columns);
+        if self.count(body.len(), cut)? {
+            let row = self.cells(body, &current.columns);
+            self.rows.push(row);
+        }
         self.columns.get_or_insert(current.columns);
-        self.rows.push(row);
         ControlFlow::Continue(())
     }
 
@@ -276,8 +403,8 @@ impl Reader {
                 }
             };
             let (cell, cut) = match columns.get(usize::from(place)) {
-                Some(column) => cells::cell(value, column.type_oid, column.binary),
-                None => cells::unknown(value),
+                Some(column) => cells::cell(value, column.type_oid, column.binary, self.bounds.cell),
+                None => cells::unknown(value, self.bounds.cell),
             };
             self.cut |= cut;
             row.push(cell);
@@ -285,8 +412,15 @@ impl Reader {
         row
     }
 
-    /// The grid. `expected`: rows according to the command tag.
-    fn grid(mut self, expected: Option<u64>, omission: Option<Omission<'_>>) -> ResultGrid {
+    /// The grid.
+    fn grid(mut self, place: &Place) -> ResultGrid {
+        // Rows according to the command tag.
+        let expected = place.rows.and_then(|rows| u64::try_from(rows).ok());
+        let omission = place.omitted_rows.map(|rows| Omission {
+            capture: &place.capture,
+            rows,
+            bytes: place.omitted_bytes.unwrap_or(0),
+        });
         let mut notices = Vec::new();
         let given = self.given.take();
         if let Some((line, cut)) = given.as_ref().filter(|(line, _)| !line.is_empty() && !self.full) {
@@ -313,11 +447,12 @@ impl Reader {
         let omitted = omission.map_or(0, |omission| u64::try_from(omission.rows).unwrap_or(0));
         let recorded = expected.unwrap_or(0).saturating_sub(omitted);
         let total_rows = if self.full { recorded.max(self.seen) } else { self.seen };
-        if self.full {
-            notices.push(format!("Only the first {} of {total_rows} rows are shown.", self.rows.len()));
+        let first_row = self.from;
+        if self.rows.is_empty() && first_row > 1 {
+            notices.push(format!("There is no row {first_row}: the record holds {total_rows}."));
         }
         if self.cut {
-            notices.push("Long values are cut; the frames hold all of them.".to_owned());
+            notices.push("Long values are cut; the result as CSV and the frames hold all of them.".to_owned());
         }
         if let Some(omission) = omission {
             notices.push(sentence(&omission.to_string()));
@@ -328,8 +463,11 @@ impl Reader {
             row
         });
         let rows = rows.collect();
-        let sets =
-            if columns.is_empty() || nothing { Vec::new() } else { vec![ResultSet { columns, rows, total_rows }] };
+        let sets = if columns.is_empty() || nothing {
+            Vec::new()
+        } else {
+            vec![ResultSet { columns, rows, total_rows, first_row }]
+        };
         ResultGrid { sets, notices }
     }
 }

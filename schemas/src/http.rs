@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 mod changes;
 mod grid;
+mod replay;
 mod said;
 
 pub use changes::{Changes, LookedAt, RelationName, WhoChanged};
 pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
+pub use replay::{CONTROLS, Found, GapPlace, NOT_RUN, Overview, READS, Stretch};
 pub use said::{Notice, SaidDetails};
 
 /// Everything below lives under this path.
@@ -25,6 +27,9 @@ pub struct Page<T> {
     /// Give it back as `cursor` for the page after this one; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// How many there are on all pages; absent where they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// The body of every answer that is not a success.
@@ -91,8 +96,10 @@ pub enum SessionOutcome {
 
 /// `GET /api/v1/sessions`: one session in the list.
 ///
-/// Filters: `job`, `subject`, `target`, `relation` (touched), `text` (in a statement), `from`, `to` (opened), `outcome`;
-/// `limit` and `cursor` for paging. Latest first.
+/// Filters: `job`, `subject`, `target`, `role`, `client`, `application` (`*` stands for any text), `relation` (touched),
+/// `operation`, `text` (in a statement, a bound value or an error), `errors` (`true` or `false`), `from`, `to` (opened), `outcome`,
+/// `newer_than` (a `cursor`). `sort` is `opened` (without more), `duration` or `statements`, `order` `desc` or `asc`;
+/// `limit` and `cursor` for paging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSummary {
     /// UUIDv7.
@@ -128,6 +135,24 @@ pub struct SessionSummary {
     pub errors: i64,
     /// Statements that policy denied.
     pub denied: i64,
+    /// The role that it asked for.
+    #[serde(default)]
+    pub db_user: String,
+    /// Why it ended; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_reason: Option<String>,
+    /// Places where frames are missing.
+    #[serde(default)]
+    pub gap_count: i64,
+    /// What `newer_than` takes for sessions that were opened after this one.
+    #[serde(default)]
+    pub cursor: String,
+    /// Statements that hold the text that was sought; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<i64>,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_hit: Option<i64>,
 }
 
 /// `GET /api/v1/sessions/{id}`: all that is known of one session.
@@ -143,8 +168,6 @@ pub struct SessionDetail {
     pub client_addr: String,
     /// What the job called itself.
     pub application_name: String,
-    /// The role that it asked for.
-    pub db_user: String,
     /// The role that the database knows it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_role: Option<String>,
@@ -156,9 +179,6 @@ pub struct SessionDetail {
     pub notices: Vec<Notice>,
     /// The database that it asked for.
     pub database: String,
-    /// Why it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub close_reason: Option<String>,
     /// Why the job was not let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_failure: Option<String>,
@@ -302,6 +322,16 @@ pub struct Step {
     /// True where the capture level left its text and parameters out of the record.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub text_omitted: bool,
+    /// True where the session has ended, and no answer to the statement was recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
+}
+
+impl Step {
+    /// The database did not run it, because a statement before it had failed.
+    pub fn is_not_run(&self) -> bool {
+        self.sqlstate.is_some() && self.error.as_deref().is_some_and(|error| error.starts_with(NOT_RUN))
+    }
 }
 
 /// A relation that a statement touched.

@@ -115,7 +115,13 @@ impl Browser {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "Space" => (32, " "),
+            "PageUp" => (33, ""),
+            "PageDown" => (34, ""),
+            "End" => (35, ""),
+            "Home" => (36, ""),
+            "ArrowLeft" => (37, ""),
             "ArrowUp" => (38, ""),
+            "ArrowRight" => (39, ""),
             "ArrowDown" => (40, ""),
             letter => (0, letter),
         };
@@ -157,6 +163,32 @@ impl Browser {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "media": media, "features": features })).map(|_| ())
     }
+}
+
+impl Browser {
+    /// Faults of accessibility that axe-core finds on the page, a line for each; none is the empty text.
+    pub fn faults(&mut self) -> Result<String> {
+        if self.value("typeof axe")? != "object" {
+            self.value(&axe()?)?;
+        }
+        let lines =
+            "found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')).join('\\n')";
+        self.value("window.faults = undefined")?;
+        self.value(&format!("axe.run(document).then(found => {{ window.faults = {lines}; }}); 0"))?;
+        self.holds("window.faults !== undefined")?;
+        Ok(self.value("window.faults")?.as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// axe-core, as the Python package that brings it has it.
+fn axe() -> Result<String> {
+    let python = std::env::var_os("HANSARD_PYTHON").context("HANSARD_PYTHON is not set: run `cargo xtask test`")?;
+    let find = "import importlib.util as u, pathlib as p; \
+                print(p.Path(u.find_spec('axe_playwright_python').origin).parent / 'axe.min.js')";
+    let found = Command::new(python).args(["-c", find]).output().context("cannot start Python")?;
+    let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    std::fs::read_to_string(&path)
+        .with_context(|| format!("there is no axe-core: {}", String::from_utf8_lossy(&found.stderr)))
 }
 
 impl Drop for Browser {

@@ -26,6 +26,17 @@ impl Nats {
         Ok(nats)
     }
 
+    /// Section `[event_log]`, with a stream that small disks have room for: the server reserves it.
+    pub fn event_log(&self) -> String {
+        self.event_log_of("1GiB")
+    }
+
+    /// The same with a stream of another size.
+    pub fn event_log_of(&self, stream_max_size: &str) -> String {
+        let url = self.url();
+        format!("backend = \"nats\"\nservers = [\"{url}\"]\nstream_max_size = \"{stream_max_size}\"\n")
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

@@ -17,6 +17,8 @@ mod endings;
 mod names;
 #[path = "answers/outcomes.rs"]
 mod outcomes;
+#[path = "answers/prepared.rs"]
+mod prepared;
 #[path = "answers/reading.rs"]
 mod reading;
 #[path = "answers/resolution.rs"]

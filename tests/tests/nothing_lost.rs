@@ -48,7 +48,7 @@ impl Scene {
         eprintln!("HANSARD_SEED={seed}");
         let postgres = Postgres::start().await.unwrap();
         load::table(&postgres).await.unwrap();
-        let servers = nats.as_ref().map(|nats| format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url()));
+        let servers = nats.as_ref().map(Nats::event_log);
         let settings = Settings {
             event_log: servers.unwrap_or_default(),
             recording: recording.to_owned(),

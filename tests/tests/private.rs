@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use hansard_tests::hansard::Settings;
 use hansard_tests::{Config, Hansard, Postgres, eventually, lake};
 
@@ -83,16 +83,21 @@ async fn a_group_that_is_named_can_read_the_record_and_no_secret() {
     let config = Config::new(&postgres, &settings).unwrap();
     let hansard = start_with_umask(&config, "077");
     record(&config, &hansard).await;
-    for (path, metadata) in modes(&config.data()) {
-        let expected = match (metadata.is_dir(), metadata.file_type().is_socket()) {
-            (true, _) => 0o2750,
-            (_, true) => 0o660,
-            _ if path.ends_with("api-token") => 0o600,
-            _ => 0o640,
-        };
-        assert_eq!(metadata.mode() & 0o7777, expected, "{}", path.display());
-        assert_eq!(metadata.gid(), group, "{}", path.display());
-    }
+    // A file is its owner's alone for a moment after it is made.
+    eventually("all is the group's", Duration::from_secs(30), || {
+        for (path, metadata) in modes(&config.data()) {
+            let expected = match (metadata.is_dir(), metadata.file_type().is_socket()) {
+                (true, _) => 0o2750,
+                (_, true) => 0o660,
+                _ if path.ends_with("api-token") => 0o600,
+                _ => 0o640,
+            };
+            ensure!(metadata.mode() & 0o7777 == expected, "{}: {:o}", path.display(), metadata.mode());
+            ensure!(metadata.gid() == group, "{}: group {}", path.display(), metadata.gid());
+        }
+        Ok(())
+    })
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

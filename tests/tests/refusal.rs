@@ -245,14 +245,10 @@ async fn a_full_disk_refuses_until_there_is_room() {
     full_until_recorded(&scene, "No space left on device").await;
 }
 
-fn with_nats(nats: &Nats) -> String {
-    format!("backend = \"nats\"\nservers = [\"{}\"]\n", nats.url())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_nats_jobs_are_refused_until_it_is_back() {
     let mut nats = Nats::start().unwrap();
-    let scene = Scene::new(with_nats(&nats)).await;
+    let scene = Scene::new(nats.event_log()).await;
     let mut hansard = scene.config.start("up").unwrap();
     let open = hansard.connect(&scene.token).await.unwrap();
     insert(&open, "before").await.unwrap();
@@ -271,6 +267,6 @@ async fn without_nats_jobs_are_refused_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_refuses_until_it_is_recorded() {
     let nats = Nats::start().unwrap();
-    let scene = Scene::new(with_nats(&nats) + "stream_max_size = \"2MiB\"").await;
+    let scene = Scene::new(nats.event_log_of("2MiB")).await;
     full_until_recorded(&scene, "the stream does not take more").await;
 }

@@ -109,7 +109,7 @@ async fn the_record_names_the_job_that_did_it_embedded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_names_the_job_that_did_it_with_nats() {
     let nats = Nats::start().unwrap();
-    let event_log = format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url());
+    let event_log = nats.event_log();
     answers_who_did_it(&Settings { event_log, ..Settings::default() }).await;
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use hansard_tests::hansard::{Settings, connect};
@@ -200,6 +201,11 @@ async fn all_clients(settings: &Settings) {
         bench.args(["-n", "-c", "3", "-t", "20", "-M", mode, "-f"]).arg(&script).arg(DATABASE);
         succeed(&mut bench).unwrap();
     }
+    // What a job says last is not asked for once the proxy is told to stop.
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'hansard'";
+    while superuser.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(hansard.stop().unwrap().success(), "{}", hansard.logged());
 
     let captures = tap.captures();
@@ -273,6 +279,6 @@ async fn what_is_in_parquet_is_what_was_on_the_wire_embedded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_parquet_is_what_was_on_the_wire_with_nats() {
     let nats = Nats::start().unwrap();
-    let event_log = format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url());
+    let event_log = nats.event_log();
     all_clients(&Settings { event_log, ..Settings::default() }).await;
 }

@@ -49,6 +49,13 @@ async fn a_session_is_replayed_in_the_browser() {
     assert_eq!(markup, 0, "what was recorded is text, never markup");
     browser.press("j").unwrap();
     browser.shows(&["Statement 2 of 3"]).unwrap();
+    let address = "location.search";
+    browser.holds(&format!("{address}.includes('step=2')")).unwrap();
+    // A step that is not there is said, and the address stays what it is.
+    browser.open(&format!("http://{web}/sessions/{session}?step=80000")).unwrap();
+    browser.shows(&["There is no statement 80\u{2009}000: the session has statements 1 to 3."]).unwrap();
+    assert!(browser.value(address).unwrap().as_str().unwrap().contains("step=80000"));
+    assert_eq!(browser.value("document.getElementById('tab-statement')").unwrap(), serde_json::Value::Null);
 
     // The link works once: another browser is not let in by it.
     let mut other = Browser::start().unwrap();
@@ -128,5 +135,142 @@ async fn who_changed_a_table_is_found_by_keyboard_alone() {
     browser.shows(&["Looked at", "nightly-reranker"]).unwrap();
     assert_eq!(browser.value("location.href").unwrap(), asked, "the answer has its address");
     assert_eq!(browser.value("document.getElementById('search').value").unwrap(), "public.rankings");
+    assert!(hansard.stop().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_link_is_printed_sessions_outlive_a_restart_and_end_by_logging_out() {
+    let postgres = Postgres::start().await.unwrap();
+    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let refused = config.run("login", &[]).unwrap();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("hansard up"), "{refused:?}");
+    let mut hansard = config.start("up").unwrap();
+    let web = hansard.web().unwrap();
+    let mut browser = Browser::start().unwrap();
+    browser.open(&format!("http://{web}/login")).unwrap();
+    let command = format!("hansard login --config {}", config.file().display());
+    browser.shows(&["Log in", &command]).unwrap();
+    let printed = config.ask("login", &[]).unwrap();
+    let link = printed.trim().strip_prefix("open ").unwrap();
+    browser.open(link).unwrap();
+    browser.shows(&["Sessions", "No session has been recorded yet"]).unwrap();
+
+    assert!(hansard.stop().unwrap().success());
+    let address = web.to_string();
+    let mut hansard = config.start_with("up", |command| _ = command.env("HANSARD__WEB__LISTEN", address)).unwrap();
+    browser.open(&format!("http://{web}/sessions")).unwrap();
+    browser.shows(&["No session has been recorded yet"]).unwrap();
+    browser
+        .value("[...document.querySelectorAll('button')].find(one => one.textContent === 'Log out').click()")
+        .unwrap();
+    browser.shows(&["Log in", &command]).unwrap();
+    browser.open(&format!("http://{web}/sessions")).unwrap();
+    browser.shows(&["You are not logged in", "How to log in"]).unwrap();
+    assert!(hansard.stop().unwrap().success());
+}
+
+/// How many statements there are in a session that is longer than a page, and than what is prefetched.
+const MANY: usize = 3_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_session_is_walked_by_keyboard_and_shown_without_faults() {
+    let postgres = Postgres::start().await.unwrap();
+    let superuser = postgres.superuser("ranking").await.unwrap();
+    superuser.batch_execute("CREATE TABLE rankings (id int); GRANT ALL ON rankings TO app").await.unwrap();
+    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let mut hansard = config.start("up").unwrap();
+    let job = hansard.connect(&config.token("nightly-reranker").unwrap()).await.unwrap();
+    for _ in 0..MANY / 100 {
+        job.batch_execute(&"SELECT 1;".repeat(99)).await.unwrap();
+        job.batch_execute("UPDATE rankings SET id = 7").await.unwrap();
+    }
+    assert!(job.batch_execute("SELECT wrong").await.is_err());
+    drop(job);
+    let session =
+        config.rows("sessions", &["--job", "nightly-reranker"]).unwrap()[0]["session_id"].as_str().unwrap().to_owned();
+    let web = hansard.web().unwrap();
+    let link = config.ask("login", &[]).unwrap();
+    let mut browser = Browser::start().unwrap();
+    browser.open(link.trim().strip_prefix("open ").unwrap()).unwrap();
+    browser.shows(&["nightly-reranker", "Ended, 1 error"]).unwrap();
+    browser.open(&format!("http://{web}/sessions?job=nightly-*&errors=true")).unwrap();
+    browser.shows(&["nightly-reranker", "1 session"]).unwrap();
+
+    // The wanted statement comes first, and the total is the session's own.
+    browser.open(&format!("http://{web}/sessions/{session}?step=2900")).unwrap();
+    browser.shows(&["Statement 2\u{2009}900 of 3\u{2009}001", "UPDATE rankings"]).unwrap();
+    browser.holds("document.querySelectorAll('[role=option]').length < 60").unwrap();
+    browser
+        .holds("document.querySelector('[aria-selected=true][role=option]').getAttribute('aria-setsize') === '3001'")
+        .unwrap();
+    browser.holds("document.querySelector('input[type=range]').value === '2900'").unwrap();
+
+    // One stop of the tab key for the list; arrows, Home, End and Space work in it.
+    let stops = "[...document.querySelectorAll('.list [tabindex=\"0\"], .list [role=option] button')].length";
+    assert_eq!(browser.value(stops).unwrap(), 1);
+    browser.value("document.querySelector('[role=listbox]').focus()").unwrap();
+    for (key, shown) in [
+        ("ArrowDown", "Statement 2\u{2009}901 of"),
+        ("ArrowUp", "Statement 2\u{2009}900 of"),
+        ("PageUp", "Statement 2\u{2009}890 of"),
+        ("Home", "Statement 1 of"),
+        ("N", "No denial or error that way"),
+        ("n", "column \"wrong\" does not exist"),
+        ("k", "Statement 3\u{2009}000 of"),
+        // It plays: the next one comes by itself.
+        ("Space", "Statement 3\u{2009}001 of"),
+        ("Home", "Statement 1 of"),
+        ("End", "Statement 3\u{2009}001 of"),
+        ("Home", "Statement 1 of"),
+    ] {
+        browser.press(key).unwrap();
+        browser.shows(&[shown]).unwrap();
+        assert_eq!(browser.value("scrollY").unwrap(), 0, "{key}: the page itself is never scrolled");
+    }
+    // Tabs are one stop, and the arrows go between them.
+    browser.value("document.getElementById('tab-statement').focus()").unwrap();
+    browser.press("ArrowRight").unwrap();
+    browser.holds("document.activeElement.id === 'tab-result'").unwrap();
+    browser.holds("location.search.includes('tab=result')").unwrap();
+    browser.press("ArrowRight").unwrap();
+    browser.holds("document.activeElement.id === 'tab-statement'").unwrap();
+
+    // What is sought is found, counted and marked.
+    browser.press("f").unwrap();
+    browser.holds("document.activeElement.id === 'find'").unwrap();
+    browser.press("Escape").unwrap();
+    browser.write("update RANKINGS").unwrap();
+    browser.value("document.querySelector('.find').requestSubmit()").unwrap();
+    browser.shows(&["1 of 30", "Statement 100 of"]).unwrap();
+    browser.value("document.querySelector('.find').requestSubmit()").unwrap();
+    browser.shows(&["2 of 30", "Statement 200 of"]).unwrap();
+    browser.open(&format!("http://{web}/sessions/{session}?find=update%20RANKINGS")).unwrap();
+    browser.shows(&["1 of 30", "Statement 100 of"]).unwrap();
+    let marked = "[...document.querySelectorAll('.code mark')].map(mark => mark.textContent).join('').toLowerCase()";
+    browser.holds(&format!("{marked} === 'update rankings'")).unwrap();
+
+    let pages = [
+        "/sessions".to_owned(),
+        "/sessions?job=nobody".to_owned(),
+        "/who-changed?relation=rankings&at=2026-01-01".to_owned(),
+        format!("/sessions/{session}?step=3000"),
+        format!("/sessions/{session}?step=3001&tab=result"),
+        format!("/sessions/{session}?step=9999"),
+        "/nowhere".to_owned(),
+    ];
+    for (width, scheme) in [(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark"), (320, "light")] {
+        browser.resize(width, 844).unwrap();
+        browser.media("screen", scheme).unwrap();
+        for page in &pages {
+            browser.open(&format!("http://{web}{page}")).unwrap();
+            browser
+                .holds("document.querySelector('main h1, main h2') !== null && !document.querySelector('.loading')")
+                .unwrap();
+            let wide = browser.value("document.documentElement.scrollWidth - innerWidth").unwrap();
+            assert!(wide.as_i64().is_some_and(|wide| wide <= 0), "{page} at {width} is {wide} too wide");
+            assert_eq!(browser.faults().unwrap(), "", "{page} at {width}, {scheme}");
+        }
+    }
     assert!(hansard.stop().unwrap().success());
 }

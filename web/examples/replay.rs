@@ -29,6 +29,7 @@ async fn main() {
     let options = WebOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         token_file: folder.path().join("web.token"),
+        login_command: "hansard login --config hansard.toml".into(),
         targets: vec![TargetHint {
             name: "ranking".into(),
             listen: "127.0.0.1:6432".into(),

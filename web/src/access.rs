@@ -1,13 +1,13 @@
 //! Who may in: login links, browser sessions, the owner's token.
 //!
-//! Invariants: a login link works once and not for ever; of a secret only its SHA-256 is kept, and hashes are
-//! compared in constant time; the number of links and sessions is bounded, the oldest goes first. Time comes from
-//! the caller. Nothing here knows HTTP.
+//! Invariants: a login link works once and not for ever; of a secret only its SHA-256 is kept, in memory and in the file by
+//! which sessions outlive a restart, and hashes are compared in constant time; the number of links and sessions is
+//! bounded, the oldest goes first. Time comes from the caller, since 1970. Nothing here knows HTTP.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,10 +18,15 @@ use subtle::ConstantTimeEq;
 
 /// How long a login link may wait to be used.
 pub(crate) const LINK_VALID: Duration = Duration::from_secs(60 * 60);
-/// How long a browser stays logged in.
+/// How long a browser stays logged in, over restarts.
 pub(crate) const SESSION_VALID: Duration = Duration::from_secs(12 * 60 * 60);
 const MAX_LINKS: usize = 16;
 const MAX_SESSIONS: usize = 64;
+
+/// Since 1970, as secrets expire.
+pub(crate) fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
 
 /// All secrets that open this server.
 #[derive(Debug)]
@@ -29,39 +34,101 @@ pub(crate) struct Access {
     owner: Hash,
     links: Mutex<Passes>,
     sessions: Mutex<Passes>,
+    /// Where the sessions' hashes are kept.
+    file: PathBuf,
 }
 
 impl Access {
-    /// `owner_token` opens the API for who can read the token file.
-    pub(crate) fn new(owner_token: &str) -> Access {
+    /// `owner_token` opens the API for who can read the token file; sessions of an earlier process that `file` holds go on.
+    pub(crate) fn new(owner_token: &str, file: PathBuf, now: Duration) -> Access {
+        let mut sessions = Passes::new(MAX_SESSIONS, SESSION_VALID);
+        match read_private(&file, MAX_KEPT) {
+            Ok(text) => sessions.restore(&text, now),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Whoever was logged in logs in anew.
+            Err(error) => tracing::warn!(path = %file.display(), %error, "browser sessions are not taken over"),
+        }
         Access {
             owner: hash(owner_token),
             links: Mutex::new(Passes::new(MAX_LINKS, LINK_VALID)),
-            sessions: Mutex::new(Passes::new(MAX_SESSIONS, SESSION_VALID)),
+            sessions: Mutex::new(sessions),
+            file,
         }
     }
 
     /// A new secret for one login.
-    pub(crate) fn mint_link(&self, now: Instant) -> String {
+    pub(crate) fn mint_link(&self, now: Duration) -> String {
         self.links.lock().mint(now)
     }
 
     /// Takes a link's secret, gives a browser session's for it.
-    pub(crate) fn exchange(&self, link: &str, now: Instant) -> Option<String> {
-        self.links.lock().take(link, now).then(|| self.sessions.lock().mint(now))
+    pub(crate) fn exchange(&self, link: &str, now: Duration) -> Option<String> {
+        if !self.links.lock().take(link, now) {
+            return None;
+        }
+        let mut sessions = self.sessions.lock();
+        let secret = sessions.mint(now);
+        self.keep(&sessions);
+        Some(secret)
     }
 
-    pub(crate) fn is_session(&self, secret: &str, now: Instant) -> bool {
+    pub(crate) fn is_session(&self, secret: &str, now: Duration) -> bool {
         self.sessions.lock().has(secret, now)
     }
 
-    pub(crate) fn end_session(&self, secret: &str, now: Instant) {
-        self.sessions.lock().take(secret, now);
+    pub(crate) fn end_session(&self, secret: &str, now: Duration) {
+        let mut sessions = self.sessions.lock();
+        sessions.take(secret, now);
+        self.keep(&sessions);
     }
 
     pub(crate) fn is_owner(&self, token: &str) -> bool {
         bool::from(hash(token).ct_eq(&self.owner))
     }
+
+    /// Writes the sessions down, readable by the owner only, and whole or not at all.
+    fn keep(&self, sessions: &Passes) {
+        let beside = self.file.with_extension("sessions.new");
+        let written = write_private(&beside, &sessions.kept()).and_then(|()| std::fs::rename(&beside, &self.file));
+        if let Err(error) = written {
+            tracing::warn!(path = %self.file.display(), %error, "browser sessions will not outlive a restart");
+        }
+    }
+}
+
+/// Longest file of sessions that is read: each is a line of a hash and a time.
+const MAX_KEPT: u64 = 16 * 1024;
+
+fn read_private(path: &Path, most: u64) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(io::Error::other("it can be read by others than its owner"));
+        }
+    }
+    if metadata.len() > most {
+        return Err(io::Error::other("it is too long"));
+    }
+    std::fs::read_to_string(path)
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 type Hash = [u8; 32];
@@ -79,7 +146,7 @@ fn secret() -> String {
 
 #[derive(Debug)]
 struct Passes {
-    held: Vec<(Hash, Instant)>,
+    held: Vec<(Hash, Duration)>,
     most: usize,
     valid: Duration,
 }
@@ -89,7 +156,24 @@ impl Passes {
         Passes { held: Vec::new(), most, valid }
     }
 
-    fn mint(&mut self, now: Instant) -> String {
+    /// A line for each: its hash and since when it is good, seconds.
+    fn kept(&self) -> String {
+        self.held.iter().map(|(hash, since)| format!("{} {}\n", hex::encode(hash), since.as_secs())).collect()
+    }
+
+    /// Takes over what [`Passes::kept`] wrote; lines that are none are left out.
+    fn restore(&mut self, text: &str, now: Duration) {
+        let pass = |line: &str| {
+            let (hash, since) = line.split_once(' ')?;
+            let hash: Hash = hex::decode(hash).ok()?.try_into().ok()?;
+            // Nothing is good from a later time on.
+            Some((hash, Duration::from_secs(since.parse().ok()?).min(now)))
+        };
+        self.held.extend(text.lines().filter_map(pass).take(self.most));
+        self.expire(now);
+    }
+
+    fn mint(&mut self, now: Duration) -> String {
         self.expire(now);
         if self.held.len() == self.most {
             self.held.remove(0);
@@ -99,16 +183,16 @@ impl Passes {
         secret
     }
 
-    fn has(&mut self, secret: &str, now: Instant) -> bool {
+    fn has(&mut self, secret: &str, now: Duration) -> bool {
         self.find(secret, now).is_some()
     }
 
-    fn take(&mut self, secret: &str, now: Instant) -> bool {
+    fn take(&mut self, secret: &str, now: Duration) -> bool {
         self.find(secret, now).map(|place| self.held.remove(place)).is_some()
     }
 
     /// Looks at every one, so that the time it takes says nothing about which one it is.
-    fn find(&mut self, secret: &str, now: Instant) -> Option<usize> {
+    fn find(&mut self, secret: &str, now: Duration) -> Option<usize> {
         self.expire(now);
         let wanted = hash(secret);
         let mut found = None;
@@ -120,8 +204,8 @@ impl Passes {
         found
     }
 
-    fn expire(&mut self, now: Instant) {
-        self.held.retain(|(_, since)| now.saturating_duration_since(*since) < self.valid);
+    fn expire(&mut self, now: Duration) {
+        self.held.retain(|(_, since)| now.saturating_sub(*since) < self.valid);
     }
 }
 
@@ -199,9 +283,16 @@ pub(crate) fn read_or_create_token(path: &Path) -> Result<String, TokenFileError
 mod tests {
     use super::*;
 
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+
+    fn access(folder: &tempfile::TempDir) -> Access {
+        Access::new("owner", folder.path().join("web.sessions"), NOW)
+    }
+
     #[test]
     fn a_link_works_once() {
-        let (access, now) = (Access::new("owner"), Instant::now());
+        let (folder, now) = (tempfile::tempdir().unwrap(), NOW);
+        let access = access(&folder);
         let link = access.mint_link(now);
         let session = access.exchange(&link, now).unwrap();
         assert!(access.is_session(&session, now));
@@ -211,7 +302,8 @@ mod tests {
 
     #[test]
     fn links_and_sessions_expire() {
-        let (access, now) = (Access::new("owner"), Instant::now());
+        let (folder, now) = (tempfile::tempdir().unwrap(), NOW);
+        let access = access(&folder);
         let link = access.mint_link(now);
         assert_eq!(access.exchange(&link, now + LINK_VALID), None);
         let link = access.mint_link(now);
@@ -222,7 +314,8 @@ mod tests {
 
     #[test]
     fn the_oldest_session_goes_when_there_are_too_many() {
-        let (access, now) = (Access::new("owner"), Instant::now());
+        let (folder, now) = (tempfile::tempdir().unwrap(), NOW);
+        let access = access(&folder);
         let log_in = || access.exchange(&access.mint_link(now), now).unwrap();
         let first = log_in();
         let second = log_in();
@@ -235,15 +328,40 @@ mod tests {
 
     #[test]
     fn logging_out_ends_a_session() {
-        let (access, now) = (Access::new("owner"), Instant::now());
+        let (folder, now) = (tempfile::tempdir().unwrap(), NOW);
+        let access = access(&folder);
         let session = access.exchange(&access.mint_link(now), now).unwrap();
         access.end_session(&session, now);
         assert!(!access.is_session(&session, now));
     }
 
     #[test]
+    fn sessions_outlive_a_restart_and_a_log_out_does_too() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let first = access(&folder);
+        let [kept, ended] = [(); 2].map(|()| first.exchange(&first.mint_link(NOW), NOW).unwrap());
+        first.end_session(&ended, NOW);
+        drop(first);
+        let second = access(&folder);
+        assert!(second.is_session(&kept, NOW) && !second.is_session(&ended, NOW));
+        assert!(!second.is_session(&kept, NOW + SESSION_VALID), "it ends when it would have ended");
+
+        let file = folder.path().join("web.sessions");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&kept), "of a secret only its hash is kept");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!access(&folder).is_session(&kept, NOW), "what others can read is not believed");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&file, "nonsense\n00 1\n").unwrap();
+        assert!(!access(&folder).is_session(&kept, NOW));
+    }
+
+    #[test]
     fn only_the_owners_token_is_the_owners() {
-        let access = Access::new("owner");
+        let folder = tempfile::tempdir().unwrap();
+        let access = access(&folder);
         assert!(access.is_owner("owner"));
         assert!(!access.is_owner("owne"));
         assert!(!access.is_owner(""));

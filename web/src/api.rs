@@ -1,8 +1,8 @@
 //! The JSON API under `/api/v1`.
 //!
 //! Invariants: no SQL is written here: the engine's own questions take values, and only `/query` takes SQL, as it is;
-//! every listing is paged and every answer bounded; what an answer leaves out is said. Reads only; who may read is
-//! decided before (see `guard`).
+//! every listing is paged and every answer bounded; what an answer leaves out is said. What is exported is whole, or
+//! breaks off so that no client takes it for whole (see `export`). Reads only; who may read is decided before (see `guard`).
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use axum::{
         Path, Query, State,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use hansard_query::{Answer, ErrorKind, format};
+use hansard_query::{Answer, ErrorKind};
 use hansard_schemas::http::{LoginLink, QueryFormat, QueryRequest, Status};
 use serde::Deserialize;
 
@@ -28,6 +28,8 @@ use crate::{
 };
 
 mod changes;
+mod export;
+mod overview;
 mod sessions;
 mod steps;
 
@@ -43,6 +45,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", get(sessions::one))
         .route("/sessions/{id}/export", get(sessions::export))
+        .route("/sessions/{id}/overview", get(overview::overview))
+        .route("/sessions/{id}/find", get(overview::find))
         .route("/sessions/{id}/steps", get(steps::list))
         .route("/sessions/{id}/steps/{no}", get(steps::one))
         .route("/sessions/{id}/steps/{no}/result", get(steps::result))
@@ -67,8 +71,23 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     Json(Status { version: env!("CARGO_PKG_VERSION").into(), targets: shared.targets.clone() })
 }
 
+/// Whether all rows are wanted.
+#[derive(Deserialize)]
+struct Whole {
+    whole: Option<bool>,
+}
+
+impl Whole {
+    /// Files are whole, if nothing else is said; what a page shows ends at the row limit, and says so.
+    fn whole(&self, format: QueryFormat) -> bool {
+        self.whole.unwrap_or(matches!(format, QueryFormat::Csv | QueryFormat::Parquet))
+    }
+}
+
 async fn query(
     State(shared): State<Arc<Shared>>,
+    version: Version,
+    asked: Result<Query<Whole>, QueryRejection>,
     request: Result<Json<QueryRequest>, JsonRejection>,
 ) -> Answered<Response> {
     let Json(request) = request.map_err(|rejection| match rejection.status() {
@@ -76,8 +95,8 @@ async fn query(
         _ => Failure::invalid(rejection.body_text())
             .hint("Send {\"sql\": \"SELECT ...\", \"format\": \"json\"} as application/json."),
     })?;
-    let answer = shared.engine.sql(&request.sql).await.map_err(refusal)?;
-    rows(&answer, request.format, "query")
+    let whole = parameters(asked)?.whole(request.format);
+    answered(&shared, &request.sql, request.format, whole, version, "query").await
 }
 
 #[derive(Deserialize)]
@@ -88,21 +107,20 @@ struct WhoTouched {
     operation: Option<String>,
     #[serde(default)]
     format: QueryFormat,
+    whole: Option<bool>,
 }
 
 async fn who_touched(
     State(shared): State<Arc<Shared>>,
+    version: Version,
     asked: Result<Query<WhoTouched>, QueryRejection>,
 ) -> Answered<Response> {
     let asked = parameters(asked)?;
     let given = |bound: &Option<String>| bound.clone().filter(|bound| !bound.is_empty());
     let (from, to, operation) = (given(&asked.from), given(&asked.to), given(&asked.operation));
-    let answer = shared
-        .engine
-        .who_touched(&asked.relation, from.as_deref(), to.as_deref(), operation.as_deref())
-        .await
-        .map_err(refusal)?;
-    rows(&answer, asked.format, "who-touched")
+    let sql = hansard_query::who_touched(&asked.relation, from.as_deref(), to.as_deref(), operation.as_deref());
+    let whole = Whole { whole: asked.whole }.whole(asked.format);
+    answered(&shared, &sql, asked.format, whole, version, "who-touched").await
 }
 
 async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
@@ -111,7 +129,7 @@ async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
 
 async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
-        shared.access.end_session(secret, std::time::Instant::now());
+        shared.access.end_session(secret, access::now());
     }
     let gone = format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", shared.cookie);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
@@ -124,6 +142,7 @@ fn refusal(error: hansard_query::Error) -> Failure {
         ErrorKind::NotFound => Kind::NotFound,
         ErrorKind::TooLarge => Kind::TooLarge,
         ErrorKind::Timeout => Kind::Timeout,
+        ErrorKind::Busy => Kind::Busy,
         ErrorKind::Unavailable => {
             tracing::warn!(%error, "the record cannot be read");
             Kind::Unavailable
@@ -141,26 +160,32 @@ fn decode<T: serde::de::DeserializeOwned>(answer: &Answer) -> Answered<Vec<T>> {
     answer.decode().map_err(|error| Failure::internal("an answer cannot be read", &error))
 }
 
-/// Rows in the format asked for, with a name to be saved under and a mark when there were more.
-fn rows(answer: &Answer, as_format: QueryFormat, name: &str) -> Answered<Response> {
-    let bytes = match as_format {
-        QueryFormat::Json => Ok(format::json(answer)),
-        QueryFormat::Csv => Ok(format::csv(answer)),
-        QueryFormat::Parquet => format::parquet(answer),
-        QueryFormat::Arrow => format::arrow_stream(answer),
+/// An answer in the format asked for: all of it, as it comes, or what the row limit allows, with a mark when there was more.
+async fn answered(
+    shared: &Shared,
+    sql: &str,
+    format: QueryFormat,
+    whole: bool,
+    version: Version,
+    name: &str,
+) -> Answered<Response> {
+    if whole {
+        export::possible(version)?;
+        return Ok(export::response(shared.engine.export(sql, format).await.map_err(refusal)?, format, name));
     }
-    .map_err(|error| Failure::internal("an answer cannot be written", &error))?;
-    let mut response = ([(header::CONTENT_TYPE, as_format.content_type())], Body::from(bytes)).into_response();
+    let answer = shared.engine.formatted(sql, format).await.map_err(refusal)?;
+    let mut response = export::file(Body::from(answer.bytes), format, name);
     let headers = response.headers_mut();
-    if as_format != QueryFormat::Json {
-        let saved = format!("attachment; filename=\"hansard-{name}.{}\"", as_format.name());
-        if let Ok(saved) = HeaderValue::from_str(&saved) {
-            headers.insert(header::CONTENT_DISPOSITION, saved);
-        }
-    }
-    headers.insert("hansard-rows", HeaderValue::from(answer.rows()));
-    headers.insert("hansard-truncated", HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
+    headers.insert("hansard-rows", HeaderValue::from(answer.rows));
+    headers.insert(export::TRUNCATED, HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
     Ok(response)
+}
+
+/// Makes a browser save an answer under a name, of ASCII without quotes.
+fn saved_as(response: &mut Response, name: &str) {
+    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"hansard-{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
+    }
 }
 
 fn parameters<T>(asked: Result<Query<T>, QueryRejection>) -> Answered<T> {

@@ -39,13 +39,28 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     }
 }
 
-/// A bare page, for what is said before there are pages.
+/// A page without a script, for what is said before there are pages; in their style, where they are built. `content` is markup.
 pub(crate) fn page(status: StatusCode, title: &str, content: &str) -> Response {
+    let style = style().map_or_else(String::new, |path| format!("<link rel=\"stylesheet\" href=\"{path}\">"));
     let text = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{title} - Hansard</title><main><h1>{title}</h1>{content}</main></html>"
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · Hansard</title>{style}\
+         <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\"></head>\
+         <body><header class=\"top\"><a class=\"brand\" href=\"/sessions\">Hansard</a></header>\
+         <main class=\"page\"><section class=\"empty\"><h1>{title}</h1>{content}</section></main></body></html>"
     );
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
+}
+
+/// The pages' style sheet, whose name holds its hash.
+fn style() -> Option<String> {
+    Dist::iter().find(|path| path.starts_with("assets/style") && path.ends_with(".css")).map(|path| format!("/{path}"))
+}
+
+/// A text as markup shows it.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const NOT_BUILT: &str = "<p>This Hansard was built without its web pages. Build them with</p>\

@@ -5,7 +5,7 @@
 //! `/api/v1/login` is answered without a session cookie or the owner's token, but on the socket beside the data; every answer carries the security
 //! headers. Other local ports are other origins but the same site, so `same-site` does not count as ours.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -15,7 +15,7 @@ use axum::{
 };
 
 use crate::{
-    Shared,
+    Shared, access,
     failure::{Failure, Kind},
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn identified(State(shared): State<Arc<Shared>>, request: Reque
         return next.run(request).await;
     }
     let headers = request.headers();
-    let now = Instant::now();
+    let now = access::now();
     if let Some(token) = bearer(headers) {
         return if shared.access.is_owner(token) {
             next.run(request).await
@@ -76,7 +76,7 @@ pub(crate) async fn identified(State(shared): State<Arc<Shared>>, request: Reque
     let session = cookie(headers, &shared.cookie).is_some_and(|secret| shared.access.is_session(secret, now));
     if !session {
         return Failure::new(Kind::Unauthenticated, "You are not logged in, or your login has expired.")
-            .hint("Open the login link that was printed when Hansard was started, or send the token as a bearer.")
+            .hint(format!("For a new login link run: {} (or send the token as a bearer).", shared.login_command))
             .into_response();
     }
     if !is_own_origin(request.method(), headers) {

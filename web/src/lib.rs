@@ -2,16 +2,11 @@
 //!
 //! Invariants: it listens on loopback only; nothing of the record is answered without a browser session or the
 //! owner's token, but on a socket whose file only those can open who may read the record; connections, requests, bodies, answers and logins are bounded. It reads the record through the
-//! query engine alone and writes nothing but its token file.
+//! query engine alone and writes nothing but its token file and, beside it, the hashes of its browser sessions.
 
 #![warn(missing_docs)]
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -32,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 mod access;
 mod api;
 mod assets;
+mod compression;
 mod failure;
 mod guard;
 mod listener;
@@ -46,8 +42,8 @@ const MAX_CONNECTIONS: usize = 512;
 const MAX_LOCAL_CONNECTIONS: usize = 64;
 /// A request's body: a statement in SQL.
 const MAX_BODY: usize = 256 * 1024;
-/// How long a request may take, its body and its query included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer than a query a request may take until its answer begins: its body, and several queries where a page needs them.
+const REQUEST_MARGIN: Duration = Duration::from_secs(30);
 /// How long requests under way may go on after a shutdown began.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
@@ -58,6 +54,8 @@ pub struct WebOptions {
     pub listen: SocketAddr,
     /// The file with the owner's token; made, with mode 0600, when there is none.
     pub token_file: PathBuf,
+    /// The command that prints a new login link, as it is to be typed.
+    pub login_command: String,
     /// How jobs reach the proxy, to teach it where there are no sessions yet.
     pub targets: Vec<TargetHint>,
 }
@@ -100,6 +98,7 @@ pub struct Web {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) access: access::Access,
+    pub(crate) login_command: String,
     pub(crate) targets: Vec<TargetHint>,
     pub(crate) address: SocketAddr,
     /// The session cookie's name: it holds the port, for cookies don't know ports.
@@ -118,14 +117,16 @@ impl Web {
         let bind = |source| Error::Bind { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
+        let request_timeout = engine.options().timeout.saturating_add(REQUEST_MARGIN);
         let shared = Arc::new(Shared {
             engine,
-            access: access::Access::new(&token),
+            access: access::Access::new(&token, options.token_file.with_extension("sessions"), access::now()),
+            login_command: options.login_command,
             targets: options.targets,
             address,
             cookie: format!("hansard_{}", address.port()),
             requests: Semaphore::new(MAX_REQUESTS),
-            request_timeout: REQUEST_TIMEOUT,
+            request_timeout,
         });
         Ok(Web { listener, address, local: None, shared })
     }
@@ -138,6 +139,16 @@ impl Web {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long a request may take until its answer begins.
+    pub fn request_timeout(&self) -> Duration {
+        self.shared.request_timeout
+    }
+
+    /// Whom it asks.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.shared.engine)
     }
 
     /// A new link that logs one browser in, once, within the hour. `&next=/sessions/ID?step=N` appended (and encoded)
@@ -175,7 +186,7 @@ impl Web {
 
 impl Shared {
     pub(crate) fn login_link(&self) -> String {
-        format!("http://{}/login?token={}", self.address, self.access.mint_link(Instant::now()))
+        format!("http://{}/login?token={}", self.address, self.access.mint_link(access::now()))
     }
 }
 
@@ -183,7 +194,8 @@ fn router(shared: Arc<Shared>) -> Router {
     let api = api::router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::bounded))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard::identified));
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::identified))
+        .layer(middleware::from_fn(compression::packed));
     Router::new()
         .route("/login", get(log_in))
         .nest("/api", api)
@@ -215,13 +227,17 @@ impl LoginQuery {
 
 /// Exchanges the link for a session cookie, and takes the secret out of the address bar.
 async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(query): Query<LoginQuery>) -> Response {
-    let now = Instant::now();
+    let now = access::now();
     let Some(session) = shared.access.exchange(&query.token, now) else {
         let known = guard::cookie(&headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
         if known {
             return Redirect::to(query.page()).into_response();
         }
-        return assets::page(StatusCode::FORBIDDEN, "This login link does not work any more", LINK_USED);
+        let (status, title) = match query.token.is_empty() {
+            true => (StatusCode::OK, "Log in"),
+            false => (StatusCode::FORBIDDEN, "This login link does not work any more"),
+        };
+        return assets::page(status, title, &how_to_log_in(&shared.login_command));
     };
     let cookie = format!(
         "{}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
@@ -238,6 +254,11 @@ async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(que
     }
 }
 
-const LINK_USED: &str = "<p>A login link works once, and for an hour. Start Hansard again for a new one, or ask the \
-     running one with the token that lies beside its data:</p>\
-     <pre>curl -X POST -H \"Authorization: Bearer $(cat TOKEN-FILE)\" ADDRESS/api/v1/login-links</pre>";
+/// What a browser that is not logged in is told.
+fn how_to_log_in(command: &str) -> String {
+    format!(
+        "<p>A login link works once, and for an hour; then the browser stays logged in for twelve hours. On the machine where \
+         Hansard runs, this prints a new one:</p><pre><code>{}</code></pre>",
+        assets::escaped(command)
+    )
+}

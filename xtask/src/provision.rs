@@ -165,23 +165,31 @@ const WHEELS: [(&str, &str, &str); 2] = [
     ("psycopg[binary]", "3.2.13", "one of the drivers whose sessions must be recorded verbatim"),
 ];
 
-/// The Python environment with [`WHEELS`], in the cache; made where it is missing or older than the list.
+/// Those of which only their files are used, not what they would need to run.
+const BARE_WHEELS: [(&str, &str, &str); 1] =
+    [("axe-playwright-python", "0.1.8", "axe-core, which looks for faults of accessibility in the pages")];
+
+/// The Python environment with [`WHEELS`] and [`BARE_WHEELS`], in the cache; made where it is missing or older than the list.
 pub(crate) fn python(shell: &Shell) -> Result<PathBuf> {
     let folder = shell.cache.join("venv");
     let stamp = folder.join("hansard-wheels");
-    let wanted: String = WHEELS.iter().map(|(name, version, _)| format!("{name}=={version}\n")).collect();
-    if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
+    let [wanted, bare] = [&WHEELS[..], &BARE_WHEELS[..]]
+        .map(|wheels| wheels.iter().map(|(name, version, _)| format!("{name}=={version}\n")).collect::<String>());
+    let all = format!("{wanted}{bare}");
+    if std::fs::read_to_string(&stamp).is_ok_and(|present| present == all) {
         return Ok(folder);
     }
     debian(shell, &[Part::Venv])?;
-    for (name, version, reason) in WHEELS {
+    for (name, version, reason) in WHEELS.iter().chain(&BARE_WHEELS) {
         shell.say(&format!("installing {name} {version} (pip, into {}): {reason}", folder.display()));
     }
     shell.run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let mut pip = Command::new(folder.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
-    shell.run_quietly(pip.args(wanted.lines()))?;
-    std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    for (options, wheels) in [(&[][..], &wanted), (&["--no-deps"][..], &bare)] {
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(options);
+        shell.run_quietly(pip.args(wheels.lines()))?;
+    }
+    std::fs::write(&stamp, all).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(folder)
 }
 

@@ -147,6 +147,7 @@ pub(super) struct Query {
     pub(super) hot_limit: Option<String>,
     pub(super) row_limit: Option<usize>,
     pub(super) timeout: Option<String>,
+    pub(super) export_timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -407,6 +407,7 @@ fn query(place: &Place<'_>, raw: raw::Query) -> Query {
         hot_limit: size("query.hot_limit", raw.hot_limit, 1 << 20),
         row_limit: raw.row_limit,
         timeout: raw.timeout.and_then(|limit| place.take(place.duration("query.timeout", &limit))),
+        export_timeout: raw.export_timeout.and_then(|limit| place.take(place.duration("query.export_timeout", &limit))),
     }
 }
 

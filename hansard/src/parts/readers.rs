@@ -11,6 +11,8 @@ use hansard_schemas::http::TargetHint;
 
 use super::stream;
 use crate::config::Config;
+#[cfg(feature = "query")]
+use crate::config::Query;
 use crate::failure::{Failure, reasons};
 
 /// The log as another process than its writer reads it; where it is a folder, the reader knows whether it is written.
@@ -44,7 +46,8 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
     EngineOptions {
         memory_limit: query.memory_limit.unwrap_or(defaults.memory_limit),
         row_limit: query.row_limit.unwrap_or(defaults.row_limit),
-        timeout: query.timeout.unwrap_or(defaults.timeout),
+        timeout: query.timeout.unwrap_or(Query::TIMEOUT),
+        export_timeout: query.export_timeout.unwrap_or(Query::EXPORT_TIMEOUT),
         hot_limit_bytes: query.hot_limit.unwrap_or(defaults.hot_limit_bytes),
         ..defaults
     }

@@ -8,7 +8,6 @@
 //! error; positions are never used again for other blocks.
 
 mod folder;
-mod private;
 mod reader;
 mod record;
 mod shard;
@@ -88,7 +87,7 @@ impl LocalLog {
         if shards == 0 {
             return Err(Error::Incompatible("a log has at least one shard".to_owned()));
         }
-        private::make_folder(&path).map_err(|e| folder::failed("create", &path, &e))?;
+        hansard_private_files::make_folder(&path).map_err(|e| folder::failed("create", &path, &e))?;
         let lock = Arc::new(folder::lock(&path)?);
         match folder::read_meta(&path)? {
             Some(found) if found != shards => {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::{Error, private};
+use crate::Error;
 
 /// Folder of files that are being written; no path of the lake begins like it.
 const STAGING: &str = ".staging";
@@ -62,7 +62,7 @@ impl Durable {
     /// Begins a file.
     pub fn stage(&self) -> Result<Staged, Error> {
         let path = self.staging.join(Uuid::now_v7().to_string());
-        let file = private::open(OpenOptions::new().write(true).create_new(true), &path)
+        let file = hansard_private_files::open(OpenOptions::new().write(true).create_new(true), &path)
             .map_err(|source| Error::file(&path, "written", source))?;
         Ok(Staged { path, file })
     }
@@ -121,7 +121,7 @@ impl Durable {
         if self.synced.lock().contains(folder) && folder.exists() {
             return Ok(());
         }
-        private::make_folder(folder)?;
+        hansard_private_files::make_folder(folder)?;
         for ancestor in folder.ancestors().take_while(|ancestor| ancestor.starts_with(&self.root)) {
             sync_folder(ancestor)?;
         }
@@ -181,7 +181,7 @@ impl Drop for Staged {
 /// Creates a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    private::make_folder(path).map_err(|source| Error::Folder { path: path.to_owned(), source })
+    hansard_private_files::make_folder(path).map_err(|source| Error::Folder { path: path.to_owned(), source })
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

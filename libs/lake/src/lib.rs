@@ -22,7 +22,6 @@ pub mod durable;
 mod error;
 pub mod layout;
 pub mod orphans;
-mod private;
 pub mod writer;
 
 pub use error::Error;

@@ -35,7 +35,8 @@ mod transaction;
 
 pub use ending::Closed;
 pub use events::{
-    CommandTag, Doubt, Event, Executed, Finished, Outcome, Parameter, Parameters, Request, Started, TransactionEnded,
+    CommandTag, Doubt, Event, Executed, Finished, Moment, Outcome, Parameter, Parameters, Request, Started,
+    TransactionEnded,
 };
 pub use message::{Column, Failure};
 pub use report::{Details, Report};
@@ -298,6 +299,8 @@ struct RawText {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Current<T> {
     statement: u64,
+    /// When it began, or went on.
+    began: i64,
     /// Of a text whose statements are known; what it does is told by the text then.
     does: Option<Executed<T>>,
     /// Of an Execute.

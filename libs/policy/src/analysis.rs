@@ -111,6 +111,9 @@ fn one(text: &str, dialect: Dialect, depth: usize) -> Statement {
     if statement.attaches.is_all() {
         statement.attaches = changed_names(text.as_bytes()).unwrap_or_default();
     }
+    if statement.redefines.is_all() {
+        statement.redefines = changed_names(text.as_bytes()).unwrap_or_default();
+    }
     statement
 }
 

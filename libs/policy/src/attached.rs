@@ -6,7 +6,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, Constraint, CreateStmt, IndexStmt, Node,
-    TypeName,
+    ObjectType, TypeName,
 };
 
 use crate::expression::strings;
@@ -27,7 +27,7 @@ pub(crate) fn is_bare(create: &CreateStmt) -> bool {
         })
 }
 
-/// The statement may hang something on a relation that it names, or on what it makes; or change what a function does.
+/// The statement may hang something on a relation that it names, or on what it makes; or [`may_redefine`] something.
 pub(crate) fn may_attach(node: &NodeEnum) -> bool {
     match node {
         NodeEnum::CreateStmt(create) => !is_bare(create),
@@ -81,6 +81,46 @@ pub(crate) fn may_attach(node: &NodeEnum) -> bool {
         | NodeEnum::ReindexStmt(_) => false,
         _ => true,
     }
+}
+
+/// The statement may change what a function, a type or an operator does that is there.
+pub(crate) fn may_redefine(node: &NodeEnum) -> bool {
+    let calls_only = match node {
+        NodeEnum::AlterTableStmt(alter) => alter.objtype() != ObjectType::ObjectType && !changes_row(alter),
+        // What it calls is told with the operator.
+        NodeEnum::DefineStmt(define) => define.kind() == ObjectType::ObjectOperator,
+        NodeEnum::CreateStmt(_)
+        | NodeEnum::IndexStmt(_)
+        | NodeEnum::CreateTrigStmt(_)
+        | NodeEnum::RuleStmt(_)
+        | NodeEnum::CreatePolicyStmt(_)
+        | NodeEnum::AlterPolicyStmt(_)
+        | NodeEnum::CreateForeignTableStmt(_)
+        // What is made beside what there is.
+        | NodeEnum::CreateDomainStmt(_)
+        | NodeEnum::CreateEnumStmt(_)
+        | NodeEnum::CompositeTypeStmt(_) => true,
+        _ => false,
+    };
+    !calls_only && may_attach(node)
+}
+
+/// Values of other types are in its rows from now on.
+fn changes_row(alter: &AlterTableStmt) -> bool {
+    alter.cmds.iter().any(|node| match &node.node {
+        Some(NodeEnum::AlterTableCmd(command)) => match (command.subtype(), command.def.as_deref()) {
+            (AlterTableType::AtAddOf, _) => true,
+            (
+                AlterTableType::AtAddColumn | AlterTableType::AtAlterColumnType,
+                Some(Node { node: Some(definition) }),
+            ) => {
+                let NodeEnum::ColumnDef(column) = definition else { return true };
+                !column.type_name.as_ref().is_some_and(is_plain_type)
+            }
+            _ => false,
+        },
+        _ => true,
+    })
 }
 
 fn is_plain_column(column: &ColumnDef) -> bool {
@@ -230,6 +270,40 @@ mod tests {
         ] {
             assert!(bare(sql), "{sql}");
             assert!(one(sql).attaches.is_empty(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_only_calls_a_function_does_not_redefine_it() {
+        for sql in [
+            "create table t (a int check (f(a)))",
+            "create index on t (f(a))",
+            "create trigger g after insert on t for each row execute function f()",
+            "create rule r as on insert to t do also select f()",
+            "create policy p on t using (f())",
+            "alter table t add check (f(a)), alter b set default f()",
+            "create function f() returns int language sql as 'select 1'",
+            "drop function f()",
+            "create domain d as int check (f(value))",
+            "create type f as enum ('a')",
+            "create operator === (function = f, leftarg = int, rightarg = int)",
+        ] {
+            assert!(one(sql).redefines.is_empty(), "{sql}");
+        }
+        for sql in [
+            "create or replace function f() returns int language c as 'x', 'y'",
+            "alter function f() security definer",
+            "alter function f() rename to g",
+            "alter function f() set schema s",
+            "alter routine f() strict",
+            "create aggregate f (int) (sfunc = g, stype = int)",
+            "alter domain f add check (g(value))",
+            "alter table t add column a f",
+            "alter type y add attribute a f",
+            "alter extension f update",
+        ] {
+            let redefines = one(sql).redefines;
+            assert!(redefines.is_all() || redefines.names().any(|name| name == "f"), "{sql}: {redefines:?}");
         }
     }
 

@@ -4,10 +4,11 @@
 //! change nothing; only the others are taken apart into tokens. Names are then all words of a statement that changes the
 //! catalog: more than it changes, and never less, or else [`ChangedNames::is_all`].
 //!
-//! What functions, DO and CALL do is not seen here, nor what a statement drops by CASCADE, which is why that may be any
-//! name. Temporary relations are seen by their own session alone, and are no change.
+//! What functions, DO and CALL do is not seen here. What a statement drops by CASCADE may have any name, but nothing comes
+//! by it, and nothing gets another name ([`ChangedNames::drops`]); likewise where roles and their rights change ([`ChangedNames::paths`]). Temporary relations are seen by their own session alone, and are no change.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,18 +28,23 @@ const MAX_NAME: usize = 63;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedNames {
     all: bool,
+    #[serde(default)]
+    drops: bool,
+    #[serde(default)]
+    paths: bool,
     names: BTreeSet<Box<str>>,
 }
 
 impl ChangedNames {
     /// Any name.
     pub fn all() -> ChangedNames {
-        ChangedNames { all: true, names: BTreeSet::new() }
+        ChangedNames { all: true, drops: true, paths: true, names: BTreeSet::new() }
     }
 
     /// These names.
     pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> ChangedNames {
-        let mut changed = ChangedNames { all: false, names: names.take(MAX_NAMES + 1).map(Into::into).collect() };
+        let names = names.take(MAX_NAMES + 1).map(Into::into).collect();
+        let mut changed = ChangedNames { names, ..ChangedNames::default() };
         changed.bound();
         changed
     }
@@ -48,9 +54,19 @@ impl ChangedNames {
         self.all
     }
 
+    /// Anything may be dropped, whatever its name.
+    pub fn drops(&self) -> bool {
+        self.drops
+    }
+
+    /// Which schemas a role may use may change, and with it which of several relations of one name is meant.
+    pub fn paths(&self) -> bool {
+        self.paths
+    }
+
     /// No name is meant.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.names.is_empty()
+        !self.all && !self.drops && !self.paths && self.names.is_empty()
     }
 
     /// That name may be meant.
@@ -65,13 +81,16 @@ impl ChangedNames {
 
     /// All that `other` means is meant.
     pub fn covers(&self, other: &ChangedNames) -> bool {
-        self.all || !other.all && other.names.is_subset(&self.names)
+        let each = (self.drops || !other.drops) && (self.paths || !other.paths);
+        self.all || !other.all && each && other.names.is_subset(&self.names)
     }
 
     /// Adds what `other` means.
     pub fn add(&mut self, other: &ChangedNames) {
         if !self.covers(other) {
             self.all |= other.all;
+            self.drops |= other.drops;
+            self.paths |= other.paths;
             self.names.extend(other.names.iter().cloned());
             self.bound();
         }
@@ -306,13 +325,19 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
         },
         // What sessions begin with later: each is asked for its own, and what names mean stays.
         "alter" if is_default(sql, tokens) => {}
-        "alter" | "drop" if !OF_ONE_NAME.contains(&second.as_str()) || has("cascade") => {
-            return names.add(&ChangedNames::all());
+        // A schema's name is part of others, and a role's is in paths.
+        "alter" if OF_PATHS.contains(&second.as_str()) && has("rename") => return names.add(&ChangedNames::all()),
+        "alter" if OF_PATHS.contains(&second.as_str()) => names.paths = true,
+        "drop" if OF_PATHS.contains(&second.as_str()) => {
+            names.drops |= has("cascade") || second.as_str() == "owned";
+            names.paths = true;
         }
-        "alter" | "drop" => {}
+        "alter" | "drop" if !OF_ONE_NAME.contains(&second.as_str()) => return names.add(&ChangedNames::all()),
+        "alter" | "drop" => names.drops |= has("cascade"),
         // What somebody may do to a table changes no name's meaning; whether a schema is in somebody's path does.
         "grant" | "revoke" if has("on") && !has("schema") => return,
-        "grant" | "revoke" | "reassign" | "import" => return names.add(&ChangedNames::all()),
+        "grant" | "revoke" | "reassign" => names.paths = true,
+        "import" => return names.add(&ChangedNames::all()),
         "commit" if second.as_str() == "prepared" => return names.add(&ChangedNames::all()),
         "explain" if has("create") => return names.add(&ChangedNames::all()),
         "select" | "with" | "values" | "table" | "explain" => {
@@ -350,15 +375,18 @@ fn of_create(sql: &str, tokens: &[Token]) -> Option<Create> {
         match word.as_str() {
             filler if FILLERS.contains(&filler) => {}
             "temp" | "temporary" => return Some(Create::Temporary),
-            "schema" | "role" => return Some(Create::Named),
+            "schema" | "role" | "user" | "group" => return Some(Create::Named),
             word => return OF_ONE_NAME.contains(&word).then_some(Create::Named),
         }
     }
     None
 }
 
+/// What decides who may use which schema: second words of ALTER and DROP.
+const OF_PATHS: [&str; 5] = ["schema", "role", "user", "group", "owned"];
+
 /// Objects that only what is named in the text depends on: second words of CREATE, ALTER and DROP.
-const OF_ONE_NAME: [&str; 22] = [
+const OF_ONE_NAME: [&str; 29] = [
     "table",
     "view",
     "materialized",
@@ -381,6 +409,13 @@ const OF_ONE_NAME: [&str; 22] = [
     "subscription",
     "text",
     "access",
+    "operator",
+    "event",
+    "server",
+    "language",
+    "tablespace",
+    "default",
+    "database",
 ];
 
 /// What stands behind the INTO of SELECT INTO, one name; `None` where that is none, or a temporary relation.
@@ -441,8 +476,19 @@ const RESERVED: [&str; 38] = [
     "where",
 ];
 
+/// Letters of operators.
+const OPERATOR: &[u8] = b"+-*/<>=~!@#%^&|`?";
+
 fn names_of(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
+    let of_operators = tokens.get(1).is_some_and(|second| Keyword::of(sql, second).as_str() == "operator");
+    // The operator whose letters came last.
+    let mut operator: Option<Range<usize>> = None;
     for token in tokens {
+        let ends =
+            |before: &mut Range<usize>| before.end != token.range.start || !matches!(token.kind, Kind::Symbol(_));
+        if let Some(range) = operator.take_if(ends) {
+            names.insert(&sql.as_bytes()[range]);
+        }
         let bytes = &sql.as_bytes()[token.range.clone()];
         match token.kind {
             Kind::Word => {
@@ -456,12 +502,19 @@ fn names_of(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
                 let inner = bytes.get(1..bytes.len().saturating_sub(1)).unwrap_or_default();
                 names.insert(sql_unquoted(inner).as_bytes());
             }
+            Kind::Symbol(letter) if of_operators && OPERATOR.contains(&letter) => {
+                let begins = operator.as_ref().filter(|before| before.end == token.range.start);
+                operator = Some(begins.map_or(token.range.start, |before| before.start)..token.range.end);
+            }
             Kind::UnicodeQuoted => names.add(&ChangedNames::all()),
             _ => {}
         }
         if names.is_all() {
             return;
         }
+    }
+    if let Some(range) = operator {
+        names.insert(&sql.as_bytes()[range]);
     }
 }
 

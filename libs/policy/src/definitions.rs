@@ -35,7 +35,9 @@ fn is_of_numbered_temporary(change: &NameChange) -> bool {
         NameChange::Move { name, schema } => of(name) || is_numbered_temporary(schema),
         NameChange::DropSchema { name, .. } | NameChange::CreateSchema(Some(name)) => is_numbered_temporary(name),
         NameChange::RenameSchema { from, to } => is_numbered_temporary(from) || is_numbered_temporary(to),
-        NameChange::CreateSchema(None) | NameChange::Settings | NameChange::Unknown => false,
+        NameChange::CreateSchema(None) | NameChange::Settings | NameChange::DropDependents | NameChange::Unknown => {
+            false
+        }
     }
 }
 
@@ -206,7 +208,7 @@ fn dropped(changes: &mut Vec<NameChange>, drop: &DropStmt) {
         });
         changes.extend(names.map(|name| NameChange::Drop { name, cascade }));
     } else if cascade || drop.remove_type() == ObjectType::ObjectExtension {
-        changes.push(NameChange::Unknown);
+        changes.push(NameChange::DropDependents);
     }
 }
 
@@ -273,7 +275,8 @@ mod tests {
             ("alter role r set search_path = a", NameChange::Settings),
             ("alter database d set search_path = a", NameChange::Settings),
             ("grant usage on schema s to r", NameChange::Settings),
-            ("drop extension e", NameChange::Unknown),
+            ("drop extension e", NameChange::DropDependents),
+            ("drop type y cascade", NameChange::DropDependents),
             ("drop owned by r", NameChange::Unknown),
         ] {
             assert_eq!(changes(sql), [expected], "{sql}");

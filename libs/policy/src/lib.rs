@@ -63,6 +63,8 @@ mod tests;
 #[cfg(feature = "parse")]
 mod transactions;
 #[cfg(feature = "parse")]
+mod types_and_operators;
+#[cfg(feature = "parse")]
 mod utility;
 
 #[cfg(feature = "parse")]

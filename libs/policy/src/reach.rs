@@ -19,7 +19,7 @@ mod resolve;
 mod tests;
 
 pub use code::values_may_run_code;
-pub use memo::{Memo, Routine};
+pub use memo::{Made, Memo, Routine};
 use resolve::{Defined, Lost};
 pub use resolve::{OnPath, Resolve, Resolved, resolve};
 
@@ -151,12 +151,19 @@ pub fn reads_temporary(statement: &Statement, names: &dyn Resolve) -> Option<boo
     all
 }
 
-/// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run.
-pub fn reach(statement: &Statement, catalog: &Catalog, resolve: &dyn Resolve, memo: &mut Memo) -> Reached {
-    let mut reach = Reach::new(catalog, resolve, memo);
+/// What a statement reaches. Of EXECUTE, FETCH and PREPARE that is nothing: ask for the statement that they run. `names`: what
+/// names mean in it; `code`: in functions that it calls, and in DO.
+pub fn reach(
+    statement: &Statement,
+    catalog: &Catalog,
+    names: &dyn Resolve,
+    code: &dyn Resolve,
+    memo: &mut Memo,
+) -> Reached {
+    let mut reach = Reach::new(catalog, code, memo);
     let step =
         Step { via: Via::Direct, certain: true, if_rows: false, reason: None, depth: 0, around: Around::SESSION };
-    reach.statement(statement, resolve, resolve, &step);
+    reach.statement(statement, names, code, &step);
     let sets = statement.calls.iter().any(|call| call.name.name == "set_config");
     let unread = statement.opaque.is_some() && !statement.opaque_without_catalog;
     reach.reached.may_change_settings |= statement.may_change_settings && (sets || unread);
@@ -427,7 +434,7 @@ impl<'a> Reach<'a> {
                     self.drop_schema(name, step);
                     true
                 }
-                NameChange::Unknown => true,
+                NameChange::DropDependents | NameChange::Unknown => true,
                 _ => false,
             };
             if cascades {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::Function;
 use crate::{ChangedNames, Operation, Rows};
 
@@ -31,11 +33,14 @@ pub struct Statement {
     pub body: Option<Body>,
     /// What it does to names, in order.
     pub names: Vec<NameChange>,
-    /// Names of relations that it may hang something on, as a trigger, a rule, a constraint or a partition, and of functions
-    /// that may do something else from now on.
+    /// Names of relations that it may hang something on, as a trigger, a rule, a constraint or a partition.
     pub attaches: ChangedNames,
+    /// Names of functions, types and operators that may do something else from now on.
+    pub redefines: ChangedNames,
     /// The function or procedure that it makes, where what that does can be read from it; its types are not told.
     pub routine: Option<(Name, Function)>,
+    /// The type or operator that it makes.
+    pub definition: Option<Definition>,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
@@ -82,7 +87,7 @@ pub struct Relation {
 }
 
 /// A function, operator or type that a statement names and that runs code when it runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Call {
     /// What is named.
     pub kind: CallKind,
@@ -93,7 +98,7 @@ pub struct Call {
 }
 
 /// What a call names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CallKind {
     /// A function or aggregate.
     Function,
@@ -105,6 +110,17 @@ pub enum CallKind {
     Operator,
     /// A type that is cast to.
     Type,
+}
+
+/// A type or an operator that a statement makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// [`CallKind::Type`] or [`CallKind::Operator`].
+    pub kind: CallKind,
+    /// As written.
+    pub name: Name,
+    /// What runs where it is used; `None` where that is not known.
+    pub calls: Option<Vec<Call>>,
 }
 
 /// Code that stands in a statement: the body of DO.
@@ -177,6 +193,8 @@ pub enum NameChange {
     },
     /// A role gets another name, or other settings (ALTER ROLE ... SET), or a database does.
     Settings,
+    /// Relations may be dropped that depend on what is dropped: a type, a function, an extension.
+    DropDependents,
     /// Names change in a way that the text does not tell: DROP OWNED, an extension, IMPORT FOREIGN SCHEMA.
     Unknown,
 }
@@ -200,7 +218,7 @@ impl Relation {
 }
 
 /// The name of a relation or a function, as written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// When the name is qualified.
     pub schema: Option<String>,
@@ -309,7 +327,9 @@ impl Statement {
             body: None,
             names: Vec::new(),
             attaches: ChangedNames::all(),
+            redefines: ChangedNames::all(),
             routine: None,
+            definition: None,
             effect: Effect::None,
             settings: Vec::new(),
             bound_settings: Vec::new(),

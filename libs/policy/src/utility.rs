@@ -12,7 +12,7 @@ use crate::expression::{MAX_CALLS, strings, text, truth};
 use crate::query::Walk;
 use crate::{
     Body, CallKind, ChangedNames, Effect, Name, Operation, Statement, attached, definitions, routines,
-    schemas_of_setting, settings, transactions,
+    schemas_of_setting, settings, transactions, types_and_operators,
 };
 
 /// Most functions that are told of one statement.
@@ -51,8 +51,10 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         calls: walk.calls.into_iter().take(MAX_CALLS).collect(),
         body: body(node),
         names: definitions::name_changes(node),
-        attaches: if attached::may_attach(node) { ChangedNames::all() } else { ChangedNames::default() },
+        attaches: any_if(attached::may_attach(node)),
+        redefines: any_if(attached::may_redefine(node)),
         routine: routines::made(node),
+        definition: types_and_operators::made(node),
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,
@@ -66,6 +68,11 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         opaque,
         ..Statement::new(operation, 0..0)
     }
+}
+
+/// Names that the text tells later.
+fn any_if(any: bool) -> ChangedNames {
+    if any { ChangedNames::all() } else { ChangedNames::default() }
 }
 
 /// What an expression reads and calls.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use hansard_policy::catalog::{Change, Kind, Object};
+use hansard_policy::catalog::{Change, Kind, Object, Oid};
 use hansard_policy::reach::Memo;
 use hansard_schemas::events::{CatalogChanging, CatalogRead};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,12 @@ pub(super) struct Known {
     coming: Option<Coming>,
     /// UTC nanoseconds: what was committed before is in the catalog.
     pub(super) begun_at: i64,
+    /// Relations that have come, or got other names, since the whole was read: when the reading ended that found them.
+    named_at: BTreeMap<Oid, i64>,
+    /// The same of all others.
+    whole_at: i64,
+    /// When such a reading ended last.
+    last_named_at: i64,
     /// Why it does not hold everything.
     missing: Option<String>,
     changing: BTreeMap<u64, Changing>,
@@ -93,6 +99,10 @@ struct Changing {
     session: (u64, u64),
     /// `None`: any name.
     names: Option<HashSet<String>>,
+    /// Anything may be dropped, whatever its name.
+    drops: bool,
+    /// Which schemas a role may use may change.
+    paths: bool,
 }
 
 impl Catalogs {
@@ -125,8 +135,9 @@ impl Catalogs {
         let all = changing.all || known.changing.len() >= MAX_CHANGING || held + bytes > MAX_CHANGING_BYTES;
         let session = Uuid::from_slice(&changing.session_id).unwrap_or_default().as_u64_pair();
         let names = (!all).then(|| changing.names.into_iter().collect());
+        let (drops, paths) = (all || changing.drops, all || changing.paths);
         if known.changing.len() < 2 * MAX_CHANGING {
-            known.changing.insert(changing.number, Changing { session, names });
+            known.changing.insert(changing.number, Changing { session, names, drops, paths });
         }
         known.epoch = epoch;
     }
@@ -243,13 +254,19 @@ impl Known {
             self.coming = Some(coming);
             return;
         }
+        let read_at = i64::try_from(read.read_at).unwrap_or(i64::MAX);
         if read.base_version == 0 {
             self.catalog = Shared::default();
+            self.named_at = BTreeMap::new();
+            (self.whole_at, self.last_named_at) = (read_at, read_at);
         } else if read.base_version != self.version {
             return self.lose("a version of it is missing");
         }
         // Nothing was read: later versions go on from what was known, which is not to be trusted until then.
         self.trusted = read.missing.iter().all(|missing| !missing.kind.is_empty());
+        if read.base_version != 0 {
+            self.name(&coming.changes, read_at);
+        }
         if !coming.changes.is_empty() {
             let catalog = self.catalog.change();
             coming.changes.into_iter().for_each(|change| catalog.apply(change));
@@ -262,6 +279,31 @@ impl Known {
         });
         let unsettled: HashSet<u64> = read.unsettled.iter().copied().collect();
         self.changing.retain(|number, _| *number > read.announced || unsettled.contains(number));
+    }
+
+    /// Notes which relations get names by these changes.
+    fn name(&mut self, changes: &[Change], read_at: i64) {
+        for Change { oid, object, .. } in changes.iter().filter(|change| change.kind == Kind::Relation) {
+            let Some(object) = object else {
+                self.named_at.remove(oid);
+                continue;
+            };
+            let before = self.catalog.object(Kind::Relation, *oid).map(|before| before.name());
+            if before != Some(object.name()) {
+                self.named_at.insert(*oid, read_at);
+                self.last_named_at = read_at;
+            }
+        }
+    }
+
+    /// A relation may have got its name since then.
+    pub(super) fn may_be_named_since(&self, oid: Oid, at: i64) -> bool {
+        self.named_at.get(&oid).copied().unwrap_or(self.whole_at) > at
+    }
+
+    /// Some relation may.
+    pub(super) fn may_have_named_since(&self, at: i64) -> bool {
+        self.last_named_at > at
     }
 
     /// What is known is of no use until the whole comes again.
@@ -285,6 +327,22 @@ impl Known {
     pub(super) fn is_changing(&self, name: &str, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
         self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
+    }
+
+    /// Another session may be dropping anything.
+    pub(super) fn may_be_dropped(&self, session_id: Uuid) -> bool {
+        let session = session_id.as_u64_pair();
+        self.changing.values().any(|changing| changing.session != session && changing.drops)
+    }
+
+    /// Some session may be changing which schemas a role may use.
+    pub(super) fn may_change_paths(&self) -> bool {
+        self.changing.values().any(|changing| changing.paths)
+    }
+
+    /// Some session may be dropping what hangs on relations, whatever their names.
+    pub(super) fn is_dropping(&self) -> bool {
+        self.changing.values().any(|changing| changing.drops)
     }
 
     /// Some session may be changing what hangs on a relation of that name.

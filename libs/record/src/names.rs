@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use hansard_pg_wire::conversation::Moment;
 use hansard_policy::catalog::TEMPORARY;
-use hansard_policy::reach::{Reached, Routine};
+use hansard_policy::reach::{Made as MadeDefinition, Reached, Routine};
 use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ mod transaction;
 
 use meanings::Meaning;
 pub(super) use meanings::Meanings;
-pub(super) use resolve::{InSession, shown};
+pub(super) use resolve::{InSession, LookedUp, shown};
 
 /// Stands for the schema of a relation that was named without one while it could not be known.
 pub const UNKNOWN_SCHEMA: &str = "?";
@@ -32,9 +33,10 @@ pub const UNKNOWN_RELATION: &str = "?";
 /// Most temporary relations that are remembered, and most relations of its own that the catalog does not have yet.
 const MAX_RELATIONS: usize = 10_000;
 
-/// Most functions of its own that are remembered until the catalog has them, and most bytes of their bodies.
-const MAX_ROUTINES: u32 = 256;
-const MAX_ROUTINE_BYTES: usize = 64 * 1024;
+/// Most functions, types and operators of its own that are remembered until the catalog has them, and most bytes of what they
+/// consist of.
+const MAX_DEFINITIONS: u32 = 1024;
+const MAX_DEFINITION_BYTES: usize = 128 * 1024;
 
 /// Most bytes of what it takes to undo one transaction's changes: enough for all temporary relations that are remembered.
 const MAX_UNDO: usize = 3 * 1024 * 1024;
@@ -82,6 +84,19 @@ struct Made {
     bare: Option<i64>,
     /// When its transaction ended: a catalog that was read later has it.
     ended_at: i64,
+    /// The statement that did it.
+    by: u64,
+}
+
+/// A temporary relation.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Temporary {
+    /// It goes when its transaction ends.
+    goes: bool,
+    /// A table that depends on no other relation.
+    plain: bool,
+    /// The statement that gave it its name.
+    by: u64,
 }
 
 /// Since when names have been changed that are not told.
@@ -105,23 +120,19 @@ pub(super) struct Names {
     local_role: Option<Role>,
     /// Setting `session_replication_role` may have been changed: triggers and rules may not act.
     replication_role: bool,
-    /// Those that go when their transaction ends: true.
-    temporary: BTreeMap<String, bool>,
+    temporary: BTreeMap<String, Temporary>,
     /// By name and schema.
     relations: BTreeMap<String, BTreeMap<String, Made>>,
     made: usize,
     schemas: BTreeMap<String, Made>,
     /// Functions and procedures that the session made and that the catalog does not have yet, by name; with when the
     /// transaction ended. What was undone or replaced stays: it only may be meant, too.
-    #[serde(default)]
     routines: BTreeMap<String, Vec<Routine>>,
-    #[serde(default)]
-    routines_ended: BTreeMap<u32, i64>,
-    /// Bytes of their bodies.
-    #[serde(default)]
-    routine_bytes: usize,
-    #[serde(default)]
-    last_routine: u32,
+    /// Types and operators, likewise.
+    definitions: BTreeMap<String, Vec<MadeDefinition>>,
+    definitions_ended: BTreeMap<u32, i64>,
+    definition_bytes: usize,
+    last_definition: u32,
     untold: Untold,
     /// Something may hang on temporary relations: a view, a trigger, a rule, code in a default or a constraint.
     #[serde(default)]
@@ -135,6 +146,9 @@ pub(super) struct Names {
     /// SET SESSION AUTHORIZATION was used.
     #[serde(default)]
     other_session_role: bool,
+    /// The last statement that gave a relation a name, and the last that changed what names mean in any way.
+    named_by: u64,
+    changed_by: u64,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -163,6 +177,8 @@ pub(super) struct Start {
     pub(super) session_role: Option<String>,
     /// Triggers and rules act as usual.
     pub(super) is_origin: bool,
+    /// UTC nanoseconds, not later.
+    pub(super) at: i64,
 }
 
 /// What undoes a change.
@@ -171,7 +187,7 @@ enum Undo {
     Paths(Path, Option<Path>),
     Roles(Role, Option<Role>),
     /// Temporary relations were as this says; `None`: not there.
-    Temporary(Vec<(String, Option<bool>)>),
+    Temporary(Vec<(String, Option<Temporary>)>),
     /// A relation: its schema and name, and what had become of it.
     Relation(String, String, Option<Made>),
     Schema(String, Option<Made>),
@@ -244,6 +260,21 @@ impl Names {
         }
     }
 
+    /// Before the first statement.
+    fn beginning(&self) -> Moment {
+        Moment { statement: 0, at: self.start.at }
+    }
+
+    /// A relation that the session made may have got its name since then.
+    pub(super) fn may_have_named_since(&self, moment: Moment) -> bool {
+        self.named_by > moment.statement
+    }
+
+    /// What names mean may have been changed behind that statement.
+    pub(super) fn may_have_changed_since(&self, statement: u64) -> bool {
+        self.changed_by > statement
+    }
+
     /// A statement has taken effect. `session`: what names meant to it; `bound`: the text of a parameter, as far as it is
     /// known.
     pub(super) fn apply(
@@ -277,9 +308,14 @@ impl Names {
             let relations = statement.relations.iter().map(|relation| relation.name.name.as_str());
             self.bind_to_temporary(&ChangedNames::of(relations));
         }
-        self.other_made |= !statement.attaches.is_empty() && statement.names.is_empty();
+        self.redefine(&statement.redefines);
+        let makes_other = !statement.redefines.is_empty() || statement.definition.is_some();
+        self.other_made |= makes_other && statement.names.is_empty();
         if let Some((_, function)) = &statement.routine {
             self.make_routine(function, session.routine());
+        }
+        if let Some(definition) = &statement.definition {
+            self.make_definition(definition, session.definition());
         }
         for (place, change) in statement.names.iter().enumerate() {
             self.apply_change(number, change, session.of(place), session);
@@ -390,6 +426,7 @@ impl Names {
     fn set_untold(&mut self, number: u64, untold: Untold) {
         if untold.changed == Some(OPEN) {
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
         }
         if untold != self.untold {
             let before = std::mem::replace(&mut self.untold, untold);
@@ -398,7 +435,7 @@ impl Names {
     }
 
     /// Temporary relations come (whether they go with the transaction), or go.
-    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<bool>)>) {
+    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<Temporary>)>) {
         let mut before = Vec::new();
         for (name, change) in changes {
             let old = match change {
@@ -406,7 +443,7 @@ impl Names {
                     self.set_untold(number, Untold { temporary: true, ..self.untold });
                     continue;
                 }
-                Some(goes) => self.temporary.insert(name.clone(), goes),
+                Some(made) => self.temporary.insert(name.clone(), made),
                 None => self.temporary.remove(&name),
             };
             if old != change {
@@ -414,20 +451,23 @@ impl Names {
             }
         }
         if !before.is_empty() {
+            self.named_by = self.named_by.max(number);
             self.remember(number, Undo::Temporary(before));
         }
     }
 
     /// A temporary relation is made; IF NOT EXISTS leaves one of that name as it is.
-    fn make_temporary(&mut self, number: u64, name: &Name, on_commit_drop: bool, may_exist: bool) {
+    fn make_temporary(&mut self, by: u64, name: &Name, (goes, may_exist, plain): (bool, bool, bool)) {
         if !(may_exist && self.temporary.contains_key(&name.name)) {
-            self.change_temporary(number, vec![(name.name.clone(), Some(on_commit_drop))]);
+            self.change_temporary(by, vec![(name.name.clone(), Some(Temporary { goes, plain, by }))]);
         }
     }
 
     fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, Option<i64>)) {
         // What has been changed and is not told may hang something on what comes later, too.
-        let made = Made { exists, bare: bare.filter(|_| self.untold.changed.is_none()), ended_at: OPEN };
+        let bare = bare.filter(|_| self.untold.changed.is_none());
+        let made = Made { exists, bare, ended_at: OPEN, by: number };
+        self.named_by = self.named_by.max(number);
         if self.made >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
@@ -436,11 +476,17 @@ impl Names {
         self.remember(number, Undo::Relation(schema.to_owned(), name.to_owned(), old));
     }
 
+    /// CASCADE drops what is not told; a temporary relation with it where it is a view, or inherits.
+    fn drop_dependents(&mut self, number: u64) {
+        let temporary = self.untold.temporary || self.temporary.values().any(|made| !made.plain);
+        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
+    }
+
     fn make_schema(&mut self, number: u64, schema: &str, exists: bool) {
         if self.schemas.len() >= MAX_RELATIONS {
             return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
         }
-        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN });
+        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN, by: number });
         self.remember(number, Undo::Schema(schema.to_owned(), old));
     }
 
@@ -448,12 +494,12 @@ impl Names {
         let untold = Untold { changed: Some(OPEN), ..self.untold };
         match (change, meaning) {
             (NameChange::Create { name, temporary: true, on_commit_drop, may_exist, bare, .. }, _) => {
-                self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
                 self.hang_on_temporary(*bare && meanings.bare.is_some());
             }
             (NameChange::Create { name, on_commit_drop, may_exist, bare, .. }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    self.make_temporary(number, name, *on_commit_drop, *may_exist);
+                    self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
                     self.hang_on_temporary(*bare && meanings.bare.is_some());
                 } else {
                     self.make(number, schema, &name.name, (true, meanings.bare.filter(|_| *bare)));
@@ -467,16 +513,20 @@ impl Names {
                     Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, None)),
                     // IF EXISTS, and it does not.
                     Some(Meaning::Nowhere) => {}
-                    None => self.set_untold(number, Untold { dropped: Some(OPEN), temporary: true, ..self.untold }),
+                    None => {
+                        let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
+                        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
+                    }
                 }
                 if *cascade {
-                    self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+                    self.drop_dependents(number);
                 }
             }
             (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
                 if schema == TEMPORARY {
-                    let goes = self.temporary.get(&from.name).copied().unwrap_or(false);
-                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(goes))]);
+                    let made = self.temporary.get(&from.name).copied().unwrap_or_default();
+                    let made = Temporary { by: number, ..made };
+                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(made))]);
                 } else {
                     self.make(number, schema, &from.name, (false, None));
                     self.make(number, schema, to, (true, None));
@@ -494,8 +544,9 @@ impl Names {
             },
             (NameChange::DropSchema { name, .. }, _) => {
                 self.make_schema(number, name, false);
-                self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
+                self.drop_dependents(number);
             }
+            (NameChange::DropDependents, _) => self.drop_dependents(number),
             (NameChange::RenameSchema { from, to }, _) => {
                 self.make_schema(number, from, false);
                 self.make_schema(number, to, true);
@@ -508,9 +559,11 @@ impl Names {
                 self.attached_to_temporary = true;
                 self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
             }
-            (NameChange::Create { .. } | NameChange::Rename { .. } | NameChange::Move { .. }, _) => {
-                self.set_untold(number, Untold { temporary: true, ..untold });
+            (NameChange::Rename { from: name, .. } | NameChange::Move { name, .. }, _) => {
+                let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
+                self.set_untold(number, Untold { temporary, dropped: Some(OPEN), ..untold });
             }
+            (NameChange::Create { .. }, _) => self.set_untold(number, Untold { temporary: true, ..untold }),
         }
     }
 }

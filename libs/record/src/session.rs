@@ -197,6 +197,7 @@ impl Session {
                     role: role(authenticated.role),
                     session_role: role(authenticated.session_role),
                     is_origin: authenticated.session_replication_role == "origin",
+                    at: self.facts.opened_at,
                 });
             }
             Kind::AuthenticationFailed(failed) => {

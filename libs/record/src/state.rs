@@ -22,13 +22,13 @@ use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
 
 /// Written before the rest.
-const VERSION: u8 = 8;
+const VERSION: u8 = 10;
 
 /// Written before the time at which a session ended, UTC nanoseconds, little-endian.
 const ENDED: u8 = 2;
 
 /// Written before what a process has told of catalogs.
-const PROCESS: u8 = 9;
+const PROCESS: u8 = 11;
 
 /// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;

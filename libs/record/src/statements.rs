@@ -369,7 +369,8 @@ impl Statements {
             let value = parameters.values.get((place as usize).checked_sub(1)?)?.value.as_ref()?;
             String::from_utf8(value.to_vec()).ok()
         };
-        let meanings = match statement.names.is_empty() && statement.routine.is_none() {
+        let meanings = match statement.names.is_empty() && statement.routine.is_none() && statement.definition.is_none()
+        {
             true => Meanings::default(),
             false => Meanings::new(statement, &InSession::new(&self.context.names, known, identity.session_id)),
         };

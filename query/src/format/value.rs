@@ -2,9 +2,10 @@
 
 use arrow::array::{Array, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, StringViewArray, StructArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Number, Value};
@@ -38,14 +39,28 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Value {
         DataType::LargeBinary => bytes(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => bytes(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => bytes(array.as_fixed_size_binary().value(row)),
-        DataType::Timestamp(unit, _) => {
+        DataType::Timestamp(unit, zone) => {
             let (ticks, factor) = match unit {
                 TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().value(row), 1_000_000_000),
                 TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().value(row), 1_000_000),
                 TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000),
                 TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().value(row), 1),
             };
-            ticks.checked_mul(factor).map_or_else(|| text(array, row), |at| rfc3339(at).into())
+            let at = ticks.checked_mul(factor);
+            at.and_then(|at| in_zone(at, zone.as_deref())).map_or_else(|| text(array, row), Value::String)
+        }
+        DataType::Duration(unit) => {
+            let (ticks, factor) = match unit {
+                TimeUnit::Second => (array.as_primitive::<DurationSecondType>().value(row), 1_000_000_000),
+                TimeUnit::Millisecond => (array.as_primitive::<DurationMillisecondType>().value(row), 1_000_000),
+                TimeUnit::Microsecond => (array.as_primitive::<DurationMicrosecondType>().value(row), 1_000),
+                TimeUnit::Nanosecond => (array.as_primitive::<DurationNanosecondType>().value(row), 1),
+            };
+            interval(0, 0, i128::from(ticks) * factor).into()
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            interval(value.months, value.days, i128::from(value.nanoseconds)).into()
         }
         DataType::Date32 => {
             let days = i64::from(array.as_primitive::<Date32Type>().value(row));
@@ -87,6 +102,41 @@ fn object(array: &StructArray, row: usize) -> Value {
     Value::Object(fields.map(|(field, column)| (field.name().clone(), value(column.as_ref(), row))).collect())
 }
 
+/// A time with its zone: in UTC with `Z`, elsewhere as it is there, with the offset.
+fn in_zone(at: i64, zone: Option<&str>) -> Option<String> {
+    match zone {
+        None | Some("UTC" | "+00:00" | "Z") => Some(rfc3339(at)),
+        Some(zone) => {
+            let at = jiff::Timestamp::from_nanosecond(i128::from(at)).ok()?;
+            let zone = match jiff::tz::TimeZone::get(zone) {
+                Ok(zone) => zone,
+                Err(_) => format!("2000-01-01T00:00:00{zone}[{zone}]").parse::<jiff::Zoned>().ok()?.time_zone().clone(),
+            };
+            Some(at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.9f%:z").to_string())
+        }
+    }
+}
+
+/// A length of time as PostgreSQL writes it: `1 mon 2 days 03:04:05.5`.
+fn interval(months: i32, days: i32, nanoseconds: i128) -> String {
+    const SECOND: i128 = 1_000_000_000;
+    let mut parts = Vec::new();
+    for (count, one, many) in [(months / 12, "year", "years"), (months % 12, "mon", "mons"), (days, "day", "days")] {
+        if count != 0 {
+            parts.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    }
+    if nanoseconds != 0 || parts.is_empty() {
+        let sign = if nanoseconds < 0 { "-" } else { "" };
+        let all = nanoseconds.abs();
+        let (seconds, fraction) = (all / SECOND, all % SECOND);
+        let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:09}") };
+        let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        parts.push(format!("{sign}{clock}{}", fraction.trim_end_matches('0')));
+    }
+    parts.join(" ")
+}
+
 fn float(number: f64) -> Value {
     Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
 }
@@ -107,5 +157,32 @@ fn text(array: &dyn Array, row: usize) -> Value {
     match ArrayFormatter::try_new(array, &options) {
         Ok(formatter) => Value::String(formatter.value(row).to_string()),
         Err(_) => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_written_as_postgresql_does() {
+        for (months, days, nanoseconds, expected) in [
+            (0, 0, 0, "00:00:00"),
+            (0, 0, 5_000_000_000, "00:00:05"),
+            (0, 0, -1_500_000_000, "-00:00:01.5"),
+            (0, 0, 100 * 3_600_000_000_000, "100:00:00"),
+            (14, 1, 2_000_000, "1 year 2 mons 1 day 00:00:00.002"),
+            (0, -2, 0, "-2 days"),
+        ] {
+            assert_eq!(interval(months, days, nanoseconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_of_another_zone_has_its_offset() {
+        let at = crate::Moment::parse("2026-11-22T03:12:07.5Z").unwrap().from;
+        assert_eq!(in_zone(at, Some("Europe/Berlin")).unwrap(), "2026-11-22T04:12:07.500000000+01:00");
+        assert_eq!(in_zone(at, Some("-05:30")).unwrap(), "2026-11-21T21:42:07.500000000-05:30");
+        assert_eq!(in_zone(at, Some("+00:00")).unwrap(), "2026-11-22T03:12:07.500000000Z");
     }
 }

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use datafusion::common::ScalarValue;
 use hansard_policy::catalog::{Object, RelationKind};
 use hansard_policy::{Name, Operation};
+use hansard_schemas::http::QueryFormat;
 use serde::Deserialize;
 
 use super::{quoted, text};
-use crate::functions::{around, length_of};
-use crate::moment::Moment;
+use crate::functions::around;
+use crate::moment::{Moment, length_of};
 use crate::names::parse;
-use crate::{Answer, Engine, Error};
+use crate::{Answer, Engine, Error, Export};
 
 /// Longest name of a relation, in bytes: schema and name, each quoted and full of quotes, with room for blanks.
 const MAX_RELATION: usize = 512;
@@ -80,7 +81,8 @@ impl ChangesQuestion {
         let operations = operations(&or(asked.operation, "update")).map_err(wrong("operation"))?;
         Ok(ChangesQuestion {
             relation: relation.to_owned(),
-            at: asked.at.trim().to_owned(),
+            // What it means now, so that each of the questions means the same.
+            at: moment.written(),
             window,
             operations,
             target: Some(asked.target.trim()).filter(|target| !target.is_empty()).map(str::to_owned),
@@ -177,9 +179,9 @@ impl Engine {
     }
 
     /// The rows of `who_updated` themselves, all of them.
-    pub async fn all_changes(&self, question: &ChangesQuestion) -> Result<Answer, Error> {
+    pub async fn all_changes(&self, question: &ChangesQuestion, format: QueryFormat) -> Result<Export, Error> {
         let (of_target, values) = question.of_target();
-        self.ask(&format!("SELECT * FROM {} {of_target}", question.who_updated()), values).await
+        self.export_of(format!("SELECT * FROM {} {of_target}", question.who_updated()), values, format).await
     }
 
     /// What was looked at for the answer: rows of `looked_at`.

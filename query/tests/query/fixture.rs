@@ -6,7 +6,7 @@ use hansard_event_log::{EventLog, Fsync, LocalLog, LocalLogOptions, Position, sh
 use hansard_lake::catalog::{Commit, OpenSession};
 use hansard_lake::layout::FlushId;
 use hansard_lake::{Lake, LakeOptions, writer};
-use hansard_query::{Answer, Engine, EngineOptions, Moment, format};
+use hansard_query::{Answer, Engine, EngineOptions, Error, Export, Moment, Piece, format};
 use hansard_record::{Projector, Rows, SessionState};
 use hansard_schemas::events::Message;
 use hansard_schemas::events::{
@@ -355,4 +355,16 @@ pub(crate) fn column(answer: &Answer, name: &str) -> Vec<String> {
         None => panic!("no column {name} in {row:?}"),
     };
     format::objects(answer).into_iter().map(cell).collect()
+}
+
+/// All bytes of an export.
+pub(crate) async fn whole(mut export: Export) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = export.next().await {
+        match piece? {
+            Piece::Bytes(piece) => bytes.extend_from_slice(&piece),
+            other => panic!("{other:?} in an export of bytes"),
+        }
+    }
+    Ok(bytes)
 }

@@ -30,8 +30,9 @@ async fn textual_formats() {
     let csv = String::from_utf8(format::csv(&answer)).unwrap();
     assert_eq!(
         csv,
-        "at,bytes,list,nothing,x,big,formula,minus,yes,empty,day,two\r\n2026-11-22T03:12:00.500000000Z,\\x6162,\
-         \"[\"\"a\"\",null]\",,1.5,9007199254740993,'=1+1,-3,true,\"\",2026-11-22,\"a\nb\"\r\n"
+        "\"at\",\"bytes\",\"list\",\"nothing\",\"x\",\"big\",\"formula\",\"minus\",\"yes\",\"empty\",\"day\",\"two\"\r\n\
+         \"2026-11-22T03:12:00.500000000Z\",\"\\x6162\",\"[\"\"a\"\",null]\",,1.5,9007199254740993,\"'=1+1\",-3,\"true\",\"\",\
+         \"2026-11-22\",\"a\nb\"\r\n"
     );
     let table = format::table(&answer);
     assert!(table.contains("a\\nb") && table.ends_with("(1 row)\n"), "{table}");

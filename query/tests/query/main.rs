@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should end there")]
 
+mod bounded;
 mod bulk;
+mod busy;
 mod consistency;
+mod exports;
 mod fixture;
 mod formats;
+mod headings;
 mod limits;
 mod names;
 mod outcomes;

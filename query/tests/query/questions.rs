@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hansard_query::{Engine, ErrorKind, SessionFilter};
-use hansard_schemas::http::SessionOutcome;
+use hansard_schemas::http::{QueryFormat, SessionOutcome};
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
 use crate::bulk;
-use crate::fixture::{Fixture, Session, at, column, story};
+use crate::fixture::{Fixture, Session, at, column, story, whole};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -167,9 +167,9 @@ async fn one_session_its_steps_and_its_files() {
     let touches = engine.session_touches(id, 1, 4).await.unwrap();
     assert_eq!(column(&touches, "relation"), ["public.candidates", "public.rankings"]);
 
-    let frames = engine.session_rows(id, Table::Frames).await.unwrap();
-    assert_eq!(column(&frames, "seq").len(), 18);
-    assert_eq!(column(&frames, "seq").last().unwrap(), "18");
+    let frames = engine.session_export(id, Table::Frames, QueryFormat::Json).await.unwrap();
+    let frames: Vec<serde_json::Value> = serde_json::from_slice(&whole(frames).await.unwrap()).unwrap();
+    assert_eq!((frames.len(), &frames[17]["seq"]), (18, &18.into()));
 
     let files = engine.session_files(id).await.unwrap();
     let tables: Vec<&str> = files.iter().map(|file| file.table.name()).collect();

@@ -72,7 +72,7 @@ async fn mistakes_are_named() {
         ("SELECT * FROM who_touched('a')", "who_touched(relation, from, to [, operation])"),
         ("SELECT * FROM who_touched('a', 'noon', NULL)", "'noon' is not a time"),
         ("SELECT * FROM session_steps('x')", "not a session id"),
-        ("SELECT 1/0", "ivide by zero"),
+        ("SELECT 1/0", "division by zero"),
     ] {
         refused(&engine, sql, ErrorKind::Invalid, says).await;
     }

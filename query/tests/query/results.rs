@@ -37,7 +37,7 @@ fn row(cells: &[Option<&[u8]>]) -> Vec<u8> {
 }
 
 async fn grid(engine: &Engine, session: &Session, statement: i64, rows: usize) -> ResultGrid {
-    engine.step_result(session.id, statement, rows).await.unwrap()
+    engine.step_result(session.id, statement, 1, rows).await.unwrap()
 }
 
 #[tokio::test]
@@ -58,13 +58,13 @@ async fn a_simple_query_s_rows() {
 
         let first = grid(&engine, &session, 1, 1).await;
         assert_eq!((first.sets[0].rows.len(), first.sets[0].total_rows), (1, 3));
-        assert_eq!(first.notices, ["Only the first 1 of 3 rows are shown."]);
+        assert_eq!((first.sets[0].first_row, first.notices.len()), (1, 0));
 
         assert_eq!(grid(&engine, &session, 2, 10).await, ResultGrid::default());
         let empty = grid(&engine, &session, 3, 10).await;
         assert_eq!((empty.sets[0].columns[0].name.as_str(), empty.sets[0].rows.len()), ("n", 0));
         assert!(empty.sets[0].columns[0].numeric);
-        let error = engine.step_result(session.id, 9, 10).await.unwrap_err();
+        let error = engine.step_result(session.id, 9, 1, 10).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         fixture.flush().await;
     }

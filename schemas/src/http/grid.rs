@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `GET /api/v1/sessions/{id}/steps/{no}/result?rows=N`: the recorded results of one statement.
+/// `GET /api/v1/sessions/{id}/steps/{no}/result?rows=N[&from=K]`: the recorded results of one statement, `N` rows from
+/// row `K` on, which counts from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultGrid {
     /// One for each command of the statement that returned rows.
@@ -25,6 +26,13 @@ pub struct ResultSet {
     pub rows: Vec<Vec<Cell>>,
     /// Rows recorded, shown here or not.
     pub total_rows: u64,
+    /// The number of the first row shown here, from 1.
+    #[serde(default = "first")]
+    pub first_row: u64,
+}
+
+fn first() -> u64 {
+    1
 }
 
 /// A column of a result.

@@ -220,6 +220,8 @@ fn catalog() -> Block {
         number: 12,
         session_id: (0x10..0x20).collect(),
         all: false,
+        drops: false,
+        paths: false,
         names: vec![text("rankings"), text("Odd Name")],
     };
     let authenticated = Authenticated {
@@ -230,19 +232,21 @@ fn catalog() -> Block {
         ..Authenticated::default()
     };
     let all = CatalogChanging { all: true, names: Vec::new(), number: 13, ..changing.clone() };
+    let drops = CatalogChanging { drops: true, paths: true, number: 14, ..changing.clone() };
     let kinds = [
         Kind::CatalogRead(packed),
         Kind::CatalogRead(CatalogRead { complete: true, missing: Vec::new(), ..read }),
         Kind::CatalogChanging(changing),
         Kind::CatalogChanging(all),
         Kind::Authenticated(authenticated),
+        Kind::CatalogChanging(drops),
     ];
     let event = |(place, kind)| Event { at: AT, event_no: place as u64 + 1, kind: Some(kind) };
     let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
     Block {
         target: String::new(),
         last_seq: 0,
-        last_event: 5,
+        last_event: 6,
         payload_length: payload.len() as u64,
         payload,
         ..block()

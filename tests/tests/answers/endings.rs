@@ -130,7 +130,7 @@ async fn a_reply_survives_kill_9_a_second_later_with_fsync_always() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_survives_kill_9_a_second_later_with_a_stream() {
     let nats = Nats::start().unwrap();
-    let event_log = format!("backend = \"nats\"\nservers = [\"{}\"]", nats.url());
+    let event_log = nats.event_log();
     a_reply_survives(Settings { event_log, ..Settings::default() }).await;
 }
 

@@ -45,11 +45,14 @@ async fn two_phases_are_followed_to_their_end() {
     let scene = Scene::start().await;
     let simple = |sql: &str| turn(&[query(sql)], 1);
     for (verb, updates, outcome) in [("COMMIT", 1, "committed"), ("ROLLBACK", 0, "rolled back")] {
+        scene.catalog_is_read().await;
         let first = ["BEGIN", &update("phases"), "PREPARE TRANSACTION 'x'"].map(simple);
         let end = simple(&format!("{verb} PREPARED 'x'"));
         let told = scene.run(&[&first[..], std::slice::from_ref(&end)].concat()).await;
         assert_eq!(told.updates, updates);
         assert!(told.statement("phases").says(outcome), "{verb}: {:?}", told.statement("phases"));
+        // Whatever a prepared transaction changed may be another relation now.
+        scene.catalog_is_read().await;
         // Resolved by another session, when the first is gone.
         let name = scene.name();
         let mut wire = scene.session(&name).await;

@@ -10,7 +10,7 @@ const UPDATE: &str = "UPDATE t SET n = 1";
 const SCHEMAS: [&str; 7] = ["public", "prod", "app", "r", "sp1", "sp2", "sp3"];
 
 /// A database whose catalog nobody has read.
-async fn scene() -> Scene {
+pub(crate) async fn scene() -> Scene {
     let scene = Scene::start().await;
     let mut sql = "CREATE SCHEMA decoy; GRANT ALL ON SCHEMA decoy TO public; CREATE ROLE r; GRANT r TO app; \
                    ALTER ROLE app CREATEROLE; GRANT CREATE ON DATABASE ranking TO app;"
@@ -25,12 +25,12 @@ async fn scene() -> Scene {
     scene
 }
 
-fn say(texts: &[&str]) -> Vec<Turn> {
+pub(crate) fn say(texts: &[&str]) -> Vec<Turn> {
     texts.iter().map(|sql| turn(&[query(sql)], 1)).collect()
 }
 
 /// The tables `t` that were updated since the last time.
-async fn updated(scene: &Scene) -> Vec<String> {
+pub(crate) async fn updated(scene: &Scene) -> Vec<String> {
     let mut found = Vec::new();
     for schema in SCHEMAS {
         let row = scene.superuser.query_one(&format!("SELECT max(n) FROM {schema}.t"), &[]).await.unwrap();
@@ -51,7 +51,7 @@ fn update(rows: &[Row]) -> &Row {
 }
 
 /// What it is said to have updated for certain.
-fn certain(row: &Row) -> Vec<&str> {
+pub(crate) fn certain(row: &Row) -> Vec<&str> {
     let is = |touch: &&Touch| touch.certain && touch.operation == "update" && touch.outcome == "committed";
     row.touches.iter().filter(is).map(|touch| touch.relation.as_str()).collect()
 }
@@ -67,7 +67,7 @@ async fn is_told(scene: &Scene, start: &[(&str, &str)], turns: &[Turn], relation
     assert_eq!(certain(update(&rows)), [relation], "{shown}: {:#?}", update(&rows));
 }
 
-const APP: &[(&str, &str)] = &[("user", "app")];
+pub(crate) const APP: &[(&str, &str)] = &[("user", "app")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_of_the_path_that_has_no_such_relation_is_passed_over() {

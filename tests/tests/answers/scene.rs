@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use hansard_tests::hansard::Settings;
 use hansard_tests::postgres::DATABASE;
-use hansard_tests::wire::{Wire, terminate};
+use hansard_tests::wire::{Wire, query, terminate};
 use hansard_tests::{Config, Hansard, Postgres, eventually};
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -239,6 +239,19 @@ impl Scene {
                 .collect(),
         };
         Ok(statements.iter().map(row).collect())
+    }
+
+    /// Waits until the catalog has been read since the last announced change: until then, what an update reaches is not certain.
+    pub(crate) async fn catalog_is_read(&self) {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let name = self.play(&[("user", "app")], &[turn(&[query(format!("{UPDATE} WHERE false"))], 1)]).await;
+            let rows = self.recorded(&name);
+            if rows[0].says("committed") {
+                return;
+            }
+            assert!(std::time::Instant::now() < until, "the catalog is not read: {rows:#?}");
+        }
     }
 
     /// Waits until the database works for no job any more.

@@ -51,6 +51,8 @@ impl std::fmt::Debug for Conversation {
 
 struct Maker {
     random: StdRng,
+    /// Both sessions say something.
+    two: bool,
     kind: &'static str,
     made: Conversation,
 }
@@ -66,7 +68,7 @@ impl Conversation {
             victims: Vec::new(),
             alone: false,
         };
-        let mut maker = Maker { random: StdRng::seed_from_u64(seed), kind: "", made };
+        let mut maker = Maker { random: StdRng::seed_from_u64(seed), two: false, kind: "", made };
         maker.make();
         maker.made
     }
@@ -133,6 +135,7 @@ impl Maker {
 
     fn make(&mut self) {
         let two = self.chance(0.5);
+        self.two = two;
         self.made.alone = two && self.chance(0.1);
         for session in 0..2 {
             if self.chance(0.3) {
@@ -156,15 +159,7 @@ impl Maker {
                 self.say(0, sql, None);
             }
             for _ in 0..self.random.random_range(0..3) {
-                let (kind, texts) = NAMES[self.random.random_range(0..NAMES.len())];
-                self.kind = kind;
-                // What code does to names is seen by its own session, and by others when the catalog is read again.
-                if two && kind == "ddl" && texts[0].starts_with("DO") {
-                    continue;
-                }
-                for text in texts {
-                    self.say(session, text, None);
-                }
+                self.change_names(session);
             }
             for _ in 0..self.random.random_range(1..4) {
                 self.change(session);
@@ -174,6 +169,18 @@ impl Maker {
                 let end = self.one(&["COMMIT", "COMMIT", "ROLLBACK"]);
                 self.say(session, end, None);
             }
+        }
+    }
+
+    fn change_names(&mut self, session: usize) {
+        let (kind, texts) = NAMES[self.random.random_range(0..NAMES.len())];
+        self.kind = kind;
+        // What code does to names is seen by its own session, and by others when the catalog is read again.
+        if self.two && kind == "ddl" && texts[0].starts_with("DO") {
+            return;
+        }
+        for text in texts {
+            self.say(session, text, None);
         }
     }
 
@@ -286,9 +293,29 @@ impl Maker {
             }
             (Some(number), 2) if planned && !several && !made => {
                 let sql = text.replace(&number.to_string(), "$1");
-                self.step(session, vec![query(format!("PREPARE p (bigint) AS {sql}"))], 1);
-                self.step(session, vec![query(format!("EXECUTE p({number})"))], 1);
-                self.step(session, vec![query("DEALLOCATE p")], 1);
+                let (kind, begun) = (self.kind, self.chance(0.3));
+                let value = Bound::Text(number.to_string().into_bytes());
+                let (prepare, bind) = (parse("p", &sql, &[20]), bind("c", "p", &[value]));
+                if begun {
+                    self.step(session, vec![query("BEGIN")], 1);
+                }
+                match self.random.random_range(0..3) {
+                    0 => self.step(session, vec![query(format!("PREPARE p (bigint) AS {sql}"))], 1),
+                    1 => self.step(session, vec![prepare, sync()], 1),
+                    _ if begun => self.step(session, vec![prepare, bind.clone(), sync()], 1),
+                    _ => self.step(session, vec![prepare, bind.clone(), execute("c", 0), sync()], 1),
+                }
+                if self.chance(0.6) {
+                    self.change_names(session);
+                    self.kind = "prepared before";
+                }
+                match self.chance(0.5) {
+                    true => self.step(session, vec![query(format!("EXECUTE p({number})"))], 1),
+                    false if begun => self.step(session, vec![execute("c", 0), sync()], 1),
+                    false => self.step(session, vec![bind, execute("c", 0), sync()], 1),
+                }
+                self.kind = kind;
+                self.step(session, vec![query("COMMIT; DEALLOCATE p")], 1);
             }
             (_, 3 | 4) if !several || first == "DO" => {
                 self.step(session, vec![extended(text), sync()], 1);

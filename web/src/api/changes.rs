@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
+    http::Version,
     response::{IntoResponse, Response},
 };
 use hansard_query::{AskedChanges, ChangesQuestion, ErrorKind, WrongParameter, rfc3339};
 use hansard_schemas::http::{Changes, LookedAt, Page, QueryFormat, RelationName, TouchRow, WhoChanged};
 use serde::Deserialize;
 
-use super::{Answered, decode, page_size, parameters, refusal, rows};
+use super::{Answered, decode, page_size, parameters, refusal};
 use crate::{
     Shared,
     failure::{Failure, Kind},
@@ -67,16 +68,15 @@ struct Row {
 
 pub(super) async fn who_changed(
     State(shared): State<Arc<Shared>>,
+    version: Version,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Answered<Response> {
     let asked = parameters(asked)?;
     let question = asked.question()?;
     if asked.format != QueryFormat::Json {
-        let answer = shared.engine.all_changes(&question).await.map_err(refused)?;
-        if answer.truncated {
-            return Err(narrower(Failure::new(Kind::TooLarge, format!("There are more than {} rows.", answer.rows()))));
-        }
-        return rows(&answer, asked.format, "who-changed");
+        super::export::possible(version)?;
+        let whole = shared.engine.all_changes(&question, asked.format).await.map_err(refused)?;
+        return Ok(super::export::response(whole, asked.format, "who-changed"));
     }
     let limit = page_size(asked.limit, 100, 1000);
     let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(refused)?)?;
@@ -147,5 +147,5 @@ pub(super) async fn relations(
         .into_iter()
         .map(|known| RelationName { relation: known.relation, kind: known.kind.into(), targets: known.targets })
         .collect();
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(Page { items, next: None, total: None }))
 }

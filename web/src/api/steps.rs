@@ -8,13 +8,15 @@ use axum::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
+    http::header,
+    response::{IntoResponse, Response},
 };
-use hansard_schemas::http::{Cell, Notice, Page, ResultGrid, SaidDetails, Step, Touch};
+use hansard_schemas::http::{Cell, Notice, Page, QueryFormat, ResultGrid, SaidDetails, Step, Touch};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Answered, decode, page_size, parameters, path, refusal,
+    Answered, decode, page_size, parameters, path, refusal, saved_as,
     sessions::{Opened, nanoseconds_between, opened, session_id},
 };
 use crate::{Shared, failure::Failure};
@@ -97,6 +99,7 @@ impl Row {
             parameters,
             touches,
             offset_ns: nanoseconds_between(&opened.at, &self.started_at).unwrap_or_default(),
+            unanswered: opened.ended && self.duration_ns.is_none(),
             duration_ns: self.duration_ns,
             started_at: self.started_at,
             rows: self.rows,
@@ -162,7 +165,7 @@ pub(super) async fn list(
     let next = steps.get(limit).map(|step| step.no.to_string());
     steps.truncate(limit);
     steps.iter_mut().for_each(shorten);
-    Ok(Json(Page { items: steps, next }))
+    Ok(Json(Page { items: steps, next, total: None }))
 }
 
 pub(super) async fn one(
@@ -178,22 +181,76 @@ pub(super) async fn one(
 #[derive(Deserialize)]
 pub(super) struct Rows {
     rows: Option<usize>,
+    from: Option<u64>,
+    #[serde(default)]
+    format: QueryFormat,
 }
 
 pub(super) async fn result(
     State(shared): State<Arc<Shared>>,
     place: Result<Path<(String, i64)>, PathRejection>,
     asked: Result<Query<Rows>, QueryRejection>,
-) -> Answered<Json<ResultGrid>> {
+) -> Answered<Response> {
     let (id, no) = path(place)?;
-    let rows = page_size(parameters(asked)?.rows, 100, 1000);
-    shared.engine.step_result(session_id(&id)?, no, rows).await.map(Json).map_err(refusal)
+    let (id, asked) = (session_id(&id)?, parameters(asked)?);
+    let from = asked.from.unwrap_or(1).max(1);
+    match asked.format {
+        QueryFormat::Json => {
+            let rows = page_size(asked.rows, 100, 1000);
+            let grid = shared.engine.step_result(id, no, from, rows).await.map_err(refusal)?;
+            Ok(Json(grid).into_response())
+        }
+        QueryFormat::Csv => {
+            let grid = shared.engine.whole_result(id, no, from, asked.rows.unwrap_or(usize::MAX)).await;
+            let text = grid_csv(&grid.map_err(refusal)?);
+            let mut response = ([(header::CONTENT_TYPE, asked.format.content_type())], text).into_response();
+            saved_as(&mut response, &format!("{id}-{no}.csv"));
+            Ok(response)
+        }
+        QueryFormat::Parquet | QueryFormat::Arrow => {
+            Err(Failure::invalid("A result is not written that way.").hint("json or csv.").of("format"))
+        }
+    }
+}
+
+/// A grid as CSV: a null is nothing, every text is quoted, and no cell is a formula.
+fn grid_csv(grid: &ResultGrid) -> String {
+    let mut out = String::new();
+    let line = |out: &mut String, cells: &mut dyn Iterator<Item = String>| {
+        for (place, cell) in cells.enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            out.push_str(&cell);
+        }
+        out.push_str("\r\n");
+    };
+    for set in &grid.sets {
+        line(&mut out, &mut set.columns.iter().map(|column| quoted(&column.name)));
+        for row in &set.rows {
+            line(
+                &mut out,
+                &mut row.iter().map(|cell| match cell {
+                    Cell::Null => String::new(),
+                    Cell::Text(text) => quoted(text),
+                    Cell::Bytes { hex } => format!("\"\\x{hex}\""),
+                }),
+            );
+        }
+    }
+    out
+}
+
+fn quoted(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
 }
 
 /// Steps from statement number `from` on, whole.
 async fn steps(shared: &Shared, id: Uuid, from: i64, limit: usize) -> Answered<Vec<Step>> {
-    let opened = opened(shared, id).await?;
-    let found: Vec<Row> = decode(&shared.engine.steps(id, from, limit).await.map_err(refusal)?)?;
+    let found = async { shared.engine.steps(id, from, limit).await.map_err(refusal) };
+    let (opened, found) = tokio::try_join!(opened(shared, id), found)?;
+    let found: Vec<Row> = decode(&found)?;
     let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(Vec::new()) };
     let mut touches = touches(shared, id, first.statement_no, last.statement_no).await?;
     found
@@ -223,6 +280,8 @@ async fn touches(shared: &Shared, id: Uuid, first: i64, last: i64) -> Answered<H
 
 #[cfg(test)]
 mod tests {
+    use hansard_schemas::http::{ResultColumn, ResultSet};
+
     use super::*;
 
     #[test]
@@ -238,5 +297,20 @@ mod tests {
         let mut step = Step { sql: "select 1".into(), ..Step::default() };
         shorten(&mut step);
         assert!(!step.cut);
+    }
+
+    #[test]
+    fn a_result_as_csv_starts_no_formula_and_tells_null_from_nothing() {
+        let column = |name: &str| ResultColumn { name: name.into(), ..ResultColumn::default() };
+        let text = |text: &str| Cell::Text(text.into());
+        let rows = vec![
+            vec![text("=1+1"), Cell::Null],
+            vec![text("-1.5"), text("")],
+            vec![text("a\"b"), Cell::Bytes { hex: "00".into() }],
+        ];
+        let set = ResultSet { columns: vec![column("a"), column("b;c")], rows, total_rows: 3, first_row: 1 };
+        let grid = ResultGrid { sets: vec![set], notices: Vec::new() };
+        let expected = "\"a\",\"b;c\"\r\n\"'=1+1\",\r\n\"-1.5\",\"\"\r\n\"a\"\"b\",\"\\x00\"\r\n";
+        assert_eq!(grid_csv(&grid), expected);
     }
 }

@@ -40,7 +40,19 @@ pub(crate) fn holds(page: &str, parts: &[&str]) {
 async fn the_list_shows_every_session() {
     let server = Server::start().await;
     let page = page(&server, "/sessions").await;
-    holds(&page, &["<h1>Sessions</h1>", "embedding-refresh", "nightly-rerank", "Live", "Complete", "38.0 s"]);
+    holds(
+        &page,
+        &[
+            "<h1>Sessions</h1>",
+            "embedding-refresh",
+            "nightly-rerank",
+            "Open",
+            "Ended, 1 error",
+            "Whole",
+            "38.0 s",
+            "5 sessions",
+        ],
+    );
     holds(&page, &[&format!("/sessions/{}", server.night.rerank)]);
 }
 
@@ -63,8 +75,9 @@ async fn the_replay_lands_on_the_first_error() {
             "aria-valuetext=\"Statement 10 of 12, 35.0 s, error 42P01\"",
             "relation \"public.ranking_history\" does not exist",
             "rolled back: nothing of it stayed",
-            "Transaction 2",
-            "committed",
+            "What it read did reach the job",
+            "transaction 2, committed",
+            "Record: whole",
             "svc:nightly-rerank",
             "TLSv1.3, TLS_AES_256_GCM_SHA384",
             "CN=nightly-rerank",
@@ -77,7 +90,18 @@ async fn the_replay_lands_on_the_first_error() {
 async fn a_deep_link_opens_a_statement_with_its_result() {
     let server = Server::start().await;
     let page = page(&server, &format!("/sessions/{}?step=3&tab=result", server.night.rerank)).await;
-    holds(&page, &["Statement 3 of 12", "aria-selected=\"true\"", "Amélie — 天使", "NULL", "empty text", "163"]);
+    holds(
+        &page,
+        &["aria-valuetext=\"Statement 3 of 12", "aria-selected=\"true\"", "Amélie — 天使", "NULL", "empty text", "163"],
+    );
+}
+
+#[tokio::test]
+async fn a_deep_link_to_a_statement_that_is_not_there_says_so() {
+    let server = Server::start().await;
+    let page = page(&server, &format!("/sessions/{}?step=999", server.night.rerank)).await;
+    holds(&page, &["There is no statement 999: the session has statements 1 to 12."]);
+    assert!(!page.contains("id=\"tab-statement\""), "nothing else is shown in its place");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use hansard_query::EngineOptions;
 use hansard_schemas::http::{ErrorBody, TargetHint};
 use hansard_web::{Web, WebOptions};
 use serde::de::DeserializeOwned;
@@ -19,25 +20,32 @@ pub(crate) struct Server {
     pub(crate) token: String,
     pub(crate) link: String,
     pub(crate) night: Night,
+    pub(crate) request_timeout: std::time::Duration,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
     pub(crate) async fn start() -> Server {
+        Server::with(EngineOptions { target_partitions: 2, ..EngineOptions::default() }).await
+    }
+
+    pub(crate) async fn with(engine: EngineOptions) -> Server {
         let night = night().await;
         let folder = tempfile::tempdir().unwrap();
         let token_file = folder.path().join("web.token");
         let options = WebOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             token_file: token_file.clone(),
+            login_command: "hansard login --config hansard.toml".into(),
             targets: vec![TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: None }],
         };
-        let web = Web::bind(options, Arc::new(night.fixture.engine())).await.unwrap();
+        let web = Web::bind(options, Arc::new(night.fixture.engine_with(engine))).await.unwrap();
+        let request_timeout = web.request_timeout();
         let (address, link, stop) = (web.address(), web.login_link(), CancellationToken::new());
         tokio::spawn(web.serve(stop.clone()));
         let token = hansard_web::read_token(&token_file).unwrap();
-        Server { address, token, link, night, stop, _folder: folder }
+        Server { address, token, link, night, request_timeout, stop, _folder: folder }
     }
 
     /// A request of the owner's, with the token.
@@ -54,8 +62,19 @@ impl Server {
 
     /// A request with exactly these headers, and Host and length where they are not among them.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send_as("HTTP/1.1", method, path, headers, body).await
+    }
+
+    pub(crate) async fn send_as(
+        &self,
+        version: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request =
-            format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+            format!("{method} {path} {version}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         if headers.iter().all(|(name, _)| *name != "host") {
             request.push_str(&format!("host: {}\r\n", self.address));
         }
@@ -92,6 +111,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// HTTP says that this is all of it.
+    pub(crate) complete: bool,
 }
 
 impl Answer {
@@ -105,10 +126,12 @@ impl Answer {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut body = bytes[end + 4..].to_vec();
+        let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse::<usize>());
+        let mut complete = length.is_none_or(|length| length.unwrap() == body.len());
         if headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
-            body = unchunk(&body);
+            (body, complete) = unchunk(&body);
         }
-        Answer { status, headers, body }
+        Answer { status, headers, body, complete }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -125,15 +148,17 @@ impl Answer {
     }
 }
 
-fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+/// The chunks' bytes, and whether the last one is there.
+fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut whole = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+    while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
         if length == 0 {
-            return whole;
+            return (whole, true);
         }
-        whole.extend_from_slice(&rest[end + 2..end + 2 + length]);
-        rest = &rest[end + 2 + length + 2..];
+        let Some(chunk) = rest.get(end + 2..end + 2 + length) else { break };
+        whole.extend_from_slice(chunk);
+        rest = rest.get(end + 2 + length + 2..).unwrap_or_default();
     }
+    (whole, false)
 }

@@ -12,4 +12,5 @@ mod doubts;
 mod fixture;
 mod night;
 mod omissions;
+mod replayed;
 mod security;

@@ -17,6 +17,7 @@ async fn it_listens_on_loopback_only() {
         let options = WebOptions {
             listen: listen.parse().unwrap(),
             token_file: folder.path().join("token"),
+            login_command: String::new(),
             targets: Vec::new(),
         };
         let bound = Web::bind(options, Arc::new(Fixture::new().engine())).await;
@@ -29,7 +30,12 @@ async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let options = WebOptions { listen, token_file: folder.path().join("token"), targets: Vec::new() };
+    let options = WebOptions {
+        listen,
+        token_file: folder.path().join("token"),
+        login_command: String::new(),
+        targets: Vec::new(),
+    };
     let Err(error) = Web::bind(options, Arc::new(Fixture::new().engine())).await else { panic!("the port was free") };
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
 }
@@ -40,6 +46,7 @@ async fn on_the_socket_beside_the_data_no_token_is_asked_for() {
     let options = WebOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         token_file: folder.path().join("token"),
+        login_command: String::new(),
         targets: Vec::new(),
     };
     let fixture = Fixture::new();

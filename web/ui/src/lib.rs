@@ -7,8 +7,11 @@ pub mod lanes;
 pub mod player;
 pub mod question;
 pub mod sql;
+pub mod steps;
+pub mod table;
 pub mod text;
 pub mod visible;
+pub mod window;
 
 #[cfg(target_arch = "wasm32")]
 pub mod pages;

@@ -6,21 +6,19 @@
 #![allow(unreachable_pub, reason = "the component macro makes its own items public")]
 
 use hansard_schemas::http::Status;
-use leptos::{mount::mount_to_body, prelude::*};
-use leptos_router::{
-    components::{A, Redirect, Route, Router, Routes},
-    path,
-};
+use leptos::{mount::mount_to_body, prelude::*, task::spawn_local};
 
 mod api;
 mod changed;
 mod icon;
 mod recorded;
 mod replay;
+mod route;
 mod sessions;
 
 use api::Load;
 use icon::Icon;
+use route::Route;
 
 /// Puts the replay into the page.
 pub fn mount() {
@@ -29,34 +27,45 @@ pub fn mount() {
 
 #[component]
 fn App() -> impl IntoView {
+    let route = Route::provide();
     let status = api::load::<Status>(|| "/status".into());
     provide_context(status);
+    let path = route.path();
+    let current = move |page: &'static str| move || path.with(|path| path.starts_with(page)).then_some("page");
+    let log_out = move |_| {
+        spawn_local(async move {
+            // Whatever is answered, the next page tells who is logged in.
+            let _ = api::post("/logout").await;
+            let _ = window().location().set_href("/login");
+        });
+    };
     view! {
-        <Router>
-            <a class="skip" href="#main">"Skip to content"</a>
-            <header class="top">
-                <A href="/sessions" attr:class="brand">
-                    <Icon kind=icon::Kind::Brand/>
-                    <span>"Hansard"</span>
-                </A>
-                <nav aria-label="Main">
-                    <A href="/sessions">"Sessions"</A>
-                    <A href="/who-changed">"Who changed"</A>
-                </nav>
-                <span class="version">
-                    {move || match status.get() {
-                        Load::Ready(status) => format!("version {}", status.version),
-                        _ => String::new(),
-                    }}
-                </span>
-            </header>
-            <Routes fallback=NotFound>
-                <Route path=path!("/") view=|| view! { <Redirect path="/sessions"/> }/>
-                <Route path=path!("/sessions") view=sessions::Sessions/>
-                <Route path=path!("/sessions/:id") view=replay::Replay/>
-                <Route path=path!("/who-changed") view=changed::WhoChanged/>
-            </Routes>
-        </Router>
+        <a class="skip" href="#main">"Skip to content"</a>
+        <header class="top">
+            <a href="/sessions" class="brand">
+                <Icon kind=icon::Kind::Brand/>
+                <span>"Hansard"</span>
+            </a>
+            <nav aria-label="Main">
+                <a href="/sessions" aria-current=current("/sessions")>"Sessions"</a>
+                <a href="/who-changed" aria-current=current("/who-changed")>"Who changed"</a>
+            </nav>
+            <span class="version">
+                {move || match status.get() {
+                    Load::Ready(status) => format!("version {}", status.version),
+                    _ => String::new(),
+                }}
+            </span>
+            <button class="button small" type="button" on:click=log_out>"Log out"</button>
+        </header>
+        {move || path.with(|path| match path.as_str() {
+            "/" | "/sessions" => view! { <sessions::Sessions/> }.into_any(),
+            "/who-changed" => view! { <changed::WhoChanged/> }.into_any(),
+            path => match path.strip_prefix("/sessions/").filter(|id| !id.is_empty() && !id.contains('/')) {
+                Some(id) => view! { <replay::Session id=id.to_owned()/> }.into_any(),
+                None => view! { <NotFound/> }.into_any(),
+            },
+        })}
     }
 }
 
@@ -66,7 +75,7 @@ fn NotFound() -> impl IntoView {
     view! {
         <main id="main" class="page">
             <h1>"There is no such page"</h1>
-            <p><A href="/sessions">"All sessions"</A></p>
+            <p><a href="/sessions">"All sessions"</a></p>
         </main>
     }
 }

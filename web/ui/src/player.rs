@@ -1,10 +1,10 @@
 //! The replay as a state machine: which statement is shown, and where going on leads.
 //!
-//! Invariants: the cursor is always a statement that exists, or none when there are none; positions are statements,
-//! never offsets in time; time comes in as elapsed nanoseconds, so the same inputs always lead to the same state.
-//! Nothing here draws, fetches or reads a clock.
+//! Invariants: what is shown is the statement that was asked for, also where the session has none of that number; positions
+//! are statements, never offsets in time; time comes in as elapsed nanoseconds, so the same inputs always lead to the
+//! same state. It knows how many statements there are, never which are loaded. Nothing here draws, fetches or reads a clock.
 
-use hansard_schemas::http::Step;
+use hansard_schemas::http::{CONTROLS, READS, Step};
 
 /// Speeds to choose from, in recorded time per real time.
 pub const SPEEDS: [u32; 7] = [1, 2, 4, 8, 16, 60, 600];
@@ -12,6 +12,8 @@ pub const SPEEDS: [u32; 7] = [1, 2, 4, 8, 16, 60, 600];
 pub const IDLE_NS: i64 = 2_000_000_000;
 /// What is left of a pause when idle time is skipped.
 const SKIPPED_IDLE_NS: i64 = 500_000_000;
+/// Statements of a leap.
+const LEAP: i64 = 10;
 
 /// What a statement is to somebody who looks for what matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +22,8 @@ pub enum Class {
     Denied,
     /// The database refused it.
     Failed,
+    /// The database did not run it, because one before it had failed.
+    NotRun,
     /// It changed something, or may have.
     Write,
     /// It only read.
@@ -28,187 +32,95 @@ pub enum Class {
     Control,
 }
 
-/// A statement as the player sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// The statement's number in its session.
-    pub no: i64,
-    /// From the session's opening, nanoseconds.
-    pub offset_ns: i64,
-    /// How long it ran; 0 where that is unknown.
-    pub duration_ns: i64,
-    /// The transaction it is in.
-    pub transaction_id: i64,
-    /// What it is.
-    pub class: Class,
-}
-
-impl Mark {
-    /// From a step of the API.
-    pub fn of(step: &Step) -> Mark {
-        Mark {
-            no: step.no,
-            offset_ns: step.offset_ns.max(0),
-            duration_ns: step.duration_ns.unwrap_or(0).max(0),
-            transaction_id: step.transaction_id,
-            class: classify(step),
-        }
-    }
-
-    /// True for what `n` and `N` go to.
-    pub fn is_trouble(&self) -> bool {
-        matches!(self.class, Class::Denied | Class::Failed)
-    }
-}
-
 /// What kind of statement a step is.
 pub fn classify(step: &Step) -> Class {
-    if step.verdict == "deny" {
-        return Class::Denied;
-    }
-    if step.sqlstate.is_some() {
-        return Class::Failed;
-    }
-    match step.operation.as_str() {
-        "select" | "copy_out" | "show" | "explain" | "fetch" => Class::Read,
-        "transaction" | "set" | "prepare" | "deallocate" | "declare" | "close" | "listen" | "lock" | "empty" => {
-            Class::Control
-        }
+    let operation = step.operation.as_str();
+    match () {
+        () if step.verdict == "deny" => Class::Denied,
+        () if step.is_not_run() => Class::NotRun,
+        () if step.sqlstate.is_some() => Class::Failed,
+        () if READS.contains(&operation) => Class::Read,
+        () if CONTROLS.contains(&operation) => Class::Control,
         // What is not known to be harmless counts as a write.
-        _ => Class::Write,
+        () => Class::Write,
     }
 }
 
 /// Where a key leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
-    /// `j`
-    NextStatement,
-    /// `k`
-    PreviousStatement,
-    /// `J`
-    NextTransaction,
-    /// `K`
-    PreviousTransaction,
-    /// `n`
-    NextTrouble,
-    /// `N`
-    PreviousTrouble,
+    /// `j`, arrow down
+    Next,
+    /// `k`, arrow up
+    Previous,
+    /// Page down
+    LeapOn,
+    /// Page up
+    LeapBack,
     /// Home
     First,
     /// End
     Last,
-    /// Right arrow: recorded time, nanoseconds; negative goes back.
-    Seek(i64),
 }
 
 /// The state of one replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Player {
-    marks: Vec<Mark>,
-    /// Index into `marks`; 0 when there are none.
-    at: usize,
-    /// While playing: time waited for the next statement, of what [`Player::wait`] demands.
+    /// How many statements the session has, as far as is known.
+    last: i64,
+    /// The number of the statement shown; 0 before there is one.
+    at: i64,
+    /// While playing: time waited for the next statement.
     waited_ns: i64,
     playing: bool,
     speed: usize,
     skip_idle: bool,
-    /// A deep link to a statement that has not been loaded yet.
-    wanted: Option<i64>,
-    /// Somebody moved: loading more must not move again.
-    settled: bool,
-}
-
-impl Default for Player {
-    fn default() -> Player {
-        Player::new(None)
-    }
 }
 
 impl Player {
-    /// A player without statements; `step` is the deep link's statement.
+    /// `step` is the deep link's statement.
     pub fn new(step: Option<i64>) -> Player {
-        Player {
-            marks: Vec::new(),
-            at: 0,
-            waited_ns: 0,
-            playing: false,
-            speed: 0,
-            skip_idle: true,
-            wanted: step,
-            settled: false,
+        Player { last: 0, at: step.unwrap_or(0), waited_ns: 0, playing: false, speed: 0, skip_idle: true }
+    }
+
+    /// So many statements are known to be there: a session that goes on gets more, none ever gets fewer.
+    pub fn grow(&mut self, last: i64) {
+        self.last = self.last.max(last);
+    }
+
+    /// Where to begin, unless an address or somebody said so.
+    pub fn land(&mut self, no: i64) {
+        if self.at == 0 && no >= 1 && no <= self.last {
+            self.at = no;
         }
     }
 
-    /// Replaces the statements by a longer list of the same session: the cursor stays on its statement. Before
-    /// anybody moved it lands on the deep link's, else on the first denial, error or write, else on the first one.
-    pub fn load(&mut self, marks: Vec<Mark>) {
-        let shown = self.current().map(|mark| mark.no);
-        self.marks = marks;
-        self.at = match (self.settled, shown) {
-            (true, Some(no)) => self.place_of(no).unwrap_or(0),
-            _ => self.landing(),
-        };
+    /// The number of the statement that is asked for; `None` before there is one.
+    pub fn at(&self) -> Option<i64> {
+        (self.at != 0).then_some(self.at)
     }
 
-    fn landing(&mut self) -> usize {
-        if let Some(no) = self.wanted {
-            if let Some(place) = self.place_of(no) {
-                self.wanted = None;
-                self.settled = true;
-                return place;
-            }
-            // Not loaded yet: the nearest before it, until it comes.
-            return self.marks.iter().rposition(|mark| mark.no < no).unwrap_or(0);
-        }
-        let first = |wanted: fn(&Mark) -> bool| self.marks.iter().position(wanted);
-        first(|mark| mark.class == Class::Denied)
-            .or_else(|| first(|mark| mark.class == Class::Failed))
-            .or_else(|| first(|mark| mark.class == Class::Write))
-            .unwrap_or(0)
+    /// How many statements there are.
+    pub fn last(&self) -> i64 {
+        self.last
     }
 
-    /// The statements.
-    pub fn marks(&self) -> &[Mark] {
-        &self.marks
+    /// The session has a statement of that number.
+    pub fn has(&self, no: i64) -> bool {
+        no >= 1 && no <= self.last
     }
 
-    /// The statement shown.
-    pub fn current(&self) -> Option<&Mark> {
-        self.marks.get(self.at)
-    }
-
-    /// Its place in the list, from 0.
-    pub fn place(&self) -> usize {
-        self.at
-    }
-
-    /// A deep link's statement that is still to be loaded.
-    pub fn wanted(&self) -> Option<i64> {
-        self.wanted
-    }
-
-    /// Goes to a statement by its number; false where it is not loaded.
-    pub fn go(&mut self, no: i64) -> bool {
-        match self.place_of(no) {
-            Some(place) => {
-                self.move_to(place);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Goes to a place in the list, from 0; beyond the end means the last.
-    pub fn go_to_place(&mut self, place: usize) {
-        self.move_to(place.min(self.marks.len().saturating_sub(1)));
+    /// Goes to a statement by its number, whether there is one or not: what is shown says so.
+    pub fn go(&mut self, no: i64) {
+        self.at = no;
+        self.waited_ns = 0;
     }
 
     /// Moves; false where there is nothing that way.
     pub fn step(&mut self, to: Move) -> bool {
-        match self.place_after(to) {
-            Some(place) => {
-                self.move_to(place);
+        match self.after(to) {
+            Some(no) => {
+                self.go(no);
                 true
             }
             None => false,
@@ -217,64 +129,20 @@ impl Player {
 
     /// Whether a move leads anywhere.
     pub fn can(&self, to: Move) -> bool {
-        self.place_after(to).is_some()
+        self.after(to).is_some()
     }
 
-    fn place_after(&self, to: Move) -> Option<usize> {
-        let place = match to {
-            Move::NextStatement => Some(self.at + 1),
-            Move::PreviousStatement => self.at.checked_sub(1),
-            Move::NextTransaction => self.next_transaction(),
-            Move::PreviousTransaction => self.previous_transaction(),
-            Move::NextTrouble => self
-                .marks
-                .iter()
-                .enumerate()
-                .skip(self.at + 1)
-                .find(|(_, mark)| mark.is_trouble())
-                .map(|(place, _)| place),
-            Move::PreviousTrouble => self.marks.iter().take(self.at).rposition(Mark::is_trouble),
-            Move::First => Some(0),
-            Move::Last => self.marks.len().checked_sub(1),
-            Move::Seek(by) => self.seek(by),
+    fn after(&self, to: Move) -> Option<i64> {
+        let no = match to {
+            Move::Next => self.at.checked_add(1)?,
+            // From beyond the end it leads back into the session.
+            Move::Previous => self.at.checked_sub(1)?.min(self.last),
+            Move::LeapOn => self.at.checked_add(LEAP)?.min(self.last),
+            Move::LeapBack => self.at.checked_sub(LEAP)?.clamp(1, self.last.max(1)),
+            Move::First => 1,
+            Move::Last => self.last,
         };
-        place.filter(|place| *place < self.marks.len() && *place != self.at)
-    }
-
-    fn next_transaction(&self) -> Option<usize> {
-        let here = self.current()?.transaction_id;
-        let later = self.marks.iter().enumerate().skip(self.at + 1);
-        later.into_iter().find(|(_, mark)| mark.transaction_id != here).map(|(place, _)| place)
-    }
-
-    /// The beginning of this transaction; from there the beginning of the one before.
-    fn previous_transaction(&self) -> Option<usize> {
-        let start = self.transaction_start(self.at)?;
-        if start < self.at { Some(start) } else { self.transaction_start(start.checked_sub(1)?) }
-    }
-
-    fn transaction_start(&self, place: usize) -> Option<usize> {
-        let id = self.marks.get(place)?.transaction_id;
-        let other = self.marks.iter().take(place).rposition(|mark| mark.transaction_id != id);
-        Some(other.map_or(0, |other| other + 1))
-    }
-
-    /// The last statement begun by then; always moves at least one, or the key would seem dead.
-    fn seek(&self, by: i64) -> Option<usize> {
-        let then = self.current()?.offset_ns.saturating_add(by);
-        let place = self.marks.iter().rposition(|mark| mark.offset_ns <= then).unwrap_or(0);
-        if by >= 0 { Some(place.max(self.at + 1)) } else { Some(place.min(self.at.checked_sub(1)?)) }
-    }
-
-    fn move_to(&mut self, place: usize) {
-        self.settled = true;
-        self.wanted = None;
-        self.at = place;
-        self.waited_ns = 0;
-    }
-
-    fn place_of(&self, no: i64) -> Option<usize> {
-        self.marks.binary_search_by_key(&no, |mark| mark.no).ok()
+        (self.has(no) && no != self.at).then_some(no)
     }
 
     /// True while it plays.
@@ -284,15 +152,10 @@ impl Player {
 
     /// Space: plays, or stops. At the end it begins again.
     pub fn toggle_play(&mut self) {
-        self.playing = !self.playing && !self.marks.is_empty();
-        if self.playing && self.at + 1 >= self.marks.len() {
-            self.move_to(0);
+        self.playing = !self.playing && self.last > 0;
+        if self.playing && self.at >= self.last {
+            self.go(1);
         }
-    }
-
-    /// Stops.
-    pub fn pause(&mut self) {
-        self.playing = false;
     }
 
     /// Recorded time per real time.
@@ -325,39 +188,50 @@ impl Player {
         self.skip_idle = !self.skip_idle;
     }
 
-    /// Recorded time shown, from the session's opening: between two statements it runs evenly.
-    pub fn clock_ns(&self) -> i64 {
-        let Some(here) = self.current() else { return 0 };
-        let wait = self.wait();
-        let Some(next) = self.marks.get(self.at + 1).filter(|_| wait > 0) else { return here.offset_ns };
-        let gap = i128::from(next.offset_ns.saturating_sub(here.offset_ns));
-        let passed = gap * i128::from(self.waited_ns.min(wait)) / i128::from(wait);
-        here.offset_ns.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
+    /// Recorded time shown, from the session's opening: between two statements it runs evenly. `offset` tells when a
+    /// statement began, where that is loaded.
+    pub fn clock_ns(&self, offset: impl Fn(i64) -> Option<i64>) -> i64 {
+        let Some(here) = offset(self.at) else { return 0 };
+        let Some(next) = offset(self.at + 1) else { return here };
+        let wait = self.wait(next.saturating_sub(here));
+        if wait == 0 {
+            return here;
+        }
+        let passed = i128::from(next.saturating_sub(here)) * i128::from(self.waited_ns.min(wait)) / i128::from(wait);
+        here.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
     }
 
-    /// Lets real time pass; true where the statement shown changed. Stops at the last one.
-    pub fn tick(&mut self, elapsed_ns: i64) -> bool {
+    /// Lets real time pass; true where the statement shown changed. Stops at the last one, and waits where the next one is
+    /// not loaded.
+    pub fn tick(&mut self, elapsed_ns: i64, offset: impl Fn(i64) -> Option<i64>) -> bool {
         if !self.playing {
             return false;
         }
         let before = self.at;
         self.waited_ns = self.waited_ns.saturating_add(elapsed_ns.max(0).saturating_mul(i64::from(self.speed())));
-        while self.at + 1 < self.marks.len() && self.waited_ns >= self.wait() {
-            self.waited_ns -= self.wait();
+        while self.at < self.last {
+            let (Some(here), Some(next)) = (offset(self.at), offset(self.at + 1)) else {
+                // A hole in the record, or not here yet: no time passes over it.
+                self.waited_ns = 0;
+                break;
+            };
+            let wait = self.wait(next.saturating_sub(here));
+            if self.waited_ns < wait {
+                break;
+            }
+            self.waited_ns -= wait;
             self.at += 1;
-            self.settled = true;
         }
-        if self.at + 1 >= self.marks.len() {
+        if self.at >= self.last {
             self.playing = false;
             self.waited_ns = 0;
         }
         self.at != before
     }
 
-    /// From this statement's start to the next one's, a skipped pause shortened.
-    fn wait(&self) -> i64 {
-        let (Some(here), Some(next)) = (self.current(), self.marks.get(self.at + 1)) else { return 0 };
-        let gap = next.offset_ns.saturating_sub(here.offset_ns).max(0);
+    /// From one start to the next one's, a skipped pause shortened.
+    fn wait(&self, gap: i64) -> i64 {
+        let gap = gap.max(0);
         if self.skip_idle && gap > IDLE_NS { SKIPPED_IDLE_NS } else { gap }
     }
 }

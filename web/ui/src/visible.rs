@@ -2,6 +2,8 @@
 //!
 //! Invariant: no control character, no direction mark and no other invisible character of a text reaches the page as itself.
 
+use std::ops::Range;
+
 /// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -47,6 +49,49 @@ pub fn escaped(text: &str) -> String {
         })
         .collect()
 }
+
+/// Where a text holds another one, in bytes; letters of ASCII count the same in both cases.
+pub fn hits(text: &str, find: &str) -> Vec<Range<usize>> {
+    let (hay, needle) = (text.as_bytes(), find.as_bytes());
+    let mut hits = Vec::new();
+    let mut at = 0;
+    while !needle.is_empty() && at + needle.len() <= hay.len() && hits.len() < MAX_HITS {
+        // What begins and ends as a text does is cut at letters, since both are UTF-8.
+        if hay[at].eq_ignore_ascii_case(&needle[0]) && hay[at..at + needle.len()].eq_ignore_ascii_case(needle) {
+            hits.push(at..at + needle.len());
+            at += needle.len();
+        } else {
+            at += 1;
+        }
+    }
+    hits
+}
+
+/// A part of a text that begins at `at` of the whole, cut where hits begin and end; true for what is of a hit.
+pub fn parted<'a>(text: &'a str, at: usize, hits: &[Range<usize>]) -> Vec<(bool, &'a str)> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    let first = hits.partition_point(|hit| hit.end <= at);
+    for hit in &hits[first..] {
+        let begin = hit.start.saturating_sub(at).clamp(from, text.len());
+        let end = hit.end.saturating_sub(at).clamp(from, text.len());
+        if hit.start >= at + text.len() {
+            break;
+        }
+        if from < begin {
+            parts.push((false, &text[from..begin]));
+        }
+        parts.push((true, &text[begin..end]));
+        from = end;
+    }
+    if from < text.len() {
+        parts.push((false, &text[from..]));
+    }
+    parts
+}
+
+/// Hits that are marked in one text.
+const MAX_HITS: usize = 1_000;
 
 /// Control and format characters, fillers and other blanks without width.
 fn is_hidden(character: char) -> bool {
@@ -94,5 +139,16 @@ mod tests {
         for text in ["", "naïve — 日本 🎬", "שלום", "select 1 -- 'x'"] {
             assert_eq!(escaped(text), text);
         }
+    }
+
+    #[test]
+    fn hits_are_marked_across_pieces() {
+        let text = "SELECT é FROM Select";
+        let found = hits(text, "select");
+        assert_eq!(found, [0..6, 15..21]);
+        assert_eq!(parted(text, 0, &found), [(true, "SELECT"), (false, " é FROM "), (true, "Select")]);
+        assert_eq!(parted("LECT é", 2, &found), [(true, "LECT"), (false, " é")]);
+        assert_eq!(parted(" FROM Sel", 9, &found), [(false, " FROM "), (true, "Sel")]);
+        assert_eq!((hits("aaaa", "aa"), hits("abc", ""), hits("", "x")), (vec![0..2, 2..4], vec![], vec![]));
     }
 }

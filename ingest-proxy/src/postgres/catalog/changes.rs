@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Database, Open};
 
 /// Most numbers of one transaction; behind them, any name may be meant.
-const MAX_NUMBERS: usize = 16;
+const MAX_NUMBERS: usize = 256;
 
 /// A session, as the catalog of its database sees it.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ impl SessionChanges {
             number,
             session_id: self.session.as_bytes().to_vec(),
             all: names.is_all(),
+            drops: names.drops(),
+            paths: names.paths(),
             names: names.names().map(str::to_owned).collect(),
         }))
     }

@@ -235,6 +235,9 @@ impl Keeper {
         let begun = Instant::now();
         let reading = reader.read(&mut self.known).await?;
         self.reader = Some(reader);
+        if !reading.settled {
+            self.database.due.notify_one();
+        }
         let first = self.told.version == 0;
         let recovered = self.told.trouble.is_some();
         // What a session may have changed without a word of it is known again by what is told next.

@@ -3,7 +3,9 @@
 //! One reading is one REPEATABLE READ READ ONLY transaction. It begins with a number for each table of PostgreSQL's that
 //! differs when that table changed ([`sql::SOURCES`]); where all are as they were, that is all. Definitions that
 //! PostgreSQL writes out (views, rules, expressions) are not of the transaction's snapshot but of the present: behind the
-//! transaction the numbers are asked for again, and where they differ, everything is read again.
+//! transaction the numbers are asked for again, and where they differ, everything is read again. A catalog that changes
+//! all the time is told as it was read at the third attempt, and read again soon: what was changed before it began to be
+//! read is in it, and what jobs are about to change has been announced.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -46,9 +48,11 @@ pub(super) struct Known {
 /// A reading.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// The catalog was as it is told at a moment between these two.
+    /// The catalog was as it is told at a moment between these two; where it is not settled, so was each relation, and
+    /// definitions that PostgreSQL writes out may be of a later moment.
     pub(super) begun_at: u64,
     pub(super) read_at: u64,
+    pub(super) settled: bool,
     pub(super) changes: Vec<Change>,
 }
 
@@ -116,7 +120,7 @@ impl Reader {
             self.hindered = false;
             if numbers == known.numbers {
                 self.connection.run("COMMIT").await?;
-                return Ok(Reading { begun_at, read_at, changes: changes(known, changed) });
+                return Ok(Reading { begun_at, read_at, settled: true, changes: changes(known, changed) });
             }
             let mut take = Take { objects: Vec::new(), missing: Vec::new(), limit: received + MAX_BYTES };
             self.parts(&denied, &mut take).await?;
@@ -125,13 +129,10 @@ impl Reader {
             self.connection.run("COMMIT").await?;
             let settled = self.numbers(&denied).await? == numbers;
             known.numbers = if settled && !self.hindered { numbers } else { Vec::new() };
-            if !settled && attempt == ATTEMPTS {
-                take.missing.push(missing(Kind::Relation, "it was being changed while it was read"));
-            }
             put(known, take, &mut changed)?;
             if settled || attempt == ATTEMPTS {
                 let read_at = if settled { clock::now() } else { read_at };
-                return Ok(Reading { begun_at, read_at, changes: changes(known, changed) });
+                return Ok(Reading { begun_at, read_at, settled, changes: changes(known, changed) });
             }
         }
         unreachable!("the last attempt returns")

@@ -389,7 +389,9 @@ pub(super) const EXPRESSIONS: &str = concat!(
     "UNION ALL SELECT indrelid, 'index', NULL, 0, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL ",
     "UNION ALL SELECT polrelid, 'policy', NULL, 0, e FROM pg_policy, LATERAL (VALUES (pg_get_expr(polqual, polrelid)), ",
     "(pg_get_expr(polwithcheck, polrelid))) AS v(e) WHERE e IS NOT NULL",
-    ") x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence <> 't' AND ",
+    // Of what has just been dropped there is no definition.
+    ") x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace ",
+    "WHERE definition IS NOT NULL AND c.relpersistence <> 't' AND ",
     of_users!("n"),
     " GROUP BY relation"
 );

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::private;
 use crate::{Error, Shard};
 
 /// Positions grow without a hole within one opening of the log by a writer. Each opening begins a new run of positions at a
@@ -222,7 +221,7 @@ const LOCK_TRIES: u32 = 20;
 /// Takes the folder over for writing, for as long as the file is held.
 pub(super) fn lock(path: &Path) -> Result<File, Error> {
     let file = path.join("lock");
-    let lock = private::open(File::options().create(true).truncate(false).write(true), &file)
+    let lock = hansard_private_files::open(File::options().create(true).truncate(false).write(true), &file)
         .map_err(|e| failed("open", &file, &e))?;
     for _ in 0..LOCK_TRIES {
         match lock.try_lock() {
@@ -255,7 +254,7 @@ pub(super) fn is_held(path: &Path) -> bool {
 pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
     let new = dir.join(format!("{name}.new"));
     let write = || -> io::Result<()> {
-        let mut file = private::open(File::options().create(true).truncate(true).write(true), &new)?;
+        let mut file = hansard_private_files::open(File::options().create(true).truncate(true).write(true), &new)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         fs::rename(&new, dir.join(name))?;
@@ -267,7 +266,7 @@ pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
 /// Whether the disk takes a file of that length now.
 pub(super) fn try_disk(dir: &Path, length: usize) -> Result<(), Error> {
     let path = dir.join(PROBE);
-    let created = private::open(File::options().create(true).truncate(true).write(true), &path);
+    let created = hansard_private_files::open(File::options().create(true).truncate(true).write(true), &path);
     let written = created.and_then(|mut file| file.write_all(&vec![0; length]));
     // Made or not: what is left of it is in the way.
     let _ = fs::remove_file(&path);

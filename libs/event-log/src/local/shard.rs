@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::folder::{self, Segment};
-use super::private;
 use super::record::{self, HEADER, Parsed};
 use super::view::{Cursor, View};
 use crate::{Error, Position, Shard};
@@ -115,7 +114,7 @@ impl ShardLog {
         unix_millis: u64,
         lock: Arc<File>,
     ) -> Result<ShardLog, Error> {
-        private::make_folder(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
+        hansard_private_files::make_folder(&dir).map_err(|e| folder::failed("create", &dir, &e))?;
         folder::make_positions(&dir)?;
         let mark = folder::trimmed(&dir)?;
         let closed = recover(shard, &dir, mark)?;
@@ -404,7 +403,8 @@ impl Layout {
 
 fn create_segment(dir: &std::path::Path, base: u64) -> Result<File, Error> {
     let path = folder::segment_path(dir, base);
-    private::open(File::options().create_new(true).append(true), &path).map_err(|e| folder::failed("create", &path, &e))
+    hansard_private_files::open(File::options().create_new(true).append(true), &path)
+        .map_err(|e| folder::failed("create", &path, &e))
 }
 
 /// The segments that former openings left, without empty ones at the end and without a torn tail.

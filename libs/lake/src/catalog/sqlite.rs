@@ -21,8 +21,6 @@ use super::{
     Snapshot,
 };
 
-use crate::private;
-
 mod filter;
 
 /// Version of the database's schema that this code writes and reads.
@@ -93,7 +91,7 @@ impl SqliteCatalog {
         let failed = |error| failure(path, Failure::Sqlite(error));
         // SQLite gives its journals the mode of the database.
         if !path.exists() {
-            let made = private::open(File::options().create(true).truncate(false).write(true), path);
+            let made = hansard_private_files::open(File::options().create(true).truncate(false).write(true), path);
             made.map_err(|source| Error::Unavailable { place: path.display().to_string(), source: source.into() })?;
         }
         let mut writer = Connection::open(path).map_err(failed)?;

@@ -2,8 +2,8 @@
 
 use super::message::{self, Failure, Reader};
 use super::{
-    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_BOUND, MAX_CURSORS, Name, Note,
-    Prepared, Report, Request, Text,
+    Analyser, Asked, Body, CommandTag, Conversation, Event, Executed, Finished, MAX_BOUND, MAX_CURSORS, Moment, Name,
+    Note, Prepared, Report, Request, Text,
 };
 use crate::exchange::{Answered, Kind, Waiting, refused_by_copy};
 
@@ -229,7 +229,8 @@ impl<T: Text> Conversation<T> {
         };
         let statement = current.statement;
         self.finish(statement, rows, None, Some(CommandTag { words: words.clone(), copied_in }), out);
-        self.take_effect(statement, &words, current.does.as_ref(), out);
+        let moment = Moment { statement, at: current.began };
+        self.take_effect(moment, &words, current.does.as_ref(), out);
         let last = of_query && self.text.as_ref().and_then(Text::statements) == Some(self.answered);
         if last && !self.is_explicit() {
             // The server commits before it answers the last statement of a simple query.
@@ -237,15 +238,15 @@ impl<T: Text> Conversation<T> {
         }
     }
 
-    /// What the statement does to names and settings, and to the transaction.
-    fn take_effect(&mut self, statement: u64, words: &str, does: Option<&Executed<T>>, out: &mut Vec<Event<T>>) {
+    /// What the statement that began then does to names and settings, and to the transaction.
+    fn take_effect(&mut self, moment: Moment, words: &str, does: Option<&Executed<T>>, out: &mut Vec<Event<T>>) {
         let Some(does) = does else {
             // Whatever a text did that is not understood, names and settings may mean something else now.
             if matches!(words, "PREPARE" | "DEALLOCATE" | "DEALLOCATE ALL" | "DISCARD ALL" | "EXECUTE") {
                 self.forget_all_prepared();
             }
             self.settings.lose();
-            return self.transaction_by_tag(statement, words, None, out);
+            return self.transaction_by_tag(moment.statement, words, None, out);
         };
         let text = does.text.clone();
         let notes = text.notes(does.part, does.prepared_in_sql);
@@ -255,7 +256,7 @@ impl<T: Text> Conversation<T> {
                     let name = self.name_in_sql(name);
                     self.uses += 1;
                     let prepared = Prepared {
-                        text: Executed { prepared_in_sql: true, ..does.clone() },
+                        text: Executed { prepared_in_sql: true, prepared: Some(moment), bound: None, ..does.clone() },
                         truncated: false,
                         types: Vec::new(),
                         seq: 0,
@@ -299,7 +300,7 @@ impl<T: Text> Conversation<T> {
                 _ => {}
             }
         }
-        self.transaction_by_tag(statement, words, Some(notes), out);
+        self.transaction_by_tag(moment.statement, words, Some(notes), out);
     }
 
     /// DECLARE was carried out.
@@ -342,7 +343,7 @@ impl<T: Text> Conversation<T> {
             let count = text.statements().unwrap_or(0);
             let failure = not_executed(&failure);
             while self.answered < count {
-                let own = Executed { text: text.clone(), part: self.answered, prepared_in_sql: false };
+                let own = Executed::new(text.clone(), self.answered);
                 let started = self.start(Request::Text { own, executes: None, again: false });
                 let statement = started.statement;
                 out.push(Event::Started(started));

@@ -151,7 +151,7 @@ impl<T: Text> Conversation<T> {
             at: asked.at,
             first_seq: asked.seq,
             last_seq: asked.last_seq,
-            request: self.text_request(Executed { text: text.clone(), part, prepared_in_sql: false }).0,
+            request: self.text_request(Executed::new(text.clone(), part)).0,
             parameters: None,
             truncated: false,
             doubt: None,
@@ -211,7 +211,7 @@ impl<T: Text> Conversation<T> {
                     match text.statements() {
                         Some(count) => (0..count)
                             .map(|part| {
-                                let own = Executed { text: text.clone(), part, prepared_in_sql: false };
+                                let own = Executed::new(text.clone(), part);
                                 Request::Text { own, executes: None, again: false }
                             })
                             .collect(),
@@ -225,7 +225,7 @@ impl<T: Text> Conversation<T> {
                         continue;
                     }
                     truncated = raw.cut;
-                    let own = Executed { text, part: 0, prepared_in_sql: false };
+                    let own = Executed::new(text, 0);
                     vec![Request::Text { own, executes: None, again: false }]
                 }
                 Body::Bind { portal, statement, parameters: values, .. } => {
@@ -285,11 +285,7 @@ impl<T: Text> Conversation<T> {
 
     fn by_name(&self, statement: &Name, parsed: &HashMap<Name, (T, bool)>) -> Request<T> {
         match (parsed.get(statement), self.prepared.get(statement)) {
-            (Some((text, _)), _) => Request::Text {
-                own: Executed { text: text.clone(), part: 0, prepared_in_sql: false },
-                executes: None,
-                again: false,
-            },
+            (Some((text, _)), _) => Request::Text { own: Executed::new(text.clone(), 0), executes: None, again: false },
             (None, Some(prepared)) => Request::Text { own: prepared.text.clone(), executes: None, again: false },
             (None, None) => Request::Name(statement.shown()),
         }

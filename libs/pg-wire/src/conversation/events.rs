@@ -132,6 +132,26 @@ pub struct Executed<T> {
     pub part: u32,
     /// What the statement prepares, rather than the statement itself: it was prepared by PREPARE.
     pub prepared_in_sql: bool,
+    /// When it was prepared, of a prepared statement: what it names was looked up then, and perhaps never since.
+    pub prepared: Option<Moment>,
+    /// When it was bound to a portal, as the last statement that had begun before: nothing it names was looked up since.
+    pub bound: Option<u64>,
+}
+
+/// A moment in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Moment {
+    /// The last statement that had begun before.
+    pub statement: u64,
+    /// UTC nanoseconds, not later.
+    pub at: i64,
+}
+
+impl<T> Executed<T> {
+    /// A statement of a text that runs as it is read.
+    pub fn new(text: T, part: u32) -> Executed<T> {
+        Executed { text, part, prepared_in_sql: false, prepared: None, bound: None }
+    }
 }
 
 /// Values bound to a statement.

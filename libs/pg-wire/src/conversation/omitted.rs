@@ -81,7 +81,8 @@ impl<T: Text> Conversation<T> {
             self.omitted_portals.bound = 0;
             if let Some((statement, _)) = self.omitted_portals.suspended {
                 let ending = Ending::Unknown;
-                self.current = Some(Current { statement, does: None, portal: None, columns: Vec::new(), ending });
+                let (began, columns) = (self.at, Vec::new());
+                self.current = Some(Current { statement, began, does: None, portal: None, columns, ending });
                 return;
             }
         }

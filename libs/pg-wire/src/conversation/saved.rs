@@ -16,6 +16,7 @@ impl<T> Conversation<T> {
             waiting_bytes: self.waiting_bytes,
             current: self.current.as_ref().map(|current| Current {
                 statement: current.statement,
+                began: current.began,
                 does: current.does.as_ref().map(|does| does.map(text)),
                 portal: current.portal.clone(),
                 columns: current.columns.clone(),
@@ -51,7 +52,13 @@ impl<T> Conversation<T> {
 
 impl<T> Executed<T> {
     fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> Executed<U> {
-        Executed { text: text(&self.text), part: self.part, prepared_in_sql: self.prepared_in_sql }
+        Executed {
+            text: text(&self.text),
+            part: self.part,
+            prepared_in_sql: self.prepared_in_sql,
+            prepared: self.prepared,
+            bound: self.bound,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::names::Name;
 use super::{
     Analyser, Asked, Body, Conversation, Current, Doubt, Ending, Event, Executed, MAX_BOUND, MAX_NAMES, MAX_PREPARED,
-    MAX_WAITING_BYTES, Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
+    MAX_WAITING_BYTES, Moment, Note, Parameters, Portal, Prepared, RawText, Request, Started, Text,
 };
 use crate::exchange::Kind;
 
@@ -56,9 +56,7 @@ impl<T: Text> Conversation<T> {
         let Some(text) = &self.text else { return };
         let known = text.statements();
         let request = match known {
-            Some(count) if self.answered < count => {
-                self.text_request(Executed { text: text.clone(), part: self.answered, prepared_in_sql: false })
-            }
+            Some(count) if self.answered < count => self.text_request(Executed::new(text.clone(), self.answered)),
             None if self.answered == 0 => (Request::Unforeseen { text: text.clone(), before: 0 }, None),
             _ => return,
         };
@@ -102,7 +100,8 @@ impl<T: Text> Conversation<T> {
             // More rows of what has begun.
             let does = portal.text.clone();
             let ending = Ending::Never;
-            self.current = Some(Current { statement, does, portal: Some(name), columns: Vec::new(), ending });
+            let (began, columns) = (self.at, Vec::new());
+            self.current = Some(Current { statement, began, does, portal: Some(name), columns, ending });
             return;
         }
         let (parameters, first_seq, truncated) = (portal.parameters.take(), portal.first_seq, portal.truncated);
@@ -198,7 +197,8 @@ impl<T: Text> Conversation<T> {
             Request::Unforeseen { .. } | Request::Name(_) | Request::Omitted => Ending::Unknown,
         };
         let does = does.filter(|does| does.text.understood(does.part, does.prepared_in_sql));
-        self.current = Some(Current { statement: started.statement, does, portal, columns: Vec::new(), ending });
+        let (statement, began, columns) = (started.statement, started.at, Vec::new());
+        self.current = Some(Current { statement, began, does, portal, columns, ending });
         out.push(Event::Started(started));
     }
 
@@ -209,7 +209,8 @@ impl<T: Text> Conversation<T> {
         let text = read(&self.settings, &raw, analyser);
         let bytes = text.bytes() + 4 * types.len();
         let seq = if asked.seq > asked.segment { asked.seq } else { 0 };
-        let text = Executed { text, part: 0, prepared_in_sql: false };
+        let prepared = Some(Moment { statement: self.statements, at: asked.at });
+        let text = Executed { prepared, ..Executed::new(text, 0) };
         self.uses += 1;
         let used = self.uses;
         let columns = Vec::new();
@@ -277,7 +278,7 @@ impl<T: Text> Conversation<T> {
             parameters.types = prepared.types.clone();
         }
         let truncated = prepared.is_some_and(|prepared| prepared.truncated) || parameters.truncated;
-        let text = prepared.map(|prepared| prepared.text.clone());
+        let text = prepared.map(|prepared| Executed { bound: Some(self.statements), ..prepared.text.clone() });
         let text = text.filter(|text| self.portal_texts + text.text.bytes() <= MAX_BOUND);
         self.portal_texts += text.as_ref().map_or(0, |text| text.text.bytes());
         let doubted = prepared.is_some_and(|prepared| prepared.since <= self.code_ran);

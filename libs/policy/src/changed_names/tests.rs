@@ -5,7 +5,8 @@ use super::*;
 #[track_caller]
 fn names(text: &str) -> Option<String> {
     let names = changed_names(text.as_bytes())?;
-    Some(if names.is_all() { "*".to_owned() } else { names.names().collect::<Vec<_>>().join(" ") })
+    let drops = names.drops().then_some("and drops").into_iter().chain(names.paths().then_some("and paths"));
+    Some(if names.is_all() { "*".to_owned() } else { names.names().chain(drops).collect::<Vec<_>>().join(" ") })
 }
 
 #[test]
@@ -64,6 +65,42 @@ fn changes_mean_the_names_in_their_text() {
     assert!(odd.names().any(|name| name == "Odd \"t"));
 }
 
+#[test]
+fn cascades_drop_whatever_depends_on_it() {
+    for (text, expected) in [
+        ("drop table t cascade", "cascade drop t and drops"),
+        ("drop schema s", "drop s schema and paths"),
+        ("drop schema s cascade", "cascade drop s schema and drops and paths"),
+        ("drop role r", "drop r role and paths"),
+        ("drop owned by r", "by drop owned r and drops and paths"),
+        ("alter role r superuser", "alter r role superuser and paths"),
+        ("alter schema s owner to r", "alter owner r s schema and paths"),
+        ("grant a to b", "a b and paths"),
+        ("grant usage on schema s to r", "r s schema usage and paths"),
+        ("reassign owned by a to b", "a b by owned reassign and paths"),
+        ("alter database d rename to e", "alter d database e rename"),
+        ("alter table t drop column a cascade", "a alter cascade drop t and drops"),
+        (
+            "drop event trigger e; drop operator class c using btree cascade",
+            "btree c cascade class drop e event operator trigger and drops",
+        ),
+        ("create table t(a int references u on delete cascade)", "a cascade delete int t u"),
+    ] {
+        assert_eq!(names(text).as_deref(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn operators_are_names_too() {
+    for (text, expected) in [
+        ("drop operator === (int, int)", "=== drop int operator"),
+        ("create operator s.<<-(function = f, leftarg=int)", "<<- = f function int leftarg operator s"),
+        ("alter operator @ (none, int) owner to r", "@ alter int none operator owner r"),
+    ] {
+        assert_eq!(names(text).as_deref(), Some(expected), "{text}");
+    }
+}
+
 /// A session that begins is asked for its settings: what others' names mean stays.
 #[test]
 fn defaults_of_roles_and_databases_change_no_other_names() {
@@ -79,21 +116,13 @@ fn defaults_of_roles_and_databases_change_no_other_names() {
 #[test]
 fn what_may_change_more_means_all() {
     for text in [
-        "drop table t cascade",
-        "drop schema s",
         "alter schema s rename to r",
         "ALTER ROLE r RENAME TO set",
-        "alter role r superuser",
         "alter role set rename to reset",
-        "alter database d rename to e",
-        "alter default privileges grant select on tables to r",
         "create extension x",
         "create table \"größe\"()",
         "create table größe()",
         "create table u&\"x\"()",
-        "grant a to b",
-        "grant usage on schema s to r",
-        "reassign owned by a to b",
         "import foreign schema s from server x into y",
         "commit prepared 'x'",
         "select 'a\\'; create table t(); select '",
@@ -125,6 +154,10 @@ fn covering_and_adding() {
     sum.add(&a);
     sum.add(&b);
     assert_eq!(sum, b);
+    let cascade = changed_names(b"drop table a cascade").unwrap();
+    assert!(cascade.covers(&a) && !b.covers(&cascade) && ChangedNames::all().covers(&cascade));
+    sum.add(&cascade);
+    assert!(sum.covers(&b) && sum.covers(&cascade) && sum.drops() && !sum.is_all());
     sum.add(&ChangedNames::all());
     assert!(sum.is_all() && sum.names().next().is_none());
 }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::memo::{Piece, Read};
-use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Reach, Resolve, Resolved, Routine, Step, Via};
+use super::{
+    Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Made, Reach, Resolve, Resolved, Routine, Step, Via,
+};
 use crate::attached::WITHOUT_ARGUMENTS;
 use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text};
 use crate::functions::{self, is_built_in_type, is_large_object};
@@ -22,7 +24,13 @@ struct Within<'a> {
 
 impl Resolve for Within<'_> {
     fn relation(&self, name: &Name) -> Resolved {
-        super::resolve(self.catalog, self.path.as_deref(), &|name| self.caller.temporary(name), name)
+        let path = self.path.as_deref();
+        self.relation_on(path, name)
+            .unwrap_or_else(|| super::resolve(self.catalog, path, &|name| self.caller.temporary(name), name))
+    }
+
+    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        self.caller.relation_on(path, name)
     }
 
     fn path(&self) -> Option<&[Text]> {
@@ -66,6 +74,11 @@ impl Resolve for InBody<'_> {
         super::resolve(self.catalog, self.path(), &|name| self.temporary(name), name)
     }
 
+    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        let own = name.schema.is_none() && self.temporary.contains_key(name.name.as_str());
+        if own { None } else { self.around.relation_on(path, name) }
+    }
+
     fn path(&self) -> Option<&[Text]> {
         self.around.path()
     }
@@ -95,7 +108,7 @@ impl Resolve for InBody<'_> {
     }
 }
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
     /// A function, operator or cast that is named.
     pub(super) fn call(&mut self, call: &Call, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
         let catalog = self.catalog;
@@ -103,8 +116,10 @@ impl Reach<'_> {
         let visible = |schema: &Text| is_visible(&call.name, path, schema);
         match call.kind {
             CallKind::Function | CallKind::Field | CallKind::Procedure => {
-                let own = call.kind == CallKind::Field || is_built_in(&call.name);
-                if !is_built_in(&call.name) {
+                // `inet('::1')` is a cast, as there is no such function.
+                let casts = call.arguments == Some(1) && is_built_in_type(&call.name);
+                let own = call.kind == CallKind::Field || casts || is_built_in(&call.name);
+                if !casts && !is_built_in(&call.name) {
                     self.reached.code.insert(call.name.name.clone());
                 }
                 let procedure = call.kind == CallKind::Procedure;
@@ -152,12 +167,14 @@ impl Reach<'_> {
                 if !own {
                     self.reached.code.insert(call.name.name.clone());
                 }
-                if found.is_empty() && !own {
+                let made = self.made_of(call, path);
+                if found.is_empty() && made.is_empty() && !own {
                     let name = &call.name;
                     return self.unknown_code(step, || {
                         format!("it uses operator {}, which may do anything", said(name)).into()
                     });
                 }
+                made.into_iter().for_each(|made| self.use_of(made, &call.name, names, resolve, step));
                 for function in found {
                     let because = || format!("operator {} may do it", call.name.name).into();
                     self.function(function, resolve, &step.perhaps(Via::Function, because), false);
@@ -188,10 +205,13 @@ impl Reach<'_> {
         if !own {
             self.reached.code.insert(name.to_owned());
         }
+        let made = self.made_of(call, names.path());
         let temporary = call.name.schema.is_none() && names.temporary(name) == Some(true);
-        if temporary || (found.0.is_empty() && found.1.is_empty() && !own) {
+        let found_none = temporary || (found.0.is_empty() && found.1.is_empty() && !own);
+        if found_none && made.is_empty() {
             self.unknown_code(step, || format!("it uses type {}, which may run any code", call.name).into());
         }
+        made.into_iter().for_each(|made| self.use_of(made, &call.name, names, resolve, step));
         for oid in found.0 {
             self.type_of_value(oid, resolve, step);
             for cast in catalog.casts_to(oid) {
@@ -201,6 +221,28 @@ impl Reach<'_> {
         }
         for relation in found.1.into_iter().filter_map(|oid| catalog.relation(oid)) {
             relation.columns.iter().for_each(|column| self.type_of_value(column.kind, resolve, step));
+        }
+    }
+
+    /// Types or operators that the session has made and that a name may mean.
+    fn made_of(&self, call: &Call, path: Option<&[Text]>) -> Vec<&'a Made> {
+        let of = |made: &&Made| made.kind == call.kind && is_visible(&call.name, path, &made.schema);
+        self.session.made(&call.name.name).iter().filter(of).collect()
+    }
+
+    /// A type or an operator is used that the session has made.
+    fn use_of(&mut self, made: &Made, name: &Name, names: &dyn Resolve, resolve: &dyn Resolve, step: &Step) {
+        let step = step.perhaps(Via::Function, || format!("{} may do it", said(name)).into());
+        if self.cut.is_some() || !self.followed.insert((Followed::Code(step.around), made.number)) {
+            return;
+        }
+        if step.depth > super::MAX_DEPTH {
+            self.cut = Some("it runs more functions than are followed");
+            return;
+        }
+        match &made.calls {
+            Some(calls) => calls.iter().for_each(|call| self.call(call, names, resolve, &step)),
+            None => self.unknown_code(&step, || format!("it uses {}, which may run any code", said(name)).into()),
         }
     }
 

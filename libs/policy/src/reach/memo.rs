@@ -10,7 +10,7 @@ use pg_query::protobuf::{CmdType, RuleStmt};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Function, Kind, Object, Oid, Text};
-use crate::{Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, utility};
+use crate::{Call, CallKind, Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, utility};
 
 /// Most bytes of text whose analyses are kept; then all are forgotten.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -45,6 +45,19 @@ impl Routine {
     pub(super) fn read(&self) -> Option<Arc<Read>> {
         self.read.get_or_init(|| Read::function(&self.function).map(Arc::new)).clone()
     }
+}
+
+/// A type or an operator that a session has made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// Its schema.
+    pub schema: Text,
+    /// [`CallKind::Type`] or [`CallKind::Operator`].
+    pub kind: CallKind,
+    /// What runs where it is used; `None` where that is not known.
+    pub calls: Option<Vec<Call>>,
+    /// Different from those of the session's others and of its routines, and less than 16384.
+    pub number: Oid,
 }
 
 /// A text of an object: which one, where it has several.

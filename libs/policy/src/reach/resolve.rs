@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::{MAX_CHILDREN, Routine, name_of};
+use super::{MAX_CHILDREN, Made, Routine, name_of};
 use crate::catalog::{Catalog, Oid, TEMPORARY, Text};
 use crate::{Name, is_numbered_temporary};
 
@@ -31,6 +31,11 @@ pub trait Resolve {
     /// What a relation's written name means.
     fn relation(&self, name: &Name) -> Resolved;
 
+    /// The same on another path, where who answers knows more than the catalog.
+    fn relation_on(&self, _path: Option<&[Text]>, _name: &Name) -> Option<Resolved> {
+        None
+    }
+
     /// The schemas that names are looked up in, in order; `None` where they are not known.
     fn path(&self) -> Option<&[Text]>;
 
@@ -49,6 +54,11 @@ pub trait Resolve {
     /// Functions and procedures of that name that the session has made and that the catalog need not hold yet. One that was
     /// replaced, or undone, may be among them.
     fn routines(&self, _name: &str) -> &[Routine] {
+        &[]
+    }
+
+    /// Types and operators of that name, likewise.
+    fn made(&self, _name: &str) -> &[Made] {
         &[]
     }
 

@@ -115,8 +115,8 @@ impl Built {
         };
         let statements = analyse(sql).statements;
         let reached = statements.iter().flat_map(|statement| {
-            let reached = reach(statement, &self.catalog, &resolve, &mut memo);
-            let again = reach(statement, &self.catalog, &resolve, &mut memo);
+            let reached = reach(statement, &self.catalog, &resolve, &resolve, &mut memo);
+            let again = reach(statement, &self.catalog, &resolve, &resolve, &mut memo);
             assert_eq!(reached, again, "what was remembered says something else: {sql}");
             reached.touched
         });
@@ -138,7 +138,7 @@ impl Built {
 
     fn reached(&self, sql: &str) -> Reached {
         let resolve = OnPath::new(&self.catalog, Some(vec!["public".to_owned()]), Some("job"));
-        reach(&analyse(sql).statements[0], &self.catalog, &resolve, &mut Memo::default())
+        reach(&analyse(sql).statements[0], &self.catalog, &resolve, &resolve, &mut Memo::default())
     }
 }
 
@@ -203,7 +203,7 @@ fn an_update_of_pg_settings_may_change_settings() {
         ("update t set v = 1", false),
     ] {
         let statement = &analyse(sql).statements[0];
-        let reached = reach(statement, &built.catalog, &resolve, &mut Memo::default());
+        let reached = reach(statement, &built.catalog, &resolve, &resolve, &mut Memo::default());
         assert_eq!((reached.may_change_settings, statement.may_change_settings), (expected, expected), "{sql}");
     }
 }

@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansard_policy::catalog::Function;
-use hansard_policy::reach::Routine;
-use hansard_policy::{ChangedNames, Name, is_built_in};
+use hansard_policy::reach::{Made as MadeDefinition, Routine};
+use hansard_policy::{ChangedNames, Definition, Name, is_built_in};
 
-use super::{CHANGE, MAX_ROUTINE_BYTES, MAX_ROUTINES, Made, Names, OPEN};
+use super::{CHANGE, MAX_DEFINITION_BYTES, MAX_DEFINITIONS, Made, Names, OPEN};
 
 impl Names {
     /// Something may hang on relations of these names from now on, even where the transaction is rolled back.
     pub(super) fn attach(&mut self, names: &ChangedNames) {
-        if !names.is_empty() && !self.routines.is_empty() {
-            self.forget_routines(|name| names.may_be(name));
-        }
         if names.is_empty() {
             return;
         }
@@ -22,6 +19,9 @@ impl Names {
             true => self.hang_on_temporary(self.temporary.is_empty()),
             false if self.temporary.keys().any(|name| names.may_be(name)) => self.bind_to_temporary(names),
             false => {}
+        }
+        for (_, made) in self.temporary.iter_mut().filter(|(name, _)| !names.is_all() && names.may_be(name)) {
+            made.plain = false;
         }
         let attach = |schemas: &mut BTreeMap<String, Made>| {
             for made in schemas.values_mut() {
@@ -65,33 +65,76 @@ impl Names {
 
     /// A function or procedure is made in that schema; where that is not known, it is not known what calls of it do.
     pub(super) fn make_routine(&mut self, function: &Function, schema: Option<&str>) {
-        let bytes = function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
-        let full = self.routine_bytes + bytes > MAX_ROUTINE_BYTES || self.last_routine >= MAX_ROUTINES;
-        let Some(schema) = schema.filter(|_| !full) else {
+        let Some((schema, number)) = schema.zip(self.number_of_definition(bytes_of(function))) else {
             // Calls that mean this one must not be taken for another of its name.
-            return self.forget_routines(|name| name == &*function.name);
+            return self.forget_definitions(|name| name == &*function.name);
         };
-        self.last_routine += 1;
-        self.routine_bytes += bytes;
         let function = Function { schema: schema.into(), ..function.clone() };
-        let routines = self.routines.entry(function.name.to_string()).or_default();
-        routines.push(Routine::new(function, self.last_routine));
-        self.routines_ended.insert(self.last_routine, OPEN);
-        self.epoch += 1;
+        self.routines.entry(function.name.to_string()).or_default().push(Routine::new(function, number));
     }
 
-    pub(super) fn forget_routines(&mut self, forget: impl Fn(&str) -> bool) {
+    /// Likewise a type or an operator.
+    pub(super) fn make_definition(&mut self, definition: &Definition, schema: Option<&str>) {
+        let Definition { kind, name, calls } = definition;
+        let bytes = CHANGE * (1 + calls.as_ref().map_or(0, Vec::len));
+        let Some((schema, number)) = schema.zip(self.number_of_definition(bytes)) else {
+            return self.forget_definitions(|forgotten| *forgotten == *name.name);
+        };
+        let made = MadeDefinition { schema: schema.into(), kind: *kind, calls: calls.clone(), number };
+        self.definitions.entry(name.name.clone()).or_default().push(made);
+    }
+
+    /// Where there is room for one of so many bytes.
+    fn number_of_definition(&mut self, bytes: usize) -> Option<u32> {
+        if self.definition_bytes + bytes > MAX_DEFINITION_BYTES || self.last_definition >= MAX_DEFINITIONS {
+            return None;
+        }
+        self.last_definition += 1;
+        self.definition_bytes += bytes;
+        self.definitions_ended.insert(self.last_definition, OPEN);
+        self.epoch += 1;
+        Some(self.last_definition)
+    }
+
+    /// Functions of these names may do something else from now on, even where the transaction is rolled back.
+    pub(super) fn redefine(&mut self, names: &ChangedNames) {
+        if !names.is_empty() && !self.definitions_ended.is_empty() {
+            self.forget_definitions(|name| names.may_be(name));
+        }
+    }
+
+    fn forget_definitions(&mut self, forget: impl Fn(&str) -> bool) {
         self.routines.retain(|name, _| !forget(name));
-        self.count_routines();
+        self.definitions.retain(|name, _| !forget(name));
+        self.count_definitions();
         self.epoch += 1;
     }
 
-    pub(super) fn count_routines(&mut self) {
-        let all = || self.routines.values().flatten();
-        let held: BTreeSet<u32> = all().map(|routine| routine.number).collect();
-        let bytes = |routine: &Routine| routine.function.source.as_ref().map_or(0, |source| source.len()) + CHANGE;
-        self.routine_bytes = all().map(bytes).sum();
-        self.routines_ended.retain(|number, _| held.contains(number));
+    /// Forgets definitions that a catalog has which was read since then.
+    pub(super) fn forget_definitions_until(&mut self, begun_at: i64) {
+        let ended = self.definitions_ended.iter().filter(|(_, ended)| **ended > begun_at);
+        let open: BTreeSet<u32> = ended.map(|(number, _)| *number).collect();
+        self.routines.retain(|_, routines| {
+            routines.retain(|routine| open.contains(&routine.number));
+            !routines.is_empty()
+        });
+        self.definitions.retain(|_, definitions| {
+            definitions.retain(|definition| open.contains(&definition.number));
+            !definitions.is_empty()
+        });
+        self.count_definitions();
+        if self.definitions_ended.is_empty() {
+            self.last_definition = 0;
+        }
+    }
+
+    fn count_definitions(&mut self) {
+        let routines = self.routines.values().flatten().map(|routine| (routine.number, bytes_of(&routine.function)));
+        let bytes = |calls: &Option<Vec<_>>| CHANGE * (1 + calls.as_ref().map_or(0, Vec::len));
+        let others = self.definitions.values().flatten().map(|made| (made.number, bytes(&made.calls)));
+        let held: BTreeMap<u32, usize> = routines.chain(others).collect();
+        self.definition_bytes = held.values().sum();
+        self.definitions_ended.retain(|number, _| held.contains_key(number));
     }
 
     /// The session made a function that is named like one of PostgreSQL's own.
@@ -104,4 +147,8 @@ impl Names {
     pub(super) fn made_routine(&self, name: &str) -> bool {
         self.routines.contains_key(name)
     }
+}
+
+fn bytes_of(function: &Function) -> usize {
+    function.source.as_ref().map_or(0, |source| source.len()) + CHANGE
 }

@@ -12,6 +12,8 @@ pub(crate) struct Meanings {
     changes: Vec<Option<Meaning>>,
     /// The schema of the function that it makes.
     routine: Option<String>,
+    /// The schema of the type or operator that it makes.
+    definition: Option<String>,
     /// The catalog, by when it was begun to be read, where nothing hangs on a table whose definition hangs nothing on it.
     pub(super) bare: Option<i64>,
 }
@@ -30,6 +32,10 @@ impl Meanings {
 
     pub(super) fn routine(&self) -> Option<&str> {
         self.routine.as_deref()
+    }
+
+    pub(super) fn definition(&self) -> Option<&str> {
+        self.definition.as_deref()
     }
 
     /// Of a statement that is about to take effect.
@@ -59,8 +65,14 @@ impl Meanings {
         let routine = statement.routine.as_ref().and_then(|(name, _)| {
             name.schema.clone().or_else(|| Some(hansard_policy::reach::Resolve::creation(session)?.to_string()))
         });
+        let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, .. });
+        let definition = statement.definition.as_ref().and_then(|definition| match &definition.name.schema {
+            _ if statement.names.iter().any(temporary) => Some(TEMPORARY.to_owned()),
+            Some(schema) => Some(schema.clone()),
+            None => Some(hansard_policy::reach::Resolve::creation(session)?.to_string()),
+        });
         let makes_bare = |change: &NameChange| matches!(change, NameChange::Create { bare: true, .. });
         let bare = if statement.names.iter().any(makes_bare) { session.plain_values() } else { None };
-        Meanings { changes: meanings.collect(), routine, bare }
+        Meanings { changes: meanings.collect(), routine, definition, bare }
     }
 }

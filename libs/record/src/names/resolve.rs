@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use hansard_pg_wire::conversation::Moment;
 use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
-use hansard_policy::reach::{Resolve, Resolved, Routine};
+use hansard_policy::reach::{Made, Resolve, Resolved, Routine};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
@@ -19,6 +20,7 @@ const MAY_BE_TEMPORARY: &str = "it may be a temporary relation";
 const CHANGING: &str = "what the name means was being changed";
 const NO_SUCH: &str = "the catalog has no such relation on the search path";
 const NO_CATALOG: &str = "the database's catalog is not known";
+const LOOKED_UP_BEFORE: &str = "it may be what the name meant when it was looked up before";
 
 /// A session's names at one moment.
 pub(crate) struct InSession<'a> {
@@ -68,18 +70,22 @@ impl<'a> InSession<'a> {
 
     /// What is not found is not there.
     pub(crate) fn is_known(&self) -> bool {
-        self.path.is_some() && !self.names.untold.temporary && !self.has_untold()
+        self.path.is_some() && !self.names.untold.temporary && !self.is_newer_than_catalog(self.names.untold.changed)
     }
 
-    /// The session may have changed relations in a way that is not told, since the catalog was read.
-    fn has_untold(&self) -> bool {
-        let untold = [self.names.untold.changed, self.names.untold.dropped].into_iter().flatten();
-        untold.into_iter().any(|since| self.is_newer(since))
+    fn is_newer_than_catalog(&self, since: Option<i64>) -> bool {
+        since.is_some_and(|since| self.is_newer(since))
     }
 
     /// The session has changed names, or may have, in a way that is not told and that the catalog does not hold yet.
     pub(crate) fn is_ahead(&self) -> bool {
-        self.known.is_some() && self.has_untold()
+        self.known.is_some() && self.is_newer_than_catalog(self.names.untold.changed)
+    }
+
+    /// Something that the catalog holds may have been dropped, by whomever.
+    pub(crate) fn may_have_dropped(&self) -> bool {
+        let dropped = self.is_newer_than_catalog(self.names.untold.dropped);
+        self.known.is_some_and(|known| dropped || known.is_dropping())
     }
 
     /// The session made the relation, and nobody has hung anything on it.
@@ -122,10 +128,15 @@ impl<'a> InSession<'a> {
         }
     }
 
-    fn without_catalog(&self, name: &Name) -> Resolved {
+    fn without_catalog(&self, name: &Name, since: Option<Moment>) -> Resolved {
         let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.name.clone() };
         let schema = match () {
             () if self.names.untold.temporary => None,
+            () if self.is_temporary_since(&name.name, since) => {
+                let schemas = [Some(TEMPORARY), self.only_schema()].into_iter().flatten();
+                let candidates = schemas.map(|schema| (None, named(schema))).collect();
+                return Resolved::OneOf { candidates, reason: LOOKED_UP_BEFORE.into() };
+            }
             () if self.names.temporary.contains_key(&name.name) => Some(TEMPORARY),
             () if SYSTEM.binary_search(&name.name.as_str()).is_ok() => Some("pg_catalog"),
             () => self.only_schema(),
@@ -146,6 +157,13 @@ impl<'a> InSession<'a> {
         }
     }
 
+    /// How many relations of a name there may be.
+    fn relations_named(&self, known: &Known, name: &str) -> usize {
+        let own =
+            self.names.relations.get(name).map_or(0, |schemas| schemas.values().filter(|made| made.exists).count());
+        known.catalog.relations_named(name).len() + own + usize::from(self.names.temporary.contains_key(name))
+    }
+
     fn one_of(&self, known: &Known, name: &str, reason: &'static str) -> Resolved {
         let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.to_owned() };
         let catalog = &known.catalog;
@@ -164,12 +182,15 @@ impl<'a> InSession<'a> {
     }
 }
 
-impl Resolve for InSession<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
+impl InSession<'_> {
+    /// What a name means on a path, where it may have been looked up at `since` for the last time. PostgreSQL looks names up
+    /// again when the path has changed, or what they meant: they can mean what they did as long as that is there. So a
+    /// relation is meant that had its name before, unless one comes before it on the path that got its name later.
+    fn look_up(&self, path: Option<&[Text]>, name: &Name, since: Option<Moment>) -> Resolved {
         let Some(known) = self.known else {
             return match &name.schema {
                 Some(_) => Resolved::Known { oid: None, name: name.clone() },
-                None => self.without_catalog(name),
+                None => self.without_catalog(name, since),
             };
         };
         let (catalog, written) = (&known.catalog, name.name.as_str());
@@ -178,14 +199,29 @@ impl Resolve for InSession<'_> {
             let oid = self.has(catalog, schema, written).flatten();
             return Resolved::Known { oid, name: named(schema) };
         }
-        let Some(path) = &self.path else { return self.one_of(known, written, NO_PATH) };
+        let Some(path) = path else { return self.one_of(known, written, NO_PATH) };
         let untold = &self.names.untold;
-        let newer = |since: Option<i64>| since.is_some_and(|since| self.is_newer(since));
-        let mut found: Option<Resolved> = None;
+        let dropped = self.is_newer_than_catalog(untold.dropped) || known.may_be_dropped(self.session_id);
+        if known.may_change_paths() && self.relations_named(known, written) > 1 {
+            return self.one_of(known, written, CHANGING);
+        }
+        let (mut found, mut others): (Option<Resolved>, _) = (None, CHANGING);
         for schema in path {
             if *schema == TEMPORARY {
                 match self.temporary(written) {
-                    Some(true) if found.is_none() => return Resolved::Known { oid: None, name: named(TEMPORARY) },
+                    Some(true) if found.is_none() => {
+                        let meant = Resolved::Known { oid: None, name: named(TEMPORARY) };
+                        match self.is_temporary_since(written, since) {
+                            true => others = LOOKED_UP_BEFORE,
+                            // Nothing can have come before it.
+                            false if path.first().is_some_and(|first| *first == TEMPORARY) => return meant,
+                            false => {}
+                        }
+                        found = Some(meant);
+                        if others != LOOKED_UP_BEFORE {
+                            break;
+                        }
+                    }
                     None if found.is_none() => return self.one_of(known, written, MAY_BE_TEMPORARY),
                     _ => {}
                 }
@@ -197,19 +233,101 @@ impl Resolve for InSession<'_> {
                 }
             } else if let Some(oid) = self.has(catalog, schema, written) {
                 if found.is_some() {
-                    // Two may be meant: which one depends on what was dropped.
-                    return self.one_of(known, written, CHANGING);
+                    // Two may be meant: which one depends on what was dropped, or on when it was looked up.
+                    return self.one_of(known, written, others);
                 }
                 found = Some(Resolved::Known { oid, name: named(schema) });
-                if !newer(untold.dropped) {
-                    break;
+                match self.is_named_since(schema, written, oid, since) {
+                    true => others = LOOKED_UP_BEFORE,
+                    false if !dropped => break,
+                    false => {}
                 }
             }
         }
-        if newer(untold.changed) || known.is_changing(written, self.session_id) {
+        if self.is_newer_than_catalog(untold.changed) || known.is_changing(written, self.session_id) {
             return self.one_of(known, written, CHANGING);
         }
         found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
+    }
+
+    /// The relation may have got its name since then.
+    fn is_named_since(&self, schema: &str, name: &str, oid: Option<u32>, since: Option<Moment>) -> bool {
+        let Some(since) = since else { return false };
+        let made = self.names.relations.get(name).and_then(|schemas| schemas.get(schema));
+        match made.filter(|made| self.is_newer(made.ended_at)) {
+            Some(made) => made.by > since.statement,
+            None => oid.zip(self.known).is_some_and(|(oid, known)| known.may_be_named_since(oid, since.at)),
+        }
+    }
+
+    /// The temporary relation got its name since then.
+    fn is_temporary_since(&self, name: &str, since: Option<Moment>) -> bool {
+        let made = self.names.temporary.get(name).zip(since);
+        made.is_some_and(|(made, since)| made.by > since.statement)
+    }
+
+    /// With names that were looked up at that moment, or since.
+    pub(crate) fn looked_up(&self, since: Option<Moment>) -> LookedUp<'_> {
+        LookedUp { session: self, since }
+    }
+
+    /// As functions know it: they keep what their names meant when they were called first.
+    pub(crate) fn looked_up_by_functions(&self) -> LookedUp<'_> {
+        self.looked_up(Some(self.names.beginning()))
+    }
+}
+
+/// What names mean where they may have been looked up some time ago.
+pub(crate) struct LookedUp<'a> {
+    session: &'a InSession<'a>,
+    since: Option<Moment>,
+}
+
+impl Resolve for LookedUp<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        self.session.look_up(self.session.path.as_deref(), name, self.since)
+    }
+
+    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        Some(self.session.look_up(path, name, self.since))
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        self.session.path()
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        self.session.setting()
+    }
+
+    fn temporary(&self, name: &str) -> Option<bool> {
+        self.session.temporary(name)
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.session.role()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        self.session.creation()
+    }
+
+    fn routines(&self, name: &str) -> &[Routine] {
+        self.session.routines(name)
+    }
+
+    fn made(&self, name: &str) -> &[Made] {
+        self.session.made(name)
+    }
+
+    fn is_origin(&self) -> bool {
+        self.session.is_origin()
+    }
+}
+
+impl Resolve for InSession<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        self.look_up(self.path.as_deref(), name, None)
     }
 
     fn path(&self) -> Option<&[Text]> {
@@ -234,6 +352,10 @@ impl Resolve for InSession<'_> {
 
     fn routines(&self, name: &str) -> &[Routine] {
         self.names.routines.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn made(&self, name: &str) -> &[Made] {
+        self.names.definitions.get(name).map_or(&[], Vec::as_slice)
     }
 
     fn is_origin(&self) -> bool {

@@ -46,6 +46,7 @@ impl Session {
             role: Some("sam".into()),
             session_role: Some("sam".into()),
             is_origin: true,
+            at: 0,
         });
         session
     }
@@ -65,7 +66,7 @@ impl Session {
             let bound = |_: u32| Some("app".to_owned());
             let reached = known.map(|known| {
                 let session = InSession::new(&self.names, Some(known), uuid::Uuid::nil());
-                hansard_policy::reach::reach(&statement, &known.catalog, &session, &mut Default::default())
+                hansard_policy::reach::reach(&statement, &known.catalog, &session, &session, &mut Default::default())
             });
             self.names.apply(self.number, &statement, reached.as_ref(), &bound, &meanings);
         }
@@ -181,7 +182,7 @@ fn a_long_transaction_keeps_little_and_is_undone_all_the_same() {
     let mut session = Session::new();
     let long = |number: u64| format!("{number:063}");
     for number in 0..10_000 {
-        session.names.change_temporary(number, vec![(long(number), Some(false))]);
+        session.names.change_temporary(number, vec![(long(number), Some(Temporary::default()))]);
     }
     for number in 10_000..11_000 {
         session.names.set_path(number, Path::Set(vec![long(number)]), false);
@@ -303,7 +304,7 @@ fn what_the_session_s_own_functions_do_is_known_before_the_catalog_has_them() {
         let known = session.known.as_ref().unwrap();
         let names = InSession::new(&session.names, Some(known), uuid::Uuid::nil());
         let statement = hansard_policy::analyse(sql).statements.remove(0);
-        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &mut Default::default());
+        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &names, &mut Default::default());
         let mut told: Vec<String> = reached
             .touched
             .iter()
@@ -481,4 +482,75 @@ fn a_table_is_bare_by_the_catalog_that_was_read_when_it_was_made_alone() {
         session.run("create table public.made (a int)").run(code);
         assert!(!bare(&session), "{code}");
     }
+}
+
+#[test]
+fn a_type_or_operator_that_the_session_made_runs_what_it_is_made_of() {
+    let unknown = |made: &str, used: &str| {
+        let mut session = Session::new();
+        session.run(made);
+        let known = session.known.as_ref().unwrap();
+        let names = InSession::new(&session.names, Some(known), uuid::Uuid::nil());
+        let statement = hansard_policy::analyse(used).statements.remove(0);
+        let reached = hansard_policy::reach::reach(&statement, &known.catalog, &names, &names, &mut Default::default());
+        let opaque = reached.touched.iter().any(|touched| touched.operation == hansard_policy::Operation::Opaque);
+        let inner =
+            reached.touched.iter().any(|touched| touched.relation.as_ref().is_some_and(|name| name.name == "u"));
+        (opaque || reached.may_change_settings, inner)
+    };
+    let f = "create function f(int) returns bool language sql as 'update u set a = 1 returning true';";
+    for (made, used, expected) in [
+        ("create domain d as int check (value > 0)", "select 1::d", (false, false)),
+        ("create domain d as int check (strange(value))", "select 1::d", (true, false)),
+        (
+            "create domain d as int; drop domain d; create domain d as int check (g(value))",
+            "select 1::d",
+            (true, false),
+        ),
+        ("create type d as enum ('a')", "select 'a'::d", (false, false)),
+        ("create type d as enum ('a'); create type c as (a d, b int)", "select null::c[]", (false, false)),
+        ("create type c as (a d, b int)", "select null::c", (true, false)),
+        ("create table c (a int default f(1))", "select null::c", (false, false)),
+        ("create table c (a int); alter table c add b unknown_type", "select null::c", (true, false)),
+        ("create domain d as int; alter domain d add check (g(value))", "select 1::d", (true, false)),
+        ("create domain app.d as int", "select 1::d", (true, false)),
+        ("create temp table c (a int)", "select null::c", (false, false)),
+        ("create temp table c (a d)", "select null::c", (true, false)),
+        (
+            "create domain d as int; begin; create domain d as int check (g(value)); rollback",
+            "select 1::d",
+            (true, false),
+        ),
+    ] {
+        assert_eq!(unknown(made, used), expected, "{made}; {used}");
+    }
+    let made = |rest: &str| format!("{f} {rest}");
+    for (rest, used) in [
+        ("create domain d as int check (f(value))", "select 1::d"),
+        ("create operator === (function = f, rightarg = int)", "select === 1"),
+        ("create domain d as int check (f(value)); create type c as (a int, b d)", "select '(1,2)'::c"),
+        ("create domain d as int check (f(value)); create table c (b d)", "select '(2)'::c"),
+    ] {
+        assert_eq!(unknown(&made(rest), used), (false, true), "{rest}; {used}");
+    }
+    assert_eq!(unknown("create operator === (function = g, rightarg = int)", "select === 1"), (true, false));
+}
+
+#[test]
+fn temporary_relations_stay_known_where_another_was_dropped_that_is_not() {
+    let mut session = Session::new();
+    session.run("create temp table own (a int)");
+    session.names.set_untold(0, Untold { changed: Some(OPEN), ..Untold::default() });
+    session.run("drop table u").run("alter table t rename to v");
+    assert_eq!(session.means("own"), "pg_temp.own");
+    assert!(!session.names.untold.temporary);
+    session.run("set search_path = app, pg_temp").run("drop table own");
+    assert!(session.names.untold.temporary);
+    // A plain table depends on nothing; a view, on what it reads.
+    let mut session = Session::new();
+    session.run("create temp table own (a int)").run("drop type y cascade").run("drop table t cascade");
+    assert!(!session.names.untold.temporary);
+    let mut session = Session::new();
+    session.run("create temp view v as select * from u").run("drop table u cascade");
+    assert!(session.names.untold.temporary);
 }

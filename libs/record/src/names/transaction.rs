@@ -1,6 +1,6 @@
 //! What undoes a transaction's changes to names, and what its end makes of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hansard_pg_wire::conversation::Outcome as Ended;
 use hansard_policy::ChangedNames;
@@ -10,6 +10,7 @@ use super::{MAX_UNDO, Made, Names, OPEN, Path, Role, Undo, Untold};
 impl Names {
     pub(super) fn remember(&mut self, number: u64, undo: Undo) {
         self.epoch += 1;
+        self.changed_by = self.changed_by.max(number);
         let bytes = self.undo_bytes + undo.bytes();
         if self.lost.is_none() && bytes <= MAX_UNDO {
             self.undo_bytes = bytes;
@@ -42,7 +43,7 @@ impl Names {
                 Undo::Temporary(before) => {
                     for (name, old) in before {
                         match old {
-                            Some(goes) => _ = self.temporary.insert(name, goes),
+                            Some(made) => _ = self.temporary.insert(name, made),
                             None => _ = self.temporary.remove(&name),
                         }
                     }
@@ -63,6 +64,7 @@ impl Names {
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.temporary.clear();
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
             self.lost = (from < first).then(|| (from, first - 1));
             self.epoch += 1;
         }
@@ -78,7 +80,7 @@ impl Names {
         }
         let local = self.local_path.take().is_some() | self.local_role.take().is_some();
         let before = self.temporary.len();
-        self.temporary.retain(|_, goes| !*goes);
+        self.temporary.retain(|_, made| !made.goes);
         if local || before != self.temporary.len() || !self.undo.is_empty() || self.lost.is_some() {
             self.epoch += 1;
         }
@@ -101,7 +103,7 @@ impl Names {
                 _ => {}
             }
         }
-        self.routines_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
+        self.definitions_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
         for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
             if *since == OPEN {
                 *since = at;
@@ -134,6 +136,7 @@ impl Names {
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.attached_to_temporary = true;
             self.attach(&ChangedNames::all());
+            self.redefine(&ChangedNames::all());
         }
         self.epoch += 1;
     }
@@ -149,17 +152,8 @@ impl Names {
             self.made = self.relations.values().map(BTreeMap::len).sum();
         }
         self.schemas.retain(|_, made| open(made));
-        if !self.routines.is_empty() {
-            let open: BTreeSet<u32> =
-                self.routines_ended.iter().filter(|(_, ended)| **ended > begun_at).map(|(number, _)| *number).collect();
-            self.routines.retain(|_, routines| {
-                routines.retain(|routine| open.contains(&routine.number));
-                !routines.is_empty()
-            });
-            self.count_routines();
-            if self.routines.is_empty() {
-                self.last_routine = 0;
-            }
+        if !self.definitions_ended.is_empty() {
+            self.forget_definitions_until(begun_at);
         }
         self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
         self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);

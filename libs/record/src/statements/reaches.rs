@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hansard_pg_wire::conversation::Executed;
+use hansard_pg_wire::conversation::{Executed, Moment};
 use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Reached, Resolve, Resolved, Touched, Via, reach, reach_call};
 use hansard_policy::{Name, Operation, Statement};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::analyses::{Meaning, SqlText};
 use crate::catalogs::Known;
 use crate::command;
-use crate::names::{InSession, Names, UNKNOWN_RELATION, shown};
+use crate::names::{InSession, LookedUp, Names, UNKNOWN_RELATION, shown};
 
 /// Most statements of a session whose touches are kept.
 const MAX_KEPT: usize = 64;
@@ -39,8 +39,11 @@ pub(super) struct Reaches {
     pub(super) reached: Option<Reached>,
 }
 
-/// A statement: what its text means, and whether what that prepares is meant.
-type Key = (usize, bool);
+/// A statement: what its text means, whether what that prepares is meant, since when its names may have been looked up where
+/// relations have got names since, and whether names have changed since it was bound.
+type Key = (usize, bool, Option<Moment>, bool);
+
+const BOUND_BEFORE: &str = "what names mean has changed since it was bound";
 
 /// Statements that came last.
 #[derive(Debug)]
@@ -49,6 +52,29 @@ pub(super) struct Kept {
     epochs: (u64, u64),
     /// With the texts' meanings: as long as they are held, their addresses are theirs.
     reaches: LruCache<Key, (Arc<Meaning>, Arc<Reaches>)>,
+}
+
+impl Reaches {
+    /// It may be something else that is touched.
+    fn doubt(&mut self, reason: &'static str) {
+        if self.told.is_empty() {
+            return;
+        }
+        let reason: Arc<str> = reason.into();
+        for told in &mut self.told {
+            told.if_rows = false;
+            told.reason.get_or_insert_with(|| reason.clone());
+        }
+        self.told.push(Told {
+            relation: UNKNOWN_RELATION.into(),
+            operation: Operation::Opaque,
+            via: Via::Direct,
+            reason: Some(reason),
+            if_rows: false,
+            counted: false,
+            columns: Arc::new([]),
+        });
+    }
 }
 
 impl Default for Kept {
@@ -71,12 +97,22 @@ impl Kept {
             self.reaches.clear();
         }
         let meaning = &executed.text.statement(executed.part).meaning;
-        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql);
+        let named = |moment: &Moment| {
+            let catalog = known.as_ref().is_some_and(|known| known.may_have_named_since(moment.at));
+            catalog || names.may_have_named_since(*moment)
+        };
+        let prepared = executed.prepared.filter(named);
+        let bound_before = executed.bound.is_some_and(|bound| names.may_have_changed_since(bound));
+        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql, prepared, bound_before);
         if let Some((_, reaches)) = self.reaches.get(&key) {
             return reaches.clone();
         }
         let mut reaches_of = |statement: &Statement| {
-            Arc::new(reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement)))
+            let mut reaches = reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement, prepared));
+            if bound_before {
+                reaches.doubt(BOUND_BEFORE);
+            }
+            Arc::new(reaches)
         };
         let reaches = reaches_of(meaning.of(executed.prepared_in_sql));
         if meaning.rows_forgotten
@@ -92,7 +128,8 @@ impl Kept {
 
 /// What is asked for.
 pub(super) enum Asked<'a> {
-    Statement(&'a Statement),
+    /// With when its names may have been looked up for the last time, where that is not now.
+    Statement(&'a Statement, Option<Moment>),
     /// A call of a function by its number.
     Call(u32),
     /// A relation that the head of a text names.
@@ -105,10 +142,13 @@ pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid
     let mut memo = known.as_mut().map(|known| std::mem::take(&mut known.memo)).unwrap_or_default();
     let seen = known.as_deref();
     let session = InSession::new(names, seen, session_id);
+    let functions = session.looked_up_by_functions();
     let (mut reached, by_catalog) = match (asked, seen) {
-        (Asked::Statement(statement), Some(known)) => (reach(statement, &known.catalog, &session, &mut memo), true),
-        (Asked::Call(function), Some(known)) => (reach_call(*function, &known.catalog, &session, &mut memo), true),
-        (Asked::Statement(statement), None) => (by_text(statement, &session), false),
+        (Asked::Statement(statement, since), Some(known)) => {
+            (reach(statement, &known.catalog, &session.looked_up(*since), &functions, &mut memo), true)
+        }
+        (Asked::Call(function), Some(known)) => (reach_call(*function, &known.catalog, &functions, &mut memo), true),
+        (Asked::Statement(statement, since), None) => (by_text(statement, &session.looked_up(*since)), false),
         (Asked::Call(_), None) => (Reached::default(), false),
         (Asked::Head(operation, name), _) => {
             let touched = resolved(session.relation(name), name, *operation, false, &[]);
@@ -126,7 +166,7 @@ pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid
 }
 
 /// Without a catalog: what is named.
-fn by_text(statement: &Statement, session: &InSession<'_>) -> Reached {
+fn by_text(statement: &Statement, session: &LookedUp<'_>) -> Reached {
     let touched = statement.relations.iter().flat_map(|relation| {
         let meant = match &statement.effect {
             hansard_policy::Effect::CreateTemporary(name)
@@ -196,6 +236,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
         Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
+            (None, None) if hides && session.may_have_dropped() => "it may just have been dropped".to_owned(),
             (None, None) => return,
         },
     };

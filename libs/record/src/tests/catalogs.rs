@@ -226,3 +226,23 @@ fn a_proxy_that_starts_anew_tells_anew() {
     projector.apply(&block(Uuid::from_u128(5), "", vec![event(60, 1, started)]), &mut rows);
     assert_eq!(projector.take_changes().ended, [PROCESS]);
 }
+
+#[test]
+fn what_the_session_has_made_is_used_before_the_catalog_has_it() {
+    let frames = [
+        simple("create type mood as enum ('a')", &["CREATE TYPE"]),
+        simple("create domain positive as int check (value > 0)", &["CREATE DOMAIN"]),
+        simple("select 'a'::mood, 1::positive", &["SELECT 1"]),
+        simple("update t set id = 1", &["UPDATE 1"]),
+        simple("create domain strange as int check (unknown_function(value))", &["CREATE DOMAIN"]),
+        simple("update t set id = 2", &["UPDATE 1"]),
+        simple("select 1::strange", &["SELECT 1"]),
+        simple("update t set id = 3", &["UPDATE 1"]),
+    ]
+    .concat();
+    let lines = told(&told_among(&frames, vec![(0, whole())]));
+    assert_eq!(lines[3], "4 update committed, public.t update 1");
+    assert_eq!(lines[5], "6 update committed, public.t update 1");
+    assert!(lines[6].contains("? opaque - possibly"), "{lines:?}");
+    assert!(lines[7].contains("?.t update - possibly"), "{lines:?}");
+}

@@ -87,9 +87,8 @@ impl Field {
             let mut processes = Vec::new();
             if with_nats {
                 let nats = Nats::start()?;
-                settings.event_log.push_str("\nbackend = \"nats\"\nservers = [\"");
-                settings.event_log.push_str(&nats.url());
-                settings.event_log.push_str("\"]");
+                settings.event_log.push('\n');
+                settings.event_log.push_str(&nats.event_log_of("10GiB"));
                 processes.extend(nats.id());
                 servers.push(nats);
             }

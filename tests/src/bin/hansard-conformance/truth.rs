@@ -60,7 +60,8 @@ struct Touch {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Known {
     Not,
-    Possibly(String),
+    /// By a row of the relation itself, or of one that is not known; and why it is not certain.
+    Possibly(bool, String),
     Certainly,
 }
 
@@ -98,7 +99,7 @@ pub(crate) async fn compare(stage: &mut Stage, config: &Config, databases: &[&st
             truth.changes += 1;
             match known(&transactions, committed_at, (&schema, &relation), &operation) {
                 Known::Certainly => truth.certain += 1,
-                Known::Possibly(reason) => *truth.doubts.entry(reason).or_default() += 1,
+                Known::Possibly(_, reason) => *truth.doubts.entry(reason).or_default() += 1,
                 Known::Not => {
                     let at = jiff::Timestamp::from_microsecond(committed_at)?;
                     let data: String = data.chars().take(80).collect();
@@ -133,13 +134,13 @@ impl Transaction {
             let maybe = name == "?" || name == relation.1 && schema == "?";
             match (here, touch.certain, by.contains(&touch.operation.as_str())) {
                 (true, true, true) => Known::Certainly,
-                (true, false, _) => Known::Possibly(touch.reason.clone()),
-                _ if maybe => Known::Possibly(touch.reason.clone()),
+                (true, false, _) => Known::Possibly(true, touch.reason.clone()),
+                _ if maybe => Known::Possibly(false, touch.reason.clone()),
                 _ => Known::Not,
             }
         };
         let best = self.touches.iter().map(touch).max().unwrap_or(Known::Not);
-        best.max(if self.opaque { Known::Possibly("(what it did is not known)".to_owned()) } else { Known::Not })
+        best.max(if self.opaque { Known::Possibly(false, "(what it did is not known)".to_owned()) } else { Known::Not })
     }
 }
 

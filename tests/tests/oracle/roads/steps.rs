@@ -127,6 +127,7 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
         "CREATE SCHEMA IF NOT EXISTS {a}; CREATE SCHEMA made CREATE TABLE t (n bigint) CREATE VIEW v AS SELECT n FROM t; \
       INSERT INTO made.v VALUES ({n}); DROP SCHEMA made CASCADE",
     ),
+    ("prepared before", "EXECUTE k({n})"),
     (
         "prepared by sql",
         "PREPARE s AS INSERT INTO {t} (n) VALUES ({n}); SET search_path = {p}; EXECUTE s /* {n} */; DEALLOCATE s",
@@ -139,6 +140,9 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
 
 /// What names mean is changed, or is not; texts that are sent one after the other.
 pub(crate) const NAMES: &[(&str, &[&str])] = &[
+    ("prepare", &["PREPARE k (bigint) AS INSERT INTO t (n) VALUES ($1)"]),
+    ("prepare", &["DEALLOCATE ALL", "PREPARE k (bigint) AS INSERT INTO t (n) VALUES ($1)"]),
+    ("prepare", &["DEALLOCATE ALL; PREPARE k (bigint) AS INSERT INTO t2 (n) VALUES ($1)"]),
     ("path", &["SET search_path = {p}"]),
     ("path", &["SET search_path TO {p}"]),
     ("path", &["SET SESSION search_path = {p}; SELECT 1"]),

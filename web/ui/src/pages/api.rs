@@ -6,7 +6,10 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
-use super::icon::{self, Icon};
+use super::{
+    icon::{self, Icon},
+    recorded::Recorded,
+};
 
 /// Something that is on its way, here, or will not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +43,24 @@ fn parse<T: DeserializeOwned>(body: &str) -> Result<T, ErrorBody> {
         .map_err(|_| failed("The answer cannot be read.", "Reload the page: it may be older than the server."))
 }
 
+fn away<T>(_: T) -> ErrorBody {
+    failed("Hansard does not answer.", "Is it still running? Start it again and reload this page.")
+}
+
 /// The body of an answer; one piece of code, whatever is in it.
 async fn fetch(address: &str) -> Result<String, ErrorBody> {
-    let away = |_| failed("Hansard does not answer.", "Is it still running? Start it again and reload this page.");
-    let response = JsFuture::from(window().fetch_with_str(&format!("{API}{address}"))).await.map_err(away)?;
+    answered(window().fetch_with_str(&format!("{API}{address}"))).await
+}
+
+/// Asks for something to be done.
+pub(super) async fn post(address: &str) -> Result<String, ErrorBody> {
+    let how = web_sys::RequestInit::new();
+    how.set_method("POST");
+    answered(window().fetch_with_str_and_init(&format!("{API}{address}"), &how)).await
+}
+
+async fn answered(asked: js_sys::Promise) -> Result<String, ErrorBody> {
+    let response = JsFuture::from(asked).await.map_err(away)?;
     let response: web_sys::Response = response.dyn_into().map_err(away)?;
     let body = JsFuture::from(response.text().map_err(away)?).await.map_err(away)?;
     let body = body.as_string().unwrap_or_default();
@@ -85,9 +102,9 @@ pub(super) fn Failure(error: ErrorBody) -> impl IntoView {
         <div class="notice bad" role="alert">
             <Icon kind=icon::Kind::Warning/>
             <div>
-                <p class="strong">{error.message}</p>
+                <p class="strong"><Recorded text=error.message/></p>
                 {error.hint.map(|hint| view! { <p>{hint}</p> })}
-                {signed_out.then(|| view! { <p>"A login link works once, and for an hour; then this browser stays logged in for twelve hours."</p> })}
+                {signed_out.then(|| view! { <p><a href="/login" rel="external">"How to log in"</a></p> })}
             </div>
         </div>
     }

@@ -4,17 +4,13 @@ use std::collections::BTreeSet;
 
 use hansard_schemas::http::Status;
 use leptos::{ev::SubmitEvent, prelude::*};
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_navigate, use_query_map},
-    params::ParamsMap,
-};
 use wasm_bindgen::JsCast;
 
 use super::{
     api::{Load, encode},
     icon::{self, Icon},
     replay::keys::listen_for_search,
+    route::{Address, use_route},
     set_title,
 };
 use crate::{
@@ -70,7 +66,7 @@ pub(super) fn link(relation: &str, at: &str, operation: &str) -> String {
 }
 
 /// What the address asks; `None` where it asks nothing.
-fn asked(query: &ParamsMap) -> Option<String> {
+fn asked(query: &Address) -> Option<String> {
     let any = ["relation", "at"].iter().any(|part| query.get(part).is_some_and(|value| !value.trim().is_empty()));
     any.then(|| address(|part| query.get(part)))
 }
@@ -78,16 +74,14 @@ fn asked(query: &ParamsMap) -> Option<String> {
 #[component]
 pub(super) fn WhoChanged() -> impl IntoView {
     listen_for_search();
-    let query = use_query_map();
+    let route = use_route();
     let again = RwSignal::new(0_u32);
     let shared = Shared { at_fault: RwSignal::new(None), targets: RwSignal::new(BTreeSet::new()) };
     provide_context(shared);
-    let question = Memo::new(move |_| (again.get(), query.with(asked)));
+    let question = Memo::new(move |_| (again.get(), asked(&route.address())));
     Effect::new(move |_| {
-        query.with(|query| match query.get("relation").filter(|relation| !relation.is_empty()) {
-            Some(relation) => set_title(&format!("Who changed {}", visible::escaped(&relation))),
-            None => set_title("Who changed"),
-        });
+        let relation = route.part("relation");
+        set_title(format!("Who changed {}", visible::escaped(&relation)).trim_end());
     });
     view! {
         <main id="main" class="page changed">
@@ -114,11 +108,10 @@ pub(super) fn WhoChanged() -> impl IntoView {
 
 #[component]
 fn Form(again: RwSignal<u32>) -> impl IntoView {
-    let query = use_query_map();
-    let navigate = use_navigate();
+    let route = use_route();
     let shared = expect_context::<Shared>();
     let typed = RwSignal::new(String::new());
-    Effect::new(move |_| typed.set(query.with(|query| query.get("relation").unwrap_or_default())));
+    Effect::new(move |_| typed.set(route.part("relation")));
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let form = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlFormElement>().ok());
@@ -131,11 +124,11 @@ fn Form(again: RwSignal<u32>) -> impl IntoView {
         });
         // The same question again is asked again: the record goes on.
         again.update(|count| *count += 1);
-        navigate(&format!("/who-changed?{asked}"), NavigateOptions::default());
+        route.go(&format!("/who-changed?{asked}"));
     };
     let value = move |part: &'static str, default: &'static str| {
         Signal::derive(move || {
-            let value = query.with(|query| query.get(part).unwrap_or_default());
+            let value = route.part(part);
             if value.is_empty() { default.to_owned() } else { value }
         })
     };
@@ -201,8 +194,8 @@ fn explained(at_fault: Signal<bool>, hint: String) -> Signal<Option<String>> {
 /// One box for each operation; those that the address has and the form does not know have one, too.
 #[component]
 fn Operations() -> impl IntoView {
-    let query = use_query_map();
-    let chosen = move || query.with(|query| question::operations(&query.get("operation").unwrap_or_default()));
+    let route = use_route();
+    let chosen = move || question::operations(&route.part("operation"));
     let others = move || {
         let known = |operation: &String| OPERATIONS.iter().any(|(name, _)| name == operation);
         chosen().into_iter().filter(|operation| !known(operation)).collect::<Vec<_>>()
@@ -228,10 +221,10 @@ fn Operations() -> impl IntoView {
 /// Where there are several, or the address names one.
 #[component]
 fn Target() -> impl IntoView {
-    let query = use_query_map();
+    let route = use_route();
     let shared = expect_context::<Shared>();
     let status = use_context::<RwSignal<Load<Status>>>().expect("the app provides it");
-    let chosen = move || query.with(|query| query.get("target").unwrap_or_default());
+    let chosen = move || route.part("target");
     let targets = move || {
         // None at all stands for all of them.
         let mut targets = BTreeSet::from([String::new(), chosen()]);

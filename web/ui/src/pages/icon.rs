@@ -1,9 +1,12 @@
 //! The icons: strokes that take the text's colour. Each stands beside a word that says the same.
 
-use hansard_schemas::http::{SessionOutcome, Step};
+use hansard_schemas::http::{SessionOutcome, SessionSummary, Step};
 use leptos::prelude::*;
 
-use crate::player::{Class, classify};
+use crate::{
+    player::{Class, classify},
+    text::Ending,
+};
 
 /// What an icon shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(super) enum Kind {
     Close,
     Doubt,
     Look,
+    NotRun,
+    Record,
 }
 
 impl Kind {
@@ -48,16 +53,28 @@ impl Kind {
             Kind::Refresh => "M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3",
             Kind::Close => "M4 4l8 8M12 4l-8 8",
             Kind::Doubt => "M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.6 8 9 8 10M8 12.6v.4",
+            Kind::NotRun => "M4 8h8",
+            Kind::Record => "M4 2.5h6l2.5 2.5v8.5h-8.5zM6 8h4.5M6 10.5h4.5",
             Kind::Look => "M7 2.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M10.3 10.3l3.2 3.2",
         }
     }
 
-    pub(super) fn of_session(outcome: SessionOutcome) -> Kind {
-        match outcome {
-            SessionOutcome::Live => Kind::Live,
-            SessionOutcome::Complete => Kind::Done,
+    pub(super) fn of_ending(ending: Ending) -> Kind {
+        match ending {
+            Ending::Open => Kind::Live,
+            Ending::Well => Kind::Done,
+            Ending::Troubled => Kind::Failed,
+            Ending::Broken => Kind::Warning,
+            Ending::Refused => Kind::Refused,
+        }
+    }
+
+    pub(super) fn of_record(session: &SessionSummary) -> Kind {
+        match session.outcome {
+            _ if session.gap_count > 0 => Kind::Warning,
             SessionOutcome::Incomplete => Kind::Warning,
-            SessionOutcome::Refused => Kind::Refused,
+            SessionOutcome::Live => Kind::Open,
+            SessionOutcome::Complete | SessionOutcome::Refused => Kind::Record,
         }
     }
 
@@ -65,18 +82,12 @@ impl Kind {
         match classify(step) {
             Class::Denied => Kind::Denied,
             Class::Failed => Kind::Failed,
+            Class::NotRun => Kind::NotRun,
+            _ if step.unanswered => Kind::Doubt,
             _ if step.transaction_outcome == "rolled back" => Kind::RolledBack,
+            _ if step.transaction_outcome == "unknown" => Kind::Warning,
             _ if step.duration_ns.is_none() || step.transaction_outcome == "open" => Kind::Open,
             _ => Kind::Done,
-        }
-    }
-
-    pub(super) fn of_transaction(outcome: &str) -> Kind {
-        match outcome {
-            "committed" => Kind::Done,
-            "rolled back" => Kind::RolledBack,
-            "open" => Kind::Open,
-            _ => Kind::Warning,
         }
     }
 
@@ -85,7 +96,7 @@ impl Kind {
         match self {
             Kind::Done => "good",
             Kind::Failed | Kind::Denied | Kind::Refused => "bad",
-            Kind::RolledBack | Kind::Warning | Kind::Doubt => "odd",
+            Kind::RolledBack | Kind::Warning | Kind::Doubt | Kind::NotRun => "odd",
             Kind::Live => "live",
             _ => "calm",
         }

@@ -1,5 +1,7 @@
 //! Recorded text on the page: isolated from what stands around it, with hidden characters made visible.
 
+use std::ops::Range;
+
 use leptos::prelude::*;
 
 use crate::visible::{self, Piece};
@@ -10,14 +12,24 @@ pub(super) fn Recorded(#[prop(into)] text: String) -> impl IntoView {
     view! { <bdi>{pieces(&text, false)}</bdi> }
 }
 
-/// A text from the record that may have several lines.
-#[component]
-pub(super) fn RecordedLines(#[prop(into)] text: String) -> impl IntoView {
-    view! { <bdi>{pieces(&text, true)}</bdi> }
+/// A text from the record that may have several lines, with what is sought in it marked.
+pub(super) fn marked(text: &str, find: &str) -> AnyView {
+    view! { <bdi>{marked_parts(text, 0, &visible::hits(text, find))}</bdi> }.into_any()
+}
+
+/// A part of such a text, which begins at `at` of the whole, without the isolation.
+pub(super) fn marked_parts(text: &str, at: usize, hits: &[Range<usize>]) -> Vec<AnyView> {
+    visible::parted(text, at, hits)
+        .into_iter()
+        .flat_map(|(hit, part)| {
+            let part = pieces(part, true);
+            if hit { vec![view! { <mark>{part}</mark> }.into_any()] } else { part }
+        })
+        .collect()
 }
 
 /// A part of such a text, without the isolation.
-pub(super) fn pieces(text: &str, lines: bool) -> Vec<AnyView> {
+fn pieces(text: &str, lines: bool) -> Vec<AnyView> {
     let piece = |piece: Piece<'_>| match piece {
         Piece::Plain(text) => text.to_owned().into_any(),
         Piece::Escaped(character) => {

@@ -1,24 +1,23 @@
 //! One session, statement by statement.
 //!
-//! Invariant: the player decides what is shown; everything here only reads it, and hands it keys, clicks and time.
+//! Invariants: the player decides what is shown; everything here only reads it, and hands it keys, clicks and time. The
+//! statement that an address names is fetched first, whatever the session's length; of the others only what is looked at.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use hansard_schemas::http::{ErrorBody, Page, ResultGrid, SessionDetail, SessionOutcome, Step};
+use hansard_schemas::http::{ResultGrid, SessionDetail, SessionOutcome};
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::{
-    components::A,
-    hooks::{use_params_map, use_query_map},
-};
 
 use super::{
-    api::{self, Failure, Load, encode},
+    api::{self, Failure, Load},
     icon::{self, Badge, Icon},
     recorded::Recorded,
+    route::{self, use_route},
     set_title,
 };
 use crate::{
-    player::{Mark, Move, Player},
+    player::Player,
+    steps::{PAGE, Steps, first_of, page_of},
     text, visible,
 };
 
@@ -27,225 +26,85 @@ mod grid;
 mod help;
 pub(super) mod keys;
 mod list;
+mod state;
 mod statement;
 mod timeline;
 
-/// Statements fetched at once, and at most.
-const PAGE: usize = 1000;
-const MOST: usize = 20_000;
-/// How long to wait for the next key before fetching or writing the address.
+use state::{Shown, State, Tab};
+
+/// Sessions of so many statements are fetched whole once the wanted one is here.
+const SHORT: i64 = 1_000;
+/// How long to wait for the next key before fetching a result.
 const SETTLE: Duration = Duration::from_millis(150);
+/// The same before writing the address; browsers refuse to do that too often.
+const SETTLE_ADDRESS: Duration = Duration::from_millis(350);
 /// How often a playing player is told the time.
 const TICK: Duration = Duration::from_millis(50);
-
-/// What the centre shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tab {
-    Statement,
-    Result,
-}
-
-/// Everything the parts of the page share.
-#[derive(Clone, Copy)]
-struct State {
-    id: StoredValue<String>,
-    session: RwSignal<Load<SessionDetail>>,
-    steps: RwSignal<Vec<Arc<Step>>>,
-    /// Where the next page of steps begins.
-    next: RwSignal<Option<String>>,
-    loading: RwSignal<bool>,
-    failed: RwSignal<Option<ErrorBody>>,
-    player: RwSignal<Player>,
-    current: Memo<Option<Arc<Step>>>,
-    tab: RwSignal<Tab>,
-    result: RwSignal<Load<ResultGrid>>,
-    /// Rows of a result to fetch.
-    rows: RwSignal<usize>,
-    /// Said once, to be read aloud.
-    message: RwSignal<String>,
-    help: RwSignal<bool>,
-}
-
-impl State {
-    fn new(id: String, step: Option<i64>, tab: Tab) -> State {
-        let session = api::load::<SessionDetail>({
-            let id = id.clone();
-            move || format!("/sessions/{}", encode(&id))
-        });
-        let (steps, player) = (RwSignal::new(Vec::<Arc<Step>>::new()), RwSignal::new(Player::new(step)));
-        State {
-            id: StoredValue::new(id),
-            session,
-            steps,
-            next: RwSignal::new(None),
-            loading: RwSignal::new(false),
-            failed: RwSignal::new(None),
-            player,
-            current: Memo::new(move |_| {
-                let place = player.with(Player::place);
-                steps.with(|steps| steps.get(place).cloned())
-            }),
-            tab: RwSignal::new(tab),
-            result: RwSignal::new(Load::Loading),
-            rows: RwSignal::new(grid::FIRST_ROWS),
-            message: RwSignal::new(String::new()),
-            help: RwSignal::new(false),
-        }
-    }
-
-    fn step(self, to: Move) {
-        self.player.update(|player| {
-            player.step(to);
-        });
-    }
-
-    fn go_to_place(self, place: usize) {
-        self.player.update(|player| player.go_to_place(place));
-    }
-
-    /// Fetches statements from `from` on, page after page, up to [`MOST`].
-    fn load_steps(self, from: Option<String>) {
-        if self.loading.get_untracked() {
-            return;
-        }
-        self.loading.set(true);
-        self.failed.set(None);
-        let id = encode(&self.id.get_value());
-        spawn_local(async move {
-            let mut cursor = from;
-            loop {
-                let after = cursor.as_deref().map(|cursor| format!("&cursor={}", encode(cursor))).unwrap_or_default();
-                let page = api::get::<Page<Step>>(&format!("/sessions/{id}/steps?limit={PAGE}{after}")).await;
-                // The page may have been left meanwhile.
-                if self.loading.try_get_untracked().is_none() {
-                    return;
-                }
-                match page {
-                    Err(error) => {
-                        self.failed.set(Some(error));
-                        break;
-                    }
-                    Ok(page) => {
-                        self.add(page.items);
-                        cursor = page.next;
-                    }
-                }
-                if cursor.is_none() || self.steps.with_untracked(Vec::len) >= MOST {
-                    break;
-                }
-            }
-            self.next.set(cursor);
-            self.loading.set(false);
-        });
-    }
-
-    /// Adds steps; one that is known already is replaced, for it may have ended meanwhile.
-    fn add(self, fresh: Vec<Step>) {
-        let Some(first) = fresh.first().map(|step| step.no) else { return };
-        self.steps.update(|steps| {
-            steps.truncate(steps.partition_point(|step| step.no < first));
-            steps.extend(fresh.into_iter().map(Arc::new));
-        });
-        let marks = self.steps.with_untracked(|steps| steps.iter().map(|step| Mark::of(step)).collect());
-        self.player.update(|player| player.load(marks));
-    }
-
-    /// Asks again for what may have changed: the session, and the statements of its last, maybe open, transactions.
-    fn refresh(self) {
-        let id = encode(&self.id.get_value());
-        spawn_local(async move {
-            let answer = api::get::<SessionDetail>(&format!("/sessions/{id}")).await;
-            if self.loading.try_get_untracked().is_some() {
-                self.session.set(answer.into());
-            }
-        });
-        let unsettled = self.steps.with_untracked(|steps| {
-            let first = steps.iter().find(|step| step.transaction_outcome == "open" || step.duration_ns.is_none());
-            first.or_else(|| steps.last()).map(|step| step.no.to_string())
-        });
-        self.load_steps(unsettled);
-    }
-
-    /// Replaces a shortened step by the whole one.
-    fn load_whole(self, no: i64) {
-        let id = encode(&self.id.get_value());
-        spawn_local(async move {
-            let answer = api::get::<Step>(&format!("/sessions/{id}/steps/{no}")).await;
-            match answer {
-                Ok(whole) => self.steps.update(|steps| {
-                    if let Ok(place) = steps.binary_search_by_key(&no, |step| step.no) {
-                        steps[place] = Arc::new(whole);
-                    }
-                }),
-                Err(error) => self.message.set(error.message),
-            }
-        });
-    }
-
-    /// The address of what is shown, for somebody else.
-    fn link(self) -> String {
-        let no = self.current.with_untracked(|step| step.as_ref().map(|step| step.no));
-        let tab = if self.tab.get_untracked() == Tab::Result { "&tab=result" } else { "" };
-        let step = no.map(|no| format!("?step={no}{tab}")).unwrap_or_default();
-        format!("/sessions/{}{step}", encode(&self.id.get_value()))
-    }
-
-    fn copy(self, text: String, done: &'static str) {
-        let promise = window().navigator().clipboard().write_text(&text);
-        spawn_local(async move {
-            let copied = wasm_bindgen_futures::JsFuture::from(promise).await.is_ok();
-            self.message.set(if copied { done } else { "The browser did not allow copying." }.into());
-        });
-    }
-
-    fn copy_link(self) {
-        let origin = window().location().origin().unwrap_or_default();
-        self.copy(format!("{origin}{}", self.link()), "Link copied.");
-    }
-
-    fn copy_sql(self) {
-        if let Some(step) = self.current.get_untracked() {
-            self.copy(step.sql.clone(), "SQL copied.");
-        }
-    }
-}
+/// How often a session that goes on is asked for what is new.
+const LOOK: Duration = Duration::from_secs(3);
 
 #[component]
-pub(super) fn Replay() -> impl IntoView {
-    let params = use_params_map();
-    // Another session in the address is another page.
-    move || {
-        let id = params.with(|params| params.get("id").unwrap_or_default());
-        view! { <Session id=id/> }
-    }
-}
-
-#[component]
-fn Session(id: String) -> impl IntoView {
-    let query = use_query_map().get_untracked();
-    let step = query.get("step").and_then(|step| step.parse().ok());
-    let tab = if query.get("tab").as_deref() == Some("result") { Tab::Result } else { Tab::Statement };
-    let state = State::new(id, step, tab);
+pub(super) fn Session(id: String) -> impl IntoView {
+    let route = use_route();
+    let number = |text: Option<String>| text.and_then(|step| step.parse::<i64>().ok());
+    let address = route.address_untracked();
+    let step = number(address.get("step"));
+    let tab = if address.get("tab").as_deref() == Some("result") { Tab::Result } else { Tab::Statement };
+    let state = State::new(id, step, tab, address.get("find").unwrap_or_default());
     provide_context(state);
     set_title("Session");
 
-    state.load_steps(None);
+    // The wanted statement comes first.
+    state.want(step.unwrap_or(1));
+    state.look();
+    state.look_over();
+    match step {
+        _ if state.find.get_untracked().is_empty() => {}
+        None => state.seek_text(false),
+        Some(no) => state.count_text(no),
+    }
+    Effect::new(move |_| {
+        let (at, playing) = state.player.with(|player| (player.at(), player.is_playing()));
+        if let Some(no) = at {
+            state.want(no);
+            if playing {
+                state.want(no + PAGE / 2);
+            }
+        }
+    });
+    Effect::new(move |_| {
+        let last = state.last();
+        if last <= SHORT {
+            (0..=page_of(last)).for_each(|page| state.want(first_of(page)));
+        }
+    });
+    // Somebody goes back or on, or follows a link into this session.
+    Effect::new(move |before: Option<()>| {
+        let address = route.address();
+        if before.is_some()
+            && let Some(no) = number(address.get("step"))
+            && no != state.at()
+        {
+            state.go(no);
+        }
+    });
     fetch_results(state);
     keep_address(state);
-    let ticking = set_interval_with_handle(
-        move || {
-            if state.player.with_untracked(Player::is_playing) {
-                let nanoseconds = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
-                state.player.update(|player| {
-                    player.tick(nanoseconds);
-                });
-            }
-        },
-        TICK,
-    );
-    on_cleanup(move || {
-        if let Ok(ticking) = ticking {
-            ticking.clear();
+    every(TICK, move || {
+        if state.player.with_untracked(Player::is_playing) {
+            let nanoseconds = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
+            state.player.update(|player| {
+                state.steps.with_untracked(|steps| player.tick(nanoseconds, |no| offset(steps, no)));
+            });
+        }
+    });
+    every(LOOK, move || {
+        let live = |session: &Load<SessionDetail>| match session {
+            Load::Ready(session) => session.summary.outcome == SessionOutcome::Live,
+            Load::Loading | Load::Failed(_) => false,
+        };
+        if state.session.with_untracked(live) && !document().hidden() {
+            state.refresh();
         }
     });
     keys::listen(state);
@@ -260,9 +119,11 @@ fn Session(id: String) -> impl IntoView {
             <help::Help/>
             <div class="sr-only" role="status" aria-live="polite">
                 {move || {
-                    let place = state.player.with(Player::place);
-                    let all = state.steps.with(Vec::len);
-                    state.current.with(|step| text::place(step.as_deref(), place, all))
+                    let at = state.player.with(Player::at).unwrap_or(0);
+                    state.shown.with(|shown| match shown {
+                        Shown::Missing(no) => format!("There is no statement {no}"),
+                        shown => text::place(shown.step().map(|step| &**step), at, state.last()),
+                    })
                 }}
             </div>
             <div class="toast" role="status" class:shown=move || state.message.with(|message| !message.is_empty())>
@@ -272,23 +133,38 @@ fn Session(id: String) -> impl IntoView {
     }
 }
 
+/// When a statement that is here began.
+fn offset(steps: &Steps, no: i64) -> Option<i64> {
+    steps.here(no).map(|step| step.offset_ns.max(0))
+}
+
+/// Does something again and again, until the page is left.
+fn every(interval: Duration, what: impl Fn() + 'static) {
+    let ticking = set_interval_with_handle(what, interval);
+    on_cleanup(move || {
+        if let Ok(ticking) = ticking {
+            ticking.clear();
+        }
+    });
+}
+
 /// Fetches the result of the statement shown, once the keys have come to rest.
 fn fetch_results(state: State) {
     let asked = StoredValue::new(0_u64);
-    let shown = Memo::new(move |_| state.current.with(|step| step.as_ref().map(|step| step.no)));
-    // A new statement begins with few rows again.
+    let shown = Memo::new(move |_| state.shown.with(|shown| shown.step().map(|step| (step.no, step.duration_ns))));
+    // A new statement begins with its first rows.
     Effect::new(move |_| {
         shown.track();
-        if state.rows.get_untracked() != grid::FIRST_ROWS {
-            state.rows.set(grid::FIRST_ROWS);
+        if state.first_row.get_untracked() != 1 {
+            state.first_row.set(1);
         }
     });
     Effect::new(move |_| {
-        let (Some(no), rows) = (shown.get(), state.rows.get()) else { return };
+        let (Some((no, _)), first) = (shown.get(), state.first_row.get()) else { return };
         let number = asked.get_value() + 1;
         asked.set_value(number);
         state.result.set(Load::Loading);
-        let id = encode(&state.id.get_value());
+        let address = state.api(&format!("/steps/{no}/result?from={first}&rows={}", grid::ROWS));
         let is_current = move || asked.try_get_value() == Some(number);
         set_timeout(
             move || {
@@ -296,7 +172,7 @@ fn fetch_results(state: State) {
                     return;
                 }
                 spawn_local(async move {
-                    let answer = api::get::<ResultGrid>(&format!("/sessions/{id}/steps/{no}/result?rows={rows}")).await;
+                    let answer = api::get::<ResultGrid>(&address).await;
                     if is_current() {
                         state.result.set(answer.into());
                     }
@@ -310,31 +186,36 @@ fn fetch_results(state: State) {
 /// Keeps the address naming what is shown, without a step in the browser's history for each key.
 fn keep_address(state: State) {
     let asked = StoredValue::new(0_u64);
-    Effect::new(move |_| {
-        state.current.track();
-        state.tab.track();
-        // A deep link that is still loading stays as it is.
-        if state.current.with(Option::is_none) || state.player.with(|player| player.wanted().is_some()) {
-            return;
-        }
+    let write = move || {
         let number = asked.get_value() + 1;
         asked.set_value(number);
         set_timeout(
             move || {
-                if asked.try_get_value() == Some(number)
-                    && let Ok(history) = window().history()
-                {
-                    let kept = history.state().unwrap_or_default();
-                    // Refused when it is done too often: the next one will do.
-                    let _ = history.replace_state_with_url(&kept, "", Some(&state.link()));
+                // Refused when it is done too often: then once more, later.
+                if asked.try_get_value() == Some(number) && !route::replace(&state.link()) {
+                    set_timeout(
+                        move || {
+                            if asked.try_get_value() == Some(number) {
+                                route::replace(&state.link());
+                            }
+                        },
+                        Duration::from_secs(10),
+                    );
                 }
             },
-            SETTLE,
+            SETTLE_ADDRESS,
         );
+    };
+    Effect::new(move |_| {
+        state.tab.track();
+        state.find.track();
+        if state.player.with(Player::at).is_some() {
+            write();
+        }
     });
     Effect::new(move |_| {
         if state.message.with(|message| !message.is_empty()) {
-            set_timeout(move || state.message.set(String::new()), Duration::from_secs(4));
+            set_timeout(move || state.message.set(String::new()), Duration::from_secs(6));
         }
     });
 }
@@ -342,40 +223,37 @@ fn keep_address(state: State) {
 #[component]
 fn Heading() -> impl IntoView {
     let state = expect_context::<State>();
-    let session = move || match state.session.get() {
-        Load::Ready(session) => Some(session),
-        _ => None,
-    };
     Effect::new(move |_| {
-        if let Some(session) = session() {
-            set_title(&format!(
-                "{} at {}",
-                visible::escaped(&session.summary.job),
-                text::time(&session.summary.opened_at)
-            ));
+        if let Load::Ready(session) = state.session.get() {
+            let job = visible::escaped(&session.summary.job);
+            set_title(&format!("{job} at {}", text::time(&session.summary.opened_at)));
         }
+    });
+    // What stands there need not be made anew each time that a live session is asked.
+    let told = Memo::new(move |_| match state.session.get() {
+        Load::Loading => None,
+        Load::Failed(error) => Some(Err(error)),
+        Load::Ready(session) => Some(Ok(session.summary)),
     });
     view! {
         <div class="heading">
-            <nav aria-label="Breadcrumb"><A href="/sessions">"Sessions"</A>" / "</nav>
-            {move || match state.session.get() {
-                Load::Loading => view! { <h1>"Session"</h1> }.into_any(),
-                Load::Failed(error) => view! { <h1>"Session"</h1><Failure error=error/> }.into_any(),
-                Load::Ready(session) => {
-                    let summary = session.summary;
+            <nav aria-label="Breadcrumb"><a href="/sessions">"Sessions"</a>" / "</nav>
+            {move || match told.get() {
+                None => view! { <h1>"Session"</h1> }.into_any(),
+                Some(Err(error)) => view! { <h1>"Session"</h1><Failure error=error/> }.into_any(),
+                Some(Ok(summary)) => {
+                    let (ending, words) = text::ending(&summary);
+                    let record = text::record(&summary);
+                    let doubt = icon::Kind::of_record(&summary);
                     let job = if summary.job.is_empty() { "(unknown job)".to_owned() } else { summary.job };
-                    let live = summary.outcome == SessionOutcome::Live;
                     view! {
                         <h1><Recorded text=job/></h1>
-                        <Badge kind=icon::Kind::of_session(summary.outcome) text=text::session_outcome(summary.outcome)/>
+                        <Badge kind=icon::Kind::of_ending(ending) text=words/>
+                        <Badge kind=doubt text=format!("Record: {}", text::decapitalised(&record))/>
                         <span class="quiet when">
                             {text::date(&summary.opened_at).to_owned()}" "{text::time(&summary.opened_at).to_owned()}" UTC"
                         </span>
-                        {live.then(|| view! {
-                            <button class="button" type="button" on:click=move |_| state.refresh()>
-                                <Icon kind=icon::Kind::Refresh/>"Load what is new"
-                            </button>
-                        })}
+                        {(ending == text::Ending::Open).then(|| view! { <Live/> })}
                     }
                     .into_any()
                 }
@@ -388,5 +266,35 @@ fn Heading() -> impl IntoView {
                 <Icon kind=icon::Kind::Keyboard/>"Keys"
             </button>
         </div>
+    }
+}
+
+/// What came of a session that goes on.
+#[component]
+fn Live() -> impl IntoView {
+    let state = expect_context::<State>();
+    view! {
+        <label class="inline">
+            <input
+                type="checkbox"
+                prop:checked=state.follow
+                on:change=move |event| {
+                    let follow = event_target_checked(&event);
+                    state.follow.set(follow);
+                    if follow {
+                        state.to_live_edge();
+                    }
+                }
+            />
+            <span>"Follow"</span>
+        </label>
+        {move || {
+            let fresh = state.fresh.get();
+            (fresh > 0).then(|| view! {
+                <button class="button" type="button" on:click=move |_| state.to_live_edge()>
+                    {format!("{} new", text::count(fresh))}
+                </button>
+            })
+        }}
     }
 }

@@ -1,13 +1,9 @@
-//! The list of sessions: filters and paging live in the address, so that a view can be sent to somebody.
+//! The list of sessions: filters, order and paging live in the address, so that a view can be sent to somebody.
+
+use std::time::Duration;
 
 use hansard_schemas::http::{Page, SessionSummary, Status};
-use leptos::{ev::SubmitEvent, prelude::*};
-use leptos_router::{
-    NavigateOptions,
-    components::A,
-    hooks::{use_navigate, use_query_map},
-    params::ParamsMap,
-};
+use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use wasm_bindgen::JsCast;
 
 use super::{
@@ -15,57 +11,98 @@ use super::{
     icon::{self, Badge, Icon},
     recorded::Recorded,
     replay::keys::listen_for_search,
+    route::use_route,
     set_title,
 };
 use crate::{text, visible};
 
 /// The filters, as the address, the form and the API name them.
-const FILTERS: [&str; 6] = ["text", "job", "relation", "from", "to", "outcome"];
+const FILTERS: [&str; 13] = [
+    "text",
+    "job",
+    "relation",
+    "from",
+    "to",
+    "outcome",
+    "target",
+    "role",
+    "client",
+    "application",
+    "subject",
+    "operation",
+    "errors",
+];
+/// Those that are folded away.
+const MORE: [(&str, &str, &str); 6] = [
+    ("target", "Target", ""),
+    ("role", "Role", ""),
+    ("client", "Client address", "10.0.0.*"),
+    ("application", "Application", ""),
+    ("subject", "Subject", ""),
+    ("operation", "Operation", "update"),
+];
+/// How sessions are sorted, with the filters part of what a list is.
+const ORDER: [&str; 2] = ["sort", "order"];
+/// How often a list is asked for what is new.
+const LOOK: Duration = Duration::from_secs(10);
+/// A window narrower than this is a phone's.
+const NARROW: f64 = 768.0;
 
-/// The query string for the given filters; empty ones are left out.
-fn query_string(value: impl Fn(&str) -> Option<String>, names: &[&str]) -> String {
+/// The query string for the given parts; empty ones are left out.
+fn query_string<'a>(value: impl Fn(&str) -> Option<String>, names: impl IntoIterator<Item = &'a &'a str>) -> String {
     names
-        .iter()
+        .into_iter()
         .filter_map(|name| Some((name, value(name).filter(|value| !value.trim().is_empty())?)))
         .map(|(name, value)| format!("{name}={}", encode(value.trim())))
         .collect::<Vec<_>>()
         .join("&")
 }
 
-fn address(query: &ParamsMap) -> String {
-    let mut names = FILTERS.to_vec();
-    names.push("cursor");
-    query_string(|name| query.get(name), &names)
-}
-
 #[component]
 pub(super) fn Sessions() -> impl IntoView {
     set_title("Sessions");
     listen_for_search();
-    let query = use_query_map();
+    let route = use_route();
     let again = RwSignal::new(0_u32);
+    let fresh = RwSignal::new(0_u64);
     let page = api::load::<Page<SessionSummary>>(move || {
         again.track();
-        format!("/sessions?limit=50&{}", address(&query.get()))
+        let address = route.address();
+        let asked = query_string(|name| address.get(name), FILTERS.iter().chain(&ORDER).chain(&["cursor"]));
+        format!("/sessions?limit=50&{asked}")
     });
-    let filtered = move || FILTERS.iter().any(|name| query.with(|query| query.get(name).is_some()));
+    let filtered = move || FILTERS.iter().any(|name| !route.part(name).is_empty());
+    Effect::new(move |_| {
+        page.track();
+        fresh.set(0);
+    });
+    look_for_new(page, fresh);
+    let reload = move |_| again.update(|count| *count += 1);
     view! {
         <main id="main" class="page">
             <div class="title">
                 <div>
                     <h1>"Sessions"</h1>
-                    <p class="quiet">"What each job did, word for word. Latest first, all times in UTC."</p>
+                    <p class="quiet">"What each job did, word for word. All times in UTC."</p>
                 </div>
-                <button class="button" type="button" on:click=move |_| again.update(|count| *count += 1)>
+                <button class="button" type="button" on:click=reload>
                     <Icon kind=icon::Kind::Refresh/>"Refresh"
                 </button>
             </div>
             <Filters/>
-            <div class="sr-only" role="status">
+            <div class="counted" role="status">
                 {move || match page.get() {
-                    Load::Loading => "Loading".into(),
-                    Load::Ready(page) => text::counted(i64::try_from(page.items.len()).unwrap_or(i64::MAX), "session"),
-                    Load::Failed(_) => String::new(),
+                    Load::Loading => view! { <span class="sr-only">"Loading"</span> }.into_any(),
+                    Load::Ready(page) => view! { <span class="quiet tabular">{told(&page)}</span> }.into_any(),
+                    Load::Failed(_) => ().into_any(),
+                }}
+                {move || {
+                    let fresh = fresh.get();
+                    (fresh > 0).then(|| view! {
+                        <button class="button small" type="button" on:click=reload>
+                            {format!("{} new: show", text::count(i64::try_from(fresh).unwrap_or(i64::MAX)))}
+                        </button>
+                    })
                 }}
             </div>
             {move || match page.get() {
@@ -79,115 +116,196 @@ pub(super) fn Sessions() -> impl IntoView {
     }
 }
 
+/// How many there are, and how many of them are here.
+fn told(page: &Page<SessionSummary>) -> String {
+    let here = i64::try_from(page.items.len()).unwrap_or(i64::MAX);
+    match page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)) {
+        Some(total) if total > here => format!("{} of {} shown", text::count(here), text::counted(total, "session")),
+        _ => text::counted(here, "session"),
+    }
+}
+
+/// Asks from time to time how many sessions were opened after the latest one that is shown.
+fn look_for_new(page: RwSignal<Load<Page<SessionSummary>>>, fresh: RwSignal<u64>) {
+    let route = use_route();
+    let ticking = set_interval_with_handle(
+        move || {
+            let address = route.address_untracked();
+            let first = page.with_untracked(|page| match page {
+                Load::Ready(page) => page.items.first().map(|session| session.cursor.clone()),
+                Load::Loading | Load::Failed(_) => None,
+            });
+            let latest_first = ORDER.iter().chain(&["cursor"]).all(|part| address.get(part).is_none());
+            let Some(first) = first.filter(|_| latest_first && !document().hidden()) else { return };
+            let asked = query_string(|name| address.get(name), &FILTERS);
+            spawn_local(async move {
+                let newer = format!("/sessions?limit=1&newer_than={}&{asked}", encode(&first));
+                if let Ok(found) = api::get::<Page<SessionSummary>>(&newer).await {
+                    // The page may have been left meanwhile.
+                    let _ = fresh.try_set(found.total.unwrap_or(0));
+                }
+            });
+        },
+        LOOK,
+    );
+    on_cleanup(move || {
+        if let Ok(ticking) = ticking {
+            ticking.clear();
+        }
+    });
+}
+
 #[component]
 fn Filters() -> impl IntoView {
-    let query = use_query_map();
-    let navigate = use_navigate();
+    let route = use_route();
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let form = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlFormElement>().ok());
         let Some(data) = form.and_then(|form| web_sys::FormData::new_with_form(&form).ok()) else { return };
-        let query = query_string(|name| data.get(name).as_string(), &FILTERS);
-        navigate(&format!("/sessions?{query}"), NavigateOptions::default());
+        let address = route.address_untracked();
+        let filters = query_string(|name| data.get(name).as_string(), &FILTERS);
+        let order = query_string(|name| address.get(name), &ORDER);
+        route.go(&format!("/sessions?{filters}{}{order}", if order.is_empty() { "" } else { "&" }));
     };
-    let value = move |name: &'static str| move || query.with(|query| query.get(name).unwrap_or_default());
+    let value = move |name: &'static str| move || route.part(name);
     let outcomes =
-        [("", "Any"), ("live", "Live"), ("complete", "Complete"), ("incomplete", "Incomplete"), ("refused", "Refused")];
+        [("", "Any"), ("live", "Open"), ("complete", "Whole"), ("incomplete", "Not whole"), ("refused", "Not let in")];
+    let errors = [("", "Any"), ("true", "With errors"), ("false", "Without errors")];
+    let wide = window().inner_width().ok().and_then(|width| width.as_f64()).is_none_or(|width| width > NARROW);
+    let given = |names: &[&str]| names.iter().any(|name| route.address_untracked().get(name).is_some());
+    let more = given(&["target", "role", "client", "application", "subject", "operation", "errors"]);
+    let select = move |name: &'static str, label: &'static str, options: Vec<(&'static str, &'static str)>| {
+        let options = options
+            .into_iter()
+            .map(|(option, label)| {
+                view! { <option value=option prop:selected=move || route.part(name) == option>{label}</option> }
+            })
+            .collect_view();
+        view! { <label><span>{label}</span><select name=name>{options}</select></label> }
+    };
+    let field = move |name: &'static str, label: &'static str, placeholder: &'static str| {
+        view! {
+            <label>
+                <span>{label}</span>
+                <input
+                    type="text" name=name autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="4096"
+                    placeholder=placeholder prop:value=value(name)
+                />
+            </label>
+        }
+    };
     view! {
         <search>
-            <form class="filters" on:submit=submit>
-                <label class="wide">
-                    <span>"Text in a statement"</span>
-                    <input id="search" type="search" name="text" autocomplete="off" spellcheck="false" prop:value=value("text")/>
-                </label>
-                <label>
-                    <span>"Job"</span>
-                    <input type="text" name="job" autocomplete="off" spellcheck="false" prop:value=value("job")/>
-                </label>
-                <label>
-                    <span>"Relation touched"</span>
-                    <input type="text" name="relation" autocomplete="off" spellcheck="false" placeholder="public.rankings" prop:value=value("relation")/>
-                </label>
-                <label>
-                    <span>"Opened from (UTC)"</span>
-                    <input type="datetime-local" name="from" step="1" prop:value=value("from")/>
-                </label>
-                <label>
-                    <span>"Opened to (UTC)"</span>
-                    <input type="datetime-local" name="to" step="1" prop:value=value("to")/>
-                </label>
-                <label>
-                    <span>"Outcome"</span>
-                    <select name="outcome">
-                        {outcomes
-                            .map(|(name, label)| {
-                                let current = value("outcome");
-                                view! { <option value=name prop:selected=move || current() == name>{label}</option> }
-                            })
-                            .collect_view()}
-                    </select>
-                </label>
-                <div class="actions">
-                    <button class="button primary" type="submit">"Search"</button>
-                    <A href="/sessions" attr:class="button">"Clear"</A>
-                </div>
-            </form>
+            <details class="folded" open=wide || given(&FILTERS)>
+                <summary>"Filters"</summary>
+                <form class="filters" on:submit=submit>
+                    <label class="wide">
+                        <span>"Text in a statement, a value or an error"</span>
+                        <input id="search" type="search" name="text" autocomplete="off" spellcheck="false" maxlength="4096" prop:value=value("text")/>
+                    </label>
+                    {field("job", "Job (* for any text)", "nightly-*")}
+                    {field("relation", "Relation touched", "public.rankings")}
+                    {field("from", "Opened from (UTC)", "2026-11-22T03:00")}
+                    {field("to", "Opened before (UTC)", "2026-11-23")}
+                    {select("outcome", "Record", outcomes.to_vec())}
+                    <div class="actions">
+                        <button class="button primary" type="submit">"Search"</button>
+                        <a href="/sessions" class="button">"Clear"</a>
+                    </div>
+                    <details class="more-filters" open=more>
+                        <summary>"More filters"</summary>
+                        <div>
+                            {MORE.map(|(name, label, placeholder)| field(name, label, placeholder)).collect_view()}
+                            {select("errors", "Errors", errors.to_vec())}
+                        </div>
+                    </details>
+                </form>
+            </details>
         </search>
+    }
+}
+
+/// A column by which sessions can be sorted: the first time the largest first.
+#[component]
+fn Sorted(by: &'static str, label: &'static str, #[prop(optional)] number: bool) -> impl IntoView {
+    let address = use_route().address_untracked();
+    let sort = address.get("sort").filter(|sort| !sort.is_empty()).unwrap_or_else(|| "opened".to_owned());
+    let ascending = address.get("order").as_deref() == Some("asc");
+    let here = sort == by;
+    let (told, order) = match (here, ascending) {
+        (false, _) => (None, "desc"),
+        (true, false) => (Some("descending"), "asc"),
+        (true, true) => (Some("ascending"), "desc"),
+    };
+    let filters = query_string(|name| address.get(name), &FILTERS);
+    let to = format!("/sessions?sort={by}&order={order}&{filters}");
+    let arrow = match told {
+        None => "",
+        Some("ascending") => " ↑",
+        Some(_) => " ↓",
+    };
+    view! {
+        <th scope="col" role="columnheader" class:number=number aria-sort=told><a href=to>{label}{arrow}</a></th>
     }
 }
 
 #[component]
 fn List(page: Page<SessionSummary>) -> impl IntoView {
-    let query = use_query_map();
-    let here = query.get_untracked();
-    let filters = query_string(|name| here.get(name), &FILTERS);
-    let older = page.next.map(|cursor| format!("/sessions?cursor={}&{filters}", encode(&cursor)));
-    let newest = here.get("cursor").map(|_| format!("/sessions?{filters}"));
+    let address = use_route().address_untracked();
+    let kept = query_string(|name| address.get(name), FILTERS.iter().chain(&ORDER));
+    let next = page.next.map(|cursor| format!("/sessions?cursor={}&{kept}", encode(&cursor)));
+    let first = address.get("cursor").map(|_| format!("/sessions?{kept}"));
+    let find = address.get("text").filter(|text| !text.is_empty());
+    let rows = page.items.into_iter().map(|session| view! { <Row session=session find=find.clone()/> }).collect_view();
     view! {
         <div class="scroll" role="region" aria-label="Sessions" tabindex="0">
-            <table class="sessions">
-                <thead>
-                    <tr>
-                        <th scope="col">"Opened"</th>
-                        <th scope="col">"Job"</th>
-                        <th scope="col">"Subject"</th>
-                        <th scope="col">"Target"</th>
-                        <th scope="col" class="number">"Statements"</th>
-                        <th scope="col" class="number">"Denied"</th>
-                        <th scope="col" class="number">"Errors"</th>
-                        <th scope="col">"Outcome"</th>
-                        <th scope="col" class="number">"Duration"</th>
+            <table class="sessions" role="table">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <Sorted by="opened" label="Opened"/>
+                        <th scope="col" role="columnheader">"Job"</th>
+                        <th scope="col" role="columnheader">"Session"</th>
+                        <th scope="col" role="columnheader">"Record"</th>
+                        <Sorted by="statements" label="Statements" number=true/>
+                        <Sorted by="duration" label="Duration" number=true/>
+                        <th scope="col" role="columnheader">"Target"</th>
+                        <th scope="col" role="columnheader">"Role"</th>
+                        <th scope="col" role="columnheader">"Subject"</th>
                     </tr>
                 </thead>
-                <tbody>{page.items.into_iter().map(|session| view! { <Row session=session/> }).collect_view()}</tbody>
+                <tbody role="rowgroup">{rows}</tbody>
             </table>
         </div>
         <nav class="paging" aria-label="Pages">
-            {newest.map(|to| view! { <A href=to attr:class="button">"Latest sessions"</A> })}
-            {older.map(|to| view! { <A href=to attr:class="button">"Older sessions"</A> })}
+            {first.map(|to| view! { <a href=to class="button">"First page"</a> })}
+            {next.map(|to| view! { <a href=to class="button">"Next page"</a> })}
         </nav>
     }
 }
 
 #[component]
-fn Row(session: SessionSummary) -> impl IntoView {
-    let kind = icon::Kind::of_session(session.outcome);
-    let number = |count: i64, word: &'static str| {
-        let class = if count > 0 && !word.is_empty() { "number bad" } else { "number" };
-        view! { <td class=class>{if count == 0 && !word.is_empty() { "–".into() } else { text::count(count) }}</td> }
+fn Row(session: SessionSummary, find: Option<String>) -> impl IntoView {
+    let (ending, words) = text::ending(&session);
+    let record = text::record(&session);
+    let doubt = icon::Kind::of_record(&session);
+    let duration = text::session_duration(&session).map_or_else(|| "–".to_owned(), text::duration);
+    let to = match (&find, session.first_hit) {
+        (Some(find), Some(hit)) => format!("/sessions/{}?step={hit}&find={}", session.session_id, encode(find)),
+        _ => format!("/sessions/{}", session.session_id),
     };
+    let hits = session.hits.map(|hits| text::counted(hits, "hit"));
     let job = if session.job.is_empty() { "(unknown)".to_owned() } else { session.job };
     view! {
-        <tr>
-            <td class="when"><span class="quiet">{text::date(&session.opened_at).to_owned()}</span>" "{text::time(&session.opened_at).to_owned()}</td>
-            <td class="strong"><A href=format!("/sessions/{}", session.session_id)><Recorded text=job/></A></td>
-            <td class="cutoff" title=visible::escaped(&session.subject)><Recorded text=session.subject.clone()/></td>
-            <td><Recorded text=session.target/></td>
-            {number(session.statements, "")}
-            {number(session.denied, "denied")}
-            {number(session.errors, "errors")}
-            <td><Badge kind=kind text=text::session_outcome(session.outcome)/></td>
-            <td class="number">{session.duration_ns.map_or_else(|| "–".to_owned(), text::duration)}</td>
+        <tr role="row">
+            <td role="cell" class="when"><span class="quiet">{text::date(&session.opened_at).to_owned()}</span>" "{text::time(&session.opened_at).to_owned()}</td>
+            <td role="cell" class="job"><a href=to><Recorded text=job/></a>{hits.map(|hits| view! { <span class="quiet">{hits}</span> })}</td>
+            <td role="cell" class="state"><Badge kind=icon::Kind::of_ending(ending) text=words/></td>
+            <td role="cell" class="state"><Badge kind=doubt text=record/></td>
+            <td role="cell" class="number" data-label="Statements">{text::count(session.statements)}</td>
+            <td role="cell" class="number" data-label="Duration">{duration}</td>
+            <td role="cell" class="cutoff" data-label="Target" title=visible::escaped(&session.target)><Recorded text=session.target.clone()/></td>
+            <td role="cell" class="cutoff" data-label="Role" title=visible::escaped(&session.db_user)><Recorded text=session.db_user.clone()/></td>
+            <td role="cell" class="cutoff" data-label="Subject" title=visible::escaped(&session.subject)><Recorded text=session.subject.clone()/></td>
         </tr>
     }
 }
@@ -197,8 +315,8 @@ fn NothingFound() -> impl IntoView {
     view! {
         <section class="empty">
             <h2>"No session matches"</h2>
-            <p>"Filters add up. A job is named in full; a relation without a schema is in "<code>"public"</code>"; text is looked for in every statement."</p>
-            <p><A href="/sessions" attr:class="button">"Clear the filters"</A></p>
+            <p>"Filters add up. Names are whole, with "<code>"*"</code>" for any text; a relation without a schema is in "<code>"public"</code>"; text is looked for in every statement, its values and its error."</p>
+            <p><a href="/sessions" class="button">"Clear the filters"</a></p>
         </section>
     }
 }

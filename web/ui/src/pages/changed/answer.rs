@@ -2,13 +2,13 @@
 
 use hansard_schemas::http::{API, Changes, ErrorBody, LookedAt, TouchRow, WhoChanged};
 use leptos::prelude::*;
-use leptos_router::{components::A, hooks::use_query_map};
 
 use super::{FAULT, Shared, address};
 use crate::pages::{
     api::{self, Load, encode},
     icon::{self, Badge, Icon},
     recorded::Recorded,
+    route::use_route,
 };
 use crate::{question, text};
 
@@ -52,7 +52,7 @@ pub(super) fn Answer(question: String) -> impl IntoView {
 
 /// The address of the same question with one part changed.
 fn with(part: &'static str, value: &str) -> String {
-    let query = use_query_map().get_untracked();
+    let query = use_route().address_untracked();
     let value = value.to_owned();
     format!("/who-changed?{}", address(|name| if name == part { Some(value.clone()) } else { query.get(name) }))
 }
@@ -72,7 +72,7 @@ fn Refused(error: ErrorBody) -> impl IntoView {
             .into_iter()
             .map(|name| {
                 let to = with("relation", &name);
-                view! { <li><A href=to attr:class="button"><code><Recorded text=name/></code></A></li> }
+                view! { <li><a href=to class="button"><code><Recorded text=name/></code></a></li> }
             })
             .collect_view();
         view! { <p>"Nearest:"</p><ul class="nearest" aria-label="Nearest relations">{links}</ul> }
@@ -165,11 +165,11 @@ fn Heading(id: &'static str, kind: icon::Kind, #[prop(into)] title: String, tota
 fn Wider(operations: Vec<String>) -> impl IntoView {
     let windows = [("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day")].map(|(window, name)| {
         let to = with("window", window);
-        view! { <li><A href=to attr:class="button small">{format!("± {name}")}</A></li> }
+        view! { <li><a href=to class="button small">{format!("± {name}")}</a></li> }
     });
     let any = (operations != ["any"]).then(|| {
         let to = with("operation", "any");
-        view! { <li><A href=to attr:class="button small">"Any operation"</A></li> }
+        view! { <li><a href=to class="button small">"Any operation"</a></li> }
     });
     view! {
         <ul class="wider" aria-label="Ask wider">
@@ -190,7 +190,7 @@ fn Rows(part: Changes, possible: bool, day: String, several: bool) -> impl IntoV
         view! {
             <p class="more">
                 {told}" "
-                {to.map(|to| view! { <A href=to attr:class="button small">"Show more"</A>" " })}
+                {to.map(|to| view! { <a href=to class="button small">"Show more"</a>" " })}
                 <span class="quiet">"The CSV has all; a shorter window or a target has fewer."</span>
             </p>
         }
@@ -261,7 +261,7 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
                 <span class="quiet">{what}</span>
             </td>
             <td role="cell" class="who">
-                <A href=to><span class="strong"><Recorded text=job/></span>" "<span class="place">{place}</span></A>
+                <a href=to><span class="strong"><Recorded text=job/></span>" "<span class="place">{place}</span></a>
                 {several.then(|| view! { <span class="quiet">"target "<Recorded text=touch.target/></span> })}
                 <span class="printed">{format!("session {}", touch.session_id)}</span>
             </td>

@@ -26,15 +26,24 @@ pub(super) fn Facts() -> impl IntoView {
     }
 }
 
+/// Gaps that are written out.
+const MAX_GAPS: usize = 20;
+
 #[component]
 fn Known(session: SessionDetail) -> impl IntoView {
     let SessionDetail { summary, .. } = session;
-    let incomplete = session.gaps.into_iter().map(|gap| {
+    let lost = text::end_is_lost(&summary);
+    let more = session.gaps.len().saturating_sub(MAX_GAPS);
+    let more = (more > 0).then(|| {
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        view! { <p class="notice odd">{format!("{} more: all are in table sessions.", text::counted(more, "gap"))}</p> }
+    });
+    let incomplete = session.gaps.into_iter().take(MAX_GAPS).map(|gap| {
         let missing = gap.frames.map_or_else(|| "an unknown number of frames".to_owned(), |count| text::counted(count, "frame"));
         view! {
             <p class="notice odd">
                 <Icon kind=icon::Kind::Warning/>
-                <span>{format!("Not recorded: {missing} after frame {}. {}", text::count(gap.after_seq), gap.reason)}</span>
+                <span>{format!("Not recorded: {missing} after frame {}: ", text::count(gap.after_seq))}<Recorded text=gap.reason/></span>
             </p>
         }
     });
@@ -70,8 +79,15 @@ fn Known(session: SessionDetail) -> impl IntoView {
         .collect_view();
     view! {
         {incomplete.collect_view()}
+        {more}
+        {lost.then(|| view! {
+            <p class="notice odd">
+                <Icon kind=icon::Kind::Warning/>
+                <span>"The proxy ended before this session did: its end is not recorded, and when it was is not known."</span>
+            </p>
+        })}
         {session.auth_failure.map(|reason| view! {
-            <p class="notice bad"><Icon kind=icon::Kind::Refused/><span>"Not let in: "{reason}</span></p>
+            <p class="notice bad"><Icon kind=icon::Kind::Refused/><span>"Not let in: "<Recorded text=reason/></span></p>
         })}
         <h2>"Who"</h2>
         <dl>
@@ -89,17 +105,17 @@ fn Known(session: SessionDetail) -> impl IntoView {
         <dl>
             <Fact name="Target" value=summary.target.clone()/>
             <Fact name="Database" value=session.database/>
-            <Fact name="Role" value=session.db_user/>
+            <Fact name="Role" value=summary.db_user.clone()/>
         </dl>
         <h2>"When"</h2>
         <dl>
             <Fact name="Opened" value=format!("{} {}", text::date(&summary.opened_at), text::precise_time(&summary.opened_at))/>
             <Fact
-                name="Closed"
+                name=if lost { "Closed on recovery" } else { "Closed" }
                 value=summary.closed_at.as_deref().map(|at| format!("{} {}", text::date(at), text::precise_time(at))).unwrap_or_default()
             />
-            <Fact name="Duration" value=summary.duration_ns.map(text::duration).unwrap_or_default()/>
-            <Fact name="Ended by" value=session.close_reason.unwrap_or_default()/>
+            <Fact name="Duration" value=text::session_duration(&summary).map(text::duration).unwrap_or_default()/>
+            <Fact name="Ended by" value=summary.close_reason.clone().unwrap_or_default()/>
         </dl>
         <h2>"Record"</h2>
         <dl>

@@ -1,47 +1,67 @@
-//! The rows that a statement gave back.
+//! The rows that a statement gave back, a window of them at a time.
 
-use hansard_schemas::http::{ResultGrid, ResultSet};
-use leptos::prelude::*;
+use std::sync::Arc;
+
+use hansard_schemas::http::{API, Cell, ResultGrid, ResultSet, Step};
+use leptos::{prelude::*, task::spawn_local};
 
 use super::{State, statement::Value};
 use crate::{
     pages::{
         api::{Failure, Load},
+        icon::{self, Icon},
         recorded::Recorded,
     },
-    text,
+    table, text,
 };
 
-/// Rows fetched at first, and on demand.
-pub(super) const FIRST_ROWS: usize = 100;
-const MORE_ROWS: usize = 1000;
+/// Rows of a window.
+pub(super) const ROWS: u64 = 100;
 
 #[component]
-pub(super) fn Results() -> impl IntoView {
+pub(super) fn Results(step: Arc<Step>) -> impl IntoView {
     let state = expect_context::<State>();
     move || match state.result.get() {
         Load::Loading => view! { <p class="quiet loading">"Loading…"</p> }.into_any(),
         Load::Failed(error) => view! { <Failure error=error/> }.into_any(),
-        Load::Ready(grid) => view! { <Sets grid=grid/> }.into_any(),
+        Load::Ready(grid) => view! { <Sets grid=grid step=step.clone()/> }.into_any(),
     }
 }
 
 #[component]
-fn Sets(grid: ResultGrid) -> impl IntoView {
+fn Sets(grid: ResultGrid, step: Arc<Step>) -> impl IntoView {
     let none = grid.sets.is_empty() && grid.notices.is_empty();
     view! {
-        {none.then(|| view! { <p class="quiet">"The statement returned no rows."</p> })}
-        {grid.sets.into_iter().map(|set| view! { <Set set=set/> }).collect_view()}
+        {none.then(|| view! { <p class="quiet">{text::no_rows(&step)}</p> })}
+        {grid.sets.into_iter().map(|set| view! { <Set set=set no=step.no/> }).collect_view()}
         {grid.notices.into_iter().map(|notice| view! { <p class="notice calm">{notice}</p> }).collect_view()}
     }
 }
 
 #[component]
-fn Set(set: ResultSet) -> impl IntoView {
+fn Set(set: ResultSet, no: i64) -> impl IntoView {
     let state = expect_context::<State>();
-    let shown = set.rows.len();
-    let total = i64::try_from(set.total_rows).unwrap_or(i64::MAX);
-    let more = u64::try_from(shown).is_ok_and(|shown| shown < set.total_rows);
+    let shown = u64::try_from(set.rows.len()).unwrap_or(u64::MAX);
+    let (first, total) = (set.first_row, set.total_rows);
+    let next = first.saturating_add(shown);
+    let counted = |number: u64| text::count(i64::try_from(number).unwrap_or(i64::MAX));
+    let told = match shown {
+        0 => format!("{} rows recorded.", counted(total)),
+        _ if shown == total => format!("All of {}.", text::counted(i64::try_from(total).unwrap_or(i64::MAX), "row")),
+        _ => format!("Rows {} to {} of {}.", counted(first), counted(next - 1), counted(total)),
+    };
+    let csv = format!("{API}{}", state.api(&format!("/steps/{no}/result?format=csv")));
+    let part = shown < total;
+    let copied = table::tabbed(&set);
+    let copy = move |_| {
+        let (text, rows) = (copied.clone(), counted(shown));
+        let done = if part {
+            format!("Copied the {rows} rows shown, of {}.", counted(total))
+        } else {
+            format!("Copied all {rows} rows.")
+        };
+        spawn_local(async move { state.copy(&text, done).await });
+    };
     let numeric: Vec<bool> = set.columns.iter().map(|column| column.numeric).collect();
     let head = set
         .columns
@@ -54,31 +74,45 @@ fn Set(set: ResultSet) -> impl IntoView {
             }
         })
         .collect_view();
-    let rows = set
-        .rows
-        .into_iter()
-        .map(|row| {
+    let rows = (first..)
+        .zip(set.rows)
+        .map(|(number, row)| {
             let cells = row
                 .into_iter()
                 .zip(numeric.iter().copied().chain(std::iter::repeat(false)))
-                .map(|(cell, numeric)| view! { <td class:number=numeric><Value cell=cell/></td> })
+                .map(|(cell, numeric): (Cell, bool)| view! { <td class:number=numeric><Value cell=cell/></td> })
                 .collect_view();
-            view! { <tr>{cells}</tr> }
+            view! { <tr><th scope="row" class="row-number">{counted(number)}</th>{cells}</tr> }
         })
         .collect_view();
     view! {
         <div class="scroll" role="region" aria-label="Rows" tabindex="0">
             <table class="grid">
-                <thead><tr>{head}</tr></thead>
+                <thead><tr><th scope="col" class="row-number">"Row"</th>{head}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <p class="quiet tabular">
-            {text::counted(total, "row")}" recorded."
-            {(more && shown < MORE_ROWS).then(|| view! {
-                " "<button class="button small" type="button" on:click=move |_| state.rows.set(MORE_ROWS)>"Show more"</button>
+        <div class="rows-of">
+            <span class="quiet tabular">{told}</span>
+            {part.then(|| view! {
+                <button class="button small" type="button" disabled={first <= 1} on:click=move |_| state.first_row.set(first.saturating_sub(ROWS).max(1))>
+                    "Previous rows"
+                </button>
+                <button class="button small" type="button" disabled={next > total} on:click=move |_| state.first_row.set(next)>"Next rows"</button>
+                <label class="inline">
+                    <span>"From row"</span>
+                    <input
+                        type="number" min="1" max=total.to_string() prop:value=first.to_string()
+                        on:change=move |event| {
+                            if let Ok(row) = event_target_value(&event).parse::<u64>() {
+                                state.first_row.set(row.clamp(1, total.max(1)));
+                            }
+                        }
+                    />
+                </label>
             })}
-            {(more && shown >= MORE_ROWS).then_some(" All of them are in the recorded frames: see Parquet.")}
-        </p>
+            <button class="button small" type="button" on:click=copy><Icon kind=icon::Kind::Copy/>"Copy rows"</button>
+            <a class="button small" href=csv rel="external" download><Icon kind=icon::Kind::Download/>"All as CSV"</a>
+        </div>
     }
 }

@@ -4,19 +4,22 @@ use leptos::{
     ev::{KeyboardEvent, keydown},
     prelude::*,
 };
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 
 use super::{State, Tab};
-use crate::player::{Move, Player};
+use crate::{
+    pages::route::use_route,
+    player::{Move, Player},
+};
 
 const FIVE_SECONDS: i64 = 5_000_000_000;
 /// Where the browser remembers that single keys are off.
 const STORED: &str = "hansard.single-keys-off";
 
 /// Keys and what they do, for the help.
-pub(super) const KEYS: [(&str, &str); 16] = [
-    ("j  k", "next, previous statement"),
+pub(super) const KEYS: [(&str, &str); 18] = [
+    ("j  k  ↓  ↑", "next, previous statement"),
+    ("PgDn  PgUp", "ten on, ten back"),
     ("J  K", "next, previous transaction"),
     ("n  N", "next, previous denial or error"),
     ("Home  End", "first, last statement"),
@@ -24,12 +27,13 @@ pub(super) const KEYS: [(&str, &str); 16] = [
     ("Space", "play, pause"),
     ("<  >", "slower, faster"),
     ("i", "skip idle time, or not"),
+    ("f", "find in this session"),
     ("r", "result, or back to the statement"),
     ("c", "copy the SQL"),
     ("y", "copy a link to this statement"),
+    ("L", "the last statement, of a session that goes on"),
     ("/", "search sessions"),
     ("?", "this help"),
-    ("Esc", "close this help"),
     ("Tab", "to the next control"),
     ("Enter", "use the control"),
 ];
@@ -50,111 +54,123 @@ fn stored() -> Option<web_sys::Storage> {
 }
 
 pub(super) fn listen(state: State) {
-    let navigate = use_navigate();
-    let handle = window_event_listener(keydown, move |event: KeyboardEvent| {
-        if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
-            return;
-        }
-        let Some(focus) = focus(&event) else { return };
-        if state.help.get_untracked() || turned_off() {
-            return;
-        }
-        let key = event.key();
-        let done = match key.as_str() {
-            "Home" | "End" | "ArrowLeft" | "ArrowRight" | " " if focus == Focus::Control => false,
-            "/" => {
-                navigate("/sessions", leptos_router::NavigateOptions::default());
-                // The search field exists once the page does.
-                set_timeout(focus_search, std::time::Duration::from_millis(50));
-                true
-            }
-            "?" => {
-                state.help.set(true);
-                true
-            }
-            "r" => {
-                state.tab.update(|tab| *tab = if *tab == Tab::Result { Tab::Statement } else { Tab::Result });
-                true
-            }
-            "c" => {
-                state.copy_sql();
-                true
-            }
-            "y" => {
-                state.copy_link();
-                true
-            }
-            key => drive(state, key),
-        };
-        if done {
+    let handle = window_event_listener(keydown, move |event: KeyboardEvent| on_key(state, &event));
+    let route = use_route();
+    let search = window_event_listener(keydown, move |event: KeyboardEvent| {
+        if is_plain(&event) && event.key() == "/" && focus(&event) != Focus::Typing && !turned_off() {
             event.prevent_default();
+            route.go("/sessions");
+            // The search field exists once the page does.
+            set_timeout(focus_search, std::time::Duration::from_millis(50));
         }
     });
-    on_cleanup(move || handle.remove());
+    on_cleanup(move || {
+        handle.remove();
+        search.remove();
+    });
 }
 
-/// Keys of the player itself.
-fn drive(state: State, key: &str) -> bool {
-    let to = match key {
-        "j" => Move::NextStatement,
-        "k" => Move::PreviousStatement,
-        "J" => Move::NextTransaction,
-        "K" => Move::PreviousTransaction,
-        "n" => Move::NextTrouble,
-        "N" => Move::PreviousTrouble,
-        "Home" => Move::First,
-        "End" => Move::Last,
-        "ArrowRight" => Move::Seek(FIVE_SECONDS),
-        "ArrowLeft" => Move::Seek(-FIVE_SECONDS),
-        _ => {
-            let change: fn(&mut Player) = match key {
-                " " => Player::toggle_play,
-                ">" => Player::faster,
-                "<" => Player::slower,
-                "i" => Player::toggle_skip_idle,
-                _ => return false,
-            };
-            state.player.update(change);
-            return true;
-        }
-    };
-    if !state.player.with_untracked(|player| player.can(to)) && matches!(to, Move::NextTrouble | Move::PreviousTrouble)
-    {
-        state.message.set("No denial or error that way.".into());
+fn is_plain(event: &KeyboardEvent) -> bool {
+    !(event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented())
+}
+
+/// A key anywhere on the page, or in the list.
+pub(super) fn on_key(state: State, event: &KeyboardEvent) {
+    if !is_plain(event) || state.help.get_untracked() {
+        return;
     }
-    state.step(to);
+    let key = event.key();
+    let focus = focus(event);
+    // Letters can be turned off, keys that have no letter cannot: they are the control's own.
+    let letter = key.chars().count() == 1 && key != " ";
+    let own = match focus {
+        Focus::Typing => true,
+        Focus::Button => key == " ",
+        Focus::Scrolls => {
+            matches!(key.as_str(), "ArrowUp" | "ArrowDown" | "ArrowLeft" | "ArrowRight" | "PageUp" | "PageDown")
+        }
+        Focus::Slides => !letter && key != " ",
+        Focus::Page => false,
+        // On the page itself page up and down scroll it.
+        Focus::Nothing => matches!(key.as_str(), "PageUp" | "PageDown"),
+    };
+    if own || (letter && turned_off()) {
+        return;
+    }
+    if press(state, &key) {
+        event.prevent_default();
+    }
+}
+
+/// True where the key does something.
+fn press(state: State, key: &str) -> bool {
+    match key {
+        "?" => state.help.set(true),
+        "r" => state.tab.update(|tab| *tab = if *tab == Tab::Result { Tab::Statement } else { Tab::Result }),
+        "c" => state.copy_sql(),
+        "y" => state.copy_link(),
+        "f" => focus_on("find"),
+        "L" => state.to_live_edge(),
+        "J" => state.seek_transaction(false),
+        "K" => state.seek_transaction(true),
+        "n" => state.seek_trouble(false),
+        "N" => state.seek_trouble(true),
+        "ArrowRight" => state.seek_time(FIVE_SECONDS),
+        "ArrowLeft" => state.seek_time(-FIVE_SECONDS),
+        "j" | "ArrowDown" => state.step(Move::Next),
+        "k" | "ArrowUp" => state.step(Move::Previous),
+        "PageDown" => state.step(Move::LeapOn),
+        "PageUp" => state.step(Move::LeapBack),
+        "Home" => state.step(Move::First),
+        "End" => state.step(Move::Last),
+        " " => state.player.update(Player::toggle_play),
+        ">" => state.player.update(Player::faster),
+        "<" => state.player.update(Player::slower),
+        "i" => state.player.update(Player::toggle_skip_idle),
+        _ => return false,
+    }
     true
 }
 
+/// Where a key was pressed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Focus {
-    /// On the page itself.
+    /// Nowhere in particular.
+    Nothing,
+    /// On something without keys of its own, such as the list.
     Page,
-    /// On something that has keys of its own.
-    Control,
+    /// On a button, a link or a box: Space and Enter are its own.
+    Button,
+    /// On the slider.
+    Slides,
+    /// On something that scrolls by the arrows.
+    Scrolls,
+    /// Where it is a letter of a text.
+    Typing,
 }
 
-/// Where the key was pressed; `None` where it is being typed.
-fn focus(event: &KeyboardEvent) -> Option<Focus> {
+fn focus(event: &KeyboardEvent) -> Focus {
     let Some(element) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else {
-        return Some(Focus::Page);
+        return Focus::Nothing;
     };
     match element.tag_name().as_str() {
-        "TEXTAREA" | "SELECT" => None,
-        "INPUT" => {
-            let kind = element.get_attribute("type").unwrap_or_default();
-            if kind == "range" || kind == "checkbox" { Some(Focus::Control) } else { None }
-        }
-        "BUTTON" | "A" | "SUMMARY" => Some(Focus::Control),
-        _ => Some(Focus::Page),
+        "BODY" | "HTML" => Focus::Nothing,
+        "TEXTAREA" | "SELECT" => Focus::Typing,
+        "INPUT" => match element.get_attribute("type").as_deref() {
+            Some("range") => Focus::Slides,
+            Some("checkbox") => Focus::Button,
+            _ => Focus::Typing,
+        },
+        "BUTTON" | "A" | "SUMMARY" => Focus::Button,
+        _ if element.matches(".scroll, pre").unwrap_or(false) => Focus::Scrolls,
+        _ => Focus::Page,
     }
 }
 
 /// `/` on the list of sessions itself.
 pub(in crate::pages) fn listen_for_search() {
     let handle = window_event_listener(keydown, move |event: KeyboardEvent| {
-        let plain = !(event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented());
-        if plain && event.key() == "/" && focus(&event).is_some() && !turned_off() {
+        if is_plain(&event) && event.key() == "/" && focus(&event) != Focus::Typing && !turned_off() {
             event.prevent_default();
             focus_search();
         }
@@ -164,7 +180,15 @@ pub(in crate::pages) fn listen_for_search() {
 
 /// Puts the cursor into the session list's search field.
 fn focus_search() {
-    let field = document().get_element_by_id("search").and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
+    // On a phone the filters are folded away.
+    if let Ok(Some(filters)) = document().query_selector("details.folded") {
+        let _ = filters.set_attribute("open", "");
+    }
+    focus_on("search");
+}
+
+pub(super) fn focus_on(id: &str) {
+    let field = document().get_element_by_id(id).and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
     if let Some(field) = field {
         let _ = field.focus();
     }

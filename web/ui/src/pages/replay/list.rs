@@ -1,171 +1,296 @@
-//! Left: the statements, grouped by transaction.
+//! Left: the statements, with the transactions that they are in.
 //!
-//! Invariant: of a long session only a window around the statement shown is in the page.
+//! Invariants: of a session only the rows on the screen are in the page, however many it has; the list is one stop of the
+//! tab key, and it alone is scrolled, never the page.
 
+use hansard_schemas::http::{GapPlace, Step};
+use leptos::{html::Div, prelude::*};
 use std::sync::Arc;
 
-use hansard_schemas::http::Step;
-use leptos::prelude::*;
-
-use super::{MOST, State};
+use super::{State, keys::on_key};
 use crate::{
     pages::{
-        api::Failure,
-        icon::{self, Badge, Icon},
+        api::{Failure, Load},
+        icon::{self, Icon},
         recorded::Recorded,
     },
     player::Player,
+    steps::Lookup,
     text,
+    window::Window,
 };
 
-/// Statements in the page at once.
-const WINDOW: usize = 600;
-/// The window moves when the statement shown comes this near to its edge.
-const MARGIN: usize = 100;
-
-/// A transaction's statements inside the window.
-#[derive(Clone)]
-struct Group {
-    /// The first statement's place in the session.
-    first: usize,
-    steps: Vec<Arc<Step>>,
-}
-
-impl Group {
-    fn key(&self) -> (usize, usize, String, usize) {
-        // A step that was loaded anew is another one.
-        let identity = self.steps.iter().map(|step| Arc::as_ptr(step).addr()).fold(0, usize::wrapping_add);
-        let outcome = self.steps.first().map(|step| step.transaction_outcome.clone()).unwrap_or_default();
-        (self.first, self.steps.len(), outcome, identity)
-    }
-}
-
-fn groups(steps: &[Arc<Step>], from: usize) -> Vec<Group> {
-    let to = (from + WINDOW).min(steps.len());
-    let mut groups: Vec<Group> = Vec::new();
-    for (place, step) in steps.iter().enumerate().take(to).skip(from) {
-        match groups.last_mut() {
-            Some(group) if group.steps[0].transaction_id == step.transaction_id => group.steps.push(step.clone()),
-            _ => groups.push(Group { first: place, steps: vec![step.clone()] }),
-        }
-    }
-    groups
-}
-
-/// Where the window begins: it stays while the place shown is well inside.
-fn window_from(before: usize, place: usize, all: usize) -> usize {
-    let last = all.saturating_sub(WINDOW);
-    let inside = place >= before + MARGIN || before == 0;
-    let inside = inside && (place + MARGIN < before + WINDOW || before >= last);
-    if inside && place >= before && place < before + WINDOW {
-        before.min(last)
-    } else {
-        place.saturating_sub(WINDOW / 2).min(last)
-    }
-}
+/// Height of the view before it is known.
+const HEIGHT: f64 = 600.0;
 
 #[component]
 pub(super) fn List() -> impl IntoView {
     let state = expect_context::<State>();
-    let place = Memo::new(move |_| state.player.with(Player::place));
-    let all = Memo::new(move |_| state.steps.with(Vec::len));
-    let from =
-        Memo::new(move |before: Option<&usize>| window_from(before.copied().unwrap_or(0), place.get(), all.get()));
-    let shown = Selector::new(move || place.get());
-    let list = NodeRef::<leptos::html::Div>::new();
-    // Keeps the statement shown in view.
-    Effect::new(move |_| {
-        place.track();
-        from.track();
-        all.track();
-        let Some(list) = list.get() else { return };
-        request_animation_frame(move || {
-            if let Ok(Some(current)) = list.query_selector("[aria-current=step]") {
-                let options = web_sys::ScrollIntoViewOptions::new();
-                options.set_block(web_sys::ScrollLogicalPosition::Nearest);
-                current.scroll_into_view_with_scroll_into_view_options(&options);
+    let all = Memo::new(move |_| state.last());
+    let at = Memo::new(move |_| state.player.with(Player::at).unwrap_or(0));
+    let list = NodeRef::<Div>::new();
+    let scroll = RwSignal::new(0.0_f64);
+    let height = RwSignal::new(HEIGHT);
+    let measure = move || {
+        if let Some(list) = list.get_untracked() {
+            scroll.set(f64::from(list.scroll_top()));
+            let now = f64::from(list.client_height());
+            if now > 0.0 && (now - height.get_untracked()).abs() > 0.5 {
+                height.set(now);
             }
-        });
+        }
+    };
+    let resized = window_event_listener(leptos::ev::resize, move |_| measure());
+    on_cleanup(move || resized.remove());
+    let window = move || Window { total: all.get(), height: height.get(), scroll: scroll.get() };
+    let rows = Memo::new(move |_| window().rows());
+    // Keeps the statement shown in view, by moving the list alone.
+    Effect::new(move |_| {
+        let (row, total) = (at.get(), all.get());
+        let Some(list) = list.get() else { return };
+        measure();
+        let window = Window { total, height: height.get_untracked(), scroll: scroll.get_untracked() };
+        if row < 1 || row > total {
+            return;
+        }
+        if let Some(to) = window.reveal(row) {
+            // The list's new height is there once the page was drawn.
+            request_animation_frame(move || {
+                #[expect(clippy::cast_possible_truncation, reason = "pixels of a bounded list")]
+                list.set_scroll_top(to.round() as i32);
+                measure();
+            });
+        }
+    });
+    Effect::new(move |_| {
+        let (first, last) = rows.get();
+        if first <= last {
+            state.want(first);
+            state.want(last);
+        }
     });
     view! {
         <section class="list" aria-labelledby="list-title">
             <h2 id="list-title">
                 "Statements"
-                <span class="quiet">{move || text::count(i64::try_from(all.get()).unwrap_or(i64::MAX))}</span>
+                <span class="quiet">{move || text::count(all.get())}</span>
             </h2>
-            <div class="statements" node_ref=list>
-                {move || (from.get() > 0).then(|| view! {
-                    <p class="edge quiet">{format!("{} earlier statements", from.get())}</p>
-                })}
-                <For
-                    each=move || state.steps.with(|steps| groups(steps, from.get()))
-                    key=Group::key
-                    children=move |group| view! { <Transaction group=group shown=shown.clone()/> }
-                />
-                {move || {
-                    let later = all.get().saturating_sub(from.get() + WINDOW);
-                    (later > 0).then(|| view! { <p class="edge quiet">{format!("{later} later statements")}</p> })
-                }}
-                {move || state.failed.get().map(|error| view! { <Failure error=error/> })}
-                {move || (state.loading.get()).then(|| view! { <p class="edge quiet">"Loading statements…"</p> })}
-                {move || (!state.loading.get() && all.get() == 0 && state.failed.with(Option::is_none)).then(|| view! {
-                    <p class="edge quiet">"No statement was recorded in this session."</p>
-                })}
-                {move || (!state.loading.get() && state.next.with(Option::is_some)).then(|| view! {
+            <Find/>
+            {move || {
+                let ready = state.session.with(|session| matches!(session, Load::Ready(_)));
+                state.failed.get().filter(|_| ready).map(|error| view! {
                     <div class="edge">
-                        <p class="quiet">{format!("The first {} statements are loaded.", text::count(i64::try_from(MOST).unwrap_or(i64::MAX)))}</p>
-                        <button class="button" type="button" on:click=move |_| state.load_steps(state.next.get_untracked())>"Load more"</button>
+                        <Failure error=error/>
+                        <button class="button" type="button" on:click=move |_| {
+                            state.failed.set(None);
+                            state.want(state.at().max(1));
+                        }>"Try again"</button>
                     </div>
-                })}
+                })
+            }}
+            <div
+                class="statements"
+                node_ref=list
+                role="listbox"
+                tabindex="0"
+                aria-labelledby="list-title"
+                aria-activedescendant=move || Some(at.get()).filter(|at| *at >= 1 && *at <= all.get()).map(row_id)
+                on:scroll=move |_| measure()
+                on:keydown=move |event| on_key(state, &event)
+            >
+                <div class="rows" role="presentation" style:height=move || format!("{}px", window().list_height())>
+                    <For
+                        each=move || {
+                            let (first, last) = rows.get();
+                            first..=last
+                        }
+                        key=|no| *no
+                        children=move |no| {
+                            let top = move || format!("translateY({}px)", window().offset(no));
+                            view! { <Row no=no top=top at=at/> }
+                        }
+                    />
+                </div>
             </div>
+            {move || (all.get() == 0 && state.session.with(|session| matches!(session, Load::Ready(_)))).then(|| view! {
+                <p class="edge quiet">"No statement was recorded in this session."</p>
+            })}
+            <Printed/>
         </section>
     }
 }
 
-#[component]
-fn Transaction(group: Group, shown: Selector<usize>) -> impl IntoView {
-    let outcome = group.steps[0].transaction_outcome.clone();
-    let number = group.steps[0].transaction_id;
-    let alone = group.steps.len() == 1;
-    let kind = icon::Kind::of_transaction(&outcome);
-    let class = if outcome == "rolled back" { "transaction undone" } else { "transaction" };
-    let title = format!("Transaction {number}");
-    let rows = (group.first..)
-        .zip(group.steps)
-        .map(|(place, step)| view! { <Row place=place step=step shown=shown.clone()/> })
-        .collect_view();
-    if alone {
-        return view! { <div class=class>{rows}</div> }.into_any();
-    }
-    let label = format!("{title}, {outcome}");
-    view! {
-        <div class=format!("{class} grouped") role="group" aria-label=label>
-            <p class="transaction-title"><span>{title}</span><Badge kind=kind text=outcome/></p>
-            {rows}
-        </div>
-    }
-    .into_any()
+fn row_id(no: i64) -> String {
+    format!("statement-{no}")
 }
 
 #[component]
-fn Row(place: usize, step: Arc<Step>, shown: Selector<usize>) -> impl IntoView {
+fn Row(no: i64, top: impl Fn() -> String + Send + Sync + 'static, at: Memo<i64>) -> impl IntoView {
     let state = expect_context::<State>();
+    let around = Memo::new(move |_| state.steps.with(|steps| (steps.get(no), steps.here(no - 1), steps.here(no + 1))));
+    let gap = Memo::new(move |_| gap_before(state, no));
+    let class = move || {
+        around.with(|(here, before, after)| match here {
+            Lookup::Here(step) => class(step, before.as_deref(), after.as_deref()),
+            Lookup::Absent | Lookup::NotLoaded => "statement".to_owned(),
+        })
+    };
+    view! {
+        <div
+            id=row_id(no)
+            role="option"
+            class=class
+            style:transform=top
+            aria-selected=move || if at.get() == no { "true" } else { "false" }
+            aria-setsize=move || state.last().to_string()
+            aria-posinset=no.to_string()
+            on:click=move |_| state.go(no)
+        >
+            <span class="no">{text::count(no)}</span>
+            {move || around.with(|(here, before, after)| match here {
+                Lookup::Here(step) => {
+                    let begins = before.as_ref().is_none_or(|before| before.transaction_id != step.transaction_id)
+                        && after.as_ref().is_some_and(|after| after.transaction_id == step.transaction_id);
+                    view! { <Told step=step.clone() begins=begins gap=gap.get()/> }.into_any()
+                }
+                Lookup::Absent => view! { <span class="sql quiet">"not in the record"</span> }.into_any(),
+                Lookup::NotLoaded => view! { <span class="sql quiet">"…"</span> }.into_any(),
+            })}
+        </div>
+    }
+}
+
+/// What is missing in the record right before a statement.
+fn gap_before(state: State, no: i64) -> Option<String> {
+    state.overview.with(|overview| match overview {
+        Load::Ready(overview) => overview.gaps.iter().find(|gap| gap.after + 1 == no).map(gap_words),
+        Load::Loading | Load::Failed(_) => None,
+    })
+}
+
+pub(super) fn gap_words(gap: &GapPlace) -> String {
+    match gap.frames {
+        Some(frames) => format!("{} missing", text::counted(frames, "frame")),
+        None => "frames missing".to_owned(),
+    }
+}
+
+/// What a row looks like: its own colour, and the line beside a transaction of several statements.
+fn class(step: &Step, before: Option<&Step>, after: Option<&Step>) -> String {
+    let tone = icon::Kind::of_step(step).tone();
+    let same = |other: Option<&Step>| other.is_some_and(|other| other.transaction_id == step.transaction_id);
+    let (from, to) = (same(before), same(after));
+    let mut class = format!("statement {tone}");
+    if from || to {
+        class.push_str(" together");
+    }
+    if step.transaction_outcome == "rolled back" {
+        class.push_str(" undone");
+    }
+    if !from {
+        class.push_str(" begins");
+    }
+    class
+}
+
+#[component]
+fn Told(step: Arc<Step>, begins: bool, gap: Option<String>) -> impl IntoView {
     let kind = icon::Kind::of_step(&step);
-    let outcome = text::step_outcome(&step);
     let rows = step.rows.map(|rows| text::counted(rows, "row"));
     let duration = step.duration_ns.map(text::duration);
-    let sql = if step.text_omitted { "(text not recorded)".to_owned() } else { text::one_line(&step.sql, 160) };
-    let current = move || shown.selected(&place).then_some("step");
+    let sql = if step.text_omitted { "(text not recorded)".to_owned() } else { text::one_line(&step.sql, 120) };
+    let transaction =
+        begins.then(|| format!("transaction {}, {}", text::count(step.transaction_id), step.transaction_outcome));
     view! {
-        <button type="button" class=format!("statement {}", kind.tone()) aria-current=current on:click=move |_| state.go_to_place(place)>
-            <span class="no">{step.no}</span>
-            <span class="mark"><Icon kind=kind/></span>
-            <code class="sql"><Recorded text=sql/></code>
-            <span class="facts">
-                <span class="outcome">{outcome}</span>
-                {rows.map(|rows| view! { <span>{rows}</span> })}
-                {duration.map(|duration| view! { <span>{duration}</span> })}
-            </span>
-        </button>
+        <span class="mark"><Icon kind=kind/></span>
+        <code class="sql"><Recorded text=sql/></code>
+        <span class="facts">
+            <span class="outcome">{text::step_outcome(&step)}</span>
+            {gap.map(|gap| view! { <span class="gap"><Icon kind=icon::Kind::Warning/>{gap}" before"</span> })}
+            {rows.map(|rows| view! { <span>{rows}</span> })}
+            {duration.map(|duration| view! { <span>{duration}</span> })}
+            {transaction.map(|words| view! { <span class="transaction">{words}</span> })}
+        </span>
+    }
+}
+
+/// Looks for a text in the session's statements, their values and errors.
+#[component]
+fn Find() -> impl IntoView {
+    let state = expect_context::<State>();
+    let typed = RwSignal::new(state.find.get_untracked());
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let words = typed.get_untracked();
+        if words != state.find.get_untracked() {
+            state.found.set(None);
+            state.find.set(words);
+        }
+        state.seek_text(false);
+    };
+    let told = move || {
+        let found = state.found.get()?;
+        Some(match (found.total, found.place) {
+            (0, _) => "not found".to_owned(),
+            (total, 0) => text::counted(total, "hit"),
+            (total, place) => format!("{} of {}", text::count(place), text::count(total)),
+        })
+    };
+    view! {
+        <search>
+            <form class="find" on:submit=submit>
+                <input
+                    id="find" type="search" aria-label="Find in this session" placeholder="Find in this session"
+                    autocomplete="off" spellcheck="false" maxlength="1000"
+                    prop:value=typed
+                    on:input=move |event| typed.set(event_target_value(&event))
+                />
+                <button class="button small" type="submit">"Next"</button>
+                <button class="button small" type="button" on:click=move |_| state.seek_text(true)>"Back"</button>
+                <span class="quiet tabular" role="status">{told}</span>
+            </form>
+        </search>
+    }
+}
+
+/// On paper: the statements that are in the browser, in full order.
+#[component]
+fn Printed() -> impl IntoView {
+    let state = expect_context::<State>();
+    let printing = RwSignal::new(false);
+    let (before, after) = (
+        window_event_listener_untyped("beforeprint", move |_| printing.set(true)),
+        window_event_listener_untyped("afterprint", move |_| printing.set(false)),
+    );
+    on_cleanup(move || {
+        before.remove();
+        after.remove();
+    });
+    move || {
+        printing.get().then(|| {
+            let steps: Vec<Arc<Step>> = state.steps.with_untracked(|steps| steps.all().cloned().collect());
+            let (here, all) =
+                (i64::try_from(steps.len()).unwrap_or(i64::MAX), state.player.with_untracked(Player::last));
+            let part = (here < all).then(|| {
+                format!("{} of {} statements: those that were looked at.", text::count(here), text::count(all))
+            });
+            let items = steps
+                .into_iter()
+                .map(|step| {
+                    let outcome = text::step_outcome(&step);
+                    view! {
+                        <li value=step.no.to_string()>
+                            <code><Recorded text=text::one_line(&step.sql, 2000)/></code>
+                            <span class="quiet">
+                                {text::precise_time(&step.started_at).to_owned()}" UTC, "{outcome}
+                                {step.rows.map(|rows| format!(", {}", text::counted(rows, "row")))}
+                                ", transaction "{step.transaction_id}" "{step.transaction_outcome.clone()}
+                            </span>
+                        </li>
+                    }
+                })
+                .collect_view();
+            view! { <div class="on-paper">{part.map(|part| view! { <p>{part}</p> })}<ol>{items}</ol></div> }
+        })
     }
 }

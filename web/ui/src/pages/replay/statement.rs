@@ -3,41 +3,88 @@
 use std::sync::Arc;
 
 use hansard_schemas::http::{Cell, Step};
+use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
-use leptos_router::components::A;
 
-use super::{State, Tab, grid};
+use super::{Shown, State, Tab, grid, keys::focus_on};
 use crate::{
     pages::{
         changed,
         icon::{self, Badge, Icon},
-        recorded::{Recorded, RecordedLines, pieces},
+        recorded::{Recorded, marked, marked_parts},
     },
-    player::{Class, Player, classify},
+    player::{Class, Move, classify},
     question, sql, text, visible,
 };
 
 #[component]
 pub(super) fn Statement() -> impl IntoView {
     let state = expect_context::<State>();
+    let at = move || state.player.with(crate::player::Player::at).unwrap_or(0);
+    let last = Memo::new(move |_| state.last());
     view! {
         <section class="centre" aria-labelledby="statement-title">
-            {move || match state.current.get() {
-                None => view! { <h2 id="statement-title" class="sr-only">"No statement"</h2> }.into_any(),
-                Some(step) => view! { <Shown step=step/> }.into_any(),
+            <header class="statement-head">
+                <h2 id="statement-title">
+                    {move || if at() == 0 { "Statements".to_owned() } else { format!("Statement {}", text::count(at())) }}
+                    <span class="quiet">{move || (last.get() > 0).then(|| format!(" of {}", text::count(last.get())))}</span>
+                </h2>
+                <StepButton to=Move::Previous label="Previous"/>
+                <StepButton to=Move::Next label="Next"/>
+            </header>
+            {move || match state.shown.get() {
+                Shown::Step(step) => view! { <Here step=step/> }.into_any(),
+                Shown::Loading => view! { <p class="quiet loading">"Loading…"</p> }.into_any(),
+                Shown::Nothing => view! { <p class="notice calm">"No statement was recorded in this session."</p> }.into_any(),
+                Shown::Missing(no) => view! { <Missing no=no last=last.get()/> }.into_any(),
             }}
         </section>
     }
 }
 
 #[component]
-fn Shown(step: Arc<Step>) -> impl IntoView {
+fn StepButton(to: Move, label: &'static str) -> impl IntoView {
     let state = expect_context::<State>();
-    let all = move || state.steps.with(Vec::len);
-    let place = state.player.with_untracked(Player::place) + 1;
+    let possible = move || state.player.with(|player| player.can(to));
+    view! {
+        <button class="button small" type="button" disabled=move || !possible() on:click=move |_| state.step(to)>{label}</button>
+    }
+}
+
+/// An address may name what is not there: that is said, and nothing else is shown in its place.
+#[component]
+fn Missing(no: i64, last: i64) -> impl IntoView {
+    let state = expect_context::<State>();
+    let told = if no >= 1 && no <= last {
+        format!("Statement {} is not in the record: frames are missing there.", text::count(no))
+    } else if last == 0 {
+        format!("There is no statement {}: no statement was recorded in this session.", text::count(no))
+    } else {
+        format!("There is no statement {}: the session has statements 1 to {}.", text::count(no), text::count(last))
+    };
+    view! {
+        <div class="notice odd" role="alert">
+            <Icon kind=icon::Kind::Warning/>
+            <div>
+                <p class="strong">{told}</p>
+                {(last > 0).then(|| view! {
+                    <p>
+                        <button class="button small" type="button" on:click=move |_| state.go(1)>"First statement"</button>" "
+                        <button class="button small" type="button" on:click=move |_| state.go(last)>"Last statement"</button>
+                    </p>
+                })}
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn Here(step: Arc<Step>) -> impl IntoView {
+    let state = expect_context::<State>();
     let kind = icon::Kind::of_step(&step);
     let transaction = step.transaction_outcome.clone();
-    let rolled_back = transaction == "rolled back";
+    let not_run = step.is_not_run();
+    let rolled_back = transaction == "rolled back" && !not_run;
     let result_label = match step.rows {
         None => "Result".to_owned(),
         Some(rows) if classify(&step) == Class::Write => format!("Result · {} affected", text::counted(rows, "row")),
@@ -52,34 +99,37 @@ fn Shown(step: Arc<Step>) -> impl IntoView {
         let step = step.clone();
         move || match state.tab.get() {
             Tab::Statement => view! { <Text step=step.clone()/> }.into_any(),
-            Tab::Result => view! { <grid::Results/> }.into_any(),
+            Tab::Result => view! { <grid::Results step=step.clone()/> }.into_any(),
         }
     };
     view! {
-        <header class="statement-head">
-            <h2 id="statement-title">
-                "Statement "{place}<span class="quiet">" of "{all}</span>
-            </h2>
+        <p class="statement-facts">
             <Badge kind=kind text=text::step_outcome(&step)/>
-            <span class="spring"></span>
             <span class="quiet tabular">
                 {text::precise_time(&step.started_at).to_owned()}" UTC"
                 {step.duration_ns.map(|ns| format!(" · {}", text::duration(ns)))}
+                {format!(" · transaction {}", text::count(step.transaction_id))}
             </span>
-        </header>
+        </p>
+        {step.unanswered.then(|| view! {
+            <p class="notice odd">
+                <Icon kind=icon::Kind::Doubt/>
+                <span>"No answer was recorded before the session ended: whether the database ran it is not known."</span>
+            </p>
+        })}
         {step.error.clone().or_else(|| step.sqlstate.clone()).map(|error| view! {
-            <div class="notice bad">
+            <div class=if not_run { "notice odd" } else { "notice bad" }>
                 <Icon kind=kind/>
                 <div>
-                    <p class="strong"><RecordedLines text=error/></p>
-                    {step.sqlstate.clone().map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
+                    <p class="strong">{move || marked(&error, &state.find.get())}</p>
+                    {step.sqlstate.clone().filter(|_| !not_run).map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
                 </div>
             </div>
         })}
         {rolled_back.then(|| view! {
             <p class="notice odd">
                 <Icon kind=icon::Kind::RolledBack/>
-                <span>"Its transaction was rolled back: nothing of it stayed in the database."</span>
+                <span>"Its transaction was rolled back: nothing of it stayed in the database. What it read did reach the job."</span>
             </p>
         })}
         <div class="tabs" role="tablist" aria-label="Statement or result">
@@ -99,10 +149,22 @@ fn tab_id(tab: Tab) -> &'static str {
     }
 }
 
+/// One of two tabs: the tab key stops at the chosen one, the arrows go to the other (ARIA Authoring Practices Guide).
 #[component]
 fn TabButton(tab: Tab, #[prop(into)] label: String) -> impl IntoView {
     let state = expect_context::<State>();
     let selected = move || state.tab.get() == tab;
+    let keydown = move |event: KeyboardEvent| {
+        let to = match event.key().as_str() {
+            "ArrowLeft" | "ArrowRight" if tab == Tab::Statement => Tab::Result,
+            "ArrowLeft" | "ArrowRight" | "Home" => Tab::Statement,
+            "End" => Tab::Result,
+            _ => return,
+        };
+        event.prevent_default();
+        state.tab.set(to);
+        focus_on(tab_id(to));
+    };
     view! {
         <button
             type="button"
@@ -110,7 +172,9 @@ fn TabButton(tab: Tab, #[prop(into)] label: String) -> impl IntoView {
             id=tab_id(tab)
             aria-controls="panel"
             aria-selected=move || if selected() { "true" } else { "false" }
+            tabindex=move || if selected() { "0" } else { "-1" }
             on:click=move |_| state.tab.set(tab)
+            on:keydown=keydown
         >
             {label}
         </button>
@@ -121,14 +185,15 @@ fn TabButton(tab: Tab, #[prop(into)] label: String) -> impl IntoView {
 fn Text(step: Arc<Step>) -> impl IntoView {
     let state = expect_context::<State>();
     let no = step.no;
+    let find = state.find.get();
     let parameters = (!step.parameters.is_empty()).then(|| {
         let rows = (1..)
             .zip(step.parameters.iter())
-            .map(|(number, value)| view! { <tr><th scope="row">{format!("${number}")}</th><td><Value cell=value.clone()/></td></tr> })
+            .map(|(number, value)| view! { <tr><th scope="row">{format!("${number}")}</th><td><Value cell=value.clone() find=find.clone()/></td></tr> })
             .collect_view();
         view! {
             <h3>"Parameters"</h3>
-            <div class="scroll"><table class="grid parameters"><tbody>{rows}</tbody></table></div>
+            <div class="scroll" role="region" aria-label="Parameters" tabindex="0"><table class="grid parameters"><tbody>{rows}</tbody></table></div>
         }
     });
     let touches = (!step.touches.is_empty()).then(|| {
@@ -140,7 +205,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 let others = question::relation_of(&touch.relation).map(|relation| {
                     let to = changed::link(relation, at, &touch.operation);
                     let label = format!("Who else: {} {}", touch.operation, visible::escaped(relation));
-                    view! { <A href=to attr:aria-label=label>"Who else?"</A> }
+                    view! { <a href=to aria-label=label>"Who else?"</a> }
                 });
                 view! {
                     <tr>
@@ -154,7 +219,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             .collect_view();
         view! {
             <h3>"Touches"</h3>
-            <div class="scroll">
+            <div class="scroll" role="region" aria-label="Touches" tabindex="0">
                 <table class="grid">
                     <thead><tr><th scope="col">"Operation"</th><th scope="col">"Relation"</th><th scope="col">"Columns"</th><th scope="col">"Around then"</th></tr></thead>
                     <tbody>{rows}</tbody>
@@ -175,7 +240,7 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 <button class="button small" type="button" on:click=move |_| state.copy_sql()>
                     <Icon kind=icon::Kind::Copy/>"Copy SQL"
                 </button>
-                <pre tabindex="0" aria-label="SQL"><code><bdi>{highlighted(&step.sql)}</bdi></code></pre>
+                <pre tabindex="0" role="region" aria-label="SQL"><code><bdi>{highlighted(&step.sql, &find)}</bdi></code></pre>
             </div>
         }
         .into_any()
@@ -195,12 +260,12 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             <p class="notice calm">{format!("Not all of it was understood: {reason}.")}</p>
         })}
         {step.outcome_reason.clone().map(|reason| view! {
-            <p class="notice calm">{format!("What became of it is not known: {reason}.")}</p>
+            <p class="notice calm">{format!("What became of its transaction is not known: {reason}.")}</p>
         })}
         {parameters}
         {touches}
         <h3>"Result"</h3>
-        <grid::Results/>
+        <grid::Results step=step.clone()/>
         <p class="quiet tabular">
             {format!("Wire frames {} to {}", text::count(step.first_seq), text::count(step.last_seq))}
             {step.committed_at.as_deref().map(|at| format!(" · committed at {} UTC", text::precise_time(at)))}
@@ -211,14 +276,17 @@ fn Text(step: Arc<Step>) -> impl IntoView {
 /// Longest text that is coloured, in bytes: beyond, plain text is quick to show.
 const MAX_COLOURED: usize = 64 * 1024;
 
-fn highlighted(text: &str) -> AnyView {
+fn highlighted(text: &str, find: &str) -> AnyView {
+    let hits = visible::hits(text, find);
     if text.len() > MAX_COLOURED {
-        return pieces(text, true).into_any();
+        return marked_parts(text, 0, &hits).into_any();
     }
+    let mut at = 0;
     sql::tokens(text)
         .into_iter()
         .map(|token| {
-            let text = pieces(token.text, true);
+            let text = marked_parts(token.text, at, &hits);
+            at += token.text.len();
             let class = match token.kind {
                 sql::Kind::Plain => return text.into_any(),
                 sql::Kind::Keyword => "k",
@@ -236,11 +304,11 @@ fn highlighted(text: &str) -> AnyView {
 
 /// One value: null, nothing and bytes look different from text.
 #[component]
-pub(super) fn Value(cell: Cell) -> impl IntoView {
+pub(super) fn Value(cell: Cell, #[prop(optional)] find: String) -> impl IntoView {
     match cell {
         Cell::Null => view! { <span class="null">"NULL"</span> }.into_any(),
         Cell::Text(text) if text.is_empty() => view! { <span class="null">"empty text"</span> }.into_any(),
-        Cell::Text(text) => view! { <span class="value"><RecordedLines text=text/></span> }.into_any(),
+        Cell::Text(text) => view! { <span class="value">{marked(&text, &find)}</span> }.into_any(),
         Cell::Bytes { hex } => view! { <span class="value bytes">"\\x"{hex}</span> }.into_any(),
     }
 }

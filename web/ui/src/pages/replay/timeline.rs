@@ -1,14 +1,19 @@
 //! Bottom: playing, and the session at a glance.
 //!
-//! Invariant: the slider is a native range input over the statements, and the lanes above it share its scale.
+//! Invariant: the slider is a native range input over the statements; the lanes below it are over time, as the server counted
+//! them, and the needle in them is the time of the statement shown.
 
-use leptos::prelude::*;
+use hansard_schemas::http::Overview;
+use leptos::{html::Input, prelude::*};
 
-use super::State;
+use super::{State, list::gap_words, offset};
 use crate::{
-    lanes::{Lane, stretches},
-    pages::icon::{self, Icon},
-    player::{Move, Player, SPEEDS},
+    lanes::{Lane, Piece, pieces, place, statement_at},
+    pages::{
+        api::Load,
+        icon::{self, Icon},
+    },
+    player::{Player, SPEEDS},
     text,
 };
 
@@ -16,30 +21,38 @@ use crate::{
 pub(super) fn Timeline() -> impl IntoView {
     let state = expect_context::<State>();
     let playing = Memo::new(move |_| state.player.with(Player::is_playing));
-    let last = Memo::new(move |_| state.steps.with(Vec::len).saturating_sub(1));
-    let place = Memo::new(move |_| state.player.with(Player::place));
-    let spoken = move || state.current.with(|step| text::place(step.as_deref(), place.get(), last.get() + 1));
+    let last = Memo::new(move |_| state.last());
+    let at = Memo::new(move |_| state.player.with(Player::at).unwrap_or(0));
+    let spoken = move || state.shown.with(|shown| text::place(shown.step().map(|step| &**step), at.get(), last.get()));
     let slide = move |event| {
-        if let Ok(place) = event_target_value(&event).parse() {
-            state.go_to_place(place);
+        if let Ok(no) = event_target_value(&event).parse() {
+            state.go(no);
         }
     };
     let change_speed = move |event| {
         let wanted: u32 = event_target_value(&event).parse().unwrap_or(1);
         state.player.update(|player| player.set_speed(wanted));
     };
-    // A percentage of the lanes' width: the middle of the statement's own stretch.
-    let cursor = move || {
-        let [place, all] = [place.get(), last.get() + 1].map(|number| i64::try_from(number).unwrap_or(0));
-        format!("{}%", text::decimal((2 * place + 1) * 100, (2 * all).max(1), 3))
+    let clock = move || {
+        let ns = state.player.with(|player| state.steps.with(|steps| player.clock_ns(|no| offset(steps, no))));
+        text::duration(ns)
     };
+    // A slider takes no value beyond its end: so the value comes after the end.
+    let slider = NodeRef::<Input>::new();
+    Effect::new(move |_| {
+        let (at, last) = (at.get(), last.get().max(1));
+        if let Some(slider) = slider.get() {
+            slider.set_max(&last.to_string());
+            slider.set_value(&at.to_string());
+        }
+    });
     view! {
         <section class="timeline" aria-label="Timeline">
             <div class="controls">
                 <button
                     class="button primary play"
                     type="button"
-                    disabled=move || state.steps.with(Vec::is_empty)
+                    disabled=move || last.get() == 0
                     on:click=move |_| state.player.update(Player::toggle_play)
                 >
                     {move || if playing.get() {
@@ -63,80 +76,125 @@ pub(super) fn Timeline() -> impl IntoView {
                     <span>"Skip idle time"</span>
                 </label>
                 <span class="spring"></span>
-                <Jump to=Move::PreviousTrouble label="Previous problem"/>
-                <Jump to=Move::NextTrouble label="Next problem"/>
-                <span class="clock tabular">{move || state.player.with(|player| text::duration(player.clock_ns()))}</span>
+                <Troubles/>
+                <span class="clock tabular">{clock}</span>
             </div>
-            <div class="scale">
-                <div class="lanes" aria-hidden="true" on:click=move |event| seek(state, &event, last.get_untracked() + 1)>
-                    {Lane::ALL.map(|lane| view! { <LaneRow lane=lane/> }).collect_view()}
-                    <div class="track-cursor"><div class="needle" style:left=cursor></div></div>
-                </div>
-                <div class="slide" style=("--all", move || (last.get() + 1).to_string())>
-                    <input
-                        type="range"
-                        class="slider"
-                        aria-label="Statement"
-                        min="0"
-                        max=move || last.get().to_string()
-                        step="1"
-                        prop:value=move || place.get().to_string()
-                        aria-valuetext=spoken
-                        on:input=slide
-                    />
-                </div>
-            </div>
+            <input
+                type="range"
+                class="slider"
+                aria-label="Statement"
+                min="1"
+                step="1"
+                node_ref=slider
+                aria-valuetext=spoken
+                on:input=slide
+            />
+            <Lanes/>
         </section>
     }
 }
 
 #[component]
-fn Jump(to: Move, label: &'static str) -> impl IntoView {
+fn Troubles() -> impl IntoView {
     let state = expect_context::<State>();
-    let possible = move || state.player.with(|player| player.can(to));
+    let troubles = Memo::new(move |_| {
+        state.overview.with(|overview| match overview {
+            Load::Ready(overview) => overview.troubles,
+            Load::Loading | Load::Failed(_) => 0,
+        })
+    });
+    let none = move || troubles.get() == 0;
     view! {
-        <button class="button" type="button" disabled=move || !possible() on:click=move |_| state.step(to)>{label}</button>
+        <span class="quiet tabular">{move || text::counted(troubles.get(), "problem")}</span>
+        <button class="button" type="button" disabled=none on:click=move |_| state.seek_trouble(true)>"Previous problem"</button>
+        <button class="button" type="button" disabled=none on:click=move |_| state.seek_trouble(false)>"Next problem"</button>
     }
 }
 
+/// Thousandths of the width, as a style has it.
+fn share(thousandths: i64) -> String {
+    format!("{}%", text::decimal(thousandths, 10, 1))
+}
+
 #[component]
-fn LaneRow(lane: Lane) -> impl IntoView {
+fn Lanes() -> impl IntoView {
     let state = expect_context::<State>();
-    let marks = Memo::new(move |_| state.steps.with(|_| state.player.with(|player| stretches(player.marks(), lane))));
+    let needle = move || {
+        let offset = state.shown.with(|shown| shown.step().map(|step| step.offset_ns));
+        state.overview.with(|overview| match (overview, offset) {
+            (Load::Ready(overview), Some(offset)) => {
+                Some(format!("{}%", text::decimal(place(overview, offset), 10_000, 2)))
+            }
+            _ => None,
+        })
+    };
+    move || {
+        state.overview.with(|overview| match overview {
+            Load::Ready(overview) if overview.last > 0 => {
+                let lanes = Lane::ALL.map(|lane| lane_row(lane, &pieces(overview, lane))).collect_view();
+                let gaps = gaps(overview);
+                let seek = {
+                    let overview = overview.clone();
+                    move |event: leptos::ev::MouseEvent| {
+                        if let Some(thousandths) = thousandths(&event) {
+                            state.go(statement_at(&overview, thousandths));
+                        }
+                    }
+                };
+                view! {
+                    <div class="lanes" aria-hidden="true" on:click=seek>
+                        {lanes}
+                        {gaps}
+                        <div class="track-cursor">{move || needle().map(|left| view! { <div class="needle" style:left=left></div> })}</div>
+                    </div>
+                }
+                .into_any()
+            }
+            Load::Failed(_) => view! { <p class="quiet">"The timeline could not be read."</p> }.into_any(),
+            Load::Ready(_) | Load::Loading => ().into_any(),
+        })
+    }
+}
+
+fn lane_row(lane: Lane, pieces: &[Piece]) -> impl IntoView + use<> {
     let class = match lane {
         Lane::Reads => "lane reads",
         Lane::Writes => "lane writes",
         Lane::Errors => "lane errors",
         Lane::Idle => "lane idle",
     };
-    view! {
-        <div class=class>
-            <span class="lane-name">{lane.name()}</span>
-            <div class="track">
-                {move || marks.get().into_iter().map(|stretch| {
-                    // The lane is a thousand wide.
-                    let [left, width] = [stretch.from, stretch.width].map(|share| format!("{}.{}%", share / 10, share % 10));
-                    view! { <i style:left=left style:width=width></i> }
-                }).collect_view()}
-            </div>
-        </div>
-    }
+    let pieces = pieces
+        .iter()
+        .map(|piece| view! { <i style:left=share(piece.from) style:width=share(piece.width)></i> })
+        .collect_view();
+    view! { <div class=class><span class="lane-name">{lane.name()}</span><div class="track">{pieces}</div></div> }
 }
 
-/// A click into the lanes goes to the statement under it.
-fn seek(state: State, event: &leptos::ev::MouseEvent, all: usize) {
+/// Where frames are missing, a lane of its own.
+fn gaps(overview: &Overview) -> Option<impl IntoView + use<>> {
+    (!overview.gaps.is_empty()).then(|| {
+        let marks = overview
+            .gaps
+            .iter()
+            .map(|gap| {
+                let left = text::decimal(place(overview, gap.offset_ns.unwrap_or(0)), 10_000, 2);
+                let title = format!("{}: {}", gap_words(gap), crate::visible::escaped(&gap.reason));
+                view! { <i style:left=format!("{left}%") title=title></i> }
+            })
+            .collect_view();
+        view! { <div class="lane gaps"><span class="lane-name">"Gaps"</span><div class="track">{marks}</div></div> }
+    })
+}
+
+/// Where in the lanes a click is.
+fn thousandths(event: &leptos::ev::MouseEvent) -> Option<i64> {
     use wasm_bindgen::JsCast;
-    let lanes = event.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    let Some(track) = lanes.and_then(|lanes| lanes.query_selector(".track").ok().flatten()) else { return };
-    let bounds = track.get_bounding_client_rect();
+    let lanes = event.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok())?;
+    let bounds = lanes.query_selector(".track").ok().flatten()?.get_bounding_client_rect();
     if bounds.width() <= 0.0 {
-        return;
+        return None;
     }
     let share = ((f64::from(event.client_x()) - bounds.left()) / bounds.width()).clamp(0.0, 1.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a count, floored on purpose"
-    )]
-    state.go_to_place((share * all as f64) as usize);
+    #[expect(clippy::cast_possible_truncation, reason = "a share of a thousand, floored on purpose")]
+    Some((share * 1000.0) as i64)
 }

@@ -1,0 +1,228 @@
+//! Forms of SQL that the engine does not know, in those that it knows.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName,
+    Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::Error;
+
+/// A statement in the engine's own forms.
+pub(crate) fn rewritten(mut statement: Statement) -> Result<Statement, Error> {
+    let inner = match &mut statement {
+        Statement::Explain(explain) => &mut *explain.statement,
+        other => other,
+    };
+    if let Statement::Statement(sql) = inner
+        && let ControlFlow::Break(error) = sql.visit(&mut Rewriter)
+    {
+        return Err(error);
+    }
+    Ok(statement)
+}
+
+const NO_USER: &str =
+    "the record knows no database user of who asks it; columns db_user and job of sessions have those of jobs";
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let plain = query.fetch.as_ref().is_some_and(|fetch| !fetch.with_ties && !fetch.percent);
+        if !plain {
+            return ControlFlow::Continue(());
+        }
+        let limit = query.fetch.take().and_then(|fetch| fetch.quantity).unwrap_or_else(|| number("1"));
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit: at @ None, .. }) => *at = Some(limit),
+            clause @ None => {
+                *clause = Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by: Vec::new() });
+            }
+            Some(_) => return ControlFlow::Break(Error::Invalid("LIMIT and FETCH together: write one of them".into())),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let ordered = query.order_by.is_some();
+        let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
+        let ordered = ordered && select.distinct.is_none();
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                continue;
+            }
+            let text = expr.to_string();
+            // The engine names a cast as what is cast, which an order may name, too.
+            let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
+            if cast && ordered {
+                let alias = Ident::with_quote('"', text.clone());
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                seen.insert(text, 1);
+                continue;
+            }
+            let times = seen.entry(text.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                let alias = Ident::with_quote('"', format!("{text} ({times})"));
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// `FROM generate_series(1, 3) AS g`: the only column is `g`, too.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } = factor
+            && ["generate_series", "range"].contains(&name.to_string().to_ascii_lowercase().as_str())
+            && alias.columns.is_empty()
+        {
+            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let new = match expr {
+            Expr::Function(function) => of_function(function),
+            Expr::Identifier(ident) if ident.quote_style.is_none() => match ident.value.to_ascii_lowercase().as_str() {
+                "localtimestamp" => Ok(parsed("now()")),
+                "localtime" => Ok(parsed("current_time")),
+                "current_user" | "session_user" | "user" | "current_role" => Err(Error::Invalid(NO_USER.to_owned())),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        };
+        match new {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(Some(new)) => {
+                *expr = new;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
+    let name = function.name.to_string().to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name).to_owned();
+    let args = arguments(function);
+    Ok(match (name.as_str(), args.as_slice()) {
+        ("clock_timestamp" | "statement_timestamp" | "transaction_timestamp" | "localtimestamp", []) => parsed("now()"),
+        ("current_database" | "current_catalog", []) => parsed("'hansard'"),
+        ("current_schema", []) => parsed("'public'"),
+        ("version", []) => parsed(&format!("'Hansard {}'", env!("CARGO_PKG_VERSION"))),
+        ("current_user" | "session_user" | "user" | "current_role", []) => {
+            return Err(Error::Invalid(NO_USER.to_owned()));
+        }
+        ("variance", [_]) => renamed(function, "var_samp"),
+        ("mod", [a, b]) => Some(binary(a, BinaryOperator::Modulo, b)),
+        ("age", [a, b]) => Some(binary(a, BinaryOperator::Minus, b)),
+        ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, a)),
+        ("every", [_]) => renamed(function, "bool_and"),
+        ("gen_random_uuid" | "uuid_generate_v4", []) => renamed(function, "uuid"),
+        ("json_array_length" | "jsonb_array_length", [_]) => renamed(function, "json_array_length"),
+        ("json_typeof" | "jsonb_typeof", [_]) => renamed(function, "json_typeof"),
+        _ => match advice(&name) {
+            Some(advice) => return Err(Error::Invalid(format!("there is no function {name} here: {advice}"))),
+            None => None,
+        },
+    })
+}
+
+/// What to write in place of a function of PostgreSQL that is not here.
+pub(super) fn advice(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "regexp_matches" => "write regexp_match(text, pattern), which returns the first match as a list",
+        "regexp_substr" => "write (regexp_match(text, pattern))[1]",
+        "make_interval" | "justify_hours" | "justify_days" | "justify_interval" => "write INTERVAL '90 minutes'",
+        "timeofday" => "write now()",
+        "isfinite" => "every time of the record is finite",
+        "format" => "write concat(...) or a || b",
+        "quote_literal" | "quote_ident" | "quote_nullable" => "write concat('''', replace(text, '''', ''''''), '''')",
+        "div" => "write trunc(a / b)",
+        "width_bucket" => "write a CASE, or floor((value - low) / width)",
+        "mode" => "write GROUP BY with ORDER BY count(*) DESC LIMIT 1",
+        "json_agg" | "jsonb_agg" => "write array_agg(...), and --format json",
+        "to_json" | "to_jsonb" | "row_to_json" | "json_build_object" | "jsonb_build_object" | "json_object_agg"
+        | "jsonb_object_agg" => "ask for rows with --format json",
+        "json_array_elements"
+        | "json_array_elements_text"
+        | "jsonb_array_elements"
+        | "jsonb_array_elements_text"
+        | "json_each"
+        | "jsonb_each"
+        | "json_object_keys"
+        | "jsonb_object_keys" => "take elements with parameters ->> 0, and their number with json_array_length",
+        "host" | "masklen" | "network" | "family" => {
+            "addresses are texts: split_part(client_addr, ':', 1) is an IPv4 address"
+        }
+        "pg_typeof" => "DESCRIBE tells a table's types, arrow_typeof(value) a value's",
+        "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => "the record is read and never waits",
+        "md5" | "sha224" | "sha256" | "sha384" | "sha512" | "digest" => {
+            "nothing is hashed here; column fingerprint of statements groups texts"
+        }
+        "to_number" => "write CAST(text AS numeric)",
+        "string_to_table" | "regexp_split_to_table" => "write unnest(string_to_array(text, delimiter))",
+        "regexp_split_to_array" => "write string_to_array(text, delimiter)",
+        "array_dims" | "array_lower" | "array_upper" => "lists begin at 1 and have cardinality(list) items",
+        "txid_current"
+        | "pg_backend_pid"
+        | "inet_client_addr"
+        | "pg_current_wal_lsn"
+        | "pg_size_pretty"
+        | "pg_relation_size"
+        | "pg_get_viewdef"
+        | "has_table_privilege" => "the record is no PostgreSQL server",
+        "nextval"
+        | "currval"
+        | "setval"
+        | "lastval"
+        | "set_config"
+        | "pg_notify"
+        | "pg_cancel_backend"
+        | "pg_terminate_backend"
+        | "pg_advisory_lock" => "the record is read-only",
+        _ => return None,
+    })
+}
+
+/// Arguments without names; an empty list where there are others.
+fn arguments(function: &Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let plain = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    plain.collect::<Option<Vec<_>>>().unwrap_or_default()
+}
+
+fn renamed(function: &Function, name: &str) -> Option<Expr> {
+    let name = ObjectName::from(vec![Ident::new(name)]);
+    (function.name != name).then(|| Expr::Function(Function { name, ..function.clone() }))
+}
+
+fn binary(left: &Expr, op: BinaryOperator, right: &Expr) -> Expr {
+    let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
+    Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
+}
+
+fn number(text: &str) -> Expr {
+    Expr::Value(Value::Number(text.to_owned(), false).into())
+}
+
+/// An expression of our own.
+fn parsed(sql: &str) -> Option<Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).ok()
+}
