@@ -85,7 +85,7 @@ impl Record {
         match self {
             Record::Files(engine) => {
                 let id = uuid::Uuid::try_parse(session_id).map_err(Failure::internal)?;
-                engine.step_result(id, statement_no, rows).await.map_err(failed)
+                engine.step_result(id, statement_no, 1, rows).await.map_err(failed)
             }
             Record::Running { socket } => {
                 let path = format!("/api/v1/sessions/{session_id}/steps/{statement_no}/result?rows={rows}");

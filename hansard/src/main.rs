@@ -95,8 +95,6 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::Replay(asked) => replay::run(file, asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
-        Command::Login | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => {
-            Ok(())
-        }
+        Command::Login | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
     }
 }

@@ -329,7 +329,7 @@ impl Reader {
     fn given(&mut self, mut bytes: &[u8]) -> ControlFlow<()> {
         let (mut line, mut cut) = self.given.take().unwrap_or_default();
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            cut |= keep(&mut line, &bytes[..end]);
+            cut |= keep(&mut line, &bytes[..end], self.bounds.row);
             bytes = &bytes[end + 1..];
             if self.line(&line, cut).is_break() {
                 self.given = Some(Default::default());
@@ -338,7 +338,7 @@ impl Reader {
             line.clear();
             cut = false;
         }
-        cut |= keep(&mut line, bytes);
+        cut |= keep(&mut line, bytes, self.bounds.row);
         self.given = Some((line, cut));
         ControlFlow::Continue(())
     }
@@ -473,8 +473,8 @@ impl Reader {
 }
 
 /// Adds what there is room for; true where that is not all.
-fn keep(line: &mut Vec<u8>, bytes: &[u8]) -> bool {
-    let room = MAX_ROW.saturating_sub(line.len()).min(bytes.len());
+fn keep(line: &mut Vec<u8>, bytes: &[u8], most: usize) -> bool {
+    let room = most.saturating_sub(line.len()).min(bytes.len());
     line.extend_from_slice(&bytes[..room]);
     room < bytes.len()
 }

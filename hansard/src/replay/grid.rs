@@ -69,6 +69,7 @@ mod tests {
                 vec![Cell::Text("1".into()), Cell::Text("a\u{1b}[2J".into())],
                 vec![Cell::Null, Cell::Bytes { hex: "00".into() }],
             ],
+            first_row: 1,
             total_rows: 7,
         };
         let grid = ResultGrid { sets: vec![set], notices: vec!["Long values are cut.".to_owned()] };
