@@ -183,7 +183,7 @@ mod tests {
         let sessions = answer(vec![("session_id", texts(&[Some(id)])), ("job", texts(&[Some("nightly-rerank")]))]);
         assert_eq!(
             fitted(&sessions, 34, Chosen::All).unwrap().lines().nth(2),
-            Some("01a21bb6-3f31-70f5… | nightly-re…")
+            Some("01a21bb6-3f31-70f5… | nightly-rer…")
         );
     }
 

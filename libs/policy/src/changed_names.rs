@@ -348,7 +348,21 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
         }
         _ => return,
     }
-    names_of(sql, tokens, names);
+    names_of(sql, before_secrets(sql, tokens), names);
+}
+
+/// Of a statement that may hold a password, what comes before it: names are told as they stand in the text, and a secret
+/// that somebody puts in the wrong quotes reads as one.
+fn before_secrets<'a>(sql: &str, tokens: &'a [Token]) -> &'a [Token] {
+    const HOLD: [&str; 5] = ["role", "user", "group", "subscription", "server"];
+    const BEGIN: [&str; 3] = ["password", "connection", "options"];
+    let word = |place: usize| tokens.get(place).map_or_else(Keyword::none, |token| Keyword::of(sql, token));
+    let is = |place: usize, known: &str| word(place).as_str() == known;
+    if !HOLD.iter().any(|known| is(1, known)) && !(is(1, "foreign") && is(2, "data")) {
+        return tokens;
+    }
+    let secret = tokens.iter().position(|token| BEGIN.contains(&Keyword::of(sql, token).as_str()));
+    &tokens[..secret.unwrap_or(tokens.len())]
 }
 
 /// ALTER ROLE or ALTER DATABASE ... SET or RESET.

@@ -91,6 +91,24 @@ fn cascades_drop_whatever_depends_on_it() {
 }
 
 #[test]
+fn what_may_be_a_password_is_no_name() {
+    for text in [
+        "alter role r password \"secret\"",
+        "create user u encrypted password secret",
+        "CREATE ROLE r LOGIN PASSWORD \"secret\" CREATEDB",
+        "alter group g with password \"secret\"",
+        "create subscription s connection \"host=h password=secret\" publication p",
+        "alter server s options (set password \"secret\")",
+        "create user mapping for r server s options (user 'u', password \"secret\")",
+        "create foreign data wrapper w options (password \"secret\")",
+    ] {
+        let names = names(text).unwrap();
+        assert!(!names.contains("secret"), "{text}: {names}");
+    }
+    assert_eq!(names("create table t (password int references u)").as_deref(), Some("int password t u"));
+}
+
+#[test]
 fn operators_are_names_too() {
     for (text, expected) in [
         ("drop operator === (int, int)", "=== drop int operator"),
