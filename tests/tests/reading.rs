@@ -260,7 +260,7 @@ async fn the_shell_asks_completes_and_goes_on_after_errors() {
     shell.hears("there is no command \\nothing");
     shell.says("\\q\r");
     assert!(shell.child.wait().unwrap().success());
-    assert_eq!(std::fs::read_to_string(file).unwrap().lines().collect::<Vec<_>>(), ["a", "1"]);
+    assert_eq!(std::fs::read_to_string(file).unwrap().lines().collect::<Vec<_>>(), ["\"a\"", "1"]);
     let history = std::fs::read_to_string(scene.config.folder().join("history")).unwrap();
     assert!(history.contains("SELECT 41 + 1 AS answer;"), "{history}");
 }
