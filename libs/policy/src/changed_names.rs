@@ -320,7 +320,8 @@ fn of_statement(sql: &str, tokens: &[Token], names: &mut ChangedNames) {
     match first.as_str() {
         "create" => match of_create(sql, tokens) {
             Some(Create::Temporary) => return,
-            Some(Create::Named) => {}
+            // It may be made a member of others, and others of it.
+            Some(Create::Named) => names.paths |= ["role", "user", "group"].contains(&second.as_str()),
             None => return names.add(&ChangedNames::all()),
         },
         // What sessions begin with later: each is asked for its own, and what names mean stays.
@@ -358,7 +359,8 @@ fn before_secrets<'a>(sql: &str, tokens: &'a [Token]) -> &'a [Token] {
     const BEGIN: [&str; 3] = ["password", "connection", "options"];
     let word = |place: usize| tokens.get(place).map_or_else(Keyword::none, |token| Keyword::of(sql, token));
     let is = |place: usize, known: &str| word(place).as_str() == known;
-    if !HOLD.iter().any(|known| is(1, known)) && !(is(1, "foreign") && is(2, "data")) {
+    let holds = HOLD.iter().any(|known| is(1, known)) || is(1, "foreign") && is(2, "data");
+    if !holds {
         return tokens;
     }
     let secret = tokens.iter().position(|token| BEGIN.contains(&Keyword::of(sql, token).as_str()));

@@ -50,6 +50,9 @@ impl SessionChanges {
         }
         let names = if self.numbers.len() + 1 >= MAX_NUMBERS { &ChangedNames::all() } else { names };
         self.told.add(names);
+        // Names that do not fit any more are any name, for those who hear of it, too: nothing further is told.
+        let all = ChangedNames::all();
+        let names = if self.told.is_all() { &all } else { names };
         let number = {
             let mut announcements = self.database.announcements.lock();
             announcements.last += 1;

@@ -116,10 +116,8 @@ impl<'a> Reach<'a> {
         let visible = |schema: &Text| is_visible(&call.name, path, schema);
         match call.kind {
             CallKind::Function | CallKind::Field | CallKind::Procedure => {
-                // `inet('::1')` is a cast, as there is no such function.
-                let casts = call.arguments == Some(1) && is_built_in_type(&call.name);
-                let own = call.kind == CallKind::Field || casts || is_built_in(&call.name);
-                if !casts && !is_built_in(&call.name) {
+                let own = call.kind == CallKind::Field || is_built_in(&call.name);
+                if !is_built_in(&call.name) {
                     self.reached.code.insert(call.name.name.clone());
                 }
                 let procedure = call.kind == CallKind::Procedure;

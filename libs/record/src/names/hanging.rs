@@ -20,7 +20,7 @@ impl Names {
             false if self.temporary.keys().any(|name| names.may_be(name)) => self.bind_to_temporary(names),
             false => {}
         }
-        for (_, made) in self.temporary.iter_mut().filter(|(name, _)| !names.is_all() && names.may_be(name)) {
+        for (_, made) in self.temporary.iter_mut().filter(|(name, _)| names.may_be(name)) {
             made.plain = false;
         }
         let attach = |schemas: &mut BTreeMap<String, Made>| {

@@ -223,7 +223,9 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     let attached = names.attached_to_temporary().then(|| written().find(hangs)).flatten();
     let moving = known.and_then(|known| {
         let relation = written().map(|name| &name.name).find(|name| known.is_in_motion(name));
-        relation.or_else(|| code.iter().find(|name| session.is_in_motion(name)))
+        // Where rights are changing, code of another schema may be meant.
+        let moves = |name: &&String| known.may_change_paths() || session.is_in_motion(name);
+        relation.or_else(|| code.iter().find(moves))
     });
     let reason = match known {
         None if names.misses_catalog() => "the database's catalog is not known".to_owned(),
@@ -236,7 +238,9 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
         Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
-            (None, None) if hides && session.may_have_dropped() => "it may just have been dropped".to_owned(),
+            (None, None) if (hides || !code.is_empty()) && session.may_have_dropped() => {
+                "it may just have been dropped".to_owned()
+            }
             (None, None) => return,
         },
     };
