@@ -3,8 +3,8 @@
 //! Invariant: null, the empty text and bytes that are not text stay distinct; what cannot be read as its type says is
 //! shown as the bytes that it is. Source: the send functions of PostgreSQL's types (`src/backend/utils/adt`).
 
+use hansard_pg_wire::value::text_of_binary;
 use hansard_schemas::http::{Cell, ResultColumn};
-use uuid::Uuid;
 
 mod nested;
 mod times;
@@ -127,19 +127,11 @@ fn is_text(type_oid: u32) -> bool {
 
 fn decode(value: &[u8], type_oid: u32, most: usize) -> Option<String> {
     match type_oid {
-        16 => Some(if fixed::<1>(value)? == [0] { "f" } else { "t" }.to_owned()),
-        20 => Some(i64::from_be_bytes(fixed(value)?).to_string()),
-        21 => Some(i16::from_be_bytes(fixed(value)?).to_string()),
-        23 => Some(i32::from_be_bytes(fixed(value)?).to_string()),
-        26 | 2205 => Some(u32::from_be_bytes(fixed(value)?).to_string()),
-        700 => Some(float(f32::from_be_bytes(fixed(value)?).to_string())),
-        701 => Some(float(f64::from_be_bytes(fixed(value)?).to_string())),
+        16 | 20 | 21 | 23 | 26 | 700 | 701 | 1082 | 1083 | 1114 | 1184 | 1700 | 2950 => text_of_binary(type_oid, value),
+        // regclass is an oid.
+        2205 => text_of_binary(26, value),
         650 | 869 => nested::network(value),
         774 | 829 => nested::hardware(value),
-        1082 => Some(times::date(i32::from_be_bytes(fixed(value)?))),
-        1083 => Some(times::time(i64::from_be_bytes(fixed(value)?))),
-        1114 => Some(times::timestamp(i64::from_be_bytes(fixed(value)?), "")),
-        1184 => Some(times::timestamp(i64::from_be_bytes(fixed(value)?), "+00")),
         1186 => {
             let (micros, rest) = value.split_first_chunk::<8>()?;
             let (days, months) = rest.split_first_chunk::<4>()?;
@@ -148,11 +140,9 @@ fn decode(value: &[u8], type_oid: u32, most: usize) -> Option<String> {
         }
         1266 => {
             let (micros, west) = value.split_first_chunk::<8>()?;
-            Some(times::time_with_zone(i64::from_be_bytes(*micros), i32::from_be_bytes(fixed(west)?)))
+            times::time_with_zone(micros, i32::from_be_bytes(fixed(west)?))
         }
         1560 | 1562 => nested::bits(value, most),
-        1700 => numeric(value),
-        2950 => Some(Uuid::from_bytes(fixed(value)?).to_string()),
         3802 => match value.split_first()? {
             (1, json) => text(&json[..json.len().min(most)], json.len() > most),
             _ => None,
@@ -164,49 +154,6 @@ fn decode(value: &[u8], type_oid: u32, most: usize) -> Option<String> {
 
 fn fixed<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
     value.try_into().ok()
-}
-
-/// As PostgreSQL names what is no number.
-fn float(text: String) -> String {
-    match text.as_str() {
-        "inf" => "Infinity".to_owned(),
-        "-inf" => "-Infinity".to_owned(),
-        _ => text,
-    }
-}
-
-/// Digits of base 10,000, a weight of the first, a sign and a scale.
-fn numeric(value: &[u8]) -> Option<String> {
-    let (header, digits) = value.split_at_checked(8)?;
-    let field = |at: usize| i16::from_be_bytes([header[at], header[at + 1]]);
-    let (count, weight, sign, scale) = (field(0), field(2), field(4).cast_unsigned(), usize::try_from(field(6)).ok()?);
-    match sign {
-        0xC000 => return Some("NaN".to_owned()),
-        0xD000 => return Some("Infinity".to_owned()),
-        0xF000 => return Some("-Infinity".to_owned()),
-        _ => {}
-    }
-    if digits.len() != usize::try_from(count).ok()? * 2 || weight.unsigned_abs() > 4096 || scale > 16_383 {
-        return None;
-    }
-    let digit = |place: i16| {
-        let at = usize::try_from(i32::from(weight) - i32::from(place)).ok()? * 2;
-        Some(u16::from_be_bytes([*digits.get(at)?, *digits.get(at + 1)?]))
-    };
-    let mut out = String::new();
-    for place in (0..=weight.max(0)).rev() {
-        let digit = digit(place).unwrap_or(0);
-        out.push_str(&if out.is_empty() { digit.to_string() } else { format!("{digit:04}") });
-    }
-    let whole = out.trim_start_matches('0');
-    let mut out = if whole.is_empty() { "0".to_owned() } else { whole.to_owned() };
-    if scale > 0 {
-        let groups = i16::try_from(scale.div_ceil(4)).ok()?;
-        let fraction: String = (1..=groups).map(|place| format!("{:04}", digit(-place).unwrap_or(0))).collect();
-        out.push('.');
-        out.push_str(fraction.get(..scale)?);
-    }
-    Some(if sign == 0x4000 { format!("-{out}") } else { out })
 }
 
 /// UTF-8, where `cut` allows a character broken at the end.

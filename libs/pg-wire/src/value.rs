@@ -1,8 +1,13 @@
 //! Values in binary format to text, for the types that drivers send and fetch that way.
 //!
-//! Invariant: bytes that are not a value of the type give `None`. Source: the types' `*_send` functions in the server.
+//! Invariants: bytes that are not a value of the type give `None`; a text is not many times longer than its bytes. Source:
+//! the types' `*_send` functions in the server.
 
 use std::fmt::Write;
+
+/// Bytes of a number's text for each of its bytes, and beside them: ten bytes can say a one with 131,068 zeros. A longer one
+/// is not known here.
+const NUMERIC_TEXT: (usize, usize) = (16, 128);
 
 /// The text form that the server would send, in ISO style; `None` for types and bytes that are not known here.
 pub fn text_of_binary(type_oid: u32, bytes: &[u8]) -> Option<String> {
@@ -124,6 +129,10 @@ fn numeric(bytes: &[u8]) -> Option<String> {
     if bytes.len() != 8 + 2 * count || scale > 16_383 {
         return None;
     }
+    let length = scale + 4 * usize::try_from(weight + 1).unwrap_or(0);
+    if length > NUMERIC_TEXT.0 * bytes.len() + NUMERIC_TEXT.1 {
+        return None;
+    }
     let digit = |power: i64| {
         let place = usize::try_from(weight - power).ok().filter(|place| *place < count)?;
         word(4 + place)
@@ -175,6 +184,11 @@ mod tests {
             (1700, numeric(&[2, 1, 0x4000, 0, 1, 5]), "-10005"),
             (1700, numeric(&[1, 0xffff, 0, 4, 1]), "0.0001"),
             (1700, numeric(&[0, 0, 0, 2]), "0.00"),
+            (1700, numeric(&[2, 0, 0, 2, 3, 1400]), "3.14"),
+            (1700, numeric(&[1, 0xffff, 0, 3, 50]), "0.005"),
+            (1700, numeric(&[0, 0, 0, 0]), "0"),
+            (1700, numeric(&[1, 2, 0, 0, 1]), "100000000"),
+            (1700, numeric(&[0, 0, 0xc000, 0]), "NaN"),
             (2950, (0..16).collect(), "00010203-0405-0607-0809-0a0b0c0d0e0f"),
             (3802, b"\x01{}".to_vec(), "{}"),
         ] {
@@ -182,6 +196,49 @@ mod tests {
         }
         for (oid, bytes) in [(23, vec![1]), (16, vec![2]), (25, vec![0xff]), (1700, vec![0, 9, 0, 0]), (600, vec![])] {
             assert_eq!(text_of_binary(oid, &bytes), None, "type {oid}");
+        }
+    }
+
+    #[test]
+    fn dates_and_times_of_all_ages() {
+        const DAY: i64 = 86_400_000_000;
+        for (days, expected) in [
+            (0, "2000-01-01"),
+            (-730_119, "0001-01-01"),
+            (-730_120, "0001-12-31 BC"),
+            (-746_412, "0045-05-24 BC"),
+            (2_921_939, "9999-12-31"),
+            (2_921_940, "10000-01-01"),
+            (2_145_031_948, "5874897-12-31"),
+            (-2_451_545, "4714-11-24 BC"),
+            (59, "2000-02-29"),
+            (i32::MAX, "infinity"),
+            (i32::MIN, "-infinity"),
+        ] {
+            assert_eq!(text_of_binary(1082, &days.to_be_bytes()).as_deref(), Some(expected));
+        }
+        for (oid, micros, expected) in [
+            (1083, 0, "00:00:00"),
+            (1083, DAY, "24:00:00"),
+            (1083, 3_723_500_000, "01:02:03.5"),
+            (1184, -1, "1999-12-31 23:59:59.999999+00"),
+            (1184, -730_120 * DAY, "0001-12-31 00:00:00+00 BC"),
+            (1114, i64::MAX, "infinity"),
+            (1114, i64::MIN, "-infinity"),
+        ] {
+            assert_eq!(text_of_binary(oid, &micros.to_be_bytes()).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_number_is_not_many_times_longer_than_its_bytes() {
+        let numeric = |weight: u16, scale: u16| {
+            let words = [1, weight, 0, scale, 1];
+            words.iter().flat_map(|word: &u16| word.to_be_bytes()).collect::<Vec<u8>>()
+        };
+        assert_eq!(text_of_binary(1700, &numeric(25, 0)).map(|text| text.len()), Some(101));
+        for bytes in [numeric(0x7fff, 0), numeric(0, 16_383), numeric(1000, 0)] {
+            assert_eq!(text_of_binary(1700, &bytes), None);
         }
     }
 }

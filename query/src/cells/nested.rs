@@ -28,6 +28,11 @@ pub(super) fn array(value: &[u8], most: usize) -> Option<String> {
     if sizes.is_empty() {
         return Some("{}".to_owned());
     }
+    // Each element has a length, and an array without elements has no dimensions.
+    let elements = sizes.iter().try_fold(1_usize, |elements, size| elements.checked_mul(*size))?;
+    if elements == 0 || elements > rest.len() / 4 {
+        return None;
+    }
     let mut out = if usual { String::new() } else { format!("{bounds}=") };
     level(&mut rest, &sizes, element, most, &mut out)?;
     Some(out)
@@ -163,6 +168,7 @@ mod tests {
         assert!(array(&bytes, 100).is_none() && array(&bytes, 10_000).is_some());
         assert!(array(&bytes[..bytes.len() - 1], 10_000).is_none());
         assert!(array(&encoded(23, &[(i32::MAX, 1); 6], &[]), 10_000).is_none());
+        assert!(array(&encoded(23, &[(3, 1), (0, 1)], &[]), 10_000).is_none());
         assert!(array(&[], 10).is_none() && array(&[0xff; 40], 10).is_none());
     }
 
