@@ -41,6 +41,11 @@ fn is_of_numbered_temporary(change: &NameChange) -> bool {
     }
 }
 
+/// A command of ALTER TABLE that drops what depends on a column, a constraint or an attribute.
+fn cascades(command: &Node) -> bool {
+    matches!(&command.node, Some(NodeEnum::AlterTableCmd(command)) if command.behavior() == DropBehavior::DropCascade)
+}
+
 fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
     match node {
         NodeEnum::SelectStmt(select) => changes.extend(select.into_clause.as_deref().and_then(into)),
@@ -93,6 +98,7 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
             changes.extend(rule.relation.as_ref().map(|relation| NameChange::Attached(name(relation))));
         }
         NodeEnum::DropStmt(drop) => dropped(changes, drop),
+        NodeEnum::AlterTableStmt(alter) if alter.cmds.iter().any(cascades) => changes.push(NameChange::DropDependents),
         NodeEnum::RenameStmt(rename) => changes.extend(renamed(rename)),
         NodeEnum::AlterObjectSchemaStmt(alter) => {
             let relation = alter.relation.as_ref().filter(|_| is_relation(alter.object_type));
@@ -277,6 +283,8 @@ mod tests {
             ("grant usage on schema s to r", NameChange::Settings),
             ("drop extension e", NameChange::DropDependents),
             ("drop type y cascade", NameChange::DropDependents),
+            ("alter table t drop column a cascade", NameChange::DropDependents),
+            ("alter type y drop attribute a cascade", NameChange::DropDependents),
             ("drop owned by r", NameChange::Unknown),
         ] {
             assert_eq!(changes(sql), [expected], "{sql}");

@@ -33,6 +33,9 @@ const MAX_CHANGING: usize = 1000;
 /// beside its letters; behind them, any name may be changing.
 const MAX_CHANGING_BYTES: usize = 4 * 1024 * 1024;
 
+/// Most relations that one inherits from and that are asked for.
+const MAX_ANCESTORS: usize = 64;
+
 /// Bytes that a name is counted with beside its letters.
 const NAME: usize = 64;
 
@@ -79,6 +82,9 @@ pub(super) struct Known {
     /// Why it does not hold everything.
     missing: Option<String>,
     changing: BTreeMap<u64, Changing>,
+    /// The first and the last announcement for which there was no room: as long as one of them may be open, any name may be
+    /// changing.
+    not_kept: Option<(u64, u64)>,
     /// Different for each state.
     #[serde(skip)]
     pub(super) epoch: u64,
@@ -138,6 +144,8 @@ impl Catalogs {
         let (drops, paths) = (all || changing.drops, all || changing.paths);
         if known.changing.len() < 2 * MAX_CHANGING {
             known.changing.insert(changing.number, Changing { session, names, drops, paths });
+        } else {
+            known.not_kept.get_or_insert((changing.number, changing.number)).1 = changing.number;
         }
         known.epoch = epoch;
     }
@@ -278,7 +286,11 @@ impl Known {
             said.collect::<Vec<_>>().join("; ")
         });
         let unsettled: HashSet<u64> = read.unsettled.iter().copied().collect();
-        self.changing.retain(|number, _| *number > read.announced || unsettled.contains(number));
+        let open = |number: &u64| *number > read.announced || unsettled.contains(number);
+        self.changing.retain(|number, _| open(number));
+        let any_open =
+            |(first, last): &(u64, u64)| open(last) || unsettled.iter().any(|number| (first..=last).contains(&number));
+        self.not_kept = self.not_kept.filter(any_open);
     }
 
     /// Notes which relations get names by these changes.
@@ -326,28 +338,43 @@ impl Known {
     /// Another session may be changing what that name means.
     pub(super) fn is_changing(&self, name: &str, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
-        self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
+        self.not_kept.is_some()
+            || self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
     }
 
     /// Another session may be dropping anything.
     pub(super) fn may_be_dropped(&self, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
-        self.changing.values().any(|changing| changing.session != session && changing.drops)
+        self.not_kept.is_some() || self.changing.values().any(|changing| changing.session != session && changing.drops)
     }
 
     /// Some session may be changing which schemas a role may use.
     pub(super) fn may_change_paths(&self) -> bool {
-        self.changing.values().any(|changing| changing.paths)
+        self.not_kept.is_some() || self.changing.values().any(|changing| changing.paths)
     }
 
     /// Some session may be dropping what hangs on relations, whatever their names.
     pub(super) fn is_dropping(&self) -> bool {
-        self.changing.values().any(|changing| changing.drops)
+        self.not_kept.is_some() || self.changing.values().any(|changing| changing.drops)
     }
 
     /// Some session may be changing what hangs on a relation of that name.
     pub(super) fn is_in_motion(&self, name: &str) -> bool {
-        self.changing.values().any(|changing| changing.may_be(name))
+        self.not_kept.is_some() || self.changing.values().any(|changing| changing.may_be(name))
+    }
+
+    /// Names of the relations that one inherits from or is a partition of, the nearest first.
+    pub(super) fn ancestors(&self, oid: Oid) -> Vec<&str> {
+        let (mut found, mut names, mut place) = (vec![oid], Vec::new(), 0);
+        while let Some(relation) = found.get(place).and_then(|oid| self.catalog.relation(*oid)) {
+            let new: Vec<Oid> = relation.parents.iter().copied().filter(|parent| !found.contains(parent)).collect();
+            found.extend(new.into_iter().take(MAX_ANCESTORS.saturating_sub(found.len())));
+            if place > 0 {
+                names.push(&*relation.name);
+            }
+            place += 1;
+        }
+        names
     }
 }
 
@@ -454,6 +481,34 @@ mod tests {
         let known = &catalogs.processes[&process].databases[""][""];
         assert_eq!(known.changing.len(), 2 * MAX_CHANGING);
         assert!(known.is_in_motion("n7") && known.is_in_motion("whatever"));
+        // What there was no room for is open until a reading says that it is not.
+        let mut read = |version, announced, unsettled: Vec<u64>| {
+            let (base_version, part) = (version - 1, 1);
+            let read = CatalogRead { version, base_version, announced, unsettled, part, ..CatalogRead::default() };
+            catalogs.read(process, &CatalogRead { last: true, complete: true, ..read }, None);
+            catalogs.processes[&process].databases[""][""].is_in_motion("whatever")
+        };
+        let all = 3 * MAX_CHANGING as u64;
+        assert!(read(1, 2 * MAX_CHANGING as u64, Vec::new()));
+        assert!(read(2, all, vec![all - 3]));
+        assert!(!read(3, all, Vec::new()));
+    }
+
+    #[test]
+    fn ancestors_are_told_once_and_not_without_end() {
+        let relation = |name: &str, parents: &[u32]| {
+            let (name, parents) = (name.into(), parents.to_vec());
+            Object::Relation(Box::new(hansard_policy::catalog::Relation { name, parents, ..Default::default() }))
+        };
+        let catalog = hansard_policy::catalog::Catalog::of([
+            (1, relation("top", &[3])),
+            (2, relation("left", &[1])),
+            (3, relation("leaf", &[2, 4])),
+            (4, relation("right", &[1])),
+        ]);
+        let known = Known::of(catalog, 0);
+        assert_eq!(known.ancestors(3), ["left", "right", "top"]);
+        assert_eq!(known.ancestors(9), [""; 0]);
     }
 
     #[test]

@@ -149,6 +149,10 @@ pub(super) struct Names {
     /// The last statement that gave a relation a name, and the last that changed what names mean in any way.
     named_by: u64,
     changed_by: u64,
+    /// The last statement that was answered, and the last one before a rollback that gave names back: what was looked up before
+    /// that may mean what they meant without.
+    answered: u64,
+    given_back: u64,
     /// What undoes the open transaction's changes, by the statement that made them.
     undo: Vec<(u64, Undo)>,
     /// Bytes that `undo` is counted with.
@@ -265,9 +269,14 @@ impl Names {
         Moment { statement: 0, at: self.start.at }
     }
 
-    /// A relation that the session made may have got its name since then.
+    /// A relation that the session made may have got its name since then, or have it back.
     pub(super) fn may_have_named_since(&self, moment: Moment) -> bool {
-        self.named_by > moment.statement
+        self.named_by.max(self.given_back) > moment.statement
+    }
+
+    /// A statement was answered.
+    pub(super) fn answer(&mut self, number: u64) {
+        self.answered = self.answered.max(number);
     }
 
     /// What names mean may have been changed behind that statement.

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hansard_pg_wire::conversation::{
-    Doubt, Event, Finished, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
+    Doubt, Event, Finished, Moment, Outcome as Ended, Parameters, Request, Started, TransactionEnded,
 };
 use hansard_policy::reach::Via;
 use hansard_policy::{Operation, Statement};
@@ -268,16 +268,17 @@ impl Statements {
         }
     }
 
-    /// What a request does, as the session's names are now.
-    fn does<'a>(&mut self, request: &'a Request<SqlText>, identity: &Identity, known: Option<&mut Known>) -> Does<'a> {
-        let session_id = identity.session_id;
-        Does::of(request, &mut Reader { names: &self.context.names, known, kept: &mut self.kept, session_id })
+    /// What a statement does, as the session's names are now.
+    fn does<'a>(&mut self, started: &'a Started<SqlText>, identity: &Identity, known: Option<&mut Known>) -> Does<'a> {
+        let (names, kept, session_id) = (&self.context.names, &mut self.kept, identity.session_id);
+        let began = Moment { statement: started.statement.saturating_sub(1), at: started.at };
+        Does::of(&started.request, &mut Reader { names, known, kept, session_id, began })
     }
 
     fn finish(&mut self, finished: Finished, identity: &Identity, mut known: Option<&mut Known>, rows: &mut Rows) {
         let Some(pending) = self.pending.remove(&finished.statement) else { return };
         self.run_before(finished.statement, identity, known.as_deref_mut());
-        let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
+        let mut does = self.does(&pending.started, identity, known.as_deref_mut());
         let mut contradicted = false;
         if let Some(tag) = &finished.tag {
             let answered = command::operation(tag);
@@ -340,7 +341,7 @@ impl Statements {
         for statement in waiting {
             let Some(mut pending) = self.pending.remove(&statement) else { continue };
             pending.counted = true;
-            let mut does = self.does(&pending.started.request, identity, known.as_deref_mut());
+            let mut does = self.does(&pending.started, identity, known.as_deref_mut());
             let effects = std::mem::take(&mut does.effects);
             if does.may_change_names_unseen() || does.may_change_names(&effects) {
                 self.context.names.lose(statement);
@@ -386,7 +387,7 @@ impl Statements {
         rows: &mut Rows,
     ) {
         let Some(pending) = self.pending.remove(&statement) else { return };
-        let does = self.does(&pending.started.request, identity, known);
+        let does = self.does(&pending.started, identity, known);
         let row = Answered { transaction, status: Some(Status::NoAnswer), ..Answered::default() };
         self.push(&pending, does, row, identity, rows);
     }
@@ -403,6 +404,7 @@ impl Statements {
         let Pending { started, omitted, reports, .. } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
+        self.context.names.answer(number);
         self.context.begin(answered.transaction, started.at);
         if let Some(doubt) = started.doubt
             && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)
@@ -542,7 +544,7 @@ impl Statements {
         let mut looking = Statements { context, ..Statements::default() };
         let ahead = ahead.into_iter().map(Pending::from);
         for pending in self.pending.values().cloned().chain(ahead) {
-            let does = looking.does(&pending.started.request, identity, known.as_deref_mut());
+            let does = looking.does(&pending.started, identity, known.as_deref_mut());
             looking.push(&pending, does, Answered::default(), identity, rows);
         }
     }

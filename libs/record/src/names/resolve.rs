@@ -183,7 +183,8 @@ impl<'a> InSession<'a> {
 }
 
 impl InSession<'_> {
-    /// What a name means on a path, where it may have been looked up at `since` for the last time. PostgreSQL looks names up
+    /// What a name means on a path, where it may have been looked up at `since` for the last time: when its statement was
+    /// prepared, or began. PostgreSQL looks names up
     /// again when the path has changed, or what they meant: they can mean what they did as long as that is there. So a
     /// relation is meant that had its name before, unless one comes before it on the path that got its name later.
     fn look_up(&self, path: Option<&[Text]>, name: &Name, since: Option<Moment>) -> Resolved {
@@ -253,6 +254,9 @@ impl InSession<'_> {
     /// The relation may have got its name since then.
     fn is_named_since(&self, schema: &str, name: &str, oid: Option<u32>, since: Option<Moment>) -> bool {
         let Some(since) = since else { return false };
+        if self.names.given_back > since.statement {
+            return true;
+        }
         let made = self.names.relations.get(name).and_then(|schemas| schemas.get(schema));
         match made.filter(|made| self.is_newer(made.ended_at)) {
             Some(made) => made.by > since.statement,
@@ -263,7 +267,7 @@ impl InSession<'_> {
     /// The temporary relation got its name since then.
     fn is_temporary_since(&self, name: &str, since: Option<Moment>) -> bool {
         let made = self.names.temporary.get(name).zip(since);
-        made.is_some_and(|(made, since)| made.by > since.statement)
+        made.is_some_and(|(made, since)| made.by.max(self.names.given_back) > since.statement)
     }
 
     /// With names that were looked up at that moment, or since.

@@ -37,6 +37,9 @@ impl Names {
         while let Some((_, undo)) = self.undo.pop_if(|(statement, _)| *statement >= first) {
             self.epoch += 1;
             self.undo_bytes -= undo.bytes();
+            if !matches!(undo, Undo::Paths(..) | Undo::Roles(..)) {
+                self.given_back = self.answered;
+            }
             match undo {
                 Undo::Paths(path, local) => (self.path, self.local_path) = (path, local),
                 Undo::Roles(role, local) => (self.role, self.local_role) = (role, local),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hansard_pg_wire::conversation::{Executed, Request};
+use hansard_pg_wire::conversation::{Executed, Moment, Request};
 use hansard_policy::{Effect, Name, Operation, Statement};
 use uuid::Uuid;
 
@@ -62,11 +62,14 @@ pub(super) struct Reader<'a> {
     pub(super) known: Option<&'a mut Known>,
     pub(super) kept: &'a mut Kept,
     pub(super) session_id: Uuid,
+    /// When the server looked names up at the earliest that it had not looked up before.
+    pub(super) began: Moment,
 }
 
 impl Reader<'_> {
     pub(super) fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
-        self.kept.of(executed, self.names, self.known.as_deref_mut(), self.session_id)
+        let looked_up = executed.prepared.unwrap_or(self.began);
+        self.kept.of(executed, looked_up, self.names, self.known.as_deref_mut(), self.session_id)
     }
 
     fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {

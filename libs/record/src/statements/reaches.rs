@@ -84,10 +84,11 @@ impl Default for Kept {
 }
 
 impl Kept {
-    /// What a statement reaches in a session.
+    /// What a statement reaches in a session, whose names were looked up then for the last time, or later.
     pub(super) fn of(
         &mut self,
         executed: &Executed<SqlText>,
+        looked_up: Moment,
         names: &Names,
         mut known: Option<&mut Known>,
         session_id: Uuid,
@@ -101,14 +102,14 @@ impl Kept {
             let catalog = known.as_ref().is_some_and(|known| known.may_have_named_since(moment.at));
             catalog || names.may_have_named_since(*moment)
         };
-        let prepared = executed.prepared.filter(named);
+        let looked_up = Some(looked_up).filter(named);
         let bound_before = executed.bound.is_some_and(|bound| names.may_have_changed_since(bound));
-        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql, prepared, bound_before);
+        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql, looked_up, bound_before);
         if let Some((_, reaches)) = self.reaches.get(&key) {
             return reaches.clone();
         }
         let mut reaches_of = |statement: &Statement| {
-            let mut reaches = reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement, prepared));
+            let mut reaches = reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement, looked_up));
             if bound_before {
                 reaches.doubt(BOUND_BEFORE);
             }
@@ -212,7 +213,10 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     let writes = |touched: &&Touched| command::writes_rows(touched.operation) && !is_bare(touched);
     let hides = reached.touched.iter().any(|touched| touched.via != Via::Direct);
     let may_matter = |touched: &&Touched| hides || writes(touched);
-    let may_be_more = !code.is_empty() || reached.touched.iter().any(|touched| writes(&touched));
+    let defines = |touched: &Touched| command::defines(touched.operation);
+    // An event trigger runs for whatever is defined.
+    let fires = known.is_some_and(|known| known.is_in_motion("event")) && reached.touched.iter().any(defines);
+    let may_be_more = fires || !code.is_empty() || reached.touched.iter().any(|touched| writes(&touched));
     let written = || reached.touched.iter().filter(may_matter).filter_map(|touched| touched.relation.as_ref());
     if !may_be_more && !hides {
         return;
@@ -222,10 +226,18 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     let hangs = |name: &&Name| temporary(name) || names.has_temporary_kin(&name.name);
     let attached = names.attached_to_temporary().then(|| written().find(hangs)).flatten();
     let moving = known.and_then(|known| {
-        let relation = written().map(|name| &name.name).find(|name| known.is_in_motion(name));
+        let relation = written().map(|name| &*name.name).find(|name| known.is_in_motion(name));
+        // What is hung on a table hangs on its partitions and on what inherits from it.
+        let hung = || {
+            let touched = reached.touched.iter().filter(may_matter).filter_map(|touched| touched.oid);
+            touched.flat_map(|oid| known.ancestors(oid)).find(|name| known.is_in_motion(name))
+        };
         // Where rights are changing, code of another schema may be meant.
-        let moves = |name: &&String| known.may_change_paths() || session.is_in_motion(name);
-        relation.or_else(|| code.iter().find(moves))
+        let moves = |name: &&str| known.may_change_paths() || session.is_in_motion(name);
+        relation
+            .or_else(hung)
+            .or_else(|| code.iter().map(|name| &**name).find(moves))
+            .or(fires.then_some("event triggers"))
     });
     let reason = match known {
         None if names.misses_catalog() => "the database's catalog is not known".to_owned(),

@@ -246,3 +246,85 @@ fn what_the_session_has_made_is_used_before_the_catalog_has_it() {
     assert!(lines[6].contains("? opaque - possibly"), "{lines:?}");
     assert!(lines[7].contains("?.t update - possibly"), "{lines:?}");
 }
+
+#[test]
+fn what_was_prepared_while_a_name_was_gone_may_keep_the_other_meaning() {
+    let frames = [
+        simple("set search_path = app, public", &["SET"]),
+        simple("prepare before as update t set id = 0", &["PREPARE"]),
+        within("begin; drop table t; prepare p as update t set id = 1", &["BEGIN", "DROP TABLE", "PREPARE"], b'T'),
+        simple("rollback", &["ROLLBACK"]),
+        simple("execute p", &["UPDATE 1"]),
+        simple("update t set id = 2", &["UPDATE 1"]),
+    ]
+    .concat();
+    let lines = told(&told_among(&frames, vec![(0, whole())]));
+    let last = &lines[lines.len() - 2..];
+    assert_eq!(
+        last[0],
+        "7 update committed, ?.t update - possibly, app.t update - possibly, public.t update - possibly"
+    );
+    assert_eq!(last[1], "8 update committed, app.t update 1");
+}
+
+#[test]
+fn a_statement_means_what_names_meant_when_it_began() {
+    let name = |oid, name: &str| CatalogChange {
+        kind: "relation".into(),
+        oid,
+        removed: false,
+        definition: serde_json::to_string(&Object::Relation(Box::new(relation("app", name, RelationKind::Table))))
+            .unwrap(),
+    };
+    let frames = [
+        simple("set search_path = app, public", &["SET"]),
+        simple("update t set id = 1", &["UPDATE 1"]),
+        simple("update t set id = 2", &["UPDATE 1"]),
+    ]
+    .concat();
+    // The relation gets its name back between request and answer, by a reading that began behind the request.
+    let away = Kind::CatalogRead(read(2, 95, vec![name(21, "away")]));
+    let back = Kind::CatalogRead(read(3, 1_000_000, vec![name(21, "t")]));
+    let lines = told(&told_among(&frames, vec![(0, whole()), (0, away), (6, back)]));
+    assert_eq!(
+        lines[1],
+        "2 update committed, ?.t update - possibly, app.t update - possibly, public.t update - possibly"
+    );
+}
+
+#[test]
+fn what_is_hung_on_a_parent_or_on_definitions_is_not_known_before_it_is_read() {
+    let mut child = relation("public", "child", RelationKind::Table);
+    child.parents = vec![20];
+    let child = CatalogChange {
+        kind: "relation".into(),
+        oid: 40,
+        removed: false,
+        definition: serde_json::to_string(&Object::Relation(Box::new(child))).unwrap(),
+    };
+    let with_child = Kind::CatalogRead(read(2, 95, vec![child]));
+    let changing = |names: &[&str]| {
+        Kind::CatalogChanging(CatalogChanging {
+            node: "n".into(),
+            instance: "i".into(),
+            target: "ranking".into(),
+            database: "ranking".into(),
+            number: 1,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..CatalogChanging::default()
+        })
+    };
+    let frames = [
+        simple("insert into child values (1)", &["INSERT 0 1"]),
+        simple("create table made (id int)", &["CREATE TABLE"]),
+    ]
+    .concat();
+    let lines =
+        |names: &[&str]| told(&told_among(&frames, vec![(0, whole()), (0, with_child.clone()), (0, changing(names))]));
+    assert_eq!(
+        lines(&["create", "trigger", "g", "t"])[0],
+        "1 insert committed, public.child insert 1, ? opaque - possibly"
+    );
+    assert_eq!(lines(&["event", "trigger", "e"])[1], "2 ddl committed, public.made ddl -, ? opaque - possibly");
+    assert_eq!(lines(&["other"]), ["1 insert committed, public.child insert 1", "2 ddl committed, public.made ddl -"]);
+}
