@@ -434,8 +434,7 @@ impl Names {
 
     fn set_untold(&mut self, number: u64, untold: Untold) {
         if untold.changed == Some(OPEN) {
-            self.attach(&ChangedNames::all());
-            self.redefine(&ChangedNames::all());
+            self.define_anything();
         }
         if untold != self.untold {
             let before = std::mem::replace(&mut self.untold, untold);

@@ -96,6 +96,12 @@ impl Names {
         Some(self.last_definition)
     }
 
+    /// Anything may hang on relations from now on, and functions may do anything.
+    pub(super) fn define_anything(&mut self) {
+        self.attach(&ChangedNames::all());
+        self.redefine(&ChangedNames::all());
+    }
+
     /// Functions of these names may do something else from now on, even where the transaction is rolled back.
     pub(super) fn redefine(&mut self, names: &ChangedNames) {
         if !names.is_empty() && !self.definitions_ended.is_empty() {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use hansard_pg_wire::conversation::Outcome as Ended;
-use hansard_policy::ChangedNames;
 
 use super::{MAX_UNDO, Made, Names, OPEN, Path, Role, Undo, Untold};
 
@@ -66,8 +65,7 @@ impl Names {
             (self.role, self.local_role) = (Role::Unknown, None);
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.temporary.clear();
-            self.attach(&ChangedNames::all());
-            self.redefine(&ChangedNames::all());
+            self.define_anything();
             self.lost = (from < first).then(|| (from, first - 1));
             self.epoch += 1;
         }
@@ -138,8 +136,7 @@ impl Names {
         if names || self.lost.is_some() {
             self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
             self.attached_to_temporary = true;
-            self.attach(&ChangedNames::all());
-            self.redefine(&ChangedNames::all());
+            self.define_anything();
         }
         self.epoch += 1;
     }

@@ -58,6 +58,20 @@ fn read(version: u64, at: u64, changes: Vec<CatalogChange>) -> CatalogRead {
     read
 }
 
+/// The first announcement, of that session.
+fn changing(session: Uuid, names: &[&str]) -> Kind {
+    Kind::CatalogChanging(CatalogChanging {
+        node: "n".into(),
+        instance: "i".into(),
+        target: "ranking".into(),
+        database: "ranking".into(),
+        number: 1,
+        session_id: session.as_bytes().to_vec(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..CatalogChanging::default()
+    })
+}
+
 fn process(kind: Kind) -> Block {
     block(PROCESS, "", vec![event(50, 1, kind)])
 }
@@ -153,18 +167,7 @@ fn a_catalog_in_parts_holds_when_all_have_come_and_changes_with_the_next_version
 
 #[test]
 fn what_another_session_is_changing_is_not_certain_until_it_is_read() {
-    let changing = |session: Uuid| {
-        Kind::CatalogChanging(CatalogChanging {
-            node: "n".into(),
-            instance: "i".into(),
-            target: "ranking".into(),
-            database: "ranking".into(),
-            number: 1,
-            session_id: session.as_bytes().to_vec(),
-            names: vec!["t".into()],
-            ..CatalogChanging::default()
-        })
-    };
+    let changing = |session| changing(session, &["t"]);
     let frames = [
         simple("update t set id = 1", &["UPDATE 1"]),
         simple("update t set id = 2", &["UPDATE 1"]),
@@ -303,24 +306,14 @@ fn what_is_hung_on_a_parent_or_on_definitions_is_not_known_before_it_is_read() {
         definition: serde_json::to_string(&Object::Relation(Box::new(child))).unwrap(),
     };
     let with_child = Kind::CatalogRead(read(2, 95, vec![child]));
-    let changing = |names: &[&str]| {
-        Kind::CatalogChanging(CatalogChanging {
-            node: "n".into(),
-            instance: "i".into(),
-            target: "ranking".into(),
-            database: "ranking".into(),
-            number: 1,
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..CatalogChanging::default()
-        })
-    };
     let frames = [
         simple("insert into child values (1)", &["INSERT 0 1"]),
         simple("create table made (id int)", &["CREATE TABLE"]),
     ]
     .concat();
-    let lines =
-        |names: &[&str]| told(&told_among(&frames, vec![(0, whole()), (0, with_child.clone()), (0, changing(names))]));
+    let lines = |names: &[&str]| {
+        told(&told_among(&frames, vec![(0, whole()), (0, with_child.clone()), (0, changing(Uuid::nil(), names))]))
+    };
     assert_eq!(
         lines(&["create", "trigger", "g", "t"])[0],
         "1 insert committed, public.child insert 1, ? opaque - possibly"
