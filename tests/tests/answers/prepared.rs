@@ -84,6 +84,17 @@ async fn a_temporary_table_that_came_later_may_not_be_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_looked_up_while_a_name_was_gone_stays_when_a_rollback_gives_it_back() {
+    let scene = scene().await;
+    for (schema, gone) in [("r1", "DROP TABLE r1.t"), ("r2", "ALTER TABLE r2.t RENAME TO away")] {
+        let prepare = ["BEGIN", "SAVEPOINT s", gone, "PREPARE p AS UPDATE t SET n = 1", "ROLLBACK TO s", "COMMIT"];
+        let before = [path(schema, "sp1"), vec![make(schema)], say(&prepare)].concat();
+        let sure = last(&scene, &before, &say(&["EXECUTE p"]), "EXECUTE").await;
+        assert_eq!(sure, [""; 0], "PostgreSQL goes by what the name meant without {schema}.t");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_portal_runs_what_it_was_bound_to() {
     let scene = scene().await;
     let sql = "UPDATE t SET n = 1";
