@@ -222,6 +222,10 @@ impl Lanes {
             let waits = Waits::begin(&self.waiting)?;
             self.measure();
             let replaced = lane.replaced.notified();
+            if !Arc::ptr_eq(&lane, &self.lane(asker)) {
+                // It was replaced before that could be heard.
+                continue;
+            }
             let permit = tokio::select! {
                 permit = Arc::clone(places).acquire_owned() => permit.ok(),
                 () = replaced => None,
