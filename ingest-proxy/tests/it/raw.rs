@@ -77,6 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
+        // A stream in TLS may hold the last of it back.
+        self.stream.flush().await.unwrap();
     }
 
     /// The next message; `None` at the end of the stream.
