@@ -319,6 +319,58 @@ async fn changes_through_the_proxy_are_told_before_and_read_after() {
     assert_eq!(Reader::of(&crate::record::told(&proxy.log).await[&0]).changing.len(), told + 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_temporary_relations_are_told_whoever_made_them() {
+    let admin = database("catalog_temporary").await;
+    let proxy = plan("catalog_temporary").start().await;
+    let job = client(&proxy).await;
+    let names = |reader: &Reader| {
+        let database = reader.catalog.database().and_then(|database| database.temporary.clone());
+        database.map(|names| names.iter().map(|name| name.to_string()).collect::<Vec<_>>())
+    };
+    admin.batch_execute("CREATE TEMP TABLE theirs (a int); CREATE TEMP VIEW seen AS SELECT 1").await.unwrap();
+    job.batch_execute("DO $$BEGIN EXECUTE 'CREATE TEMP TABLE own (a int)'; END$$").await.unwrap();
+    until(&proxy.log, |reader| names(reader) == Some(vec!["own".into(), "seen".into(), "theirs".into()])).await;
+    admin.batch_execute("DISCARD TEMP").await.unwrap();
+    until(&proxy.log, |reader| names(reader) == Some(vec!["own".into()])).await;
+    admin
+        .batch_execute("DO $$BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE TEMP TABLE t%s ()', i); END LOOP; END$$")
+        .await
+        .unwrap();
+    until(&proxy.log, |reader| names(reader).is_some_and(|names| names.len() == 201)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_while_it_is_read_is_no_reason_to_know_nothing() {
+    let _admin = database("catalog_vanishing").await;
+    let proxy = plan("catalog_vanishing").start().await;
+    let job = client(&proxy).await;
+    let until_then = tokio::time::Instant::now() + Duration::from_secs(6);
+    let busy = (0..3).map(|number| async move {
+        let admin = direct("postgres", "catalog_vanishing").await;
+        while tokio::time::Instant::now() < until_then {
+            let text = format!(
+                "CREATE TABLE v{number} (a int CHECK (a > length('x')), b int DEFAULT length('yy')) PARTITION BY RANGE ((a + 1)); \
+                 CREATE TABLE w{number} PARTITION OF v{number} FOR VALUES FROM (1) TO (2); \
+                 CREATE INDEX ON w{number} ((a + b)); CREATE VIEW x{number} AS SELECT * FROM v{number}; \
+                 CREATE RULE r AS ON INSERT TO x{number} DO INSTEAD INSERT INTO v{number} VALUES (new.a)"
+            );
+            admin.batch_execute(&text).await.unwrap();
+            admin.batch_execute(&format!("DROP TABLE v{number} CASCADE")).await.unwrap();
+        }
+    });
+    futures::future::join_all(busy).await;
+    job.batch_execute("CREATE TABLE last (a int)").await.unwrap();
+    until(&proxy.log, |reader| reader.relation("public", "last").is_some()).await;
+    let told = told(&proxy.log).await;
+    let reads = told.values().flatten().filter_map(|kind| match kind {
+        Kind::CatalogRead(read) => Some(read),
+        _ => None,
+    });
+    let missing: Vec<_> = reads.flat_map(|read| &read.missing).map(|missing| &missing.reason).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
 /// As versions 12 to 14 have them: a partition's trigger is internal there.
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_of_partitions_are_read_where_they_are_internal() {
@@ -399,7 +451,10 @@ async fn changes_from_elsewhere_are_seen_within_seconds_and_at_once_where_a_job_
         admin.batch_execute(text).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(Reader::of(&told(&proxy.log).await[&0]).reads.len(), versions);
+    let reads = Reader::of(&told(&proxy.log).await[&0]).reads.split_off(versions);
+    assert!(!reads.is_empty(), "that nothing has changed is told, too");
+    let kinds: Vec<_> = reads.iter().flat_map(|read| read.unpack().unwrap()).map(|change| change.kind).collect();
+    assert_eq!(kinds, ["database"], "the name of the temporary table");
 }
 
 #[tokio::test(flavor = "multi_thread")]

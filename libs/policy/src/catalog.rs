@@ -191,6 +191,11 @@ impl Catalog {
         }
     }
 
+    /// Its number.
+    pub fn database_oid(&self) -> Option<Oid> {
+        self.index.database
+    }
+
     /// A relation.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
         match &**self.object(Kind::Relation, oid)? {

@@ -33,9 +33,6 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// Without a session for so long, nothing is read any more, and the connection is closed. What is known stays.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How long a reading that found nothing new is not told, while there are sessions.
-const TOLD_ANEW: Duration = Duration::from_secs(20);
-
 /// To connect.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -241,7 +238,7 @@ impl Keeper {
         let first = self.told.version == 0;
         let recovered = self.told.trouble.is_some();
         // What a session may have changed without a word of it is known again by what is told next.
-        let old = self.told.at.is_none_or(|at| at.elapsed() >= TOLD_ANEW);
+        let old = self.told.at.is_none_or(|at| at.elapsed() >= POLL);
         let told = recovered || first || old || self.told.missing != self.known.missing;
         if told || !reading.changes.is_empty() || self.told.settles(announced, &unsettled) {
             self.report(recovered);

@@ -8,9 +8,10 @@
 //! read is in it, and what jobs are about to change has been announced.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use hansard_policy::catalog::{
-    Catalog, Change, Column, Kind, Missing, Names, Object, Oid, Relation, RelationKind, Text,
+    Catalog, Change, Column, Database, Kind, Missing, Names, Object, Oid, Relation, RelationKind, Text,
 };
 
 use super::connection::{Connection, Problem, Row};
@@ -35,6 +36,13 @@ const ATTEMPTS: usize = 3;
 /// SQLSTATEs of what was locked, took too long or was in the way of somebody else, and may be read a moment later.
 const HINDRANCES: [&str; 3] = ["55P03", "57014", "40P01"];
 
+/// SQLSTATE of "could not open relation with OID" and "cache lookup failed": PostgreSQL writes definitions out by what is
+/// there now, and what the snapshot still has may have been dropped.
+const VANISHED: &str = "XX000";
+
+/// How long is read again on account of that.
+const VANISHING: Duration = Duration::from_secs(2);
+
 /// What is known of a database.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -56,6 +64,19 @@ pub(super) struct Reading {
     pub(super) changes: Vec<Change>,
 }
 
+impl Known {
+    /// Takes over the names of temporary relations; returns what that changes.
+    fn put_temporary(&mut self, temporary: Option<Vec<Text>>) -> Option<(Kind, Oid)> {
+        let (oid, database) = (self.catalog.database_oid()?, self.catalog.database()?);
+        if database.temporary == temporary {
+            return None;
+        }
+        let database = Database { temporary, ..database.clone() };
+        self.catalog.insert(oid, Object::Database(database));
+        Some((Kind::Database, oid))
+    }
+}
+
 /// Asks over one connection.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -67,6 +88,8 @@ pub(super) struct Reader {
     prepared: Option<BTreeSet<String>>,
     /// Something was refused that may be there a moment later: it was locked, or took too long.
     hindered: bool,
+    /// Something was refused because it is in the snapshot and is there no more.
+    vanished: bool,
 }
 
 impl Reader {
@@ -87,7 +110,7 @@ impl Reader {
                 Ok(())
             })
             .await?;
-        Ok(Reader { connection, default_path, version, prepared: None, hindered: false })
+        Ok(Reader { connection, default_path, version, prepared: None, hindered: false, vanished: false })
     }
 
     pub(super) async fn end(self, reason: &str) {
@@ -110,19 +133,23 @@ impl Reader {
 
     /// Brings `known` up to date.
     pub(super) async fn read(&mut self, known: &mut Known) -> Result<Reading, Problem> {
-        let received = self.connection.received;
         let mut changed = HashSet::new();
+        let since = Instant::now();
         for attempt in 1.. {
+            let received = self.connection.received;
             let begun_at = clock::now();
             let denied = self.open().await?;
             let read_at = clock::now();
             let numbers = self.numbers(&denied).await?;
-            self.hindered = false;
+            (self.hindered, self.vanished) = (false, false);
+            let temporary = self.temporary(&denied).await?;
             if numbers == known.numbers {
                 self.connection.run("COMMIT").await?;
+                changed.extend(known.put_temporary(temporary));
                 return Ok(Reading { begun_at, read_at, settled: true, changes: changes(known, changed) });
             }
-            let mut take = Take { objects: Vec::new(), missing: Vec::new(), limit: received + MAX_BYTES };
+            let limit = received + MAX_BYTES;
+            let mut take = Take { objects: Vec::new(), missing: Vec::new(), temporary, limit };
             self.parts(&denied, &mut take).await?;
             self.relations(&denied, &known.catalog, &mut take).await?;
             self.database(&denied, &mut take).await?;
@@ -130,7 +157,9 @@ impl Reader {
             let settled = self.numbers(&denied).await? == numbers;
             known.numbers = if settled && !self.hindered { numbers } else { Vec::new() };
             put(known, take, &mut changed)?;
-            if settled || attempt == ATTEMPTS {
+            // What is gone a moment later is no reason to know nothing of its kind.
+            let again = self.vanished && since.elapsed() < VANISHING;
+            if settled || attempt >= ATTEMPTS && !again {
                 let read_at = if settled { clock::now() } else { read_at };
                 return Ok(Reading { begun_at, read_at, settled, changes: changes(known, changed) });
             }
@@ -181,6 +210,21 @@ impl Reader {
         // A grant is a change, too.
         numbers.push(denied.iter().cloned().collect::<Vec<_>>().join(","));
         Ok(numbers)
+    }
+
+    /// The names of temporary relations, in order; `None` where they are too many, or may not be read.
+    async fn temporary(&mut self, denied: &BTreeSet<String>) -> Result<Option<Vec<Text>>, Problem> {
+        if denied_of(sql::TEMPORARY_TABLES, denied).is_some() {
+            return Ok(None);
+        }
+        let mut names: Vec<Text> = Vec::new();
+        let read = self.guarded(sql::TEMPORARY, |row| {
+            names.push(row.text(0).into());
+            Ok(())
+        });
+        let refused = read.await?;
+        names.sort_unstable();
+        Ok(Some(names).filter(|names| refused.is_none() && names.len() <= sql::MAX_TEMPORARY))
     }
 
     async fn parts(&mut self, denied: &BTreeSet<String>, take: &mut Take) -> Result<(), Problem> {
@@ -249,6 +293,7 @@ impl Reader {
         take.missing.dedup();
         if let Some((_, Object::Database(database))) = take.objects.last_mut() {
             database.search_path = self.default_path.as_str().into();
+            database.temporary = take.temporary.take();
             database.missing.clone_from(&take.missing);
         }
         Ok(())
@@ -394,6 +439,7 @@ impl Reader {
             Ok(()) => None,
             Err(Problem::Refused { code, message }) => {
                 self.hindered |= HINDRANCES.contains(&code.as_str());
+                self.vanished |= code == VANISHED;
                 Some(format!("{message} ({code})"))
             }
             Err(problem) => return Err(problem),
@@ -407,6 +453,8 @@ impl Reader {
 struct Take {
     objects: Vec<(Oid, Object)>,
     missing: Vec<Missing>,
+    /// Names of temporary relations.
+    temporary: Option<Vec<Text>>,
     /// Of all bytes received.
     limit: u64,
 }

@@ -396,6 +396,12 @@ pub(super) const EXPRESSIONS: &str = concat!(
     " GROUP BY relation"
 );
 
+/// The names of temporary relations, whoever's they are: of more than so many, they are not told.
+pub(super) const TEMPORARY: &str = "SELECT DISTINCT relname FROM pg_class WHERE relkind = ANY ('{r,p,v,m,f,S,c}') AND relnamespace IN \
+     (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp_') LIMIT 10001";
+pub(super) const TEMPORARY_TABLES: &[&str] = &["pg_class", "pg_namespace"];
+pub(super) const MAX_TEMPORARY: usize = 10_000;
+
 /// OIDs of the rules and of the functions whose definitions are read by themselves.
 pub(super) const RULES: &str = concat!(
     "SELECT r.oid::int8 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace ",
@@ -442,7 +448,8 @@ mod tests {
         let parts = PARTS.iter().chain([&DATABASE]);
         let parts =
             parts.flat_map(|part| [Some(part.sql), part.since.map(|(_, sql)| sql)]).flatten().map(str::to_owned);
-        let others = [SETTINGS, DEFAULT_PATH, BEGIN, RELATIONS, COLUMNS, PARENTS, EXPRESSIONS, RULES, STORED_BODIES];
+        let others =
+            [SETTINGS, DEFAULT_PATH, BEGIN, RELATIONS, COLUMNS, PARENTS, EXPRESSIONS, RULES, STORED_BODIES, TEMPORARY];
         let others = others.map(str::to_owned).into_iter().chain([views("1,2"), rules("1,2"), bodies("1,2")]);
         let mut strange = BTreeSet::new();
         for text in sources.chain(parts).chain(others) {
