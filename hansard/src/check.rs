@@ -60,10 +60,14 @@ async fn look(config: &Config) -> Vec<Finding> {
         findings.push(("identity.issuers".to_owned(), Err(NO_ISSUER.to_owned())));
     }
     for issuer in &config.issuers {
-        findings.push((format!("issuer {}", issuer.name), keys(config, issuer)));
-        if issuer.private_key_file.is_some() && issuer.jwks_file.exists() {
+        let found = match issuer.jwks_file() {
+            Some(file) => keys(config, issuer, file).await,
+            None => remote_keys(issuer).await,
+        };
+        findings.push((format!("issuer {}", issuer.options.name), found));
+        if issuer.private_key_file.is_some() && issuer.jwks_file().is_none_or(Path::exists) {
             let key = token::check(issuer).map_err(|failure| failure.to_string());
-            findings.push((format!("issuer {} private_key_file", issuer.name), key));
+            findings.push((format!("issuer {} private_key_file", issuer.options.name), key));
         }
     }
     if config.targets.is_empty() {
@@ -109,19 +113,29 @@ fn writable(folder: &Path) -> Result<String, String> {
     Ok(format!("{} can be written", folder.display()))
 }
 
-fn keys(config: &Config, issuer: &Issuer) -> Result<String, String> {
-    let file = issuer.jwks_file.display();
+/// Asks the issuer for its keys.
+async fn remote_keys(issuer: &Issuer) -> Result<String, String> {
+    let url = issuer.options.issuer.trim_end_matches('/');
+    let count = hansard_ingest_proxy::check_keys(&issuer.options).await.map_err(|reason| {
+        format!("{reason}; try it without Hansard: curl -fsS {url}/.well-known/openid-configuration, or set jwks_url or ca_file")
+    })?;
+    Ok(format!("{count} key(s) at {url}"))
+}
+
+async fn keys(config: &Config, issuer: &Issuer, path: &Path) -> Result<String, String> {
+    let file = path.display();
     let way = if issuer.private_key_file.is_some() {
-        let (config, name) = (config.file.display(), &issuer.name);
+        let (config, name) = (config.file.display(), &issuer.options.name);
         format!("make a pair: hansard token --config {config} --issuer {name} --new-key")
     } else {
-        let url = issuer.issuer.trim_end_matches('/');
+        let url = issuer.options.issuer.trim_end_matches('/');
         format!(
-            "get the issuer's: curl -fsSo {file} JWKS_URI, with the jwks_uri of {url}/.well-known/openid-configuration"
+            "leave jwks_file out, and Hansard asks the issuer; or get the keys: curl -fsSo {file} JWKS_URI, with the jwks_uri \
+             of {url}/.well-known/openid-configuration"
         )
     };
     let wrong = |reason: &str| format!("jwks_file {file}: {reason}; {way}");
-    let text = std::fs::read(&issuer.jwks_file).map_err(|error| wrong(&error.to_string()))?;
+    let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
     if String::from_utf8_lossy(&text).contains("-----BEGIN") {
         return Err(wrong("is in PEM; a key set in JSON is wanted (RFC 7517), of public keys"));
     }
@@ -140,7 +154,7 @@ fn keys(config: &Config, issuer: &Issuer) -> Result<String, String> {
             "has symmetric keys alone, which are not taken; have the issuer sign with RS256, ES256 or EdDSA",
         ));
     }
-    let count = hansard_ingest_proxy::check_keys(&parts::issuer_options(issuer)).map_err(|reason| wrong(&reason))?;
+    let count = hansard_ingest_proxy::check_keys(&issuer.options).await.map_err(|reason| wrong(&reason))?;
     Ok(format!("{count} key(s) in {file}"))
 }
 

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hansard_event_log::Fsync;
-use hansard_ingest_proxy::{Durability, SessionId, TargetOptions};
+use hansard_ingest_proxy::{Durability, IssuerOptions, KeySource, SessionId, TargetOptions};
 
 mod capture;
+mod issuers;
 mod raw;
 mod read;
 mod targets;
@@ -86,14 +87,19 @@ pub(crate) struct Lake {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Issuer {
-    pub(crate) name: String,
-    pub(crate) issuer: String,
-    pub(crate) jwks_file: PathBuf,
-    pub(crate) audience: String,
-    pub(crate) job_claim: String,
-    pub(crate) groups_claim: String,
+    pub(crate) options: IssuerOptions,
     /// Only `hansard token` reads it.
     pub(crate) private_key_file: Option<PathBuf>,
+}
+
+impl Issuer {
+    /// Its key set, where that is on this machine.
+    pub(crate) fn jwks_file(&self) -> Option<&Path> {
+        match &self.options.keys {
+            KeySource::File(file) => Some(file),
+            KeySource::Remote(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

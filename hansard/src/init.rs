@@ -141,8 +141,8 @@ catalog = "sqlite:data/catalog.db"
 [policy]
 unrestricted = true          # this version records and does not restrict
 
-# For development: `hansard token` makes tokens with the private key. In production this is your identity provider, with
-# its public keys in jwks_file and no private_key_file.
+# For development: `hansard token` makes tokens with the private key. In production this is your identity provider, without
+# jwks_file and private_key_file: see docs/identity.md.
 [[identity.issuers]]
 name = "development"
 issuer = "https://development.invalid"

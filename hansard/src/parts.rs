@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hansard_event_log::{
     JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, Shipper, ShipperHandle, ShipperOptions, WaitFor,
 };
-use hansard_ingest_proxy::{IdentityOptions, IssuerOptions, Options, Password, TargetOptions};
+use hansard_ingest_proxy::{IdentityOptions, Options, Password, TargetOptions};
 
 use crate::config::{Config, Nats, Target};
 use crate::failure::{Failure, reasons};
@@ -96,7 +96,7 @@ pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
     let options = Options {
         targets: config.targets.iter().map(target_options).collect::<Result<_, _>>()?,
         identity: IdentityOptions {
-            issuers: config.issuers.iter().map(issuer_options).collect(),
+            issuers: config.issuers.iter().map(|issuer| issuer.options.clone()).collect(),
             ..IdentityOptions::default()
         },
         durability: config.durability,
@@ -109,17 +109,6 @@ pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
     };
     options.validate().map_err(|error| Failure::usage(format!("{}: {error}", config.file.display())))?;
     Ok(options)
-}
-
-pub(crate) fn issuer_options(issuer: &crate::config::Issuer) -> IssuerOptions {
-    IssuerOptions {
-        name: issuer.name.clone(),
-        issuer: issuer.issuer.clone(),
-        audience: issuer.audience.clone(),
-        jwks_file: issuer.jwks_file.clone(),
-        job_claim: issuer.job_claim.clone(),
-        groups_claim: Some(issuer.groups_claim.clone()),
-    }
 }
 
 /// A target with its password.

@@ -130,7 +130,7 @@ pub(crate) fn exposures(config: &Config) -> Vec<(String, String)> {
 fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     for issuer in &config.issuers {
-        let key = format!("issuer {} private_key_file", issuer.name);
+        let key = format!("issuer {} private_key_file", issuer.options.name);
         files.extend(issuer.private_key_file.iter().map(|file| (key.clone(), file.clone())));
     }
     for target in &config.targets {

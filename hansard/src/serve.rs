@@ -11,7 +11,7 @@ use std::time::Duration;
 #[cfg(any(feature = "record", feature = "query"))]
 use hansard_event_log::EventLog;
 use hansard_event_log::{JetStreamLog, LocalLog};
-use hansard_ingest_proxy::{CatalogTroubles, Durability, Proxy};
+use hansard_ingest_proxy::{Durability, Proxy, Troubles};
 #[cfg(feature = "record")]
 use hansard_lake::compaction::CompactionOptions;
 #[cfg(feature = "query")]
@@ -145,7 +145,7 @@ struct Parts {
     recorder: Option<Arc<Recorder>>,
     local: Option<Arc<LocalLog>>,
     stream: Option<Arc<JetStreamLog>>,
-    catalogs: Option<CatalogTroubles>,
+    troubles: Option<Troubles>,
     #[cfg(feature = "query")]
     queries: Option<Arc<Engine>>,
 }
@@ -158,7 +158,7 @@ impl Health {
             recorder: opened.recorder.clone(),
             local: opened.local.clone(),
             stream: opened.stream.clone(),
-            catalogs: opened.proxy.as_ref().map(Proxy::catalog_troubles),
+            troubles: opened.proxy.as_ref().map(Proxy::troubles),
             #[cfg(feature = "query")]
             queries: opened.web.as_ref().map(Web::engine),
         });
@@ -167,7 +167,7 @@ impl Health {
     /// What is not known, or not answered, although jobs are served.
     fn remarks(&self) -> Vec<String> {
         let Some(parts) = self.parts.get() else { return Vec::new() };
-        let remarks = parts.catalogs.as_ref().map(CatalogTroubles::now).unwrap_or_default();
+        let remarks = parts.troubles.as_ref().map(Troubles::now).unwrap_or_default();
         #[cfg(feature = "query")]
         let remarks: Vec<String> = {
             let queries = parts.queries.as_ref().and_then(|engine| engine.load().remark());

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hansard_ingest_proxy::IssuerOptions;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value};
@@ -32,7 +33,7 @@ pub(crate) fn run(file: &Path, asked: &Token) -> Result<(), Failure> {
 }
 
 fn issuer<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Failure> {
-    let names = || config.issuers.iter().map(|issuer| issuer.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || config.issuers.iter().map(|issuer| issuer.options.name.as_str()).collect::<Vec<_>>().join(", ");
     let file = config.file.display();
     match (name, config.issuers.as_slice()) {
         (_, []) => Err(Failure::usage(format!("{file}: no issuer is configured; add one under [[identity.issuers]]"))),
@@ -40,7 +41,7 @@ fn issuer<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
         (None, _) => Err(Failure::usage(format!("--issuer is needed: {file} has {}", names()))),
         (Some(name), all) => all
             .iter()
-            .find(|issuer| issuer.name == name)
+            .find(|issuer| issuer.options.name == name)
             .ok_or_else(|| Failure::usage(format!("--issuer {name}: {file} has no such issuer, but {}", names()))),
     }
 }
@@ -49,7 +50,16 @@ fn private_key_file(issuer: &Issuer) -> Result<&Path, Failure> {
     issuer.private_key_file.as_deref().ok_or_else(|| {
         Failure::usage(format!(
             "issuer {:?} has no private_key_file: its tokens come from {} itself; only a development issuer's are minted here",
-            issuer.name, issuer.issuer
+            issuer.options.name, issuer.options.issuer
+        ))
+    })
+}
+
+fn jwks_file(issuer: &Issuer) -> Result<&Path, Failure> {
+    issuer.jwks_file().ok_or_else(|| {
+        let IssuerOptions { name, issuer, .. } = &issuer.options;
+        Failure::usage(format!(
+            "issuer {name:?} has no jwks_file: its keys are asked for at {issuer}; only a development issuer's tokens are minted here"
         ))
     })
 }
@@ -63,15 +73,15 @@ fn mint(issuer: &Issuer, subject: &str, asked: &Token) -> Result<String, Failure
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut claims = Map::new();
-    claims.insert("iss".to_owned(), issuer.issuer.clone().into());
-    claims.insert("aud".to_owned(), issuer.audience.clone().into());
+    claims.insert("iss".to_owned(), issuer.options.issuer.clone().into());
+    claims.insert("aud".to_owned(), issuer.options.audience.clone().into());
     claims.insert("sub".to_owned(), subject.into());
     claims.insert("iat".to_owned(), now.into());
     claims.insert("nbf".to_owned(), now.into());
     claims.insert("exp".to_owned(), now.saturating_add(ttl.as_secs().max(1)).into());
     claims.insert("jti".to_owned(), uuid::Uuid::now_v7().to_string().into());
-    if !asked.groups.is_empty() {
-        claims.insert(issuer.groups_claim.clone(), asked.groups.clone().into());
+    if let Some(claim) = issuer.options.groups_claim.clone().filter(|_| !asked.groups.is_empty()) {
+        claims.insert(claim, asked.groups.clone().into());
     }
     for claim in &asked.claim {
         let Some((name, value)) = claim.split_once('=').filter(|(name, _)| !name.is_empty()) else {
@@ -79,8 +89,9 @@ fn mint(issuer: &Issuer, subject: &str, asked: &Token) -> Result<String, Failure
         };
         claims.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)));
     }
-    jsonwebtoken::encode(&header, &claims, &key)
-        .map_err(|error| Failure::usage(format!("issuer {:?}: cannot sign with its private key: {error}", issuer.name)))
+    jsonwebtoken::encode(&header, &claims, &key).map_err(|error| {
+        Failure::usage(format!("issuer {:?}: cannot sign with its private key: {error}", issuer.options.name))
+    })
 }
 
 fn read_key(file: &Path) -> Result<(EncodingKey, Algorithm), Failure> {
@@ -116,18 +127,18 @@ pub(crate) fn check(issuer: &Issuer) -> Result<String, Failure> {
     let file = private_key_file(issuer)?;
     let (key, algorithm) = read_key(file)?;
     key_id(issuer, &key, algorithm)?;
-    Ok(format!("{} signs what {} checks", file.display(), issuer.jwks_file.display()))
+    Ok(format!("{} signs what {} checks", file.display(), jwks_file(issuer)?.display()))
 }
 
 /// The key's id in the issuer's key set: a token signed with a key that is not there would be refused.
 fn key_id(issuer: &Issuer, key: &EncodingKey, algorithm: Algorithm) -> Result<Option<String>, Failure> {
-    let file = issuer.jwks_file.display();
-    let text =
-        std::fs::read(&issuer.jwks_file).map_err(|error| Failure::usage(format!("jwks_file {file}: {error}")))?;
+    let path = jwks_file(issuer)?;
+    let file = path.display();
+    let text = std::fs::read(path).map_err(|error| Failure::usage(format!("jwks_file {file}: {error}")))?;
     let set: JwkSet = serde_json::from_slice(&text)
         .map_err(|error| Failure::usage(format!("jwks_file {file}: is not a key set: {error}")))?;
     let unreadable =
-        |error| Failure::usage(format!("issuer {:?}: its private key cannot be used: {error}", issuer.name));
+        |error| Failure::usage(format!("issuer {:?}: its private key cannot be used: {error}", issuer.options.name));
     let print = |key: &Jwk| key.thumbprint(ThumbprintHash::SHA256);
     let ours = Jwk::from_encoding_key(key, algorithm).and_then(|public| print(&public)).map_err(unreadable)?;
     match set.keys.iter().find(|public| print(public).is_ok_and(|print| print == ours)) {
@@ -143,7 +154,7 @@ const PKCS8_ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 fn make_key(issuer: &Issuer) -> Result<(), Failure> {
-    make_pair(private_key_file(issuer)?, &issuer.jwks_file)
+    make_pair(private_key_file(issuer)?, jwks_file(issuer)?)
 }
 
 /// Makes a private key and a key set with its public half, in files that must not exist yet.

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use crate::options::OptionsError;
 
@@ -28,13 +27,11 @@ pub enum Error {
         source: io::Error,
     },
     /// An issuer's keys cannot be had.
-    #[error("identity issuer \"{issuer}\": the key set {path} cannot be used: {reason}")]
+    #[error("identity issuer \"{issuer}\": {reason}")]
     Keys {
         /// Name of the issuer.
         issuer: String,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
+        /// Where they should be, and what is wrong with it.
         reason: String,
     },
     /// A certificate, a key or a certificate authority cannot be used.

@@ -8,7 +8,10 @@ mod capture;
 mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod https;
+mod job;
 mod keys;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +22,9 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::errors::{Error, Kind, Refusal, Vouched};
-use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN};
+use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN, RequiredClaim};
 
-use claims::{groups, seconds, text};
+use claims::{groups, is_as_required, seconds, text};
 use keys::Issuer;
 
 /// A job that has shown a valid token.
@@ -41,8 +44,8 @@ pub(crate) struct Principal {
 }
 
 /// How many of an issuer's keys can check signatures; why none can.
-pub(crate) fn count_keys(issuer: &IssuerOptions) -> Result<usize, String> {
-    keys::count(issuer)
+pub(crate) async fn count_keys(issuer: &IssuerOptions) -> Result<usize, String> {
+    keys::count(issuer).await
 }
 
 /// The issuers and their keys.
@@ -53,33 +56,44 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads every issuer's keys.
+    /// Reads the keys of the issuers that have them in files; of the others, [`Identity::keep`] does.
     pub(crate) fn open(options: &IdentityOptions) -> Result<Identity, Error> {
         let issuers = options.issuers.iter().map(Issuer::open).collect::<Result<_, _>>()?;
         Ok(Identity { issuers, leeway: options.leeway.as_secs() })
     }
 
+    /// Keeps the keys of issuers up to date that are asked for them; ends at once where there are none.
+    pub(crate) async fn keep(&self) {
+        let remotes = self.issuers.iter().filter_map(Issuer::remote);
+        futures::future::join_all(remotes.map(remote::Remote::keep)).await;
+    }
+
+    /// Why the keys of issuers cannot be had at present, in one line for each.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
+    }
+
     /// Checks a token at `now` (UTC nanoseconds).
-    pub(crate) fn verify(&self, token: &[u8], now: u64) -> Result<Principal, Refusal> {
+    pub(crate) async fn verify(&self, token: &[u8], now: u64) -> Result<Principal, Refusal> {
         let parts = Parts::read(token)?;
         let issuer = self.issuer(&parts.claims)?;
         let key_id = parts.header.get("kid").and_then(Value::as_str);
         if parts.header.contains_key("crit") {
             return Err(bad("the token asks for extensions (crit) that Hansard does not know"));
         }
-        let keys = issuer.keys(key_id, parts.algorithm)?;
+        let keys = issuer.keys(key_id, parts.algorithm).await?;
         let genuine = |key: &&keys::Key| {
             jsonwebtoken::crypto::verify(parts.signature, parts.signed, &key.key, parts.algorithm).unwrap_or(false)
         };
         if !keys.iter().any(|key| genuine(&&**key)) {
             let name = &issuer.options.name;
             return Err(bad(format!("the token's signature is not one of issuer \"{name}\""))
-                .hint("Get a new token; if it stays so, the issuer's keys may have changed (jwks_file)."));
+                .hint("Get a new token; if it stays so, the issuer's keys may have changed."));
         }
         self.principal(issuer, &parts.claims, now / 1_000_000_000).map_err(|refusal| {
             let claim = |name: &str| text(&parts.claims, name).unwrap_or_default().to_owned();
             let options = &issuer.options;
-            let (subject, job) = (claim("sub"), claim(&options.job_claim));
+            let (subject, job) = (claim("sub"), job::name(&parts.claims, &options.job).unwrap_or_default());
             refusal.vouched(Vouched { issuer: options.name.clone(), subject, job })
         })
     }
@@ -116,14 +130,16 @@ impl Identity {
         let Some(subject) = text(claims, "sub").filter(|subject| !subject.is_empty()) else {
             return Err(unknown("the token has no subject (sub)"));
         };
-        let Some(job) = text(claims, &options.job_claim).filter(|job| !job.is_empty()) else {
-            return Err(unknown(format!("the token does not name the job: it has no claim \"{}\"", options.job_claim))
-                .hint("Let the issuer add the claim, or set another job_claim for this issuer."));
-        };
+        if let Some(required) = options.required_claims.iter().find(|required| !is_as_required(claims, required)) {
+            let RequiredClaim { claim, values } = required;
+            return Err(unknown(format!("the token's claim \"{claim}\" is not one that is let in"))
+                .hint(format!("Of this issuer, \"{claim}\" has to be one of: {}.", values.join(", "))));
+        }
+        let job = job::name(claims, &options.job)?;
         Ok(Principal {
             issuer: options.name.clone(),
             subject: subject.to_owned(),
-            job: job.to_owned(),
+            job,
             groups: options.groups_claim.as_deref().map(|claim| groups(claims, claim)).unwrap_or_default(),
             token_id: text(claims, "jti").unwrap_or_default().to_owned(),
             token_expires_at: expires.saturating_mul(1_000_000_000),

@@ -51,8 +51,8 @@ use worker::Worker;
 pub use errors::Error;
 pub use options::{
     CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, IdentityOptions,
-    IssuerOptions, MAX_TOKEN, Options, OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions,
-    UpstreamOptions, UpstreamTls,
+    IssuerOptions, JobName, KeySource, MAX_TOKEN, Options, OptionsError, Password, RemoteKeys, RequiredClaim, Roots,
+    SessionId, SslMode, TargetOptions, Template, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.
@@ -110,9 +110,9 @@ impl Proxy {
         &self.addresses
     }
 
-    /// What is not known of the databases' catalogs while the proxy serves, in one line for each database.
-    pub fn catalog_troubles(&self) -> CatalogTroubles {
-        CatalogTroubles(self.shared.catalogs.clone())
+    /// What is not known while the proxy serves.
+    pub fn troubles(&self) -> Troubles {
+        Troubles(self.shared.clone())
     }
 
     /// Serves until `shutdown` is cancelled and the sessions have ended, or were cut off after the grace period.
@@ -142,6 +142,9 @@ impl Proxy {
         // Set once: the proxy is consumed.
         let _ = self.shared.records.set(Arc::downgrade(&records));
         let stop_reading = CancellationToken::new();
+        let _stop_reading = stop_reading.clone().drop_guard();
+        let (shared, stop_keeping) = (self.shared.clone(), stop_reading.clone());
+        tokio::spawn(async move { stop_keeping.run_until_cancelled(shared.identity.keep()).await });
         let mut ends = Vec::new();
         for (((own, worker), listeners), inbox) in workers.iter().cloned().enumerate().zip(self.listeners).zip(inboxes)
         {
@@ -172,14 +175,15 @@ impl Proxy {
     }
 }
 
-/// See [`Proxy::catalog_troubles`].
+/// See [`Proxy::troubles`].
 #[derive(Debug, Clone)]
-pub struct CatalogTroubles(Arc<Catalogs>);
+pub struct Troubles(Arc<Shared>);
 
-impl CatalogTroubles {
-    /// Those of now. What they concern is recorded as not certain; jobs are served all the same.
+impl Troubles {
+    /// Those of now, in one line for each issuer whose keys cannot be had, and each database whose catalog is not known:
+    /// what that concerns is recorded as not certain.
     pub fn now(&self) -> Vec<String> {
-        self.0.troubles()
+        self.0.identity.troubles().into_iter().chain(self.0.catalogs.troubles()).collect()
     }
 }
 
@@ -197,9 +201,10 @@ pub async fn check_catalog(target: &TargetOptions) -> Result<String, String> {
     keeper::check(target, &route).await
 }
 
-/// Reads an issuer's key set; how many keys of it can check signatures. `Err` is a negative finding, in one line.
-pub fn check_keys(issuer: &IssuerOptions) -> Result<usize, String> {
-    identity::count_keys(issuer)
+/// Reads, or asks for, an issuer's key set; how many keys of it can check signatures. `Err` is a negative finding, in one
+/// line.
+pub async fn check_keys(issuer: &IssuerOptions) -> Result<usize, String> {
+    identity::count_keys(issuer).await
 }
 
 /// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.

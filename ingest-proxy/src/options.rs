@@ -9,10 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod capture;
+mod issuer;
 mod upstream;
 
 pub(crate) use capture::is_like;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
+pub(crate) use issuer::address;
+pub use issuer::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
 pub use upstream::{ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Longest token accepted, in bytes.
@@ -179,23 +182,6 @@ impl Default for IdentityOptions {
     }
 }
 
-/// A token issuer.
-#[derive(Debug, Clone)]
-pub struct IssuerOptions {
-    /// As in the configuration and in every record.
-    pub name: String,
-    /// The `iss` of its tokens.
-    pub issuer: String,
-    /// What `aud` must hold.
-    pub audience: String,
-    /// A JSON Web Key Set (RFC 7517) on this machine; read again when it changes.
-    pub jwks_file: PathBuf,
-    /// Claim with the job's name: a name, or a JSON pointer (RFC 6901) that begins with `/`.
-    pub job_claim: String,
-    /// Claim with the job's groups, an array of strings or one string with blanks between them; likewise.
-    pub groups_claim: Option<String>,
-}
-
 /// Settings that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
@@ -335,16 +321,6 @@ impl TlsOptions {
             }
             _ => None,
         }
-    }
-}
-
-impl IssuerOptions {
-    fn validate(&self) -> Result<(), OptionsError> {
-        not_empty("the name of an identity issuer", &self.name)?;
-        for (what, value) in [("issuer", &self.issuer), ("audience", &self.audience), ("job_claim", &self.job_claim)] {
-            not_empty(&format!("{what} of identity issuer \"{}\"", self.name), value)?;
-        }
-        Ok(())
     }
 }
 

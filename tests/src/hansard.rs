@@ -119,7 +119,7 @@ listen = "127.0.0.1:0"
         std::fs::write(folder.join("hansard.toml"), text)?;
         let program = own_program("hansard")?;
         let config = Config { folder: folder.to_path_buf(), program, tls: settings.tls.is_some(), _temporary: None };
-        succeed(config.command("token").arg("--new-key"))?;
+        succeed(config.command("token").args(["--issuer", "ci", "--new-key"]))?;
         Ok(config)
     }
 

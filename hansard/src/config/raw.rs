@@ -2,6 +2,8 @@
 //!
 //! A key that is not here is an error (`deny_unknown_fields`), so that a typing mistake never becomes a default.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,12 +86,26 @@ pub(super) struct Identity {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Issuer {
     pub(super) name: Option<String>,
+    pub(super) preset: Option<String>,
     pub(super) issuer: Option<String>,
     pub(super) jwks_file: Option<String>,
+    pub(super) jwks_url: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) keys_max_age: Option<String>,
     pub(super) audience: Option<String>,
     pub(super) job_claim: Option<String>,
+    pub(super) job_template: Option<String>,
     pub(super) groups_claim: Option<String>,
+    pub(super) required_claims: Option<BTreeMap<String, OneOrSeveral>>,
     pub(super) private_key_file: Option<String>,
+}
+
+/// A text, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ pub(super) fn targets(
     recorded: CaptureOptions,
     issuers: &[Issuer],
 ) -> Vec<Target> {
-    let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+    let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.options.name.as_str()).collect();
     let mut targets: Vec<Target> = Vec::new();
     let mut names = HashSet::new();
     for (index, entry) in raw.into_iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Configuration: what is accepted, and the line that everything else gets.
 
+use hansard_ingest_proxy::{JobName, Template};
+
 use super::*;
 
 const LEAST: &str = "policy.unrestricted = true\n";
@@ -126,7 +128,7 @@ listen = "127.0.0.1:8080"
     assert!(config.lake.url.ends_with("/data/lake") && config.lake.url.starts_with("file:/"));
     assert_eq!(config.query.pgwire_listen.map(|address| address.port()), Some(6543));
     assert_eq!(config.policy_dir.as_deref(), Some("policies"));
-    assert!(config.issuers[0].jwks_file.is_absolute());
+    assert!(config.issuers[0].jwks_file().unwrap().is_absolute());
     assert!(config.web.unwrap().token_file.ends_with("data/api-token"));
     let upstream = &config.targets[0].options.upstream;
     assert_eq!((upstream.user.as_str(), upstream.port, upstream.database.as_deref()), ("app", 5432, Some("ranking")));
@@ -332,4 +334,42 @@ fn tls_is_understood_on_both_sides() {
 fn a_missing_file_is_named_with_the_way_out() {
     let line = Config::load_with(Path::new("/nowhere/hansard.toml"), std::iter::empty()).unwrap_err().0[0].to_string();
     assert!(line.contains("/nowhere/hansard.toml") && line.contains("--config"), "{line}");
+}
+
+#[test]
+fn issuers_are_known_by_a_word_or_found_by_their_address() {
+    let entry = |rest: &str| format!("{LEAST}[[identity.issuers]]\nname = 'x'\naudience = 'hansard'\n{rest}\n");
+    let read = |rest: &str| load(&entry(rest), &[]).unwrap().issuers.pop().unwrap().options;
+    let github = read("preset = 'github-actions'\nrequired_claims = { repository_owner = 'acme', ref = ['a', 'b/*'] }");
+    assert_eq!(github.issuer, "https://token.actions.githubusercontent.com");
+    assert_eq!(github.job, JobName::Template(Template::parse("{repository}:{workflow}").unwrap()));
+    assert_eq!(github.required_claims.len(), 2);
+    let KeySource::Remote(keys) = github.keys else { panic!() };
+    assert_eq!((keys.url, keys.ca_file, keys.max_age), (None, None, Duration::from_secs(86_400)));
+    let keycloak = read(
+        "preset = 'keycloak'\nissuer = 'https://k.example/realms/a'\njob_claim = 'client_id'\nkeys_max_age = '1h'",
+    );
+    assert_eq!(
+        (keycloak.job, keycloak.groups_claim.as_deref()),
+        (JobName::Claim("client_id".into()), Some("/realm_access/roles"))
+    );
+    for (rest, expected) in [
+        ("preset = 'github'", "identity.issuers.0.preset: found \"github\", expected one of github-actions, gitlab-ci"),
+        ("preset = 'github-actions'", "identity.issuers.0.required_claims: is missing: anybody can get tokens"),
+        ("preset = 'gitlab-ci'\nrequired_claims = { ref = 'main' }", "require one of project_path"),
+        ("preset = 'kubernetes'", "identity.issuers.0.issuer: is missing"),
+        ("issuer = 'https://x'\njob_claim = 'a'\njob_template = '{a}'", "is given beside job_claim"),
+        ("issuer = 'https://x'\njob_template = '{a}{b}'", "identity.issuers.0.job_template: \"{a}{b}\" has two claims"),
+        ("issuer = 'https://x'\nrequired_claims = { a = [] }", "identity.issuers.0.required_claims.a: is empty"),
+        (
+            "issuer = 'https://x'\njwks_file = 'k'\nca_file = 'c'",
+            "identity.issuers.0.ca_file: is for keys that are asked",
+        ),
+        ("issuer = 'https://x'\nkeys_max_age = 'never'", "identity.issuers.0.keys_max_age"),
+        ("issuer = 'http://x'", "has no TLS"),
+        ("issuer = 'x'", "is not an https URL"),
+        ("issuer = 'https://x'\njwks_url = 'ftp://x'", "identity.issuers.0.jwks_url"),
+    ] {
+        complains(&entry(rest), &[], expected);
+    }
 }

@@ -12,10 +12,11 @@ use hansard_event_log::Fsync;
 use hansard_ingest_proxy::{Durability, Options, SessionId};
 
 use super::capture;
+use super::issuers;
 use super::raw::{self, Raw};
 use super::read::Read;
 use super::targets;
-use super::{Config, ConfigError, ConfigErrors, EventLog, Group, Issuer, Lake, Logging, Nats, Proxy, Query, Web};
+use super::{Config, ConfigError, ConfigErrors, EventLog, Group, Lake, Logging, Nats, Proxy, Query, Web};
 
 pub(super) fn validate(file: &Path, read: Read) -> Result<Config, ConfigErrors> {
     let Read { raw, faults, said } = read;
@@ -42,7 +43,7 @@ fn build(place: &Place<'_>, raw: Raw) -> Config {
     }
     let event_log = event_log(place, raw.event_log, &raw.recording);
     let recorded = capture::of_all(place, &raw.recording);
-    let issuers = issuers(place, raw.identity.issuers);
+    let issuers = issuers::issuers(place, raw.identity.issuers);
     let targets = targets::targets(place, raw.targets, recorded, &issuers);
     let admin = raw.admin.listen.and_then(|listen| place.listen("admin.listen", &listen));
     let data = event_log.path.parent().map_or_else(|| place.base.clone(), Path::to_path_buf);
@@ -158,7 +159,7 @@ impl Place<'_> {
     }
 
     /// A time, or `default` where there is none (to use).
-    fn time(&self, key: &str, text: Option<String>, default: Duration) -> Duration {
+    pub(super) fn time(&self, key: &str, text: Option<String>, default: Duration) -> Duration {
         text.and_then(|text| self.take(self.duration(key, &text))).unwrap_or(default)
     }
 
@@ -342,33 +343,6 @@ fn lake(place: &Place<'_>, raw: raw::Lake) -> Lake {
         catalog: format!("sqlite:{}", path(&catalog)),
         flush_interval: place.time("lake.flush_interval", raw.flush_interval, Duration::from_secs(5)),
     }
-}
-
-fn issuers(place: &Place<'_>, raw: Vec<raw::Issuer>) -> Vec<Issuer> {
-    let mut issuers: Vec<Issuer> = Vec::new();
-    for (index, entry) in raw.into_iter().enumerate() {
-        let key = |name: &str| format!("identity.issuers.{index}.{name}");
-        let issuer = Issuer {
-            name: place.required(&key("name"), entry.name),
-            issuer: place.required(&key("issuer"), entry.issuer),
-            jwks_file: place.path(place.required(&key("jwks_file"), entry.jwks_file)),
-            audience: place.required(&key("audience"), entry.audience),
-            job_claim: entry.job_claim.unwrap_or_else(|| "sub".to_owned()),
-            groups_claim: entry.groups_claim.unwrap_or_else(|| "groups".to_owned()),
-            private_key_file: entry.private_key_file.map(|file| place.path(&file)),
-        };
-        if !issuer.name.is_empty() && issuers.iter().any(|other| other.name == issuer.name) {
-            place.fault(
-                place.wrong(&key("name"), format!("{:?} names two issuers; name this one otherwise", issuer.name)),
-            );
-        }
-        if !issuer.issuer.is_empty() && issuers.iter().any(|other| other.issuer == issuer.issuer) {
-            place
-                .fault(place.wrong(&key("issuer"), format!("{:?} is configured twice; keep one entry", issuer.issuer)));
-        }
-        issuers.push(issuer);
-    }
-    issuers
 }
 
 fn proxy(place: &Place<'_>, raw: raw::Proxy) -> Proxy {

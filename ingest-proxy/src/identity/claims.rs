@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::bad;
 use crate::errors::Refusal;
+use crate::options::{RequiredClaim, is_like};
 
 /// Most groups that are taken from a token.
 const MAX_GROUPS: usize = 256;
@@ -43,6 +44,23 @@ pub(super) fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option
         text.parse().ok()
     });
     whole.map(Some).ok_or_else(|| bad(format!("the token's claim \"{claim}\" is not a time")))
+}
+
+/// Whether a claim is as it has to be: one of its values, where it is a list.
+pub(super) fn is_as_required(claims: &Map<String, Value>, required: &RequiredClaim) -> bool {
+    let fits = |value: &Value| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => return false,
+        };
+        required.values.iter().any(|pattern| is_like(&text, pattern))
+    };
+    match find(claims, &required.claim) {
+        Some(Value::Array(values)) => values.iter().any(fits),
+        Some(value) => fits(value),
+        None => false,
+    }
 }
 
 /// `aud` is one string or an array of them.

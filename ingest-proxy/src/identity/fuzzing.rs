@@ -4,12 +4,13 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::FutureExt as _;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use super::{Identity, Principal};
 use crate::errors::Refusal;
-use crate::options::{IdentityOptions, IssuerOptions};
+use crate::options::{IdentityOptions, IssuerOptions, JobName, KeySource};
 
 const ISSUER: &str = "https://ci.example";
 const AUDIENCE: &str = "hansard";
@@ -50,9 +51,10 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
             name: "ci".to_owned(),
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
-            jwks_file: file.clone(),
-            job_claim: "/job/name".to_owned(),
+            keys: KeySource::File(file.clone()),
+            job: JobName::Claim("/job/name".to_owned()),
             groups_claim: Some("groups".to_owned()),
+            required_claims: Vec::new(),
         }],
         leeway: std::time::Duration::from_secs(LEEWAY),
     };
@@ -66,7 +68,10 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
 pub fn tokens(token: &TokenBytes<'_>, now: u64) {
     let fixture = &*FIXTURE;
     let now = now % (1 << 33);
-    let verify = |token: &[u8]| fixture.identity.verify(token, now * 1_000_000_000);
+    // Keys from a file are never waited for.
+    let verify = |token: &[u8]| {
+        fixture.identity.verify(token, now * 1_000_000_000).now_or_never().expect("a file is not waited for")
+    };
     let (header, claims, genuine, changed) = match *token {
         TokenBytes::Raw(bytes) => return refused(verify(bytes), bytes),
         TokenBytes::Signed { header, claims, genuine, changed } => (header, claims, genuine, changed),
@@ -135,7 +140,14 @@ mod tests {
         verify(false);
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = URL_SAFE_NO_PAD.encode(FIXTURE.issuer.sign(text.as_bytes()).as_ref());
-        assert!(FIXTURE.identity.verify(format!("{text}.{signature}").as_bytes(), 50_000_000_000).is_ok());
+        assert!(
+            FIXTURE
+                .identity
+                .verify(format!("{text}.{signature}").as_bytes(), 50_000_000_000)
+                .now_or_never()
+                .expect("a file is not waited for")
+                .is_ok()
+        );
     }
 
     proptest::proptest! {

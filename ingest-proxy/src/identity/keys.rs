@@ -1,6 +1,6 @@
-//! An issuer's public keys, from its key set file.
+//! An issuer's public keys, from a file or from the issuer.
 //!
-//! Invariants: the file is read again when it has changed, and one that has become unreadable leaves the keys as they
+//! Invariants: a file is read again when it has changed, and one that has become unreadable leaves the keys as they
 //! were ([`FromFiles`]); a symmetric key is never taken.
 
 use std::path::Path;
@@ -10,10 +10,12 @@ use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::Value;
 
+use super::remote::Remote;
+use super::unknown;
 use super::{bad, short};
 use crate::errors::{Error, Refusal};
 use crate::files::{self, FromFiles};
-use crate::options::IssuerOptions;
+use crate::options::{IssuerOptions, KeySource};
 
 /// Most keys in a key set.
 const MAX_KEYS: usize = 64;
@@ -22,7 +24,13 @@ const MAX_KEYS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) options: IssuerOptions,
-    keys: FromFiles<Vec<Arc<Key>>>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(FromFiles<Vec<Arc<Key>>>),
+    Remote(Remote),
 }
 
 /// A public key.
@@ -41,25 +49,46 @@ impl std::fmt::Debug for Key {
 
 impl Issuer {
     pub(super) fn open(options: &IssuerOptions) -> Result<Issuer, Error> {
-        let path = options.jwks_file.clone();
-        let name = format!("key set of issuer \"{}\"", options.name);
-        let keys = FromFiles::open(name, vec![path.clone()], move || read(&path)).map_err(|reason| Error::Keys {
-            issuer: options.name.clone(),
-            path: options.jwks_file.clone(),
-            reason,
-        })?;
-        Ok(Issuer { options: options.clone(), keys })
+        let source = match &options.keys {
+            KeySource::File(file) => {
+                let path = file.clone();
+                let name = format!("key set of issuer \"{}\"", options.name);
+                FromFiles::open(name, vec![file.clone()], move || read(&path)).map(Source::File)
+            }
+            KeySource::Remote(remote) => Remote::open(&options.name, &options.issuer, remote).map(Source::Remote),
+        };
+        let source =
+            source.map_err(|reason| Error::Keys { issuer: options.name.clone(), reason: at(options, &reason) })?;
+        Ok(Issuer { options: options.clone(), source })
     }
 
-    /// The keys that may have signed a token with this header, at least one.
-    pub(super) fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Refusal> {
-        let fits = |key: &&Arc<Key>| {
-            key.key.family() == algorithm.family()
-                && key.algorithm.is_none_or(|only| only == algorithm)
-                && id.is_none_or(|id| key.id.as_deref() == Some(id))
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        match &self.source {
+            Source::File(_) => None,
+            Source::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// The keys that may have signed a token with this header, at least one. An issuer that may have new ones is asked.
+    pub(super) async fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Refusal> {
+        let found = match &self.source {
+            Source::File(keys) => fitting(&keys.get(), id, algorithm),
+            Source::Remote(remote) => {
+                let known = remote.keys().map(|keys| fitting(&keys, id, algorithm)).unwrap_or_default();
+                if known.is_empty() {
+                    remote.refreshed().await;
+                }
+                let Some(keys) = remote.keys() else {
+                    return Err(unknown(format!(
+                        "the keys of issuer \"{}\" are not known at present",
+                        self.options.name
+                    ))
+                    .hint("Try again later; what hinders is told by /readyz and in Hansard's log."));
+                };
+                fitting(&keys, id, algorithm)
+            }
         };
-        let keys: Vec<_> = self.keys.get().iter().filter(fits).cloned().collect();
-        if keys.is_empty() {
+        if found.is_empty() {
             let name = &self.options.name;
             let which = match id {
                 Some(id) => format!("issuer \"{name}\" has no key \"{}\" for this algorithm", short(id)),
@@ -67,15 +96,38 @@ impl Issuer {
             };
             return Err(bad(which)
                 .recorded_as("the token's issuer has no such key")
-                .hint("Get a new token; if it stays so, the key set (jwks_file) lacks the key."));
+                .hint("Get a new token; if it stays so, the issuer's key set lacks the key."));
         }
-        Ok(keys)
+        Ok(found)
+    }
+}
+
+fn fitting(keys: &[Arc<Key>], id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
+    let fits = |key: &&Arc<Key>| {
+        key.key.family() == algorithm.family()
+            && key.algorithm.is_none_or(|only| only == algorithm)
+            && id.is_none_or(|id| key.id.as_deref() == Some(id))
+    };
+    keys.iter().filter(fits).cloned().collect()
+}
+
+/// With the file that it is about.
+fn at(options: &IssuerOptions, reason: &str) -> String {
+    match &options.keys {
+        KeySource::File(file) => format!("the key set {} cannot be used: {reason}", file.display()),
+        KeySource::Remote(_) => reason.to_owned(),
     }
 }
 
 /// How many of an issuer's keys can check signatures.
-pub(super) fn count(options: &IssuerOptions) -> Result<usize, String> {
-    read(&options.jwks_file).map(|keys| keys.len())
+pub(super) async fn count(options: &IssuerOptions) -> Result<usize, String> {
+    match &options.keys {
+        KeySource::File(file) => read(file).map(|keys| keys.len()),
+        KeySource::Remote(remote) => {
+            let (keys, _) = Remote::open(&options.name, &options.issuer, remote)?.fetch().await?;
+            Ok(keys.len())
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
@@ -83,7 +135,7 @@ fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
 }
 
 /// Takes the keys that can check signatures; of the rest it is silent, as RFC 7517, section 5, asks.
-fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
     let set: Value = serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))?;
     let Some(keys) = set.get("keys").and_then(Value::as_array) else {
         return Err("it has no array \"keys\"".to_owned());

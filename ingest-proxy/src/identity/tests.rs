@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::options::IssuerOptions;
+use crate::options::{IssuerOptions, JobName, KeySource, RequiredClaim, Template};
 
 /// 2026-11-22T04:00:00Z.
 const NOW: u64 = 1_795_320_000;
@@ -48,9 +49,10 @@ fn fixture(keys: &Value) -> Result<Fixture, Error> {
         name: name.to_owned(),
         issuer: format!("https://{name}.example"),
         audience: "hansard".to_owned(),
-        jwks_file: file.clone(),
-        job_claim: job_claim.to_owned(),
+        keys: KeySource::File(file.clone()),
+        job: JobName::Claim(job_claim.to_owned()),
         groups_claim: Some("groups".to_owned()),
+        required_claims: Vec::new(),
     };
     let options = IdentityOptions {
         issuers: vec![issuer("ci", "job"), issuer("k8s", "/kubernetes.io/serviceaccount/name")],
@@ -73,7 +75,7 @@ fn sign(claims: &Value, algorithm: Algorithm, kid: Option<&str>, with: &str) -> 
 }
 
 fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
-    identity.verify(token.as_bytes(), NOW * 1_000_000_000)
+    identity.verify(token.as_bytes(), NOW * 1_000_000_000).now_or_never().expect("a file is not waited for")
 }
 
 /// Changes one claim (null takes it away) and returns what a token with it is told.
@@ -217,7 +219,15 @@ fn what_is_no_token_is_told_without_repeating_it() {
         assert_eq!(refusal.kind, Kind::Token);
         assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
     }
-    assert!(identity.verify(&[0xff, 0xfe], NOW).unwrap_err().message.contains("not text"));
+    assert!(
+        identity
+            .verify(&[0xff, 0xfe], NOW)
+            .now_or_never()
+            .expect("a file is not waited for")
+            .unwrap_err()
+            .message
+            .contains("not text")
+    );
 }
 
 #[test]
@@ -228,8 +238,9 @@ fn a_key_set_that_cannot_be_used_is_refused_with_its_reason() {
         (json!({ "keys": [] }), "it holds no public key for signatures"),
         (json!([]), "it has no array \"keys\""),
     ] {
-        let Err(Error::Keys { reason: told, issuer, .. }) = fixture(&keys) else { panic!("{keys} was taken") };
-        assert_eq!((told.as_str(), issuer.as_str()), (reason, "ci"));
+        let Err(Error::Keys { reason: told, issuer }) = fixture(&keys) else { panic!("{keys} was taken") };
+        assert!(told.starts_with("the key set /") && told.ends_with(&format!("cannot be used: {reason}")), "{told}");
+        assert_eq!(issuer, "ci");
     }
 }
 
@@ -253,4 +264,73 @@ fn keys_change_with_their_file() {
     std::fs::write(&fixture.file, "{").unwrap();
     std::thread::sleep(Duration::from_millis(2100));
     assert!(check(&fixture.identity, &new).is_ok());
+}
+
+/// Whom an issuer with these settings takes a token for that says this; the reason where it is refused.
+fn named(set: impl FnOnce(&mut IssuerOptions), said: &Value) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, json!({ "keys": key_set() }).to_string()).unwrap();
+    let mut options = IssuerOptions {
+        name: "ci".to_owned(),
+        issuer: "https://ci.example".to_owned(),
+        audience: "hansard".to_owned(),
+        keys: KeySource::File(file),
+        job: JobName::Claim("sub".to_owned()),
+        groups_claim: None,
+        required_claims: Vec::new(),
+    };
+    set(&mut options);
+    let identity = Identity::open(&IdentityOptions { issuers: vec![options], leeway: Duration::ZERO }).unwrap();
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+    let token = sign(&claims, Algorithm::ES256, Some("es256"), "es256");
+    check(&identity, &token).map(|principal| principal.job).map_err(|refusal| refusal.message)
+}
+
+#[test]
+fn several_claims_name_a_job_and_no_two_tokens_share_a_name() {
+    let by_template = |text: &str| {
+        let job = JobName::Template(Template::parse(text).unwrap());
+        move |options: &mut IssuerOptions| options.job = job
+    };
+    let of = |repository: &str, workflow: &str| json!({ "repository": repository, "workflow": workflow });
+    let name = "{repository}:{workflow}";
+    assert_eq!(named(by_template(name), &of("acme/rank", "night: all")), Ok("acme/rank:night: all".to_owned()));
+    let told = named(by_template(name), &of("acme/rank:night", "all")).unwrap_err();
+    assert!(told.contains("claim \"repository\" holds \":\""), "{told}");
+    let told = named(by_template(name), &of("acme/rank", "")).unwrap_err();
+    assert!(told.contains("has no claim \"workflow\""), "{told}");
+    let told = named(by_template("{/kubernetes.io/namespace}/{sub}"), &json!({ "kubernetes.io": {} })).unwrap_err();
+    assert!(told.contains("has no claim \"/kubernetes.io/namespace\""), "{told}");
+    let told = named(by_template("{sub}"), &json!({ "sub": "x".repeat(1025) })).unwrap_err();
+    assert!(told.contains("longer than 1024"), "{told}");
+}
+
+#[test]
+fn claims_that_are_required_have_to_be_there_as_they_should() {
+    let required = |claim: &str, values: &[&str]| RequiredClaim {
+        claim: claim.to_owned(),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+    };
+    let all = [required("owner", &["acme", "acme-*"]), required("/a/b", &["true"]), required("teams", &["db"])];
+    let good = json!({ "owner": "acme-labs", "a": { "b": true }, "teams": ["web", "db"] });
+    let requires = |options: &mut IssuerOptions| options.required_claims = all.to_vec();
+    assert_eq!(named(requires, &good), Ok("robot".to_owned()));
+    for (claim, value) in [
+        ("owner", json!("acmeX")),
+        ("owner", json!("ACME")),
+        ("owner", json!({ "acme": "acme" })),
+        ("owner", json!(null)),
+        ("a", json!({ "b": false })),
+        ("a", json!({ "b": "tru" })),
+        ("teams", json!(["dba"])),
+        ("teams", json!([])),
+    ] {
+        let mut bad = good.clone();
+        bad[claim] = value.clone();
+        let requires = |options: &mut IssuerOptions| options.required_claims = all.to_vec();
+        let told = named(requires, &bad).unwrap_err();
+        assert!(told.contains("is not one that is let in"), "{claim} {value}: {told}");
+    }
 }

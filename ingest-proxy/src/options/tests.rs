@@ -19,9 +19,10 @@ fn valid() -> Options {
                 name: "ci".to_owned(),
                 issuer: "https://issuer.example".to_owned(),
                 audience: "hansard".to_owned(),
-                jwks_file: "jwks.json".into(),
-                job_claim: "sub".to_owned(),
+                keys: KeySource::File("jwks.json".into()),
+                job: JobName::Claim("sub".to_owned()),
                 groups_claim: None,
+                required_claims: Vec::new(),
             }],
             ..IdentityOptions::default()
         },

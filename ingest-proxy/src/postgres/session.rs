@@ -271,7 +271,7 @@ impl UnauthenticatedConnection {
         self.startup.send(&ask).await?;
         let token = self.startup.password().await?;
         self.startup.add(Direction::Frontend, Content::Password);
-        Ok(self.worker.shared.identity.verify(&token, clock::now())?)
+        Ok(self.worker.shared.identity.verify(&token, clock::now()).await?)
     }
 
     /// Says no, and records it. `known` is who it is said to, and what that asked for.

@@ -18,6 +18,7 @@ mod denied;
 mod ended;
 mod ended_by_clock;
 mod hostile;
+mod issuers;
 mod large;
 mod levels;
 mod relayed;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
 use hansard_ingest_proxy::{
-    CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions, Options, Password,
-    Proxy, TargetOptions, TlsOptions, UpstreamOptions,
+    CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions, JobName, KeySource,
+    Options, Password, Proxy, TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -72,9 +72,10 @@ impl Plan {
                     name: "ci".to_owned(),
                     issuer: ISSUER.to_owned(),
                     audience: "hansard".to_owned(),
-                    jwks_file,
-                    job_claim: "job".to_owned(),
+                    keys: KeySource::File(jwks_file),
+                    job: JobName::Claim("job".to_owned()),
                     groups_claim: Some("groups".to_owned()),
+                    required_claims: Vec::new(),
                 }],
                 leeway: Duration::ZERO,
             },

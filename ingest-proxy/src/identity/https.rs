@@ -1,0 +1,121 @@
+//! Asks an issuer for a small document.
+//!
+//! Invariants: an answer is at most [`LONGEST`] bytes long and there within [`PATIENCE`]; what has no TLS is asked for on
+//! this machine alone; a redirect is not followed, because it would choose whose keys are believed.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::admission::tls;
+
+/// Longest answer, in bytes.
+const LONGEST: usize = 1024 * 1024;
+
+/// For one request: to connect, to ask, to be answered.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    /// How long it may be kept (RFC 9111, `max-age`), where it says so.
+    pub(super) max_age: Option<Duration>,
+}
+
+/// Whose certificates are believed: the authorities of a file, or the operating system's.
+pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(file) => {
+            for certificate in tls::certificates("ca_file", file)? {
+                roots.add(certificate).map_err(|error| format!("ca_file {}: {error}", file.display()))?;
+            }
+        }
+        // Stores hold certificates from the last century; those that can be used are.
+        None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+    }
+    let client = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(client))
+}
+
+/// Asks.
+pub(super) async fn get(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
+    let late = |_| format!("{uri} did not answer within {} s", PATIENCE.as_secs());
+    let asked = tokio::time::timeout(PATIENCE, ask(uri, client)).await.map_err(late)?;
+    asked.map_err(|reason| format!("{uri}: {reason}"))
+}
+
+async fn ask(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let secure = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await.map_err(|error| format!("cannot connect: {error}"))?;
+    if !secure {
+        return over(stream, uri).await;
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| "no certificate can be for this host".to_owned())?;
+    let stream = TlsConnector::from(client.clone()).connect(name, stream).await;
+    over(stream.map_err(|error| format!("TLS: {error}"))?, uri).await
+}
+
+async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, uri: &Uri) -> Result<Answer, String> {
+    let broken = |error: hyper::Error| format!("the answer broke off: {error}");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, concat!("hansard/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let answered = async move {
+        let response = sender.send_request(request).await.map_err(broken)?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("it answered {}", response.status()));
+        }
+        let control = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| format!("the answer cannot be had whole: {error}"))?.to_bytes();
+        Ok(Answer { body, max_age: control.and_then(|control| max_age(&control)) })
+    };
+    let (mut answered, mut connection) = (pin!(answered), pin!(connection));
+    // The connection goes on as long as it is asked over. Its end is not the answer's, of which some may not be read yet.
+    let ended = tokio::select! {
+        biased;
+        answer = &mut answered => return answer,
+        ended = &mut connection => ended,
+    };
+    answered.await.map_err(|reason| ended.err().map_or(reason, broken))
+}
+
+fn max_age(control: &str) -> Option<Duration> {
+    let seconds = control.split(',').find_map(|word| word.trim().strip_prefix("max-age="))?;
+    seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_an_answer_may_be_kept_is_read() {
+        assert_eq!(max_age("public, max-age=300, must-revalidate"), Some(Duration::from_secs(300)));
+        assert_eq!(max_age("no-store"), None);
+        assert_eq!(max_age("max-age=soon"), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! An issuer's keys, asked for over HTTPS and kept.
+//!
+//! Invariants: keys that were had are believed for [`RemoteKeys::max_age`] at most while no others can be had, and after
+//! that no token of the issuer is; a key that is not known makes the issuer be asked at most every [`AGAIN`], whoever
+//! sends tokens; what is not a key set leaves the keys as they were.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::https;
+use super::keys::{self, Key};
+use crate::options::{RemoteKeys, address};
+
+/// Between two requests on account of a token whose key is not known.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a job waits for keys that are being asked for.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long keys are kept before they are asked for anew: at least, where the answer says nothing of it, and at most.
+const KEPT: (Duration, Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3600));
+
+/// Between two attempts while there is no answer: the first, doubling up to the last.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+type Keys = Arc<Vec<Arc<Key>>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Remote {
+    name: String,
+    issuer: String,
+    options: RemoteKeys,
+    client: Arc<ClientConfig>,
+    state: watch::Sender<State>,
+    wanted: Notify,
+    /// The last request that was begun.
+    begun: Mutex<Begun>,
+}
+
+#[derive(Debug, Default)]
+struct Begun {
+    count: u64,
+    at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// With when they were had last.
+    keys: Option<(Keys, Instant)>,
+    /// Requests that have ended.
+    ended: u64,
+    /// Why the last one brought nothing.
+    trouble: Option<String>,
+}
+
+impl Remote {
+    pub(super) fn open(name: &str, issuer: &str, options: &RemoteKeys) -> Result<Remote, String> {
+        let remote = Remote {
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
+            client: https::client(options.ca_file.as_deref())?,
+            options: options.clone(),
+            state: watch::Sender::new(State::default()),
+            wanted: Notify::new(),
+            begun: Mutex::default(),
+        };
+        options.check(issuer)?;
+        Ok(remote)
+    }
+
+    /// The keys, where there are any that may be believed.
+    pub(super) fn keys(&self) -> Option<Keys> {
+        let state = self.state.borrow();
+        let (keys, at) = state.keys.as_ref()?;
+        (at.elapsed() < self.options.max_age).then(|| keys.clone())
+    }
+
+    /// Waits for keys that are newer than those of now, where the issuer may be asked.
+    pub(super) async fn refreshed(&self) {
+        let mut states = self.state.subscribe();
+        let before = states.borrow_and_update().ended;
+        let asking = {
+            let begun = self.begun.lock();
+            begun.count > before || begun.at.is_none_or(|at| at.elapsed() >= AGAIN)
+        };
+        if asking {
+            self.wanted.notify_one();
+            // Without an answer, there are none.
+            let _ = tokio::time::timeout(PATIENCE, states.wait_for(|state| state.ended > before)).await;
+        }
+    }
+
+    /// Why no keys can be had at present, and what of it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let state = self.state.borrow();
+        let reason = state.trouble.as_ref()?;
+        let what = match &state.keys {
+            None => "its tokens are refused".to_owned(),
+            Some((_, at)) => match self.options.max_age.checked_sub(at.elapsed()) {
+                Some(left) => format!("the keys of before are believed for {} s more", left.as_secs()),
+                None => "the keys of before are too old, and its tokens are refused".to_owned(),
+            },
+        };
+        Some(format!("keys of issuer \"{}\": {reason}; {what}", self.name))
+    }
+
+    /// Keeps the keys up to date. Never ends.
+    pub(super) async fn keep(&self) {
+        let mut back_off = BACK_OFF.0;
+        loop {
+            let pause = match self.ask().await {
+                Some(pause) => {
+                    back_off = BACK_OFF.0;
+                    pause
+                }
+                None => {
+                    let pause = back_off;
+                    back_off = (2 * back_off).min(BACK_OFF.1);
+                    pause
+                }
+            };
+            // Once is enough for all who wanted it meanwhile.
+            let _ = tokio::time::timeout(pause, self.wanted.notified()).await;
+        }
+    }
+
+    /// Asks once; how long what came may be kept.
+    async fn ask(&self) -> Option<Duration> {
+        {
+            let mut begun = self.begun.lock();
+            *begun = Begun { count: begun.count + 1, at: Some(Instant::now()) };
+        }
+        let fetched = self.fetch().await;
+        crate::metrics::keys_requested(&self.name, fetched.is_ok());
+        let before = self.state.borrow().trouble.clone();
+        let (keys, kept) = match fetched {
+            Ok((keys, max_age)) => {
+                if before.is_some() {
+                    tracing::info!(issuer = %self.name, "the issuer's keys can be had again");
+                }
+                (Ok(keys), Some(max_age.unwrap_or(KEPT.1).clamp(KEPT.0, KEPT.2)))
+            }
+            Err(reason) => {
+                if before.as_ref() != Some(&reason) {
+                    tracing::warn!(issuer = %self.name, %reason, "the issuer's keys cannot be had");
+                }
+                (Err(reason), None)
+            }
+        };
+        self.state.send_modify(|state| {
+            state.ended += 1;
+            match keys {
+                Ok(keys) => (state.keys, state.trouble) = (Some((Arc::new(keys), Instant::now())), None),
+                Err(reason) => state.trouble = Some(reason),
+            }
+        });
+        kept
+    }
+
+    /// The keys as the issuer has them now.
+    pub(super) async fn fetch(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
+        let keys = match &self.options.url {
+            Some(url) => address(url)?,
+            None => self.discover().await?,
+        };
+        let answer = https::get(&keys, &self.client).await?;
+        let keys = keys::parse(&answer.body).map_err(|reason| format!("{keys} is no key set: {reason}"))?;
+        Ok((keys, answer.max_age))
+    }
+
+    /// OpenID Connect Discovery 1.0, section 4.
+    async fn discover(&self) -> Result<Uri, String> {
+        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let answer = https::get(&address(&url)?, &self.client).await?;
+        let document: Value =
+            serde_json::from_slice(&answer.body).map_err(|error| format!("{url} is not JSON: {error}"))?;
+        let text = |key: &str| document.get(key).and_then(Value::as_str);
+        match text("issuer") {
+            Some(issuer) if issuer == self.issuer => {}
+            other => return Err(format!("{url} is of another issuer: {:?}", other.unwrap_or("none"))),
+        }
+        address(text("jwks_uri").ok_or_else(|| format!("{url} has no jwks_uri"))?)
+    }
+}
