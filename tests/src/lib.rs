@@ -10,6 +10,7 @@ pub mod decoding;
 pub mod hansard;
 pub mod lake;
 pub mod nats;
+pub mod oidc;
 pub mod postgres;
 pub mod process;
 pub mod record;

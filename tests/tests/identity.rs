@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
-use hansard_tests::Postgres;
-use hansard_tests::hansard::{Config, Settings};
+use std::time::Duration;
+
+use anyhow::ensure;
+use hansard_tests::hansard::{Config, Settings, get};
+use hansard_tests::oidc::Provider;
+use hansard_tests::{Postgres, eventually};
 use serde_json::{Value, json};
 
 /// A preset, what the operator adds to it, the claims of such a token as its issuer documents them (but for times), and the
@@ -130,13 +134,12 @@ async fn tokens_of_well_known_issuers_name_their_jobs() {
         client.simple_query("SELECT 1").await.unwrap();
         drop(client);
         let sql = format!("SELECT subject, groups FROM sessions WHERE issuer = '{preset}' AND job = '{job}'");
-        let rows =
-            hansard_tests::process::eventually("the session is told", std::time::Duration::from_secs(30), || {
-                let rows = config.sql(&sql)?;
-                anyhow::ensure!(rows.len() == 1, "{preset}: {rows:?}");
-                Ok(rows)
-            })
-            .unwrap();
+        let rows = eventually("the session is told", Duration::from_secs(30), || {
+            let rows = config.sql(&sql)?;
+            ensure!(rows.len() == 1, "{preset}: {rows:?}");
+            Ok(rows)
+        })
+        .unwrap();
         assert_eq!(rows[0]["subject"], claims()["sub"], "{preset}");
         let has_groups = matches!(*preset, "keycloak" | "entra-id");
         assert_eq!(rows[0]["groups"].to_string().contains("rankers"), has_groups, "{preset}: {rows:?}");
@@ -154,4 +157,90 @@ async fn tokens_of_well_known_issuers_name_their_jobs() {
         let refused = format!("{refused:#}");
         assert!(refused.contains(&format!("the token's claim \"{claim}\" is not one that is let in")), "{refused}");
     }
+}
+
+/// Two jobs of one service account, at a real provider, which rotates its key, goes down, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_one_service_account_are_told_apart_whatever_their_issuer_does() {
+    let claims = |workflow: &str| json!({ "repository": "acme/rank", "workflow": workflow, "team": ["db"] });
+    let clients = [("nightly", claims("nightly")), ("hourly", claims("hourly")), ("other", json!({ "team": "web" }))];
+    let mut first = Provider::start(&clients).unwrap();
+    // The same subjects.
+    let second = Provider::start(&clients).unwrap();
+    let entry = |name: &str, provider: &Provider| {
+        format!(
+            "[[identity.issuers]]\nname = \"{name}\"\nissuer = \"{}\"\naudience = \"hansard\"\n\
+             job_template = \"{{repository}}:{{workflow}}\"\nrequired_claims = {{ team = \"db\" }}\n",
+            provider.issuer()
+        )
+    };
+    let more = entry("one", &first) + &entry("two", &second);
+    let postgres = Postgres::start().await.unwrap();
+    let config = Config::new(&postgres, &Settings { more, ..Settings::default() }).unwrap();
+    let checked = config.ask("check", &[]).unwrap();
+    assert!(checked.contains(&format!("1 key(s) at {}", first.issuer())), "{checked}");
+    let hansard = config.start("up").unwrap();
+    let works = async |token: String| match hansard.connect(&token).await {
+        Ok(client) => client.simple_query("SELECT 1").await.map(|_| client).map_err(|error| format!("{error:#}")),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let session = works(first.token("nightly").unwrap()).await.unwrap();
+    works(first.token("hourly").unwrap()).await.unwrap();
+    works(second.token("nightly").unwrap()).await.unwrap();
+    let refused = works(first.token("other").unwrap()).await.unwrap_err();
+    assert!(refused.contains("claim \"team\" is not one that is let in"), "{refused}");
+
+    // Rotated: the new key is taken, the old one is not, who is in stays.
+    let old = first.token("nightly").unwrap();
+    first.rotate("second").unwrap();
+    let new = first.token("nightly").unwrap();
+    let mut last = String::new();
+    for _ in 0..60 {
+        match works(new.clone()).await {
+            Ok(_) => break,
+            Err(refused) => last = refused,
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    works(new.clone()).await.unwrap_or_else(|refused| panic!("{refused}, before: {last}"));
+    assert!(works(old).await.unwrap_err().contains("has no key"), "a token of the former key");
+    session.simple_query("SELECT 2").await.unwrap();
+
+    // Down: known keys go on.
+    first.stop().unwrap();
+    works(new.clone()).await.unwrap();
+    let second_goes_on = works(second.token("hourly").unwrap()).await;
+    assert!(second_goes_on.is_ok());
+
+    // A proxy that starts meanwhile lets nobody of it in, says so, and goes on by itself.
+    drop(hansard);
+    let hansard = config.start("up").unwrap();
+    let refused = hansard.connect(&new).await.map(drop).unwrap_err();
+    assert!(format!("{refused:#}").contains("the keys of issuer \"one\" are not known at present"), "{refused:#}");
+    let (_, ready) = get(hansard.admin().unwrap(), "/readyz").unwrap();
+    assert!(ready.contains("keys of issuer \"one\"") && ready.contains("its tokens are refused"), "{ready}");
+    first.serve().unwrap();
+    let again = eventually("the issuer's keys are had", Duration::from_secs(60), || {
+        let (_, ready) = get(hansard.admin()?, "/readyz")?;
+        ensure!(!ready.contains("keys of issuer"), "{ready}");
+        Ok(())
+    });
+    again.unwrap();
+    hansard.connect(&new).await.unwrap();
+
+    let sql = "SELECT issuer, job, count(*) AS n FROM sessions WHERE issuer IN ('one', 'two') AND complete AND statements > 0 \
+               GROUP BY 1, 2 ORDER BY 1, 2";
+    let expected = json!([
+        ["one", "acme/rank:hourly"],
+        ["one", "acme/rank:nightly"],
+        ["two", "acme/rank:hourly"],
+        ["two", "acme/rank:nightly"]
+    ]);
+    eventually("each job is told by its own name", Duration::from_secs(30), || {
+        let rows = config.sql(sql)?;
+        let told: Vec<_> = rows.iter().map(|row| json!([row["issuer"], row["job"]])).collect();
+        ensure!(json!(told) == expected, "{rows:?}");
+        Ok(())
+    })
+    .unwrap();
 }

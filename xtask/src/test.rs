@@ -13,6 +13,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     provision::rust_components(shell);
     provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::Chromium, Part::Venv])?;
     let python = provision::python(shell)?;
+    let (node, modules) = provision::node(shell, &python)?;
 
     if provision::cargo_has(shell, "fmt") {
         shell.say("checking the format");
@@ -63,7 +64,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         if std::env::var_os("NATS_SERVER").is_none() {
             runner.env("NATS_SERVER", python.join("bin/nats-server"));
         }
-        shell.run(runner.args(*arguments).env("HANSARD_PYTHON", python.join("bin/python")))?;
+        runner.env("HANSARD_PYTHON", python.join("bin/python"));
+        runner.env("HANSARD_NODE", &node).env("HANSARD_NODE_MODULES", &modules);
+        shell.run(runner.args(*arguments))?;
     }
     Ok(())
 }
