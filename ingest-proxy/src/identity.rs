@@ -73,8 +73,14 @@ impl Identity {
         self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
     }
 
-    /// Checks a token at `now` (UTC nanoseconds).
-    pub(crate) async fn verify(&self, token: &[u8], now: u64) -> Result<Principal, Refusal> {
+    /// Checks a token at `now` (UTC nanoseconds), which came over a connection on which a certificate of this SHA-256 was
+    /// shown.
+    pub(crate) async fn verify(
+        &self,
+        token: &[u8],
+        certificate: Option<&[u8]>,
+        now: u64,
+    ) -> Result<Principal, Refusal> {
         let parts = Parts::read(token)?;
         let issuer = self.issuer(&parts.claims)?;
         let key_id = parts.header.get("kid").and_then(Value::as_str);
@@ -90,7 +96,7 @@ impl Identity {
             return Err(bad(format!("the token's signature is not one of issuer \"{name}\""))
                 .hint("Get a new token; if it stays so, the issuer's keys may have changed."));
         }
-        self.principal(issuer, &parts.claims, now / 1_000_000_000).map_err(|refusal| {
+        self.principal(issuer, &parts.claims, certificate, now / 1_000_000_000).map_err(|refusal| {
             let claim = |name: &str| text(&parts.claims, name).unwrap_or_default().to_owned();
             let options = &issuer.options;
             let (subject, job) = (claim("sub"), job::name(&parts.claims, &options.job).unwrap_or_default());
@@ -109,7 +115,13 @@ impl Identity {
         })
     }
 
-    fn principal(&self, issuer: &Issuer, claims: &Map<String, Value>, now: u64) -> Result<Principal, Refusal> {
+    fn principal(
+        &self,
+        issuer: &Issuer,
+        claims: &Map<String, Value>,
+        certificate: Option<&[u8]>,
+        now: u64,
+    ) -> Result<Principal, Refusal> {
         let options = &issuer.options;
         if !claims::has_audience(claims, &options.audience) {
             return Err(bad(format!("the token is meant for another audience than \"{}\"", options.audience))
@@ -127,6 +139,7 @@ impl Identity {
             return Err(bad(format!("the token is not valid before {}", in_words(begins)))
                 .hint("Wait, or compare the clocks of the issuer and of this host."));
         }
+        claims::check_binding(claims, certificate)?;
         let Some(subject) = text(claims, "sub").filter(|subject| !subject.is_empty()) else {
             return Err(unknown("the token has no subject (sub)"));
         };

@@ -47,6 +47,12 @@ impl ListenerTls {
     }
 }
 
+/// SHA-256 of the certificate that the other side has shown.
+pub(crate) fn certificate_digest(agreed: &CommonState) -> Option<Vec<u8>> {
+    let certificate = agreed.peer_certificates()?.first()?;
+    Some(digest::digest(&digest::SHA256, certificate).as_ref().to_vec())
+}
+
 /// What a record says of a connection's TLS, in the names of IANA's registry.
 pub(crate) fn described(agreed: &CommonState) -> events::Tls {
     let version = match agreed.protocol_version() {
@@ -63,7 +69,7 @@ pub(crate) fn described(agreed: &CommonState) -> events::Tls {
             subject: x509_cert::Certificate::from_der(certificate)
                 .map(|certificate| certificate.tbs_certificate.subject.to_string())
                 .unwrap_or_default(),
-            sha256: digest::digest(&digest::SHA256, certificate).as_ref().to_vec(),
+            sha256: certificate_digest(agreed).unwrap_or_default(),
         }),
     }
 }

@@ -1,6 +1,9 @@
 //! Values out of a token's claims.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
+use subtle::ConstantTimeEq as _;
 
 use super::bad;
 use crate::errors::Refusal;
@@ -60,6 +63,24 @@ pub(super) fn is_as_required(claims: &Map<String, Value>, required: &RequiredCla
         Some(Value::Array(values)) => values.iter().any(fits),
         Some(value) => fits(value),
         None => false,
+    }
+}
+
+/// A token that is bound to a certificate (RFC 8705, section 3.1) is good on a connection on which that was shown, and
+/// nowhere else. Whatever else a token is bound to (RFC 7800) cannot be seen on a connection: such a token is good nowhere.
+pub(super) fn check_binding(claims: &Map<String, Value>, certificate: Option<&[u8]>) -> Result<(), Refusal> {
+    let Some(bound) = claims.get("cnf") else { return Ok(()) };
+    let print = bound.as_object().filter(|ways| ways.len() == 1).and_then(|ways| ways.get("x5t#S256"));
+    let Some(print) = print.and_then(Value::as_str).and_then(|print| URL_SAFE_NO_PAD.decode(print).ok()) else {
+        return Err(bad("the token is bound to a key in a way that cannot be checked here (cnf)")
+            .hint("Ask the issuer for a token without cnf, or with x5t#S256 of the job's TLS certificate alone."));
+    };
+    match certificate {
+        Some(shown) if bool::from(shown.ct_eq(&print)) => Ok(()),
+        Some(_) => Err(bad("the token is bound to another TLS certificate than this connection shows")
+            .hint("Connect with the certificate that the token was issued to.")),
+        None => Err(bad("the token is bound to a TLS certificate, and this connection shows none")
+            .hint("Connect with TLS and the certificate that the token was issued to (sslcert and sslkey); the target needs a client_ca_file.")),
     }
 }
 

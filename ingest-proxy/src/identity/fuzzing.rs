@@ -70,7 +70,7 @@ pub fn tokens(token: &TokenBytes<'_>, now: u64) {
     let now = now % (1 << 33);
     // Keys from a file are never waited for.
     let verify = |token: &[u8]| {
-        fixture.identity.verify(token, now * 1_000_000_000).now_or_never().expect("a file is not waited for")
+        fixture.identity.verify(token, None, now * 1_000_000_000).now_or_never().expect("a file is not waited for")
     };
     let (header, claims, genuine, changed) = match *token {
         TokenBytes::Raw(bytes) => return refused(verify(bytes), bytes),
@@ -143,7 +143,7 @@ mod tests {
         assert!(
             FIXTURE
                 .identity
-                .verify(format!("{text}.{signature}").as_bytes(), 50_000_000_000)
+                .verify(format!("{text}.{signature}").as_bytes(), None, 50_000_000_000)
                 .now_or_never()
                 .expect("a file is not waited for")
                 .is_ok()

@@ -75,7 +75,7 @@ fn sign(claims: &Value, algorithm: Algorithm, kid: Option<&str>, with: &str) -> 
 }
 
 fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
-    identity.verify(token.as_bytes(), NOW * 1_000_000_000).now_or_never().expect("a file is not waited for")
+    identity.verify(token.as_bytes(), None, NOW * 1_000_000_000).now_or_never().expect("a file is not waited for")
 }
 
 /// Changes one claim (null takes it away) and returns what a token with it is told.
@@ -221,7 +221,7 @@ fn what_is_no_token_is_told_without_repeating_it() {
     }
     assert!(
         identity
-            .verify(&[0xff, 0xfe], NOW)
+            .verify(&[0xff, 0xfe], None, NOW)
             .now_or_never()
             .expect("a file is not waited for")
             .unwrap_err()
@@ -332,5 +332,35 @@ fn claims_that_are_required_have_to_be_there_as_they_should() {
         let requires = |options: &mut IssuerOptions| options.required_claims = all.to_vec();
         let told = named(requires, &bad).unwrap_err();
         assert!(told.contains("is not one that is let in"), "{claim} {value}: {told}");
+    }
+}
+
+#[test]
+fn a_token_bound_to_a_certificate_is_good_with_that_alone() {
+    let fixture = standard();
+    let (own, other) = ([7; 32], [8; 32]);
+    let print = URL_SAFE_NO_PAD.encode(own);
+    let verify = |bound: Value, certificate: Option<&[u8]>| {
+        let mut claims = claims();
+        claims["cnf"] = bound;
+        let token = sign(&claims, Algorithm::ES256, Some("es256"), "es256");
+        let verified = fixture.identity.verify(token.as_bytes(), certificate, NOW * 1_000_000_000);
+        verified.now_or_never().expect("a file is not waited for").map(|_| ()).map_err(|refusal| refusal.message)
+    };
+    assert_eq!(verify(json!({ "x5t#S256": print }), Some(&own)), Ok(()));
+    assert!(verify(json!({ "x5t#S256": print }), Some(&other)).unwrap_err().contains("another TLS certificate"));
+    assert!(verify(json!({ "x5t#S256": print }), Some(&own[..31])).unwrap_err().contains("another TLS certificate"));
+    assert!(verify(json!({ "x5t#S256": print }), None).unwrap_err().contains("shows none"));
+    for unknown in [
+        json!({ "jkt": print }),
+        json!({ "x5t#S256": print, "jkt": print }),
+        json!({ "x5t#S256": 7 }),
+        json!({ "x5t#S256": "?" }),
+        json!({}),
+        json!(null),
+        json!("x5t#S256"),
+    ] {
+        let told = verify(unknown.clone(), Some(&own)).unwrap_err();
+        assert!(told.contains("cannot be checked here"), "{unknown}: {told}");
     }
 }

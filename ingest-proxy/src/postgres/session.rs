@@ -37,7 +37,7 @@ use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
 use super::refusal as message;
-use crate::admission::LINGER;
+use crate::admission::{LINGER, tls};
 use crate::clock;
 use opened::parameter;
 
@@ -271,7 +271,8 @@ impl UnauthenticatedConnection {
         self.startup.send(&ask).await?;
         let token = self.startup.password().await?;
         self.startup.add(Direction::Frontend, Content::Password);
-        Ok(self.worker.shared.identity.verify(&token, clock::now()).await?)
+        let shown = self.startup.stream.as_ref().and_then(Stream::agreed).and_then(tls::certificate_digest);
+        Ok(self.worker.shared.identity.verify(&token, shown.as_deref(), clock::now()).await?)
     }
 
     /// Says no, and records it. `known` is who it is said to, and what that asked for.

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hansard_ingest_proxy::{ClientCertificates, Error, OptionsError};
 use hansard_schemas::events::{Direction, event::Kind};
 use tokio::io::AsyncWriteExt;
@@ -198,6 +200,40 @@ async fn client_certificates_are_optional_or_required() {
             assert_eq!(answer == Some(b'R'), welcome, "{wanted:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_token_is_of_no_use_without_its_certificate() {
+    let authority = Authority::new("jobs");
+    let (own, other) = (authority.sign("job", &[]), authority.sign("thief", &[]));
+    let mut plan = Plan::new().tls(&authority);
+    let ca = authority.write(plan.folder(), "clients.crt");
+    let options = plan.options.targets[0].tls.as_mut().unwrap();
+    (options.client_ca_file, options.client_certificates) = (Some(ca), ClientCertificates::Optional);
+    plan.options.targets[0].allow_plaintext = true;
+    let proxy = plan.start().await;
+    let mut bound = claims();
+    bound["cnf"] = serde_json::json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(own.sha256()) });
+    let bound = token(&bound);
+    for (shown, reason) in [
+        (Some(&own), None),
+        (Some(&other), Some("another TLS certificate")),
+        (None, Some("this connection shows none")),
+    ] {
+        let stream = TcpStream::connect(proxy.address).await.unwrap();
+        let mut raw = Raw::over(handshake(&client(&authority, shown, &["postgresql"]), stream).await.unwrap());
+        match reason {
+            None => raw.log_in(&bound).await,
+            Some(reason) => {
+                raw.send(&startup(&[("user", "nightly"), ("database", "ranking")])).await;
+                assert_eq!(raw.message().await.unwrap().0, b'R');
+                raw.send(&frame(b'p', &[bound.as_bytes(), b"\0"].concat())).await;
+                let (code, message) = raw.fatal().await;
+                assert!(code == "28P01" && message.contains(reason), "{code} {message}");
+            }
+        }
+    }
+    assert!(crate::proxy::connect(&proxy.dsn(&bound)).await.is_err(), "in the clear");
 }
 
 #[tokio::test(flavor = "multi_thread")]
