@@ -50,9 +50,9 @@ use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
-    CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, IdentityOptions,
-    IssuerOptions, JobName, KeySource, MAX_TOKEN, Options, OptionsError, Password, RemoteKeys, RequiredClaim, Roots,
-    SessionId, SslMode, TargetOptions, Template, TlsOptions, UpstreamOptions, UpstreamTls,
+    AuthMethod, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability,
+    IdentityOptions, IssuerOptions, JobName, KeySource, MAX_TOKEN, Options, OptionsError, Password, RemoteKeys,
+    RequiredClaim, Roots, SessionId, SslMode, TargetOptions, Template, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.

@@ -16,7 +16,7 @@ pub(crate) use capture::is_like;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
 pub(crate) use issuer::address;
 pub use issuer::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
-pub use upstream::{ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
+pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Longest token accepted, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;

@@ -152,6 +152,9 @@ fn tls_to_the_database_is_on_or_off_by_the_url() {
         ("?sslmode=verify-ca&sslrootcert=system", "anybody can get"),
         ("?sslcert=a", "they go together"),
         ("?channel_binding=maybe", "channel_binding other than"),
+        ("?require_auth=scram", "require_auth that is not a list of none, password, md5, scram-sha-256"),
+        ("?require_auth=!md5", "require_auth that is not a list"),
+        ("?require_auth=", "has an empty require_auth"),
     ] {
         let error = tls(query).unwrap_err().to_string();
         assert!(error.contains(expected), "{query}: {error}");

@@ -26,6 +26,37 @@ pub struct UpstreamOptions {
     pub tls: Option<UpstreamTls>,
     /// Whether SCRAM is bound to the server's certificate.
     pub channel_binding: ChannelBinding,
+    /// How the server may let Hansard in, as libpq's `require_auth`. Without it: by SCRAM or a cleartext password where one
+    /// is configured, by Hansard's own certificate, in any way where no password is.
+    pub require_auth: Option<Vec<AuthMethod>>,
+}
+
+/// How a server lets somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// It asks for nothing: it trusts the address, or the certificate.
+    None,
+    /// The password in the clear; only over TLS with a checked certificate, or on this machine.
+    Password,
+    /// Its hash by MD5, which whoever hears it can try passwords on, and which proves nothing of the server.
+    Md5,
+    /// SCRAM-SHA-256, by which the server shows that it knows the password, too.
+    Scram,
+}
+
+impl AuthMethod {
+    /// All of them.
+    pub const ALL: [AuthMethod; 4] = [AuthMethod::None, AuthMethod::Password, AuthMethod::Md5, AuthMethod::Scram];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::None => "none",
+            AuthMethod::Password => "password",
+            AuthMethod::Md5 => "md5",
+            AuthMethod::Scram => "scram-sha-256",
+        }
+    }
 }
 
 /// TLS to the database. The files are PEM, and are read again when they change.
@@ -69,6 +100,19 @@ pub enum ChannelBinding {
 }
 
 impl UpstreamOptions {
+    /// Whether the server may let Hansard in by this.
+    pub fn permits(&self, method: AuthMethod) -> bool {
+        match &self.require_auth {
+            Some(methods) => methods.contains(&method),
+            None => match method {
+                AuthMethod::Password | AuthMethod::Scram => true,
+                // What is proven then is the certificate.
+                AuthMethod::None if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()) => true,
+                AuthMethod::None | AuthMethod::Md5 => self.password.is_none(),
+            },
+        }
+    }
+
     /// The files that it names, to be made absolute.
     pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let (roots, certificate) = match &mut self.tls {
@@ -116,6 +160,7 @@ impl FromStr for UpstreamOptions {
             Some(Ok(password)) => Some(Password::new(password)),
             Some(Err(_)) => return refuse("has a password that is not UTF-8"),
         };
+        let require_auth = query.require_auth().map_err(OptionsError::Upstream)?;
         let (tls, channel_binding) = query.tls(host).map_err(OptionsError::Upstream)?;
         Ok(UpstreamOptions {
             host: host.clone(),
@@ -125,6 +170,7 @@ impl FromStr for UpstreamOptions {
             database: config.get_dbname().map(str::to_owned),
             tls,
             channel_binding,
+            require_auth,
         })
     }
 }
@@ -137,6 +183,7 @@ struct Query {
     sslcert: Option<String>,
     sslkey: Option<String>,
     channel_binding: Option<String>,
+    require_auth: Option<String>,
 }
 
 impl Query {
@@ -150,10 +197,11 @@ impl Query {
                 "sslcert" => &mut query.sslcert,
                 "sslkey" => &mut query.sslkey,
                 "channel_binding" => &mut query.channel_binding,
+                "require_auth" => &mut query.require_auth,
                 other => {
                     let other: String = other.chars().filter(|character| !character.is_control()).take(40).collect();
                     return Err(format!(
-                        "has a parameter {other:?} that is not known: there are sslmode, sslrootcert, sslcert, sslkey and channel_binding"
+                        "has a parameter {other:?} that is not known: there are sslmode, sslrootcert, sslcert, sslkey, channel_binding and require_auth"
                     ));
                 }
             };
@@ -167,6 +215,16 @@ impl Query {
             }
         }
         Ok(query)
+    }
+
+    fn require_auth(&self) -> Result<Option<Vec<AuthMethod>>, String> {
+        let Some(text) = &self.require_auth else { return Ok(None) };
+        let method = |word: &str| AuthMethod::ALL.into_iter().find(|method| method.as_str() == word);
+        let methods: Option<Vec<AuthMethod>> = text.split(',').map(method).collect();
+        methods.map(Some).ok_or_else(|| {
+            let known = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
+            format!("has a require_auth that is not a list of {known}, with commas between them")
+        })
     }
 
     fn tls(self, host: &str) -> Result<(Option<UpstreamTls>, ChannelBinding), String> {

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
 use hansard_ingest_proxy::{
-    CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions, JobName, KeySource,
-    Options, Password, Proxy, TargetOptions, TlsOptions, UpstreamOptions,
+    AuthMethod, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions,
+    JobName, KeySource, Options, Password, Proxy, TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -55,6 +55,7 @@ impl Plan {
             database: Some("ranking".to_owned()),
             tls: None,
             channel_binding: ChannelBinding::Prefer,
+            require_auth: Some(AuthMethod::ALL.to_vec()),
         };
         let options = Options {
             targets: vec![TargetOptions {
@@ -113,12 +114,14 @@ impl Plan {
         self.upstream_at(port, user, parameters)
     }
 
-    /// To any server on this machine.
+    /// To any server on this machine, which may let Hansard in as it likes unless the parameters say how.
     pub(crate) fn upstream_at(mut self, port: u16, user: &str, parameters: &str) -> Plan {
         let authority = Cluster::get().authority.write(self.folder.path(), "upstream-ca.crt");
         let parameters = parameters.replace("CA", &authority.display().to_string());
         let url = format!("postgres://{user}:{PASSWORD}@127.0.0.1:{port}/ranking?{parameters}");
-        self.options.targets[0].upstream = url.parse().unwrap();
+        let mut upstream: UpstreamOptions = url.parse().unwrap();
+        upstream.require_auth.get_or_insert_with(|| AuthMethod::ALL.to_vec());
+        self.options.targets[0].upstream = upstream;
         self
     }
 

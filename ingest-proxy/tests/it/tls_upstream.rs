@@ -326,6 +326,43 @@ async fn every_split_of_the_exchange_gives_the_same_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_proves_less_than_the_password_could_is_refused() {
+    for (user, parameters, reason) in [
+        ("app_scram", "", None),
+        ("app_clear", "", None),
+        ("app_trust", "", Some("without a proof of the password")),
+        ("app_md5", "", Some("by MD5")),
+        ("app_trust", "require_auth=none", None),
+        ("app_md5", "require_auth=md5", None),
+        ("app_md5", "require_auth=scram-sha-256,md5", None),
+        ("app_clear", "require_auth=scram-sha-256", Some("the password in the clear")),
+        ("app_scram", "require_auth=none,password,md5", Some("asks for SCRAM")),
+    ] {
+        let mut plan = Plan::new().upstream(user, parameters);
+        if parameters.is_empty() {
+            plan.options.targets[0].upstream.require_auth = None;
+        }
+        let target = plan.options.targets[0].clone();
+        let proxy = plan.start().await;
+        let asked = ask(&proxy, "SELECT current_user::text").await;
+        let checked = hansard_ingest_proxy::check_target(&target).await;
+        match reason {
+            None => assert_eq!((asked.as_deref(), checked.is_ok()), (Ok(user), true), "{user} {parameters}"),
+            Some(reason) => {
+                assert!(asked.is_err(), "{user} {parameters}");
+                let told = checked.unwrap_err();
+                assert!(told.contains(reason) && told.contains("say require_auth="), "{user} {parameters}: {told}");
+            }
+        }
+    }
+    // Nothing is configured that it could prove.
+    let mut plan = Plan::new().upstream("app_trust", "");
+    let upstream = &mut plan.options.targets[0].upstream;
+    (upstream.password, upstream.require_auth) = (None, None);
+    assert_eq!(ask(&plan.start().await, "SELECT current_user::text").await.as_deref(), Ok("app_trust"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cancels_and_what_hansard_asks_go_over_tls_too() {
     let upstream = std::net::SocketAddr::from(([127, 0, 0, 1], Cluster::get().port));
     let tap = Tap::start(upstream).await;

@@ -1,6 +1,7 @@
 //! Authentication to the database: SCRAM-SHA-256(-PLUS), md5, and cleartext where it cannot be overheard.
 //!
-//! Invariant: a server that offers less than the target's URL asks for is refused before it gets anything.
+//! Invariant: a server that offers less than the target's URL asks for, or lets in with less than a configured password can
+//! prove, is refused before it gets anything.
 
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
@@ -9,7 +10,7 @@ use postgres_protocol::message::frontend;
 use super::scram::{Begun, Binding};
 use super::tls::Safety;
 use super::{Failure, Route, Wire, refused, strange};
-use crate::options::{ChannelBinding, Password, TargetOptions};
+use crate::options::{AuthMethod, ChannelBinding, Password, TargetOptions};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
@@ -46,6 +47,26 @@ pub(super) async fn authenticate(
     let asked = ask(wire, target, true).await?;
     if target.upstream.channel_binding == ChannelBinding::Require && !matches!(asked, Ask::Sasl(_)) {
         return Err(refused(target, "it does not offer channel binding, which the target's upstream asks for"));
+    }
+    let method = match &asked {
+        Ask::Ok => Some(AuthMethod::None),
+        Ask::Cleartext => Some(AuthMethod::Password),
+        Ask::Md5(_) => Some(AuthMethod::Md5),
+        Ask::Sasl(_) => Some(AuthMethod::Scram),
+        Ask::SaslContinue(_) | Ask::SaslFinal(_) | Ask::Other(_) => None,
+    };
+    if let Some(method) = method.filter(|method| !target.upstream.permits(*method)) {
+        let what = match method {
+            AuthMethod::None => "it lets Hansard in without a proof of the password",
+            AuthMethod::Password => "it asks for the password in the clear",
+            AuthMethod::Md5 => "it asks for a hash by MD5, which can be guessed and proves nothing of the server",
+            AuthMethod::Scram => "it asks for SCRAM",
+        };
+        let word = method.as_str();
+        return Err(refused(
+            target,
+            &format!("{what}; to permit that, say require_auth={word} in the target's upstream"),
+        ));
     }
     match asked {
         Ask::Ok => return Ok(()),
