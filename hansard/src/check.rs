@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::config::{Config, Issuer, Target};
+use hansard_ingest_proxy::TargetOptions;
+
+use crate::config::{Config, Issuer};
 use crate::failure::Failure;
 use crate::parts::with_config;
 use crate::{note, output, parts, permissions, token};
@@ -77,14 +79,14 @@ async fn look(config: &Config) -> Vec<Finding> {
     for target in &config.targets {
         let reached = upstream(target).await.map_err(|reason| format!("{reason}; {}", try_without(target)));
         let is_reached = reached.is_ok();
-        findings.push((format!("target {}", target.options.name), reached));
+        findings.push((format!("target {}", target.name), reached));
         if is_reached {
-            findings.push((format!("target {} catalog", target.options.name), catalog(target).await));
+            findings.push((format!("target {} catalog", target.name), catalog(target).await));
         }
-        if target.options.tls.is_some() {
-            findings.push((format!("target {} tls", target.options.name), certificates(target)));
+        if target.tls.is_some() {
+            findings.push((format!("target {} tls", target.name), certificates(target)));
         }
-        findings.push((format!("target {} listen", target.options.name), free(target.options.listen, &used)));
+        findings.push((format!("target {} listen", target.name), free(target.listen, &used)));
     }
     for (key, address) in [("admin.listen", config.admin), ("web.listen", config.web.as_ref().map(|web| web.listen))] {
         if let Some(address) = address {
@@ -159,32 +161,29 @@ async fn keys(config: &Config, issuer: &Issuer, path: &Path) -> Result<String, S
 }
 
 /// How to see for oneself whether it is the database.
-fn try_without(target: &Target) -> String {
-    let upstream = &target.options.upstream;
+fn try_without(target: &TargetOptions) -> String {
+    let upstream = &target.upstream;
     let database = upstream.database.as_deref().unwrap_or("postgres");
     format!("try it without Hansard: psql -h {} -p {} -U {} {database}", upstream.host, upstream.port, upstream.user)
 }
 
-async fn upstream(target: &Target) -> Result<String, String> {
-    let options = parts::target_options(target).map_err(|failure| failure.to_string())?;
-    hansard_ingest_proxy::check_target(&options).await
+async fn upstream(target: &TargetOptions) -> Result<String, String> {
+    hansard_ingest_proxy::check_target(target).await
 }
 
-async fn catalog(target: &Target) -> Result<String, String> {
-    let options = parts::target_options(target).map_err(|failure| failure.to_string())?;
-    hansard_ingest_proxy::check_catalog(&options).await
+async fn catalog(target: &TargetOptions) -> Result<String, String> {
+    hansard_ingest_proxy::check_catalog(target).await
 }
 
-fn certificates(target: &Target) -> Result<String, String> {
-    hansard_ingest_proxy::check_tls(&target.options)
-        .map_err(|reason| format!("{reason}; {}", what_they_are(target)))?;
-    let tls = target.options.tls.as_ref().map(|tls| tls.cert_file.display().to_string());
+fn certificates(target: &TargetOptions) -> Result<String, String> {
+    hansard_ingest_proxy::check_tls(target).map_err(|reason| format!("{reason}; {}", what_they_are(target)))?;
+    let tls = target.tls.as_ref().map(|tls| tls.cert_file.display().to_string());
     Ok(format!("{} and its key can be used", tls.unwrap_or_default()))
 }
 
 /// How to set a target's certificate and key right.
-fn what_they_are(target: &Target) -> String {
-    let Some(tls) = &target.options.tls else { return String::new() };
+fn what_they_are(target: &TargetOptions) -> String {
+    let Some(tls) = &target.tls else { return String::new() };
     let holds = |file: &Path, what: &str| std::fs::read_to_string(file).is_ok_and(|text| text.contains(what));
     let (certificate, key) = (tls.cert_file.display(), tls.key_file.display());
     if holds(&tls.cert_file, "PRIVATE KEY-----") && !holds(&tls.cert_file, "CERTIFICATE-----") {

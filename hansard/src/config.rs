@@ -38,7 +38,7 @@ pub(crate) struct Config {
     pub(crate) lake: Lake,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) proxy: Proxy,
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Vec<TargetOptions>,
     /// Accepted and warned about: this version enforces nothing, and `unrestricted` says that this is known.
     pub(crate) policy_dir: Option<String>,
     pub(crate) query: Query,
@@ -100,13 +100,6 @@ impl Issuer {
             KeySource::Remote(_) => None,
         }
     }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    /// Without the password where that is in a file.
-    pub(crate) options: TargetOptions,
-    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// Bounds of the proxy.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hansard_event_log::{
     JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, Shipper, ShipperHandle, ShipperOptions, WaitFor,
 };
-use hansard_ingest_proxy::{IdentityOptions, Options, Password, TargetOptions};
+use hansard_ingest_proxy::{IdentityOptions, Options};
 
-use crate::config::{Config, Nats, Target};
+use crate::config::{Config, Nats};
 use crate::failure::{Failure, reasons};
 use crate::note;
 
@@ -91,10 +91,10 @@ pub(crate) fn ship(local: &Arc<LocalLog>, stream: &Arc<JetStreamLog>, nats: &Nat
     Shipper::start(local.clone(), stream.clone(), ShipperOptions { window_bytes: SHIPPING_WINDOW, wait_for })
 }
 
-/// What the proxy is told, with the passwords read.
+/// What the proxy is told.
 pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
     let options = Options {
-        targets: config.targets.iter().map(target_options).collect::<Result<_, _>>()?,
+        targets: config.targets.clone(),
         identity: IdentityOptions {
             issuers: config.issuers.iter().map(|issuer| issuer.options.clone()).collect(),
             ..IdentityOptions::default()
@@ -109,25 +109,4 @@ pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
     };
     options.validate().map_err(|error| Failure::usage(format!("{}: {error}", config.file.display())))?;
     Ok(options)
-}
-
-/// A target with its password.
-pub(crate) fn target_options(target: &Target) -> Result<TargetOptions, Failure> {
-    let mut options = target.options.clone();
-    if let Some(file) = &target.password_file {
-        let password = secret(file).map_err(|reason| {
-            Failure::usage(format!("target {:?}: upstream_password_file {}: {reason}", options.name, file.display()))
-        })?;
-        options.upstream.password = Some(Password::new(password));
-    }
-    Ok(options)
-}
-
-/// A secret from its file; editors put a newline at the end.
-fn secret(file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err("is empty".to_owned()),
-        secret => Ok(secret.to_owned()),
-    }
 }

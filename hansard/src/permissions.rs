@@ -134,9 +134,9 @@ fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
         files.extend(issuer.private_key_file.iter().map(|file| (key.clone(), file.clone())));
     }
     for target in &config.targets {
-        let key = |name: &str| format!("target {} {name}", target.options.name);
-        files.extend(target.password_file.iter().map(|file| (key("upstream_password_file"), file.clone())));
-        files.extend(target.options.tls.iter().map(|tls| (key("tls.key_file"), tls.key_file.clone())));
+        let key = |name: &str| format!("target {} {name}", target.name);
+        files.extend(target.upstream.password_file.iter().map(|file| (key("upstream_password_file"), file.clone())));
+        files.extend(target.tls.iter().map(|tls| (key("tls.key_file"), tls.key_file.clone())));
     }
     files.extend(config.web.iter().map(|web| ("web.token_file".to_owned(), web.token_file.clone())));
     let credentials = config.event_log.nats.as_ref().and_then(|nats| nats.credentials_file.clone());

@@ -34,9 +34,9 @@ pub enum Error {
         /// Where they should be, and what is wrong with it.
         reason: String,
     },
-    /// A certificate, a key or a certificate authority cannot be used.
+    /// A certificate, a key, a certificate authority or a password cannot be used.
     #[error("target \"{target}\": {reason}")]
-    Tls {
+    Credentials {
         /// Its name.
         target: String,
         /// The setting, the file, and what is wrong with it.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use hansard_ingest_proxy::{CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
 
 use super::validate::Place;
-use super::{Issuer, Target, capture, raw, tls};
+use super::{Issuer, capture, raw, tls};
 
 /// The targets that can be made of what is written; of the others there are complaints.
 pub(super) fn targets(
@@ -13,9 +13,9 @@ pub(super) fn targets(
     raw: Vec<raw::Target>,
     recorded: CaptureOptions,
     issuers: &[Issuer],
-) -> Vec<Target> {
+) -> Vec<TargetOptions> {
     let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.options.name.as_str()).collect();
-    let mut targets: Vec<Target> = Vec::new();
+    let mut targets: Vec<TargetOptions> = Vec::new();
     let mut names = HashSet::new();
     for (index, entry) in raw.into_iter().enumerate() {
         let key = |name: &str| format!("targets.{index}.{name}");
@@ -61,22 +61,20 @@ pub(super) fn targets(
         if let Some(password) = entry.upstream_password {
             upstream.password = Some(Password::new(password));
         }
+        upstream.password_file = entry.upstream_password_file.map(|file| place.path(file));
         for file in upstream.files_mut() {
             *file = place.path(&*file);
         }
         let replication = entry.replication.unwrap_or(false);
-        targets.push(Target {
-            options: TargetOptions {
-                name,
-                listen,
-                upstream,
-                tls,
-                allow_plaintext,
-                replication,
-                capture,
-                capture_rules,
-            },
-            password_file: entry.upstream_password_file.map(|file| place.path(file)),
+        targets.push(TargetOptions {
+            name,
+            listen,
+            upstream,
+            tls,
+            allow_plaintext,
+            replication,
+            capture,
+            capture_rules,
         });
     }
     targets

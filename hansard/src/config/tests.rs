@@ -130,7 +130,7 @@ listen = "127.0.0.1:8080"
     assert_eq!(config.policy_dir.as_deref(), Some("policies"));
     assert!(config.issuers[0].jwks_file().unwrap().is_absolute());
     assert!(config.web.unwrap().token_file.ends_with("data/api-token"));
-    let upstream = &config.targets[0].options.upstream;
+    let upstream = &config.targets[0].upstream;
     assert_eq!((upstream.user.as_str(), upstream.port, upstream.database.as_deref()), ("app", 5432, Some("ranking")));
 }
 
@@ -149,7 +149,7 @@ fn variables_override_keys_in_tables_and_lists() {
     )
     .unwrap();
     assert_eq!(config.event_log.shards, Some(3));
-    assert_eq!(config.targets[0].options.listen.port(), 7);
+    assert_eq!(config.targets[0].listen.port(), 7);
     assert!(!format!("{config:?}").contains("secret"), "a password is in no output");
     complains(
         LEAST,
@@ -232,8 +232,8 @@ fn what_is_recorded_goes_from_all_to_targets_to_jobs() {
     .concat();
     let config = load(&text, &[]).unwrap();
     let of = |level, max_result_bytes| CaptureOptions { level, max_result_bytes };
-    assert_eq!(config.targets[0].options.capture, of(CaptureLevel::Statements, Some(1 << 20)));
-    let b = &config.targets[1].options;
+    assert_eq!(config.targets[0].capture, of(CaptureLevel::Statements, Some(1 << 20)));
+    let b = &config.targets[1];
     assert_eq!(b.capture, of(CaptureLevel::Full, Some(1 << 20)));
     let expected = [
         CaptureRule {
@@ -251,7 +251,7 @@ fn what_is_recorded_goes_from_all_to_targets_to_jobs() {
     ];
     assert_eq!(b.capture_rules, expected);
     let full = load(&format!("{LEAST}{}", target("a", 1, "")), &[]).unwrap();
-    assert_eq!(full.targets[0].options.capture, CaptureOptions::default());
+    assert_eq!(full.targets[0].capture, CaptureOptions::default());
     for (rest, expected) in [
         ("capture = 'some'", "targets.0.capture: found \"some\", expected one of full, statements, metadata"),
         ("max_result_bytes = '0B'", "targets.0.max_result_bytes: 0 bytes would keep no row"),
@@ -292,7 +292,7 @@ fn tls_is_understood_on_both_sides() {
     let upstream = "upstream = 'postgres://u@db/x?sslmode=verify-ca&sslrootcert=ca.crt'";
     let files = "tls.cert_file = 'a.crt'\ntls.key_file = 'a.key'";
     let config = load(&target(&format!("{upstream}\n{files}\ntls.client_ca_file = 'c.crt'")), &[]).unwrap();
-    let options = &config.targets[0].options;
+    let options = &config.targets[0];
     let tls = options.tls.as_ref().unwrap();
     assert!(tls.cert_file.is_absolute() && tls.key_file.ends_with("a.key"));
     assert_eq!(tls.client_certificates, ClientCertificates::Required);
@@ -305,8 +305,8 @@ fn tls_is_understood_on_both_sides() {
         [("HANSARD__TARGETS__0__TLS__CERT_FILE", "/x.crt"), ("HANSARD__TARGETS__0__TLS__KEY_FILE", "/x.key")];
     let config =
         load(&target(&format!("{upstream}\nallow_plaintext = true\nreplication = true")), &by_variables).unwrap();
-    assert!(config.targets[0].options.tls.as_ref().unwrap().cert_file.ends_with("/x.crt"));
-    assert!(config.targets[0].options.allow_plaintext && config.targets[0].options.replication);
+    assert!(config.targets[0].tls.as_ref().unwrap().cert_file.ends_with("/x.crt"));
+    assert!(config.targets[0].allow_plaintext && config.targets[0].replication);
     for (rest, expected) in [
         ("", "give the target a certificate (`tls.cert_file`, `tls.key_file`)"),
         ("tls.cert_file = 'a.crt'", "targets.0.tls.key_file: is missing"),

@@ -57,8 +57,8 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
 #[cfg(feature = "query")]
 pub(crate) fn target_hints(config: &Config, addresses: &[(String, std::net::SocketAddr)]) -> Vec<TargetHint> {
     let database = |name: &str| {
-        let target = config.targets.iter().find(|target| target.options.name == name);
-        target.and_then(|target| target.options.upstream.database.clone())
+        let target = config.targets.iter().find(|target| target.name == name);
+        target.and_then(|target| target.upstream.database.clone())
     };
     let hint = |(name, listen): &(String, std::net::SocketAddr)| TargetHint {
         name: name.clone(),

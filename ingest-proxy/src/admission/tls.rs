@@ -37,7 +37,7 @@ impl ListenerTls {
         let files = files.into_iter().flatten().cloned().collect();
         let name = format!("TLS of target \"{}\"", target.name);
         let tls = FromFiles::open(name, files, move || server(&options, alpn))
-            .map_err(|reason| Error::Tls { target: target.name.clone(), reason })?;
+            .map_err(|reason| Error::Credentials { target: target.name.clone(), reason })?;
         Ok(ListenerTls { tls: Some(tls), plaintext: target.allow_plaintext })
     }
 

@@ -20,6 +20,8 @@ pub struct UpstreamOptions {
     pub user: String,
     /// Where the server asks for one.
     pub password: Option<Password>,
+    /// The same in a file; read again when it changes.
+    pub password_file: Option<PathBuf>,
     /// The one database of this target; `None`: the job chooses.
     pub database: Option<String>,
     /// `None`: plain text.
@@ -108,7 +110,7 @@ impl UpstreamOptions {
                 AuthMethod::Password | AuthMethod::Scram => true,
                 // What is proven then is the certificate.
                 AuthMethod::None if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()) => true,
-                AuthMethod::None | AuthMethod::Md5 => self.password.is_none(),
+                AuthMethod::None | AuthMethod::Md5 => self.password.is_none() && self.password_file.is_none(),
             },
         }
     }
@@ -167,6 +169,7 @@ impl FromStr for UpstreamOptions {
             port: config.get_ports().first().copied().unwrap_or(5432),
             user: user.to_owned(),
             password,
+            password_file: None,
             database: config.get_dbname().map(str::to_owned),
             tls,
             channel_binding,

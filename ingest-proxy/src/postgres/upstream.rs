@@ -13,6 +13,8 @@ mod scram;
 mod tls;
 
 use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,7 +25,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::errors::{Error, Kind, Refusal};
-use crate::options::TargetOptions;
+use crate::files::{self, FromFiles};
+use crate::options::{Password, TargetOptions};
 use crate::postgres::cancel::UpstreamKey;
 use crate::relay::stream::Stream;
 
@@ -41,17 +44,41 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 #[derive(Debug)]
 pub(crate) struct Route {
     tls: Option<tls::Client>,
+    password: Option<FromFiles<Password>>,
     keys: scram::Keys,
     /// The server refused protocol 3.2.
     old: AtomicBool,
 }
 
 impl Route {
-    /// Reads the certificates that the target's URL names.
+    /// Reads the certificates that the target's URL names, and the password's file.
     pub(crate) fn open(target: &TargetOptions) -> Result<Route, Error> {
-        let tls = tls::Client::open(target);
-        let tls = tls.map_err(|reason| Error::Tls { target: target.name.clone(), reason })?;
-        Ok(Route { tls, keys: scram::Keys::default(), old: AtomicBool::new(false) })
+        let wrong = |reason| Error::Credentials { target: target.name.clone(), reason };
+        let tls = tls::Client::open(target).map_err(wrong)?;
+        let read = |file: &PathBuf| {
+            let (name, path) = (format!("password of target \"{}\"", target.name), file.clone());
+            FromFiles::open(name, vec![file.clone()], move || secret(&path))
+        };
+        let password = target.upstream.password_file.as_ref().map(read).transpose().map_err(wrong)?;
+        Ok(Route { tls, password, keys: scram::Keys::default(), old: AtomicBool::new(false) })
+    }
+
+    /// The password for the target's database, as it is now.
+    fn password(&self, target: &TargetOptions) -> Result<Arc<Password>, Failure> {
+        let configured = || target.upstream.password.clone().map(Arc::new);
+        let password = self.password.as_ref().map(FromFiles::get).or_else(configured);
+        password.ok_or_else(|| refused(target, "it asks for a password and none is configured"))
+    }
+}
+
+/// A password out of its file; editors put a newline at the end.
+fn secret(file: &Path) -> Result<Password, String> {
+    let wrong = |reason: &str| format!("upstream_password_file {}: {reason}", file.display());
+    let text = files::read(file).map_err(|reason| wrong(&reason))?;
+    let text = String::from_utf8(text).map_err(|_| wrong("is not UTF-8"))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(wrong("is empty")),
+        password => Ok(Password::new(password)),
     }
 }
 

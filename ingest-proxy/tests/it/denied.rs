@@ -71,6 +71,37 @@ async fn a_new_key_is_taken_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_of_the_database_is_taken_without_a_restart() {
+    let mut plan = Plan::new();
+    let file = plan.folder().join("password");
+    std::fs::write(&file, "old\n").unwrap();
+    let upstream = &mut plan.options.targets[0].upstream;
+    (upstream.password, upstream.password_file, upstream.require_auth) = (None, Some(file.clone()), None);
+    let proxy = plan.start().await;
+    assert!(connect(&proxy.dsn(&token(&claims()))).await.is_err());
+    std::fs::write(&file, crate::cluster::PASSWORD).unwrap();
+    let mut client = None;
+    for _ in 0..100 {
+        client = connect(&proxy.dsn(&token(&claims()))).await.ok();
+        if client.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let client = client.expect("the new password is taken");
+    // A session outlives the password that it began with, and a file that is gone leaves the one of before.
+    std::fs::remove_file(&file).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    client.query_one("SELECT 1", &[]).await.unwrap();
+    connect(&proxy.dsn(&token(&claims()))).await.unwrap();
+
+    let mut plan = Plan::new();
+    plan.options.targets[0].upstream.password_file = Some("/nowhere/password".into());
+    let error = plan.bind().unwrap_err().to_string();
+    assert!(error.starts_with("target \"ranking\": upstream_password_file /nowhere/password: No such file"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_down_or_refuses_is_told_apart() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut down = Plan::new();

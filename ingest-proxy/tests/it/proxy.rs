@@ -52,6 +52,7 @@ impl Plan {
             port: Cluster::get().port,
             user: "app_scram".to_owned(),
             password: Some(Password::new(PASSWORD)),
+            password_file: None,
             database: Some("ranking".to_owned()),
             tls: None,
             channel_binding: ChannelBinding::Prefer,
