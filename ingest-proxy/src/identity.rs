@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::errors::{Error, Kind, Refusal, Vouched};
+use crate::names::{MAX_NAME, bounded};
 use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN};
 
 use claims::{groups, seconds, text};
@@ -77,7 +78,7 @@ impl Identity {
                 .hint("Get a new token; if it stays so, the issuer's keys may have changed (jwks_file)."));
         }
         self.principal(issuer, &parts.claims, now / 1_000_000_000).map_err(|refusal| {
-            let claim = |name: &str| text(&parts.claims, name).unwrap_or_default().to_owned();
+            let claim = |name: &str| bounded(text(&parts.claims, name).unwrap_or_default(), MAX_NAME);
             let options = &issuer.options;
             let (subject, job) = (claim("sub"), claim(&options.job_claim));
             refusal.vouched(Vouched { issuer: options.name.clone(), subject, job })
@@ -120,12 +121,18 @@ impl Identity {
             return Err(unknown(format!("the token does not name the job: it has no claim \"{}\"", options.job_claim))
                 .hint("Let the issuer add the claim, or set another job_claim for this issuer."));
         };
+        for (claim, name) in [("sub", subject), (&options.job_claim, job)] {
+            if name.len() > MAX_NAME {
+                return Err(too_long(&format!("claim \"{claim}\""), name));
+            }
+        }
+        let groups = options.groups_claim.as_deref().map_or(Ok(Vec::new()), |claim| groups(claims, claim))?;
         Ok(Principal {
             issuer: options.name.clone(),
             subject: subject.to_owned(),
             job: job.to_owned(),
-            groups: options.groups_claim.as_deref().map(|claim| groups(claims, claim)).unwrap_or_default(),
-            token_id: text(claims, "jti").unwrap_or_default().to_owned(),
+            groups,
+            token_id: bounded(text(claims, "jti").unwrap_or_default(), MAX_NAME),
             token_expires_at: expires.saturating_mul(1_000_000_000),
             ends_at: expires.saturating_add(self.leeway).saturating_mul(1_000_000_000),
         })
@@ -196,6 +203,13 @@ fn malformed(reason: &str) -> Refusal {
 /// A good token that does not say enough.
 fn unknown(message: impl Into<String>) -> Refusal {
     Refusal::new(Kind::Identity, message)
+}
+
+/// A name that would have to be shortened, and then be another's, too.
+fn too_long(what: &str, name: &str) -> Refusal {
+    unknown(format!("the token's {what} is {} bytes long", name.len()))
+        .detail(format!("It begins with \"{}\".", short(name)))
+        .hint(format!("Names of up to {MAX_NAME} bytes are taken: let the issuer give a shorter one."))
 }
 
 fn in_words(seconds: u64) -> String {

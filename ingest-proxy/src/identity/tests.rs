@@ -76,6 +76,30 @@ fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
     identity.verify(token.as_bytes(), NOW * 1_000_000_000)
 }
 
+#[test]
+fn names_of_any_length_are_refused_and_never_shortened() {
+    let long = "x".repeat(3_000);
+    let (message, kind) = told("sub", json!(long));
+    assert_eq!((message.as_str(), kind), ("the token's claim \"sub\" is 3000 bytes long", Kind::Identity));
+    let (message, _) = told("groups", json!(["a", long]));
+    assert!(message.contains("names a group whose name is 3000 bytes long"), "{message}");
+    let many: Vec<String> = (0..257).map(|group| group.to_string()).collect();
+    assert!(told("groups", json!(many)).0.contains("names 257 groups"));
+
+    let fixture = standard();
+    let mut claims = claims();
+    claims["sub"] = json!(long);
+    let refusal = check(&fixture.identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap_err();
+    let recorded = refusal.vouched.unwrap().subject;
+    assert!(recorded.len() < 600 && recorded.ends_with("… (3000 bytes)"), "{recorded}");
+    // As long as may be, and an id that means nobody.
+    claims["sub"] = json!(&long[..512]);
+    claims["jti"] = json!(long);
+    let principal = check(&fixture.identity, &sign(&claims, Algorithm::ES256, Some("es256"), "es256")).unwrap();
+    assert_eq!(principal.subject.len(), 512);
+    assert!(principal.token_id.ends_with("… (3000 bytes)"));
+}
+
 /// Changes one claim (null takes it away) and returns what a token with it is told.
 fn told(claim: &str, value: Value) -> (String, Kind) {
     let mut claims = claims();

@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 use crate::moment::rfc3339;
 
 /// The cell at `row`. Numbers that JSON cannot write (NaN, infinities) are texts.
-pub(super) fn value(array: &dyn Array, row: usize) -> Value {
+pub(crate) fn value(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
