@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, LimitClause, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    TableAliasColumnDef, TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, LimitClause, ObjectName, Query,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef, TableFactor, TimezoneInfo,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -92,6 +93,13 @@ impl VisitorMut for Rewriter {
                 "current_user" | "session_user" | "user" | "current_role" => Err(Error::Invalid(NO_USER.to_owned())),
                 _ => Ok(None),
             },
+            Expr::InSubquery { expr, negated: true, .. } if matches!(&**expr, Expr::Value(_)) => Err(Error::Invalid(
+                "a constant that is NOT IN the rows of a query: write (SELECT count(*) = 0 FROM ... WHERE ...)"
+                    .to_owned(),
+            )),
+            Expr::CompoundFieldAccess { access_chain, .. } if access_chain.iter().any(is_from_the_end) => {
+                Err(Error::Invalid("lists begin at 1: list[cardinality(list)] is the last item".to_owned()))
+            }
             _ => patterns::of_operator(expr),
         };
         match new {
@@ -159,6 +167,12 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
                 "generate_series stands in FROM here: FROM generate_series(1, 3) AS n".to_owned(),
             ));
         }
+        ("array_remove", [_, _]) => renamed(function, "array_remove_all"),
+        ("array_agg" | "string_agg", _) if is_distinct_and_ordered(function) => {
+            let why =
+                "DISTINCT with ORDER BY: write array_sort(array_agg(DISTINCT x)), and array_to_string(list, ',') of it";
+            return Err(Error::Invalid(format!("there is no {name} with {why}")));
+        }
         ("ceiling", [_]) => renamed(function, "ceil"),
         ("regexp_like" | "regexp_match" | "regexp_count" | "regexp_replace" | "regexp_instr", _) => {
             return patterns::of_function(function, &name);
@@ -220,6 +234,18 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
         DataType::Uuid => Ok(parsed(&format!("lower(CAST(({expr}) AS VARCHAR))"))),
         _ => Ok(None),
     }
+}
+
+/// `list[-1]`, which is the last item to the engine, and none to PostgreSQL.
+fn is_from_the_end(access: &AccessExpr) -> bool {
+    let negative = |expr: &Expr| matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, .. });
+    matches!(access, AccessExpr::Subscript(Subscript::Index { index }) if negative(index))
+}
+
+fn is_distinct_and_ordered(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct))
+        && list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)))
 }
 
 fn is_without_zone(expr: &Expr) -> bool {

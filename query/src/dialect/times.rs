@@ -9,7 +9,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator};
 
 use super::casts;
 use crate::Error;
@@ -62,6 +62,13 @@ fn in_expression(expr: Expr, schema: &DFSchema, now: i64) -> Result<Transformed<
             let changed = new_low.is_some() || new_high.is_some();
             let (low, high) = (new_low.map_or(low, Box::new), new_high.map_or(high, Box::new));
             changed_if(changed, Expr::Between(Between { expr, negated, low, high }))
+        }
+        Expr::Like(Like { expr, .. }) | Expr::SimilarTo(Like { expr, .. })
+            if expr.get_type(schema).is_ok_and(|kind| kind.is_binary()) =>
+        {
+            return Err(super::functions::invalid(
+                "bytes are not compared by LIKE here: write encode(bytes, 'hex') LIKE '%51%', or convert_from(bytes, 'UTF8')",
+            ));
         }
         Expr::InList(InList { expr, list, negated }) if kind(&expr).is_some() => {
             let (kind, mut changed) = (kind(&expr), false);

@@ -6,7 +6,6 @@ SELECT x FROM (VALUES (1), (NULL), (3)) AS t(x) ORDER BY x NULLS FIRST
 SELECT x FROM (VALUES ('b'), ('a'), ('B'), ('')) AS t(x) ORDER BY x
 SELECT count(*), count(x), sum(x), avg(x), min(x), max(x) FROM (VALUES (1), (NULL), (4)) AS t(x)
 SELECT count(*), sum(x), avg(x), string_agg(x::text, ','), array_agg(x) FROM (VALUES (1)) AS t(x) WHERE false
-SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)
 SELECT avg(x) FROM (VALUES (1.5), (2.5)) AS t(x)
 SELECT stddev(x), variance(x), stddev_pop(x), var_pop(x) FROM (VALUES (1), (2), (4)) AS t(x)
 SELECT stddev(x), variance(x) FROM (VALUES (1)) AS t(x)
@@ -63,7 +62,6 @@ SELECT x FROM (VALUES (1)) AS t(x) FOR UPDATE
 SELECT 1 INTO t2
 TABLE pg_class
 VALUES (1, 'a'), (2, 'b')
-SELECT ROW(1, 2)
 SELECT x FROM (VALUES (2), (1)) AS t(x) ORDER BY -x
 SELECT x AS y FROM (VALUES (2), (1)) AS t(x) ORDER BY y
 SELECT upper(x) FROM (VALUES ('a'), ('b')) AS t(x) GROUP BY upper(x) ORDER BY upper(x)
