@@ -156,7 +156,7 @@ impl Engine {
             .ask(
                 "SELECT sum(CASE WHEN first_seq >= $3 THEN 1 ELSE 0 END) AS own, \
                  sum(CASE WHEN first_seq < $3 AND last_seq >= $3 THEN 1 ELSE 0 END) AS overlapping \
-                 FROM statements WHERE session_id = $1 AND statement_no <= $2",
+                 FROM statements WHERE session_id = $1 AND statement_no <= $2 AND last_seq >= $3",
                 vec![id.clone(), number(statement_no), number(start)],
             )
             .await?
@@ -209,6 +209,10 @@ struct Reader {
     seen: u64,
     cut: bool,
     full: bool,
+    /// There were rows, of whichever statement.
+    any: bool,
+    /// The server said that so many rows were changed, or whatever else gives none back.
+    changed: bool,
     /// A row that comes in parts.
     partial: Option<(u8, Vec<u8>, bool)>,
 }
@@ -231,6 +235,8 @@ impl Reader {
             seen: 0,
             cut: false,
             full: false,
+            any: false,
+            changed: false,
             partial: None,
         }
     }
@@ -256,6 +262,12 @@ impl Reader {
             };
             let tag = tags.value(row).as_bytes().first().copied().unwrap_or(0);
             let bytes = frames.value(row);
+            self.any |= matches!(tag, b'D' | b'd');
+            if direction == Direction::Backend && tag == b'C' {
+                let told = bytes.get(HEADER..).unwrap_or_default();
+                self.changed |=
+                    [&b"INSERT"[..], b"UPDATE", b"DELETE", b"MERGE"].iter().any(|word| told.starts_with(word));
+            }
             let omitted = (!omitted.is_null(row)).then(|| u64::try_from(omitted.value(row)).unwrap_or(0));
             if direction == Direction::Backend && matches!(tag, b'D' | b'd') && omitted.is_none() {
                 self.piece(tag, part, bytes)?;
@@ -290,6 +302,10 @@ impl Reader {
 
     /// Whether what was read is the whole of it, with its columns: the rows are as many as the command tag says.
     fn is_convincing(&self, place: &Place) -> bool {
+        // What changed rows and sent none has no RETURNING, whatever was said before it.
+        if self.changed && !self.any && place.rows.is_some_and(|rows| rows > 0) && place.omitted_rows.is_none() {
+            return true;
+        }
         let described = self.copied || self.columns.as_ref().is_some_and(|columns| !columns.is_empty());
         let expected = place.rows.unwrap_or(0).saturating_sub(place.omitted_rows.unwrap_or(0));
         let all = u64::try_from(expected).is_ok_and(|expected| self.seen == expected);

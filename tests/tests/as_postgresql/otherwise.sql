@@ -24,7 +24,6 @@ SELECT age(TIMESTAMP '2026-11-22', TIMESTAMP '2025-10-20')::text
 -- JSON is text.
 SELECT '{"a":1}'::jsonb = '{"a": 1}'::jsonb
 SELECT '{"a":1}'::jsonb::text
-SELECT '[1.50]'::json ->> 0
 SELECT '{"a": [1, 2]}'::json -> 'a'
 -- Notation.
 SELECT ROW(1, 2)
