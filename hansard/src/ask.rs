@@ -13,14 +13,19 @@ use hansard_lake::Lake;
 use hansard_query::{Answer, Engine, ErrorKind};
 use hansard_schemas::http::{ApiError, QueryFormat, QueryRequest, ResultGrid};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::header;
 use hyper_util::rt::TokioIo;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::failure::{Failure, reasons};
 use crate::parts::with_config;
 use crate::{output, parts, socket};
+
+mod whole;
+
+pub(crate) use whole::Rows;
 
 /// Reads the record, for as long as somebody reads what comes of it.
 pub(crate) fn reading(
@@ -71,12 +76,34 @@ impl Record {
         Ok(Record::Files(Box::new(engine)))
     }
 
-    /// Asks in SQL.
+    /// Asks in SQL, for an answer that is shown: it ends at the row limit, and says so.
     pub(crate) async fn sql(&self, sql: &str) -> Result<Answer, Failure> {
         match self {
             Record::Files(engine) => engine.sql(sql).await.map_err(failed),
             Record::Running { socket } => over_http(socket, sql).await,
         }
+    }
+
+    /// Asks in SQL, for all of the answer, as it comes.
+    pub(crate) async fn whole(&self, sql: &str) -> Result<Rows, Failure> {
+        match self {
+            Record::Files(engine) => Rows::of_engine(engine, sql).await,
+            Record::Running { socket } => {
+                let (request, body) = question(sql, "?whole=true")?;
+                Rows::of_answer(begin(socket, request, body).await?, socket).await
+            }
+        }
+    }
+
+    /// Likewise, at once: of a question that limits its rows itself.
+    pub(crate) async fn all(&self, sql: &str) -> Result<Answer, Failure> {
+        let began = std::time::Instant::now();
+        let mut rows = self.whole(sql).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await? {
+            batches.push(batch);
+        }
+        Ok(Answer { schema: rows.schema, batches, truncated: false, elapsed: began.elapsed() })
     }
 
     /// What a statement gave back, at most so many rows of it.
@@ -108,10 +135,8 @@ fn failed(error: hansard_query::Error) -> Failure {
 /// Asks in SQL, over the socket.
 async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
     let began = std::time::Instant::now();
-    let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
-    let body = serde_json::to_vec(&question).map_err(Failure::internal)?;
-    let request = hyper::Request::post("/api/v1/query").header(header::CONTENT_TYPE, "application/json");
-    let (headers, body) = exchange(socket, request, Bytes::from(body)).await?;
+    let (request, body) = question(sql, "")?;
+    let (headers, body) = exchange(socket, request, body).await?;
     let truncated = headers.get("hansard-truncated").is_some_and(|value| value == "true");
     let unreadable = |error: arrow::error::ArrowError| lost(socket, &format!("its answer cannot be read: {error}"));
     let reader = StreamReader::try_new(Cursor::new(body), None).map_err(unreadable)?;
@@ -120,8 +145,24 @@ async fn over_http(socket: &Path, sql: &str) -> Result<Answer, Failure> {
     Ok(Answer { schema, batches, truncated, elapsed: began.elapsed() })
 }
 
+/// A question as a request.
+fn question(sql: &str, parameters: &str) -> Result<(hyper::http::request::Builder, Bytes), Failure> {
+    let question = QueryRequest { sql: sql.to_owned(), format: QueryFormat::Arrow };
+    let body = serde_json::to_vec(&question).map_err(Failure::internal)?;
+    let request = hyper::Request::post(format!("/api/v1/query{parameters}"));
+    Ok((request.header(header::CONTENT_TYPE, "application/json"), Bytes::from(body)))
+}
+
 fn lost(socket: &Path, reason: &str) -> Failure {
     Failure::usage(format!("the instance on {} does not answer: {reason}", socket.display()))
+}
+
+/// An answer that has begun.
+struct Begun {
+    headers: hyper::HeaderMap,
+    body: Incoming,
+    /// It ends with this, so that the instance knows that nobody waits for the answer.
+    _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
 /// A request and the body of its answer, where that is a success.
@@ -130,22 +171,29 @@ async fn exchange(
     request: hyper::http::request::Builder,
     body: Bytes,
 ) -> Result<(hyper::HeaderMap, Bytes), Failure> {
+    let Begun { headers, body, _connection } = begin(socket, request, body).await?;
+    let body = body.collect().await.map_err(|error| lost(socket, &error.to_string()))?.to_bytes();
+    Ok((headers, body))
+}
+
+/// A request, and its answer's beginning, where that is a success.
+async fn begin(socket: &Path, request: hyper::http::request::Builder, body: Bytes) -> Result<Begun, Failure> {
     let lost = |reason: String| lost(socket, &reason);
     let stream = socket::connect(socket).await.ok_or_else(|| lost("it is gone".to_owned()))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
-    // With this question its connection ends, so that the instance knows that nobody waits for the answer.
-    let mut connections = tokio::task::JoinSet::new();
+    let mut connections = JoinSet::new();
     connections.spawn(connection);
     let request =
         request.header(header::HOST, "localhost").body(Full::new(body)).map_err(|error| lost(error.to_string()))?;
     let answer = sender.send_request(request).await.map_err(|error| lost(error.to_string()))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.into_body().collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
+    let body = answer.into_body();
     if !status.is_success() {
+        let body = body.collect().await.map_err(|error| lost(error.to_string()))?.to_bytes();
         return Err(refused(status, &body, socket));
     }
-    Ok((headers, body))
+    Ok(Begun { headers, body, _connection: connections })
 }
 
 fn refused(status: hyper::StatusCode, body: &[u8], socket: &Path) -> Failure {

@@ -161,7 +161,7 @@ pub(crate) struct Sql {
 pub(crate) struct WhoUpdated {
     /// The relation as SQL writes it: schema.table, or a table on the database's default path.
     pub(crate) relation: String,
-    /// UTC, such as 2026-11-22T03:12Z.
+    /// Such as 2026-11-22T03:12Z, 03:12Z for today, "10m ago", "2026-11-22 03:12 Europe/Berlin".
     #[arg(long, value_name = "TIME")]
     pub(crate) at: String,
     /// How far before and after --at is looked; a minute such as 03:12Z is always looked at whole.
@@ -248,6 +248,12 @@ pub(crate) struct Replay {
     /// The last step.
     #[arg(long, value_name = "STEP")]
     pub(crate) to: Option<u64>,
+    /// Only steps that began at that time or later: 03:12Z, "10m ago".
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only steps that began at that time or before; a day or a minute is meant to its end.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
     /// Only these steps.
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) only: Option<Only>,

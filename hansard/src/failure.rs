@@ -31,6 +31,15 @@ impl Failure {
         Failure { code: 3, lines: vec![format!("{}; {report}", one_line(&line.to_string()))] }
     }
 
+    /// The same, behind what else is to be said of it.
+    #[cfg(feature = "query")]
+    pub(crate) fn after(mut self, text: &str) -> Failure {
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("{text}: {line}");
+        }
+        self
+    }
+
     /// Whoever read the output has gone away.
     pub(crate) fn reader_gone() -> Failure {
         Failure { code: 0, lines: Vec::new() }

@@ -37,6 +37,8 @@ mod show;
 mod socket;
 #[cfg(feature = "query")]
 mod sql;
+#[cfg(feature = "query")]
+mod times;
 mod token;
 
 use cli::{Arguments, Command};

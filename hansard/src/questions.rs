@@ -1,15 +1,18 @@
 //! `hansard who-updated`: a question in SQL, and what is certain of the answer apart from what is not.
 
 use std::path::Path;
+use std::time::Duration;
 
-use hansard_query::{Answer, Moment, format};
+use hansard_query::{Answer, Moment, format, length_of};
 
-use crate::ask::reading;
+use crate::ask::{Record, Rows, reading};
 use crate::cli::{Format, WhoUpdated};
-use crate::config::duration;
 use crate::failure::{Failure, reasons};
 use crate::output::{self, safe};
-use crate::show::{Chosen, Screen, print, whole};
+use crate::show::{Chosen, Screen, Writer, print, whole, write};
+
+/// What stands above rows that are not certain.
+const BELOW: &str = "It may have been (see reason):";
 
 /// Columns of an answer that matter least, where a terminal has no room for all.
 const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
@@ -48,24 +51,51 @@ const LEAST_POSSIBLE: Chosen<'_> = Chosen::LeastFirst(&[
 /// The table function decides what an update at that time is; so every way in means the same.
 pub(crate) fn who_updated(file: &Path, asked: &WhoUpdated) -> Result<(), Failure> {
     // None at all is a window, too: `at` is as long as its last unit.
-    let none = asked.window.strip_prefix('0').is_some_and(|unit| ["ms", "s", "m", "h", "d"].contains(&unit));
-    if !none && duration(&asked.window).is_none() {
-        return Err(Failure::usage(format!("--window {:?} is not a time such as \"1m\" or \"24h\"", asked.window)));
+    if length_of(&asked.window).is_none() {
+        let why =
+            format!("--window {:?} is not a length of time such as \"1m\", \"90 seconds\" or \"24h\"", asked.window);
+        return Err(Failure::usage(why));
     }
+    let at = Moment::parse(&asked.at).map_err(|error| Failure::usage(format!("--at: {error}")))?;
     if asked.parts && asked.format != Format::Json {
         return Err(Failure::usage("--parts is for --format json"));
     }
-    let arguments = [&asked.relation, &asked.at, &asked.window, &asked.operation].map(|text| literal(text)).join(", ");
-    let stretch = [&asked.at, &asked.window].map(|text| literal(text)).join(", ");
+    // All questions mean the same time, whenever they are asked; a day of a zone is written as it was given.
+    let written = Some(at.written()).filter(|text| Moment::parse(text).is_ok_and(|read| read == at));
+    let written = written.unwrap_or_else(|| asked.at.clone());
+    let arguments = [&asked.relation, &written, &asked.window, &asked.operation].map(|text| literal(text)).join(", ");
+    let stretch = [&written, &asked.window].map(|text| literal(text)).join(", ");
     Screen::stdout().bears(asked.format)?;
     reading(file, async |_, record| {
-        let answer = record.sql(&format!("SELECT * FROM who_updated({arguments})")).await?;
-        let looked_at = record.sql(&format!("SELECT * FROM looked_at({stretch})")).await?;
-        if Moment::parse(&asked.at).is_ok_and(|at| i128::from(at.to) > jiff::Timestamp::now().as_nanosecond()) {
+        let updated = format!("SELECT * FROM who_updated({arguments})");
+        let looked_at = format!("SELECT * FROM looked_at({stretch})");
+        let looked_at = || record.all(&looked_at);
+        let in_future = || i128::from(at.to) > jiff::Timestamp::now().as_nanosecond();
+        if !Screen::stdout().is_terminal() {
+            let looked_at = match asked.format {
+                Format::Json if asked.parts => return Box::pin(in_parts(record, &updated, &looked_at().await?)).await,
+                Format::Table | Format::Vertical => {
+                    Box::pin(one_below_the_other(record, &updated, asked.format)).await?;
+                    looked_at().await?
+                }
+                _ => {
+                    write(record, &updated, asked.format, output::bytes).await?;
+                    looked_at().await?
+                }
+            };
+            if in_future() {
+                output::note("that time is not over yet");
+            }
+            output::note(&said(&looked_at));
+            return Ok(());
+        }
+        let answer = record.sql(&updated).await?;
+        let looked_at = looked_at().await?;
+        if in_future() {
             output::note("that time is not over yet");
         }
         match asked.format {
-            Format::Json if asked.parts => return in_parts(&answer, &looked_at),
+            Format::Json if asked.parts => return shown_in_parts(&answer, &looked_at),
             Format::Table | Format::Vertical => tables(&answer, asked.format)?,
             _ => output::bytes(&Screen::stdout().bytes(&answer, asked.format, LEAST)?)?,
         }
@@ -80,14 +110,83 @@ fn tables(answer: &Answer, as_format: Format) -> Result<(), Failure> {
     let (certain, possible) = parted(&Answer { truncated: false, ..answer.clone() })?;
     print(&certain, as_format, LEAST)?;
     if possible.rows() > 0 {
-        output::line("\nIt may have been (see reason):")?;
+        output::line(&format!("\n{BELOW}"))?;
         print(&possible, as_format, LEAST_POSSIBLE)?;
     }
     Ok(())
 }
 
-/// The answer and what was looked at, as one JSON object.
-fn in_parts(answer: &Answer, looked_at: &Answer) -> Result<(), Failure> {
+/// All of the answer, what is certain before what is not: two answers, as they come.
+struct Parts {
+    rows: Rows,
+    certain: Writer,
+    possible: Option<Writer>,
+}
+
+impl Parts {
+    async fn begin(record: &Record, sql: &str, format: Format) -> Result<Parts, Failure> {
+        let rows = record.whole(sql).await?;
+        let certain = Writer::new(format, &rows.schema)?;
+        Ok(Parts { rows, certain, possible: None })
+    }
+
+    /// Writes both; `between` is what stands between them, where there is something to stand before.
+    async fn write(&mut self, format: Format, between: &str) -> Result<(), Failure> {
+        while let Some(batch) = self.rows.next().await? {
+            let whole =
+                Answer { schema: batch.schema(), batches: vec![batch], truncated: false, elapsed: Duration::ZERO };
+            let (certain, possible) = parted(&whole)?;
+            if certain.rows() > 0 {
+                if self.possible.is_some() {
+                    return Err(Failure::internal("what is certain comes behind what is not"));
+                }
+                for batch in &certain.batches {
+                    output::bytes(&self.certain.rows(batch)?)?;
+                }
+            }
+            if possible.rows() > 0 {
+                let writer = match &mut self.possible {
+                    Some(writer) => writer,
+                    none => {
+                        output::bytes(self.certain.end()?.trim_ascii_end())?;
+                        output::bytes(between.as_bytes())?;
+                        none.insert(Writer::new(format, &possible.schema)?)
+                    }
+                };
+                for batch in &possible.batches {
+                    output::bytes(&writer.rows(batch)?)?;
+                }
+            }
+        }
+        let mut last = self.possible.as_mut().unwrap_or(&mut self.certain).end()?;
+        last.truncate(last.trim_ascii_end().len());
+        output::bytes(&last)
+    }
+}
+
+/// All of the answer, to no terminal.
+async fn one_below_the_other(record: &Record, sql: &str, format: Format) -> Result<(), Failure> {
+    let mut parts = Parts::begin(record, sql, format).await?;
+    parts.write(format, &format!("\n\n{BELOW}\n")).await?;
+    output::line("")
+}
+
+/// All of the answer and what was looked at, as one JSON object.
+async fn in_parts(record: &Record, sql: &str, looked_at: &Answer) -> Result<(), Failure> {
+    let mut parts = Parts::begin(record, sql, Format::Json).await?;
+    let between = ",\n\"may_have\":";
+    output::bytes(b"{\n\"updated\":")?;
+    parts.write(Format::Json, between).await?;
+    if parts.possible.is_none() {
+        output::bytes(format!("{between}[]").as_bytes())?;
+    }
+    output::bytes(b",\n\"looked_at\":")?;
+    output::bytes(format::json(looked_at).trim_ascii_end())?;
+    output::bytes(b"\n}\n")
+}
+
+/// The answer and what was looked at, as one JSON object on a terminal.
+fn shown_in_parts(answer: &Answer, looked_at: &Answer) -> Result<(), Failure> {
     let (certain, possible) = parted(answer)?;
     let parts = [("{\n\"updated\":", &certain), (",\n\"may_have\":", &possible), (",\n\"looked_at\":", looked_at)];
     let mut json = Vec::new();
@@ -96,12 +195,7 @@ fn in_parts(answer: &Answer, looked_at: &Answer) -> Result<(), Failure> {
         json.extend_from_slice(format::json(part).trim_ascii_end());
     }
     json.extend_from_slice(b"\n}\n");
-    let json = match (Screen::stdout().is_terminal(), String::from_utf8(json)) {
-        (true, Ok(json)) => output::safe_json(&json).into_bytes(),
-        (_, Ok(json)) => json.into_bytes(),
-        (_, Err(error)) => error.into_bytes(),
-    };
-    output::bytes(&json)?;
+    output::bytes(output::safe_json(&String::from_utf8_lossy(&json)).as_bytes())?;
     whole(answer)
 }
 

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::questions::literal;
 use crate::show::Screen;
+use crate::times::Stretch;
 
 mod describe;
 mod grid;
@@ -48,13 +49,15 @@ pub(crate) fn run(file: &Path, asked: &Replay) -> Result<(), Failure> {
     if asked.to.is_some_and(|to| to < asked.from) {
         return Err(Failure::usage("--to lies before --from"));
     }
+    let stretch = Stretch::parse(asked.since.as_deref(), asked.until.as_deref())?;
     reading(file, async |_, record| {
         let session = find(record, &asked.session).await?;
         let screen = Screen::stdout();
         let style = Style { on: screen.is_terminal() };
         let many = number(&session, "frames").unwrap_or(0) > MANY_FRAMES;
         let rows = asked.rows.unwrap_or(if many { 0 } else { ROWS });
-        let mut player = Player { record, session: &session, asked, rows, style, screen, shown: 0, clock: None };
+        let mut player =
+            Player { record, session: &session, asked, stretch, rows, style, screen, shown: 0, clock: None };
         match asked.format {
             ReplayFormat::Text => {
                 output::line(&heading::heading(&session, &player.style))?;
@@ -86,7 +89,7 @@ async fn find(record: &Record, id: &str) -> Result<Row, Failure> {
         _ => format!("LIKE {}", literal(&format!("{given}%"))),
     };
     let sql = format!("SELECT * FROM sessions WHERE session_id {is} ORDER BY opened_at LIMIT 3");
-    let mut rows = record.sql(&sql).await?.objects();
+    let mut rows = record.all(&sql).await?.objects();
     match rows.len() {
         0 => Err(Failure::finding(format!("no session's id begins with {given}; `hansard sessions` lists them"))),
         1 => Ok(rows.remove(0)),
@@ -98,6 +101,7 @@ struct Player<'a> {
     record: &'a Record,
     session: &'a Row,
     asked: &'a Replay,
+    stretch: Stretch,
     rows: usize,
     style: Style,
     screen: Screen,
@@ -111,7 +115,7 @@ impl Player<'_> {
         let mut next = i64::try_from(self.asked.from.max(1)).unwrap_or(i64::MAX);
         let mut page = FIRST_PAGE;
         loop {
-            let steps = self.record.sql(&question(id, next, page, self.asked)).await?.objects();
+            let steps = self.record.all(&question(id, next, page, self.asked, &self.stretch)).await?.objects();
             for step in &steps {
                 self.pause(step).await;
                 let result = self.result(id, step).await?;
@@ -125,7 +129,9 @@ impl Player<'_> {
         }
         match self.shown {
             0 if self.asked.format == ReplayFormat::Json => Ok(()),
-            0 if self.asked.only.is_some() => output::line("\nno such step"),
+            0 if self.asked.only.is_some() || self.asked.since.is_some() || self.asked.until.is_some() => {
+                output::line("\nno such step")
+            }
             0 if self.asked.from > 1 => Err(Failure::finding(format!("the session has no step {}", self.asked.from))),
             0 => output::line("\nno statement"),
             _ => Ok(()),
@@ -178,10 +184,11 @@ impl Player<'_> {
 }
 
 /// The next steps.
-fn question(id: &str, from: i64, page: usize, asked: &Replay) -> String {
+fn question(id: &str, from: i64, page: usize, asked: &Replay, stretch: &Stretch) -> String {
     let id = literal(id);
     let mut all = vec![format!("session_id = {id}"), format!("statement_no >= {from}")];
     all.extend(asked.to.map(|to| format!("statement_no <= {}", i64::try_from(to).unwrap_or(i64::MAX))));
+    all.extend(stretch.conditions("started_at"));
     all.extend(asked.only.map(|only| match only {
         Only::Errors => "(status IN ('failed', 'not run', 'no answer') OR status IS NULL AND sqlstate IS NOT NULL)".to_owned(),
         Only::Writes => format!(

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use hansard_query::{Moment, rfc3339};
-
 use crate::ask::reading;
 use crate::cli::{Format, Outcome, Sessions};
 use crate::failure::Failure;
 use crate::questions::literal;
-use crate::show::{Chosen, Screen, print};
+use crate::show::{Chosen, Screen, answer};
+use crate::times::Stretch;
 
 /// What a table shows; the whole rows are for programs.
 const COLUMNS: &str = "session_id, job, target, opened_at, closed_at, coalesce(ending, close_reason) AS ending, \
@@ -30,7 +29,7 @@ const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
 pub(crate) fn run(file: &Path, asked: &Sessions) -> Result<(), Failure> {
     Screen::stdout().bears(asked.format)?;
     let sql = question(asked)?;
-    reading(file, async |_, record| print(&record.sql(&sql).await?, asked.format, LEAST))
+    reading(file, async |_, record| answer(record, &sql, asked.format, LEAST).await)
 }
 
 fn question(asked: &Sessions) -> Result<String, Failure> {
@@ -41,20 +40,9 @@ fn question(asked: &Sessions) -> Result<String, Failure> {
     if let Some(role) = &asked.role {
         all.push(format!("({} OR {})", like("db_user", role), like("database_role", role)));
     }
-    let since = time("--since", asked.since.as_deref())?;
-    let until = time("--until", asked.until.as_deref())?;
-    if let (Some(since), Some(until)) = (&since, &until)
-        && since.from >= until.to
-    {
-        return Err(Failure::usage("--since lies behind --until"));
-    }
-    let from = since.map(|since| instant(since.from));
-    if let Some(from) = &from {
-        all.push(format!("opened_at >= {from}"));
-    }
-    if let Some(until) = &until {
-        all.push(format!("opened_at < {}", instant(until.to)));
-    }
+    let opened = Stretch::parse(asked.since.as_deref(), asked.until.as_deref())?;
+    all.extend(opened.conditions("opened_at"));
+    let from = opened.from;
     if let Some(relation) = &asked.relation {
         // A session's statements are not older than the session.
         let from = from.clone().unwrap_or_else(|| "NULL".to_owned());
@@ -109,14 +97,6 @@ fn like(column: &str, wanted: &str) -> String {
         }
     }
     format!("{column} LIKE {}", literal(&pattern))
-}
-
-fn time(option: &str, given: Option<&str>) -> Result<Option<Moment>, Failure> {
-    given.map(|given| Moment::parse(given).map_err(|error| Failure::usage(format!("{option}: {error}")))).transpose()
-}
-
-fn instant(at: i64) -> String {
-    format!("CAST({} AS TIMESTAMP)", literal(&rfc3339(at)))
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ use crate::ask::Record;
 use crate::cli::Format;
 use crate::failure::Failure;
 use crate::output;
-use crate::show::{Chosen, Screen, whole};
+use crate::show::{Chosen, Screen, whole, write};
 
 mod commands;
+mod copy;
 mod editor;
 mod history;
 mod keys;
@@ -109,23 +110,34 @@ impl<'a> Shell<'a> {
     }
 
     /// Asks, and shows the answer.
-    async fn ask(&mut self, sql: &str) -> Result<(), Failure> {
+    async fn ask(&self, sql: &str) -> Result<(), Failure> {
+        self.ask_as(sql, self.format).await
+    }
+
+    /// Likewise, in a format.
+    async fn ask_as(&self, sql: &str, format: Format) -> Result<(), Failure> {
         let begun = Instant::now();
-        let answer = self.answer(sql).await?;
-        self.show(&answer, self.format)?;
+        let mut all = Ok(());
+        if Screen::stdout().is_terminal() {
+            let answer = self.interruptible(self.record.sql(sql)).await?;
+            self.show(&answer, format)?;
+            all = whole(&answer);
+        } else {
+            self.interruptible(write(self.record, sql, format, output::bytes)).await?;
+        }
         if self.timing {
             output::line(&format!("Time: {:.3} ms", begun.elapsed().as_secs_f64() * 1e3))?;
         }
-        whole(&answer)
+        all
     }
 
-    /// The answer; Ctrl-C gives it up.
-    async fn answer(&self, sql: &str) -> Result<Answer, Failure> {
+    /// Ctrl-C gives it up.
+    async fn interruptible<T>(&self, asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         if !self.talks {
-            return self.record.sql(sql).await;
+            return asked.await;
         }
         tokio::select! {
-            answer = self.record.sql(sql) => answer,
+            done = asked => done,
             _ = tokio::signal::ctrl_c() => Err(Failure::finding("the question was interrupted")),
         }
     }

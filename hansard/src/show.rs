@@ -1,11 +1,13 @@
 //! Answers as they are shown: in the format that was asked for, and so that a terminal can bear it.
 //!
-//! Invariants: an answer that was cut is never a success; to a terminal goes nothing that it would obey, in any format.
+//! Invariants: only on a terminal is an answer cut, and then it is no success; to a terminal goes nothing that it would
+//! obey, in any format.
 
 use std::io::IsTerminal;
 
 use hansard_query::{Answer, format};
 
+use crate::ask::Record;
 use crate::cli::Format;
 use crate::failure::{Failure, reasons};
 use crate::output;
@@ -13,8 +15,10 @@ use crate::output;
 mod cells;
 mod table;
 mod vertical;
+mod whole;
 
 pub(crate) use table::Chosen;
+pub(crate) use whole::{Writer, write};
 
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +36,6 @@ impl Screen {
             asked.filter(|width| *width > 0).or(told).unwrap_or(80).max(20)
         });
         Screen { width }
-    }
-
-    /// A file.
-    pub(crate) fn file() -> Screen {
-        Screen { width: None }
     }
 
     pub(crate) fn is_terminal(self) -> bool {
@@ -81,6 +80,14 @@ impl Screen {
     }
 }
 
+/// Asks, and prints the answer: on a terminal as much as the row limit allows, elsewhere all of it.
+pub(crate) async fn answer(record: &Record, sql: &str, as_format: Format, chosen: Chosen<'_>) -> Result<(), Failure> {
+    match Screen::stdout().is_terminal() {
+        true => print(&record.sql(sql).await?, as_format, chosen),
+        false => write(record, sql, as_format, output::bytes).await.map(drop),
+    }
+}
+
 /// Prints an answer; one that is not whole is a finding.
 pub(crate) fn print(answer: &Answer, as_format: Format, chosen: Chosen<'_>) -> Result<(), Failure> {
     output::bytes(&Screen::stdout().bytes(answer, as_format, chosen)?)?;
@@ -91,7 +98,7 @@ pub(crate) fn print(answer: &Answer, as_format: Format, chosen: Chosen<'_>) -> R
 pub(crate) fn whole(answer: &Answer) -> Result<(), Failure> {
     match answer.truncated {
         true => Err(Failure::finding(format!(
-            "the answer is cut: these are the first {} rows; narrow the question or raise query.row_limit",
+            "the answer is cut: these are the first {} rows; narrow the question, or send the answer to a file or a pipe, where all of it goes",
             answer.rows()
         ))),
         false => Ok(()),

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::errors::{Error, Kind, Refusal, Vouched};
+use crate::names::{MAX_NAME, bounded};
 use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN, RequiredClaim};
 
 use claims::{groups, is_as_required, seconds, text};
@@ -97,9 +98,9 @@ impl Identity {
                 .hint("Get a new token; if it stays so, the issuer's keys may have changed."));
         }
         self.principal(issuer, &parts.claims, certificate, now / 1_000_000_000).map_err(|refusal| {
-            let claim = |name: &str| text(&parts.claims, name).unwrap_or_default().to_owned();
             let options = &issuer.options;
-            let (subject, job) = (claim("sub"), job::name(&parts.claims, &options.job).unwrap_or_default());
+            let subject = bounded(text(&parts.claims, "sub").unwrap_or_default(), MAX_NAME);
+            let job = bounded(&job::full_name(&parts.claims, &options.job).unwrap_or_default(), MAX_NAME);
             refusal.vouched(Vouched { issuer: options.name.clone(), subject, job })
         })
     }
@@ -143,18 +144,22 @@ impl Identity {
         let Some(subject) = text(claims, "sub").filter(|subject| !subject.is_empty()) else {
             return Err(unknown("the token has no subject (sub)"));
         };
+        if subject.len() > MAX_NAME {
+            return Err(too_long("claim \"sub\"", subject));
+        }
         if let Some(required) = options.required_claims.iter().find(|required| !is_as_required(claims, required)) {
             let RequiredClaim { claim, values } = required;
             return Err(unknown(format!("the token's claim \"{claim}\" is not one that is let in"))
                 .hint(format!("Of this issuer, \"{claim}\" has to be one of: {}.", values.join(", "))));
         }
         let job = job::name(claims, &options.job)?;
+        let groups = options.groups_claim.as_deref().map_or(Ok(Vec::new()), |claim| groups(claims, claim))?;
         Ok(Principal {
             issuer: options.name.clone(),
             subject: subject.to_owned(),
             job,
-            groups: options.groups_claim.as_deref().map(|claim| groups(claims, claim)).unwrap_or_default(),
-            token_id: text(claims, "jti").unwrap_or_default().to_owned(),
+            groups,
+            token_id: bounded(text(claims, "jti").unwrap_or_default(), MAX_NAME),
             token_expires_at: expires.saturating_mul(1_000_000_000),
             ends_at: expires.saturating_add(self.leeway).saturating_mul(1_000_000_000),
         })
@@ -225,6 +230,13 @@ fn malformed(reason: &str) -> Refusal {
 /// A good token that does not say enough.
 fn unknown(message: impl Into<String>) -> Refusal {
     Refusal::new(Kind::Identity, message)
+}
+
+/// A name that would have to be shortened, and then be another's, too.
+fn too_long(what: &str, name: &str) -> Refusal {
+    unknown(format!("the token's {what} is {} bytes long", name.len()))
+        .detail(format!("It begins with \"{}\".", short(name)))
+        .hint(format!("Names of up to {MAX_NAME} bytes are taken: let the issuer give a shorter one."))
 }
 
 fn in_words(seconds: u64) -> String {

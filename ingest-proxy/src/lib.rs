@@ -22,6 +22,7 @@ mod files;
 pub mod fuzzing;
 mod identity;
 mod metrics;
+mod names;
 mod options;
 mod postgres;
 mod relay;

@@ -11,14 +11,17 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 
+mod casts;
 mod functions;
 mod headings;
 mod json;
+mod patterns;
 mod rewrite;
 mod times;
 mod to_char;
 mod types;
 
+pub(crate) use casts::Casts;
 pub(crate) use headings::Headings;
 pub(crate) use rewrite::rewritten;
 pub(crate) use times::{literal, read_times};

@@ -131,7 +131,11 @@ impl Engine {
         config.options_mut().execution.parquet.reorder_filters = true;
         // The table functions promise an order, and they are subqueries.
         config.options_mut().sql_parser.enable_subquery_sort_elimination = false;
-        let base = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let base = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_analyzer_rule(Arc::new(dialect::Casts))
+            .build();
         let memory = Arc::new(Memory::new(options.memory_limit));
         let lanes = Lanes::new(options.target_partitions);
         let (hot, named) = (HotEnd::default(), Named::default());

@@ -8,7 +8,7 @@ mod binary;
 mod csv;
 mod json;
 mod table;
-mod value;
+pub(crate) mod value;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -16,8 +16,8 @@ use hansard_schemas::http::QueryFormat;
 
 use crate::{Answer, Error};
 
-pub use json::objects;
-pub use table::table;
+pub use json::{objects, values};
+pub use table::{Table, table};
 
 /// Bytes of rows that are encoded in one step, about.
 const STEP: usize = 1024 * 1024;
@@ -82,7 +82,7 @@ impl Encoder {
 }
 
 /// A batch in parts that are encoded in one step each.
-pub(crate) fn steps(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + use<'_> {
+pub fn steps(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + use<'_> {
     let rows = batch.num_rows();
     let each = (STEP * rows).checked_div(batch.get_array_memory_size()).unwrap_or(rows).max(1);
     (0..rows).step_by(each).map(move |from| batch.slice(from, each.min(rows - from)))

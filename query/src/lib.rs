@@ -44,7 +44,7 @@ pub use error::{Error, ErrorKind};
 pub use export::{Export, Piece};
 pub use guard::MAX_SQL;
 pub use lanes::Load;
-pub use moment::{Moment, rfc3339};
+pub use moment::{Moment, length_of, rfc3339};
 pub use omission::Omission;
 pub use questions::{
     AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, Sought,

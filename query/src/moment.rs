@@ -164,7 +164,7 @@ fn name_of(zone: &TimeZone) -> &str {
 }
 
 /// A length of time as a text such as `1m`, `90 seconds` or `1h30m`, in nanoseconds.
-pub(crate) fn length_of(text: &str) -> Option<i64> {
+pub fn length_of(text: &str) -> Option<i64> {
     let mut rest = text.trim();
     let mut sum = 0_i64;
     if rest.is_empty() {

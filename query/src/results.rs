@@ -125,8 +125,9 @@ impl Engine {
 const NEAR: i64 = 2_000;
 
 impl Engine {
-    /// The frame from which a statement's frames can be read by themselves, because the server had just said that it was
-    /// ready, and nothing asked before was still to be answered; and the statement's number when those from there on are counted.
+    /// The frame from which a statement's frames can be read by themselves, because with it the server said that it was
+    /// ready, and nothing asked before was still to be answered; and the statement's number when those behind it are counted.
+    /// That frame is read, too: without one, all would be taken for a log-in.
     async fn quiet_start(
         &self,
         id: &ScalarValue,
@@ -145,7 +146,7 @@ impl Engine {
         let number = |number| ScalarValue::Int64(Some(number));
         let ready: Vec<Ready> = self
             .ask(
-                "SELECT max(seq) + 1 AS start FROM frames WHERE session_id = $1 AND seq BETWEEN $2 AND $3 \
+                "SELECT max(seq) AS start FROM frames WHERE session_id = $1 AND seq BETWEEN $2 AND $3 \
                  AND tag = 'Z' AND direction = 'backend'",
                 vec![id.clone(), number(place.first_seq.saturating_sub(NEAR)), number(place.first_seq)],
             )
@@ -156,8 +157,8 @@ impl Engine {
             .ask(
                 "SELECT sum(CASE WHEN first_seq >= $3 THEN 1 ELSE 0 END) AS own, \
                  sum(CASE WHEN first_seq < $3 AND last_seq >= $3 THEN 1 ELSE 0 END) AS overlapping \
-                 FROM statements WHERE session_id = $1 AND statement_no <= $2",
-                vec![id.clone(), number(statement_no), number(start)],
+                 FROM statements WHERE session_id = $1 AND statement_no <= $2 AND last_seq >= $3",
+                vec![id.clone(), number(statement_no), number(start.saturating_add(1))],
             )
             .await?
             .decode()?;
@@ -209,6 +210,10 @@ struct Reader {
     seen: u64,
     cut: bool,
     full: bool,
+    /// There were rows, of whichever statement.
+    any: bool,
+    /// The server said that so many rows were changed, or whatever else gives none back.
+    changed: bool,
     /// A row that comes in parts.
     partial: Option<(u8, Vec<u8>, bool)>,
 }
@@ -231,6 +236,8 @@ impl Reader {
             seen: 0,
             cut: false,
             full: false,
+            any: false,
+            changed: false,
             partial: None,
         }
     }
@@ -256,6 +263,12 @@ impl Reader {
             };
             let tag = tags.value(row).as_bytes().first().copied().unwrap_or(0);
             let bytes = frames.value(row);
+            self.any |= matches!(tag, b'D' | b'd');
+            if direction == Direction::Backend && tag == b'C' {
+                let told = bytes.get(HEADER..).unwrap_or_default();
+                self.changed |=
+                    [&b"INSERT"[..], b"UPDATE", b"DELETE", b"MERGE"].iter().any(|word| told.starts_with(word));
+            }
             let omitted = (!omitted.is_null(row)).then(|| u64::try_from(omitted.value(row)).unwrap_or(0));
             if direction == Direction::Backend && matches!(tag, b'D' | b'd') && omitted.is_none() {
                 self.piece(tag, part, bytes)?;
@@ -290,6 +303,10 @@ impl Reader {
 
     /// Whether what was read is the whole of it, with its columns: the rows are as many as the command tag says.
     fn is_convincing(&self, place: &Place) -> bool {
+        // What changed rows and sent none has no RETURNING, whatever was said before it.
+        if self.changed && !self.any && place.rows.is_some_and(|rows| rows > 0) && place.omitted_rows.is_none() {
+            return true;
+        }
         let described = self.copied || self.columns.as_ref().is_some_and(|columns| !columns.is_empty());
         let expected = place.rows.unwrap_or(0).saturating_sub(place.omitted_rows.unwrap_or(0));
         let all = u64::try_from(expected).is_ok_and(|expected| self.seen == expected);
@@ -483,4 +500,64 @@ fn keep(line: &mut Vec<u8>, bytes: &[u8], most: usize) -> bool {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray, TimestampNanosecondArray};
+
+    use super::*;
+
+    /// Frames as the lake has them, read for the first statement behind the first of them.
+    fn read(frames: &[(&str, &[u8])], rows: i64) -> bool {
+        let direction = |frame: &(&str, &[u8])| if frame.0 == "Q" { "frontend" } else { "backend" };
+        let message = |(tag, body): &(&str, &[u8])| {
+            let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+            [tag.as_bytes(), &length, body].concat()
+        };
+        let bytes: Vec<Vec<u8>> = frames.iter().map(message).collect();
+        let count = frames.len();
+        let columns: [(&str, ArrayRef); 7] = [
+            ("seq", Arc::new(Int64Array::from_iter_values(100..100 + i64::try_from(count).unwrap()))),
+            ("at", Arc::new(TimestampNanosecondArray::from(vec![0; count]))),
+            ("direction", Arc::new(StringArray::from_iter_values(frames.iter().map(direction)))),
+            ("tag", Arc::new(StringArray::from_iter_values(frames.iter().map(|(tag, _)| tag)))),
+            ("frame", Arc::new(BinaryArray::from_iter_values(&bytes))),
+            ("part", Arc::new(StringArray::from(vec!["whole"; count]))),
+            ("omitted", Arc::new(Int64Array::from(vec![None; count]))),
+        ];
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+        let mut reader = Reader::new(1, 1, 10, SHOWN);
+        assert!(reader.take(&batch).is_continue());
+        let (omitted_rows, omitted_bytes) = (None, None);
+        let capture = "full".to_owned();
+        reader.is_convincing(&Place {
+            first_seq: 101,
+            last_seq: 105,
+            rows: Some(rows),
+            omitted_rows,
+            omitted_bytes,
+            capture,
+        })
+    }
+
+    #[test]
+    fn a_statement_s_own_frames_are_enough() {
+        let described: &[u8] = b"\0\x01id\0\0\0\0\0\0\0\0\0\0\x14\0\x08\xff\xff\xff\xff\0\0";
+        let select: [(&str, &[u8]); 6] = [
+            ("Z", b"I"),
+            ("Q", b"SELECT id FROM t\0"),
+            ("T", described),
+            ("D", b"\0\x01\0\0\0\x017"),
+            ("C", b"SELECT 1\0"),
+            ("Z", b"I"),
+        ];
+        assert!(read(&select, 1));
+        // Without the word that the server was ready they would be those of a log-in.
+        assert!(!read(&select[1..], 1));
+        assert!(read(&[("Z", b"I"), ("Q", b"UPDATE t SET a = 1\0"), ("C", b"UPDATE 3\0"), ("Z", b"I")], 3));
+    }
 }

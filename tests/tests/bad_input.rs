@@ -213,6 +213,59 @@ async fn tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_of_three_thousand_characters_are_bounded_and_it_is_said() {
+    let postgres = Postgres::start().await.unwrap();
+    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let running = config.start("up").unwrap();
+    let long = "ü".repeat(1_500);
+    let mut job = tokio_postgres::Config::new();
+    job.host("127.0.0.1").port(running.proxy().unwrap().port()).dbname("ranking");
+    job.user(&long).application_name(&long).password(config.token("job").unwrap());
+    let (client, mut connection) = job.connect(tokio_postgres::NoTls).await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            if let tokio_postgres::AsyncMessage::Notice(notice) = message {
+                tell.send((notice.code().code().to_owned(), notice.message().to_owned())).unwrap();
+            }
+        }
+    });
+    // The database has it whole, as without Hansard.
+    let name: String = client.query_one("SHOW application_name", &[]).await.unwrap().get(0);
+    assert!(!name.is_empty());
+    for part in ["the name of the role has 3000 bytes", "the name of the application has 3000 bytes"] {
+        let (code, message) = told.recv().await.unwrap();
+        assert!(code == "42622" && message.starts_with(part), "{code} {message}");
+    }
+    drop(client);
+    let session = "SELECT db_user, application_name, notices FROM sessions WHERE job = 'job' AND closed_at IS NOT NULL";
+    let session = hansard_tests::eventually("the session is recorded", Duration::from_secs(20), || {
+        config.sql(session)?.pop().ok_or_else(|| anyhow::anyhow!("not yet"))
+    })
+    .unwrap();
+    assert_eq!(session["db_user"], "ü".repeat(31));
+    let name = session["application_name"].as_str().unwrap();
+    assert!(name.len() < 600 && name.ends_with("… (3000 bytes)"), "{name}");
+    let notices = session["notices"].as_str().unwrap();
+    assert!(notices.contains("the name of the role") && notices.contains("the name of the application"), "{notices}");
+    assert!(notices.contains(r#""by":"hansard""#), "{notices}");
+
+    // Who somebody is, is not shortened.
+    let refused = connect(running.proxy().unwrap(), &config.token(&"x".repeat(3_000)).unwrap()).await.unwrap_err();
+    let refused = refused.downcast::<tokio_postgres::Error>().unwrap();
+    assert_eq!(refused.as_db_error().unwrap().message(), "the token's claim \"sub\" is 3000 bytes long");
+    let recorded = hansard_tests::eventually("the refusal is recorded", Duration::from_secs(20), || {
+        config
+            .sql("SELECT subject, auth_failure FROM sessions WHERE auth_failure IS NOT NULL")?
+            .pop()
+            .ok_or_else(|| anyhow::anyhow!("not yet"))
+    })
+    .unwrap();
+    let subject = recorded["subject"].as_str().unwrap();
+    assert!(subject.len() < 600 && subject.ends_with("… (3000 bytes)"), "{recorded}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_down_or_refuses_is_told_to_the_job() {
     let mut postgres = Postgres::start().await.unwrap();
     let wrong = Settings { password: Some("not the password"), ..Settings::default() };

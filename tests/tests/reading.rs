@@ -14,7 +14,8 @@ use hansard_tests::process::{Ended, run_with_input};
 use hansard_tests::{Config, Postgres, eventually};
 use serde_json::Value;
 
-const MORE: &str = "[query]\nrow_limit = 500\n";
+/// Less than a page of a replay.
+const MORE: &str = "[query]\nrow_limit = 20\n";
 
 struct Scene {
     _postgres: Postgres,
@@ -50,6 +51,7 @@ async fn work() -> Scene {
     job.batch_execute("EXECUTE q(3)").await.unwrap();
     job.batch_execute("SELECT chr(27) || '[31m' || chr(8238) AS \"a\u{1b}[2Jb\"").await.unwrap();
     job.batch_execute("SELECT n, repeat('x', 40) FROM generate_series(1, 1000) AS n").await.unwrap();
+    job.batch_execute(&"SELECT 5;".repeat(60)).await.unwrap();
     drop(job);
     let ended = || {
         let sessions = config.rows("sessions", &["--job", "nightly-*"])?;
@@ -129,13 +131,32 @@ async fn the_record_holds_what_psql_would_have_shown() {
 async fn answers_are_whole_or_say_that_they_are_not() {
     let scene = work().await;
     let frames = format!("SELECT seq FROM frames WHERE session_id = '{}'", scene.session);
+    let count = scene.config.sql(&format!("SELECT count(*) AS n FROM ({frames}) f")).unwrap()[0]["n"].as_u64().unwrap();
+    assert!(count > 1_000, "{count}");
     for format in ["table", "vertical", "json", "csv"] {
-        let cut = scene.config.run("sql", &[&frames, "--format", format]).unwrap();
-        assert_eq!(cut.code, Some(1), "{format}: {}", cut.stderr);
-        assert!(cut.stderr.contains("the answer is cut: these are the first 500 rows"), "{}", cut.stderr);
+        // Only what is shown is cut, and says so.
+        let cut =
+            on_terminal(&scene.config, 80, &format!("hansard sql \"{frames}\" --format {format}; echo left with $?"));
+        assert!(cut.stdout.contains("the answer is cut: these are the first 20 rows"), "{format}: {}", cut.stdout);
+        assert!(cut.stdout.contains("left with 1"), "{format}: {}", cut.stdout);
+        let whole = scene.config.run("sql", &[&frames, "--format", format]).unwrap();
+        assert_eq!((whole.code, whole.stderr.as_str()), (Some(0), ""), "{format}");
+        let rows = match format {
+            "json" => serde_json::from_str::<Vec<Value>>(&whole.stdout).unwrap().len(),
+            "csv" => whole.stdout.lines().count() - 1,
+            _ => {
+                assert!(whole.stdout.ends_with(&format!("\n({count} rows)\n")), "{}", whole.stdout);
+                whole.stdout.matches(if format == "table" { "\n" } else { "-- row " }).count().min(count as usize)
+            }
+        };
+        assert_eq!(rows as u64, count, "{format}");
     }
-    let whole = scene.config.run("sql", &[&format!("{frames} LIMIT 499"), "--format", "csv"]).unwrap();
-    assert_eq!((whole.code, whole.stdout.lines().count()), (Some(0), 500));
+    let steps = scene.config.rows("replay", &[&scene.session, "--rows", "0"]).unwrap();
+    let statements = scene.config.rows("sessions", &["--job", "nightly-*"]).unwrap()[0]["statements"].as_u64();
+    assert!(steps.len() > 60, "{} steps", steps.len());
+    assert_eq!(Some(steps.len() as u64), statements);
+    let limited = scene.config.run("sessions", &["--limit", "30", "--format", "csv"]).unwrap();
+    assert_eq!(limited.code, Some(0));
 
     // One reader who has enough ends the work, and fails nothing.
     let mut replay = scene.config.command("replay");
@@ -147,6 +168,97 @@ async fn answers_are_whole_or_say_that_they_are_not() {
     let begun = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(5), "it played on for {:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_fails_and_leaves_no_file() {
+    let scene = work().await;
+    let config = &scene.config;
+    // Its last rows cannot be computed.
+    let breaks = "SELECT 100 / (299000 - value) AS n, repeat('x', 50) AS pad FROM generate_series(1, 300000)";
+    for format in ["csv", "json", "table", "vertical"] {
+        let broken = config.run("sql", &[breaks, "--format", format]).unwrap();
+        assert!(broken.stdout.len() > 1_000_000 && !broken.stdout.ends_with("rows)\n"), "{format}");
+        assert_eq!(broken.code, Some(1), "{format}: {}", broken.stderr);
+        assert!(broken.stderr.contains("the answer broke off after "), "{}", broken.stderr);
+    }
+    let folder = config.folder().join("copied");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["a.csv", "a.json", "a.parquet"] {
+        let copy = format!("\\copy ({breaks}) TO {}", folder.join(name).display());
+        let broken = config.run("sql", &["-c", &copy]).unwrap();
+        assert_eq!((broken.code, broken.stdout.as_str()), (Some(1), ""), "{}", broken.stderr);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{name}");
+    }
+    // What is whole is there, and what is there is not overwritten.
+    let file = folder.join("whole.parquet");
+    let copy = format!("\\copy (SELECT * FROM frames) TO '{}'", file.display());
+    let copied = config.run("sql", &["-c", &copy]).unwrap();
+    assert!(copied.code == Some(0) && copied.stdout.contains(" rows written to "), "{copied:?}");
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    assert_eq!(config.run("sql", &["-c", &copy]).unwrap().code, Some(2));
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+
+    // A pipe that is closed ends the work at once, whatever is still to come.
+    for format in ["csv", "json", "table", "vertical", "parquet"] {
+        let endless = "SELECT a, b FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+        let mut child =
+            config.command("sql").args([endless, "--format", format]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut some = [0; 4];
+        child.stdout.as_mut().unwrap().read_exact(&mut some).unwrap();
+        drop(child.stdout.take());
+        let begun = Instant::now();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{format}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{format}: it went on for {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_reads_times_alike() {
+    let scene = work().await;
+    let config = &scene.config;
+    let now = jiff::Timestamp::now();
+    let berlin = now.in_tz("Europe/Berlin").unwrap();
+    let (date, clock) = (&now.to_string()[..10], &now.to_string()[11..16]);
+    for time in [
+        date,
+        "today",
+        "now",
+        "1 minute ago",
+        "90s ago",
+        &format!("{date}T{clock}Z"),
+        &format!("{clock}Z"),
+        &format!("{date} {clock}:30.5+00:00"),
+        &format!("{date} {clock} local"),
+        &berlin.strftime("%Y-%m-%d %H:%M Europe/Berlin").to_string(),
+    ] {
+        for (command, arguments) in [
+            ("sessions", &["--since", time][..]),
+            ("sessions", &["--until", time]),
+            ("replay", &[&scene.session, "--rows", "0", "--since", "yesterday", "--until", time]),
+            ("who-updated", &["films", "--at", time, "--window", "90 seconds"]),
+        ] {
+            let ended = config.run(command, &[arguments, &["--format", "json"]].concat()).unwrap();
+            assert!(ended.code == Some(0), "{command} {arguments:?}: {}", ended.stderr);
+        }
+        let literals = format!(
+            "SELECT count(*) FROM statements WHERE started_at > '{time}' OR started_at < TIMESTAMP '{time}' OR \
+             started_at BETWEEN '{time}' AND '{time}'::timestamptz"
+        );
+        config.sql(&literals).unwrap();
+        config.sql(&format!("SELECT * FROM who_touched('films', '{time}', NULL)")).unwrap();
+    }
+    let replayed = |arguments: &[&str]| {
+        config.rows("replay", &[&[scene.session.as_str(), "--rows", "0"], arguments].concat()).unwrap().len()
+    };
+    assert!(replayed(&["--since", "1h ago"]) > 60);
+    assert_eq!((replayed(&["--until", "1h ago"]), replayed(&["--since", "tomorrow"])), (0, 0));
+    for arguments in [&["sessions", "--since", "noon"][..], &["replay", &scene.session, "--until", "noon"]] {
+        let refused = config.run(arguments[0], &arguments[1..]).unwrap();
+        assert!(refused.code == Some(2) && refused.stderr.contains("'noon' is not a time"), "{}", refused.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,8 +366,10 @@ async fn the_shell_asks_completes_and_goes_on_after_errors() {
     let file = scene.config.folder().join("copied.csv");
     shell.says(&format!("\\copy (SELECT 1 AS a) TO {}\r", file.display()));
     shell.hears("1 rows written");
-    shell.says("\\copy (SELECT * FROM frames) TO cut.csv\r");
-    shell.hears("the answer is cut");
+    let all = scene.config.folder().join("all.csv");
+    shell.says(&format!("\\copy (SELECT seq FROM frames) TO {}\r", all.display()));
+    shell.hears(" rows written");
+    assert!(std::fs::read_to_string(all).unwrap().lines().count() > 1_000);
     shell.says("\\nothing\r");
     shell.hears("there is no command \\nothing");
     shell.says("\\q\r");

@@ -44,6 +44,19 @@ pub(crate) enum Subject {
         #[arg(long, default_value_t = 10_000_000)]
         touches: u64,
     },
+    /// What reading costs: a session of a million statements, a list of a hundred thousand sessions, questions that were
+    /// given up, many askers at once; 1 where a figure is over its bar.
+    Read {
+        /// Statements in the long session.
+        #[arg(long, default_value_t = 1_000_000)]
+        statements: u64,
+        /// Sessions in the list.
+        #[arg(long, default_value_t = 100_000)]
+        sessions: u64,
+        /// Without optimisation, as it is developed: much sooner built.
+        #[arg(long)]
+        dev: bool,
+    },
 }
 
 pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
@@ -60,6 +73,22 @@ pub(crate) fn run(shell: &Shell, subject: &Subject) -> Result<()> {
         Subject::Hostile { input, json } => {
             let bench = built(shell, &[Part::Postgres, Part::Libclang], "hansard-bench-hostile")?;
             start(bench, ("--input", input.as_deref()), json.as_deref())
+        }
+        Subject::Read { statements, sessions, dev } => {
+            provision::debian(shell, &[Part::Libclang])?;
+            let profile: &[&str] = if *dev { &[] } else { &["--release"] };
+            shell.say("building hansard and what writes the lake");
+            shell.run(
+                shell.cargo().args(["build", "--locked", "--package", "hansard", "--bin", "hansard"]).args(profile),
+            )?;
+            let example = ["build", "--locked", "--workspace", "--example", "reading_lake"];
+            shell.run(shell.cargo().args(example).args(profile))?;
+            shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+            let folder = shell.target().join(if *dev { "debug" } else { "release" });
+            let mut bench = Command::new(shell.target().join("debug/hansard-bench-read"));
+            bench.arg("--hansard").arg(folder.join("hansard")).arg("--lake").arg(folder.join("examples/reading_lake"));
+            bench.args(["--statements", &statements.to_string(), "--sessions", &sessions.to_string()]);
+            Err(bench.exec()).context("cannot start the benchmark")
         }
         Subject::Answer { touches } => {
             provision::debian(shell, &[Part::Libclang])?;

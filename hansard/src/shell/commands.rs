@@ -1,17 +1,16 @@
 //! Commands that begin with a backslash.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Shell, pieces};
+use super::{Shell, copy, pieces};
 use crate::cli::Format;
 use crate::failure::Failure;
 use crate::output;
 use crate::questions::literal;
-use crate::show::{Chosen, Screen, whole};
+use crate::show::Screen;
 
 const HELP: &str = "\
 A question ends with ; and may have several lines. Tab completes tables, columns, functions and, in quotes, jobs.
@@ -27,7 +26,7 @@ Ctrl-C gives up a line or a running question; Ctrl-D leaves.
   \\pager [on|off]        long answers through $PAGER
   \\g                     asks the last question again
   \\watch [SECONDS]       asks it again and again, until Ctrl-C
-  \\copy (SQL) TO FILE    the answer as a file: .csv, .json or .parquet
+  \\copy (SQL) TO FILE    all of the answer as a file: .csv, .json or .parquet
   \\i FILE                questions from a file
   \\q                     leaves";
 
@@ -62,7 +61,7 @@ async fn at_depth(shell: &mut Shell<'_>, command: &str, depth: usize) -> Result<
                  FROM information_schema.columns WHERE table_schema = 'public' AND table_name = {} ORDER BY ordinal_position",
                 literal(&rest.to_lowercase())
             );
-            let answer = shell.answer(&sql).await?;
+            let answer = shell.interruptible(shell.record.all(&sql)).await?;
             if answer.rows() == 0 {
                 return Err(Failure::finding(format!("there is no table {rest:?}; \\dt lists them")));
             }
@@ -103,7 +102,7 @@ async fn at_depth(shell: &mut Shell<'_>, command: &str, depth: usize) -> Result<
             shell.ask(&sql).await?;
         }
         "watch" => watch(shell, rest).await?,
-        "copy" => copy(shell, rest).await?,
+        "copy" => copy::copy(shell, rest).await?,
         "i" => {
             if depth >= DEEPEST {
                 return Err(Failure::usage("files ask files that ask files: too deep"));
@@ -157,34 +156,4 @@ async fn watch(shell: &mut Shell<'_>, seconds: &str) -> Result<(), Failure> {
             return Ok(());
         }
     }
-}
-
-/// `(SQL) TO FILE [FORMAT]`, or a table in place of the question.
-async fn copy(shell: &Shell<'_>, rest: &str) -> Result<(), Failure> {
-    const USAGE: &str = "\\copy is written \\copy (SELECT ...) TO FILE, where FILE ends in .csv, .json or .parquet";
-    let to = rest.to_ascii_lowercase().rfind(" to ").ok_or_else(|| Failure::usage(USAGE))?;
-    let (what, file) = (rest[..to].trim(), rest[to + 4..].trim().trim_matches('\''));
-    let sql = match what.strip_prefix('(').and_then(|sql| sql.strip_suffix(')')) {
-        Some(sql) => sql.to_owned(),
-        None => format!("SELECT * FROM {what}"),
-    };
-    let as_format = match Path::new(file).extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => Format::Csv,
-        Some("json") => Format::Json,
-        Some("parquet") => Format::Parquet,
-        _ => return Err(Failure::usage(USAGE)),
-    };
-    let answer = shell.answer(&sql).await?;
-    // Part of an answer makes no file.
-    whole(&answer)?;
-    let bytes = Screen::file().bytes(&answer, as_format, Chosen::All)?;
-    write_new(Path::new(file), &bytes).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
-    output::line(&format!("{} rows written to {file}", answer.rows()))
-}
-
-/// What is in the record is nobody else's to read, and no file is overwritten.
-fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(bytes)
 }

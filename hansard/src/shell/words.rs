@@ -54,14 +54,14 @@ impl Words {
     /// What the record can tell; what it cannot is not completed.
     pub(super) async fn read(record: &Record) -> Words {
         let column = async |sql: &str, name: &str| -> Vec<String> {
-            let rows = record.sql(sql).await.map(|answer| answer.objects()).unwrap_or_default();
+            let rows = record.all(sql).await.map(|answer| answer.objects()).unwrap_or_default();
             let text = |row: &serde_json::Map<String, serde_json::Value>| Some(row.get(name)?.as_str()?.to_owned());
             rows.iter().filter_map(text).filter(|word| !word.chars().any(char::is_control)).take(MOST).collect()
         };
         let columns =
             "SELECT DISTINCT column_name AS word FROM information_schema.columns WHERE table_schema = 'public'";
         let tables = "SELECT DISTINCT table_name AS word FROM information_schema.tables WHERE table_schema = 'public'";
-        let functions = "SELECT DISTINCT routine_name AS word FROM information_schema.routines";
+        let functions = "SELECT DISTINCT routine_name AS word FROM information_schema.routines LIMIT 10000";
         let jobs = "SELECT DISTINCT job AS word FROM sessions WHERE job <> '' ORDER BY job LIMIT 1000";
         let mut names = [column(tables, "word").await, column(columns, "word").await].concat();
         names.extend(column(functions, "word").await.into_iter().map(|name| name + "("));

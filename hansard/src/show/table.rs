@@ -2,7 +2,7 @@
 //!
 //! Invariant: no line is wider than the terminal; what is left out or made shorter is marked.
 
-use hansard_query::Answer;
+use hansard_query::{Answer, format};
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -32,12 +32,11 @@ struct Column {
 
 /// The rows as a table of that width; `None` where they do not fit.
 pub(super) fn fitted(answer: &Answer, width: usize, chosen: Chosen<'_>) -> Option<String> {
-    let rows = answer.objects();
+    let rows: Vec<Vec<Value>> = answer.batches.iter().flat_map(format::values).collect();
     let fields = answer.schema.fields();
     let (mut columns, mut left_out) = (Vec::new(), Vec::new());
-    for field in fields {
-        let value = |row: &serde_json::Map<String, Value>| row.get(field.name()).cloned().unwrap_or(Value::Null);
-        let cells: Vec<String> = rows.iter().map(|row| short(&value(row), field.data_type())).collect();
+    for (place, field) in fields.iter().enumerate() {
+        let cells: Vec<String> = rows.iter().map(|row| short(&row[place], field.data_type())).collect();
         let name = safe(field.name(), false);
         if !cells.is_empty() && cells.iter().all(String::is_empty) {
             left_out.push(name);

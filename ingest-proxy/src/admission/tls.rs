@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::errors::Error;
 use crate::files::{self, FromFiles};
+use crate::names::bounded;
 use crate::options::{ClientCertificates, TargetOptions, TlsOptions};
 
 /// TLS of a target's listener: what a job may, or has to, use.
@@ -47,6 +48,9 @@ impl ListenerTls {
     }
 }
 
+/// Most bytes that are recorded of a certificate's subject, which has several names.
+const MAX_SUBJECT: usize = 2048;
+
 /// SHA-256 of the certificate that the other side has shown.
 pub(crate) fn certificate_digest(agreed: &CommonState) -> Option<Vec<u8>> {
     let certificate = agreed.peer_certificates()?.first()?;
@@ -67,7 +71,7 @@ pub(crate) fn described(agreed: &CommonState) -> events::Tls {
         cipher: cipher.replacen("TLS13_", "TLS_", 1),
         client_certificate: certificate.map(|certificate| events::ClientCertificate {
             subject: x509_cert::Certificate::from_der(certificate)
-                .map(|certificate| certificate.tbs_certificate.subject.to_string())
+                .map(|certificate| bounded(&certificate.tbs_certificate.subject.to_string(), MAX_SUBJECT))
                 .unwrap_or_default(),
             sha256: certificate_digest(agreed).unwrap_or_default(),
         }),

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
-use super::bad;
+use super::{bad, too_long, unknown};
 use crate::errors::Refusal;
+use crate::names::MAX_NAME;
 use crate::options::{RequiredClaim, is_like};
 
 /// Most groups that are taken from a token.
@@ -27,14 +28,20 @@ pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'
     find(claims, claim)?.as_str()
 }
 
-/// An array of strings, or one string with blanks between them.
-pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Vec<String> {
-    match find(claims, claim) {
-        Some(Value::Array(values)) => {
-            values.iter().filter_map(Value::as_str).take(MAX_GROUPS).map(str::to_owned).collect()
-        }
-        Some(Value::String(text)) => text.split_whitespace().take(MAX_GROUPS).map(str::to_owned).collect(),
+/// An array of strings, or one string with blanks between them. None is left out: rules may go by it.
+pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<String>, Refusal> {
+    let groups: Vec<&str> = match find(claims, claim) {
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(text)) => text.split_whitespace().collect(),
         _ => Vec::new(),
+    };
+    if groups.len() > MAX_GROUPS {
+        return Err(unknown(format!("the token's claim \"{claim}\" names {} groups", groups.len()))
+            .hint(format!("At most {MAX_GROUPS} are taken: let the issuer put fewer into the token.")));
+    }
+    match groups.iter().find(|group| group.len() > MAX_NAME) {
+        Some(long) => Err(too_long(&format!("claim \"{claim}\" names a group whose name"), long)),
+        None => Ok(groups.into_iter().map(str::to_owned).collect()),
     }
 }
 

@@ -5,23 +5,27 @@
 use serde_json::{Map, Value};
 
 use super::claims::text;
-use super::unknown;
+use super::{too_long, unknown};
 use crate::errors::Refusal;
+use crate::names::MAX_NAME;
 use crate::options::{JobName, Template};
-
-/// Longest name, in bytes.
-const LONGEST: usize = 1024;
 
 /// The job that a token is of.
 pub(super) fn name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Refusal> {
-    let name = match job {
-        JobName::Claim(claim) => value(claims, claim)?,
-        JobName::Template(template) => fill(claims, template)?,
-    };
-    if name.len() > LONGEST {
-        return Err(unknown(format!("the job's name is longer than {LONGEST} bytes")).hint("Let other claims name it."));
+    let name = full_name(claims, job)?;
+    match job {
+        _ if name.len() <= MAX_NAME => Ok(name),
+        JobName::Claim(claim) => Err(too_long(&format!("claim \"{claim}\""), &name)),
+        JobName::Template(_) => Err(too_long("job's name by job_template", &name)),
     }
-    Ok(name)
+}
+
+/// Likewise, however long it is.
+pub(super) fn full_name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Refusal> {
+    match job {
+        JobName::Claim(claim) => value(claims, claim),
+        JobName::Template(template) => fill(claims, template),
+    }
 }
 
 fn fill(claims: &Map<String, Value>, template: &Template) -> Result<String, Refusal> {

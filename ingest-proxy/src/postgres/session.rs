@@ -431,8 +431,13 @@ impl AuthenticatedConnection {
         let now = clock::now();
         capture.own(now, AUTHENTICATED);
         let announced = announcement::frame(shared.options.session_id, capture.session());
-        if !announced.is_empty() {
-            capture.own(now, &announced);
+        let mut told = Vec::new();
+        for notice in opened::cut_names(&self.request, &self.settings).iter().map(announcement::cut).chain([announced])
+        {
+            if !notice.is_empty() {
+                capture.own(now, &notice);
+                told.extend(notice);
+            }
         }
         if upstream.greetings > 0 {
             capture.frames(Direction::Backend, now, &upstream.greeting, upstream.greetings);
@@ -443,7 +448,7 @@ impl AuthenticatedConnection {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
-        let welcome = [AUTHENTICATED, &announced, &upstream.greeting, &key.frame(), &upstream.ready].concat();
+        let welcome = [AUTHENTICATED, &told, &upstream.greeting, &key.frame(), &upstream.ready].concat();
         let welcomed = self.connection.startup.send(&welcome).await.is_ok();
         let replication = self.settings.is_replication();
         let UnauthenticatedConnection { worker, startup, capture, .. } = self.connection;

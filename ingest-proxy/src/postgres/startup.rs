@@ -16,11 +16,15 @@ use crate::admission::tls::ListenerTls;
 use crate::clock;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
+use crate::names::cut;
 use crate::options::MAX_TOKEN;
 use crate::relay::stream::Stream;
 
 /// The newest minor version of protocol 3 that jobs are served.
 const NEWEST_MINOR: u16 = 2;
+
+/// Bytes of a name in PostgreSQL (`NAMEDATALEN` without its zero). Those of role and database are cut by the server, too.
+const LONGEST_NAME: usize = 63;
 
 /// What a TLS handshake begins with (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -71,8 +75,20 @@ pub(crate) struct SessionRequest {
     pub(crate) parameters: Vec<(String, String)>,
     /// Of the protocol, as asked for.
     pub(crate) minor: u16,
+    /// Names that were longer than PostgreSQL's are.
+    pub(crate) cut: Vec<CutName>,
     /// Protocol options (`_pq_.`) asked for; none is known.
     pub(crate) protocol_options: Vec<String>,
+}
+
+/// A name that was cut, as PostgreSQL itself cuts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CutName {
+    /// What it names.
+    pub(crate) what: &'static str,
+    /// How long it was, and what was kept, in bytes.
+    pub(crate) bytes: usize,
+    pub(crate) kept: usize,
 }
 
 /// Why a connection asks for nothing that can be served.
@@ -319,6 +335,13 @@ fn request(startup: &Startup<'_>) -> Result<SessionRequest, Refusal> {
     }
     if request.database.is_empty() {
         request.database.clone_from(&request.user);
+    }
+    for (what, name) in [("role", &mut request.user), ("database", &mut request.database)] {
+        let kept = cut(name, LONGEST_NAME).len();
+        if kept < name.len() {
+            request.cut.push(CutName { what, bytes: name.len(), kept });
+            name.truncate(kept);
+        }
     }
     Ok(request)
 }

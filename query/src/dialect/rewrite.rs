@@ -5,12 +5,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, LimitClause, ObjectName, Query,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef, TableFactor, TimezoneInfo,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::patterns;
 use crate::Error;
 
 /// A statement in the engine's own forms.
@@ -51,38 +54,18 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        let ordered = query.order_by.is_some();
-        let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
-        let ordered = ordered && select.distinct.is_none();
-        let mut seen: HashMap<String, usize> = HashMap::new();
-        for item in &mut select.projection {
-            let SelectItem::UnnamedExpr(expr) = item else { continue };
-            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-                continue;
-            }
-            let text = expr.to_string();
-            // The engine names a cast as what is cast, which an order may name, too.
-            let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
-            if cast && ordered {
-                let alias = Ident::with_quote('"', text.clone());
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                seen.insert(text, 1);
-                continue;
-            }
-            let times = seen.entry(text.clone()).or_default();
-            *times += 1;
-            if *times > 1 {
-                let alias = Ident::with_quote('"', format!("{text} ({times})"));
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-            }
-        }
-        ControlFlow::Continue(())
+        of_body(&query.body)?;
+        name_twins(query)
     }
 
     /// `FROM generate_series(1, 3) AS g`: the only column is `g`, too.
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } = factor {
+            return ControlFlow::Break(Error::Invalid(
+                "there is no TABLESAMPLE here: write WHERE random() < 0.1".into(),
+            ));
+        }
         if let TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } = factor
             && ["generate_series", "range"].contains(&name.to_string().to_ascii_lowercase().as_str())
             && alias.columns.is_empty()
@@ -95,13 +78,29 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         let new = match expr {
             Expr::Function(function) => of_function(function),
+            Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, syntax } => {
+                let (field, syntax) = (DateTimeField::Microsecond, syntax.clone());
+                Ok(Some(seconds(&Expr::Extract { field, syntax, expr: expr.clone() })))
+            }
+            Expr::Cast { expr, data_type, .. } => of_cast(expr, data_type),
+            Expr::AtTimeZone { timestamp, .. } if is_without_zone(timestamp) => Err(Error::Invalid(
+                "a time without a zone is UTC here: write it with its zone, as in '2026-11-22 03:12 Europe/Berlin'"
+                    .into(),
+            )),
             Expr::Identifier(ident) if ident.quote_style.is_none() => match ident.value.to_ascii_lowercase().as_str() {
                 "localtimestamp" => Ok(parsed("now()")),
                 "localtime" => Ok(parsed("current_time")),
                 "current_user" | "session_user" | "user" | "current_role" => Err(Error::Invalid(NO_USER.to_owned())),
                 _ => Ok(None),
             },
-            _ => Ok(None),
+            Expr::InSubquery { expr, negated: true, .. } if matches!(&**expr, Expr::Value(_)) => Err(Error::Invalid(
+                "a constant that is NOT IN the rows of a query: write (SELECT count(*) = 0 FROM ... WHERE ...)"
+                    .to_owned(),
+            )),
+            Expr::CompoundFieldAccess { access_chain, .. } if access_chain.iter().any(is_from_the_end) => {
+                Err(Error::Invalid("lists begin at 1: list[cardinality(list)] is the last item".to_owned()))
+            }
+            _ => patterns::of_operator(expr),
         };
         match new {
             Ok(None) => ControlFlow::Continue(()),
@@ -112,6 +111,36 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+/// The same expression twice: the engine wants names that differ; headings are what was written all the same.
+fn name_twins(query: &mut Query) -> ControlFlow<Error> {
+    let ordered = query.order_by.is_some();
+    let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
+    let ordered = ordered && select.distinct.is_none();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            continue;
+        }
+        let text = expr.to_string();
+        // The engine names a cast as what is cast, which an order may name, too.
+        let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
+        if cast && ordered {
+            let alias = Ident::with_quote('"', text.clone());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            seen.insert(text, 1);
+            continue;
+        }
+        let times = seen.entry(text.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            let alias = Ident::with_quote('"', format!("{text} ({times})"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
@@ -127,6 +156,27 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return Err(Error::Invalid(NO_USER.to_owned()));
         }
         ("variance", [_]) => renamed(function, "var_samp"),
+        ("date_part", [part, at]) if is_seconds(part) => {
+            parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()])).map(|part| seconds(&part))
+        }
+        ("encode", [bytes, form]) if is_text(form, "base64") => {
+            parsed("'base64pad'").and_then(|form| called(function, vec![bytes.clone(), form]))
+        }
+        ("generate_series", [_, _] | [_, _, _]) => {
+            return Err(Error::Invalid(
+                "generate_series stands in FROM here: FROM generate_series(1, 3) AS n".to_owned(),
+            ));
+        }
+        ("array_remove", [_, _]) => renamed(function, "array_remove_all"),
+        ("array_agg" | "string_agg", _) if is_distinct_and_ordered(function) => {
+            let why =
+                "DISTINCT with ORDER BY: write array_sort(array_agg(DISTINCT x)), and array_to_string(list, ',') of it";
+            return Err(Error::Invalid(format!("there is no {name} with {why}")));
+        }
+        ("ceiling", [_]) => renamed(function, "ceil"),
+        ("regexp_like" | "regexp_match" | "regexp_count" | "regexp_replace" | "regexp_instr", _) => {
+            return patterns::of_function(function, &name);
+        }
         ("mod", [a, b]) => Some(binary(a, BinaryOperator::Modulo, b)),
         ("age", [a, b]) => Some(binary(a, BinaryOperator::Minus, b)),
         ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, a)),
@@ -139,6 +189,99 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             None => None,
         },
     })
+}
+
+/// Forms that the engine would read in another sense.
+fn of_body(body: &SetExpr) -> ControlFlow<Error> {
+    match body {
+        SetExpr::SetOperation { op, set_quantifier: SetQuantifier::All, left, right } => {
+            if matches!(op, SetOperator::Except | SetOperator::Intersect) {
+                return ControlFlow::Break(Error::Invalid(format!("there is no {op} ALL here: write {op}")));
+            }
+            of_body(left)?;
+            of_body(right)
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            of_body(left)?;
+            of_body(right)
+        }
+        SetExpr::Select(select) => {
+            for item in &select.projection {
+                if let SelectItem::ExprWithAlias { alias, .. } = item
+                    && alias.quote_style.is_none()
+                    && ["isnull", "notnull"].contains(&alias.value.to_ascii_lowercase().as_str())
+                {
+                    let why = format!("write IS NULL or IS NOT NULL; a column of that name is \"{}\"", alias.value);
+                    return ControlFlow::Break(Error::Invalid(why));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Lengths of types, which the engine passes over.
+fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
+    match to {
+        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => {
+            Ok(parsed(&format!("\"left\"(CAST(({expr}) AS VARCHAR), {length})")))
+        }
+        DataType::Char(_) | DataType::Character(_) | DataType::CharVarying(Some(_)) => {
+            Err(Error::Invalid("there is no type char(n) here: write varchar(n), text, or left(text, n)".to_owned()))
+        }
+        DataType::Uuid => Ok(parsed(&format!("lower(CAST(({expr}) AS VARCHAR))"))),
+        _ => Ok(None),
+    }
+}
+
+/// `list[-1]`, which is the last item to the engine, and none to PostgreSQL.
+fn is_from_the_end(access: &AccessExpr) -> bool {
+    let negative = |expr: &Expr| matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, .. });
+    matches!(access, AccessExpr::Subscript(Subscript::Index { index }) if negative(index))
+}
+
+fn is_distinct_and_ordered(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct))
+        && list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)))
+}
+
+fn is_without_zone(expr: &Expr) -> bool {
+    let plain = |kind: &DataType| {
+        matches!(
+            kind,
+            DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) | DataType::Datetime(_)
+        )
+    };
+    match expr {
+        Expr::TypedString(typed) => plain(&typed.data_type),
+        Expr::Cast { data_type, .. } => plain(data_type),
+        Expr::Nested(inner) => is_without_zone(inner),
+        _ => false,
+    }
+}
+
+/// Microseconds as seconds with their fraction.
+fn seconds(microseconds: &Expr) -> Expr {
+    binary(microseconds, BinaryOperator::Divide, &number("1000000.0"))
+}
+
+fn is_text(expr: &Expr, text: &str) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(given) if given.eq_ignore_ascii_case(text)))
+}
+
+fn is_seconds(part: &Expr) -> bool {
+    is_text(part, "second") || is_text(part, "seconds")
+}
+
+/// The same function of other arguments.
+fn called(function: &Function, arguments: Vec<Expr>) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let mut list = list.clone();
+    list.args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
+    Some(Expr::Function(Function { args: FunctionArguments::List(list), ..function.clone() }))
 }
 
 /// What to write in place of a function of PostgreSQL that is not here.

@@ -1,16 +1,17 @@
-//! Times as texts where a time is meant: `at > '10m ago'`, `TIMESTAMP '03:12Z'`, `'2026-11-22 03:12 Europe/Berlin'::timestamptz`.
+//! Texts that are meant as something else, as PostgreSQL reads them: bytes, lists, and above all times: `at > '10m ago'`, `TIMESTAMP '03:12Z'`, `'2026-11-22 03:12 Europe/Berlin'::timestamptz`.
 //!
 //! Invariant: a text is the first instant of the span that it names, as in PostgreSQL `'2026-11-22'` is that midnight; and
 //! all texts of a question are read as of the same now.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator};
 
+use super::casts;
 use crate::Error;
 use crate::moment::Moment;
 
@@ -36,14 +37,14 @@ pub(crate) fn literal(text: &str, now: i64) -> Result<Moment> {
 }
 
 fn in_expression(expr: Expr, schema: &DFSchema, now: i64) -> Result<Transformed<Expr>> {
-    let time = |expr: &Expr| expr.get_type(schema).is_ok_and(|kind| matches!(kind, DataType::Timestamp(..)));
+    let kind = |expr: &Expr| expr.get_type(schema).ok().filter(is_read);
+    let read = |text: &Expr, kind: Option<DataType>| kind.map_or(Ok(None), |kind| read(text, &kind, now));
     Ok(match expr {
         Expr::Cast(Cast { expr, field }) => {
             let new = match field.data_type() {
-                DataType::Timestamp(..) => read(&expr, now)?,
                 // A day as SQL writes it is read below, as fast.
                 DataType::Date32 => day(&expr, now)?,
-                _ => None,
+                kind => read(&expr, Some(kind.clone()).filter(is_read))?,
             };
             match new {
                 Some(new) => Transformed::yes(new),
@@ -51,26 +52,30 @@ fn in_expression(expr: Expr, schema: &DFSchema, now: i64) -> Result<Transformed<
             }
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
-            let (new_left, new_right) = (
-                if time(&right) { read(&left, now)? } else { None },
-                if time(&left) { read(&right, now)? } else { None },
-            );
+            let (new_left, new_right) = (read(&left, kind(&right))?, read(&right, kind(&left))?);
             let changed = new_left.is_some() || new_right.is_some();
             let (left, right) = (new_left.map_or(left, Box::new), new_right.map_or(right, Box::new));
             changed_if(changed, Expr::BinaryExpr(BinaryExpr { left, op, right }))
         }
-        Expr::Between(Between { expr, negated, low, high }) if time(&expr) => {
-            let (new_low, new_high) = (read(&low, now)?, read(&high, now)?);
+        Expr::Between(Between { expr, negated, low, high }) if kind(&expr).is_some() => {
+            let (new_low, new_high) = (read(&low, kind(&expr))?, read(&high, kind(&expr))?);
             let changed = new_low.is_some() || new_high.is_some();
             let (low, high) = (new_low.map_or(low, Box::new), new_high.map_or(high, Box::new));
             changed_if(changed, Expr::Between(Between { expr, negated, low, high }))
         }
-        Expr::InList(InList { expr, list, negated }) if time(&expr) => {
-            let mut changed = false;
+        Expr::Like(Like { expr, .. }) | Expr::SimilarTo(Like { expr, .. })
+            if expr.get_type(schema).is_ok_and(|kind| kind.is_binary()) =>
+        {
+            return Err(super::functions::invalid(
+                "bytes are not compared by LIKE here: write encode(bytes, 'hex') LIKE '%51%', or convert_from(bytes, 'UTF8')",
+            ));
+        }
+        Expr::InList(InList { expr, list, negated }) if kind(&expr).is_some() => {
+            let (kind, mut changed) = (kind(&expr), false);
             let list = list
                 .into_iter()
                 .map(|item| {
-                    let new = read(&item, now)?;
+                    let new = read(&item, kind.clone())?;
                     changed |= new.is_some();
                     Ok(new.unwrap_or(item))
                 })
@@ -82,8 +87,8 @@ fn in_expression(expr: Expr, schema: &DFSchema, now: i64) -> Result<Transformed<
 }
 
 fn compares(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+    use Operator::{ArrowAt, AtArrow, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom | AtArrow | ArrowAt)
 }
 
 fn changed_if(changed: bool, expr: Expr) -> Transformed<Expr> {
@@ -97,10 +102,28 @@ fn text(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn read(expr: &Expr, now: i64) -> Result<Option<Expr>> {
+/// What a text means beside a value of such a type.
+fn read(expr: &Expr, kind: &DataType, now: i64) -> Result<Option<Expr>> {
     let Some(text) = text(expr) else { return Ok(None) };
-    let at = literal(text, now)?.from;
-    Ok(Some(Expr::Literal(ScalarValue::TimestampNanosecond(Some(at), Some("+00:00".into())), None)))
+    let value = match kind {
+        DataType::Duration(_) | DataType::Interval(_) => {
+            let length = Box::new(Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None));
+            return Ok(Some(Expr::Cast(Cast::new(length, DataType::Interval(IntervalUnit::MonthDayNano)))));
+        }
+        DataType::Binary => casts::bytes(text)?,
+        DataType::List(_) => casts::list(text)?,
+        _ => ScalarValue::TimestampNanosecond(Some(literal(text, now)?.from), Some("+00:00".into())),
+    };
+    Ok(Some(Expr::Literal(value, None)))
+}
+
+/// Types of which texts are read here: of lists those of texts.
+fn is_read(kind: &DataType) -> bool {
+    match kind {
+        DataType::Timestamp(..) | DataType::Duration(_) | DataType::Binary => true,
+        DataType::List(item) => item.data_type().is_string(),
+        _ => false,
+    }
 }
 
 /// The day that is meant, where the engine does not know it.

@@ -65,6 +65,11 @@ fn names(schema: &Schema) -> Vec<String> {
         .collect()
 }
 
+/// The values of each row, in the order of the columns, as JSON has them.
+pub fn values(batch: &RecordBatch) -> impl Iterator<Item = Vec<Value>> + use<'_> {
+    (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| value(column.as_ref(), row)).collect())
+}
+
 /// The rows as JSON objects.
 pub fn objects(answer: &Answer) -> Vec<Map<String, Value>> {
     let names = names(&answer.schema);

@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 use crate::moment::rfc3339;
 
 /// The cell at `row`. Numbers that JSON cannot write (NaN, infinities) are texts.
-pub(super) fn value(array: &dyn Array, row: usize) -> Value {
+pub(crate) fn value(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
@@ -56,7 +56,10 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Value {
                 TimeUnit::Microsecond => (array.as_primitive::<DurationMicrosecondType>().value(row), 1_000),
                 TimeUnit::Nanosecond => (array.as_primitive::<DurationNanosecondType>().value(row), 1),
             };
-            interval(0, 0, i128::from(ticks) * factor).into()
+            // As the difference of two times in PostgreSQL: days apart from hours.
+            const DAY: i128 = 86_400_000_000_000;
+            let length = i128::from(ticks) * factor;
+            interval(0, i32::try_from(length / DAY).unwrap_or(i32::MAX), length % DAY).into()
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);

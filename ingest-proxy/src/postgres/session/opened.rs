@@ -5,13 +5,15 @@
 
 use hansard_schemas::events::{self, event};
 
+use super::announcement::APPLICATION;
 use super::{ASK_PASSWORD, UnauthenticatedConnection};
 use crate::direction::Direction;
 use crate::identity::Principal;
+use crate::names::{MAX_NAME, bounded, cut};
 use crate::options::CaptureLevel;
 use crate::postgres::parameters::Settings;
 use crate::postgres::redaction::Redaction;
-use crate::postgres::startup::{Content, EarlyMessage, SessionRequest};
+use crate::postgres::startup::{Content, CutName, EarlyMessage, SessionRequest};
 use crate::relay::stream::Stream;
 use crate::{admission::tls, clock};
 
@@ -23,7 +25,7 @@ impl UnauthenticatedConnection {
         let is_name = |name: &str| name.eq_ignore_ascii_case("application_name");
         let parameters = request.parameters.iter().filter(|(name, _)| !is_name(name)).map(parameter).collect();
         self.open(events::SessionOpened {
-            application_name: settings.get("application_name").unwrap_or_default().to_owned(),
+            application_name: bounded(settings.get("application_name").unwrap_or_default(), MAX_NAME),
             db_user: request.user.clone(),
             database: request.database.clone(),
             parameters,
@@ -78,6 +80,15 @@ impl UnauthenticatedConnection {
         let at = self.startup.messages.first().map_or_else(clock::now, |message| message.at);
         self.capture.event(at, event::Kind::SessionOpened(opened));
     }
+}
+
+/// Names that are not recorded whole, but for the frame that brought them.
+pub(super) fn cut_names(request: &SessionRequest, settings: &Settings) -> Vec<CutName> {
+    let application = settings.get("application_name").unwrap_or_default();
+    let kept = cut(application, MAX_NAME).len();
+    let application =
+        (kept < application.len()).then_some(CutName { what: APPLICATION, bytes: application.len(), kept });
+    request.cut.iter().cloned().chain(application).collect()
 }
 
 pub(super) fn parameter((name, value): &(String, String)) -> events::Parameter {

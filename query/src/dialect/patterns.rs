@@ -1,0 +1,315 @@
+//! Patterns as PostgreSQL reads them: `~` and its like, `SIMILAR TO`, and the functions on regular expressions.
+//!
+//! The engine's regular expressions are another dialect. Invariant: a pattern matches what it matches in PostgreSQL, but that
+//! of several alternatives the first is taken and not the longest; what cannot be said in the engine's dialect is refused.
+//! Source: the PostgreSQL manual, "Pattern Matching".
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, UnaryOperator,
+    Value,
+};
+
+use crate::Error;
+
+/// An operator on a pattern; `None` where it is none.
+pub(super) fn of_operator(expr: &Expr) -> Result<Option<Expr>, Error> {
+    use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch};
+    Ok(match expr {
+        Expr::BinaryOp {
+            left,
+            op: op @ (PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch),
+            right,
+        } => {
+            let right = Box::new(pattern(right, "")?);
+            Some(Expr::BinaryOp { left: left.clone(), op: op.clone(), right })
+        }
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            if escape_char.is_some() {
+                return Err(Error::Invalid("SIMILAR TO has no ESCAPE here: write a backslash".to_owned()));
+            }
+            let Some(text) = text(pattern) else {
+                return Err(Error::Invalid("SIMILAR TO takes a constant pattern here; write ~ for others".to_owned()));
+            };
+            let right = Box::new(literal(&compiled(similar(text)?)?));
+            let matches = Expr::BinaryOp { left: expr.clone(), op: PGRegexMatch, right };
+            let matches = Expr::Nested(Box::new(matches));
+            Some(match negated {
+                true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(matches) },
+                false => matches,
+            })
+        }
+        _ => None,
+    })
+}
+
+/// A function that takes a pattern; `None` where it takes none.
+pub(super) fn of_function(function: &Function, name: &str) -> Result<Option<Expr>, Error> {
+    let flags_at = match name {
+        "regexp_like" | "regexp_match" => 2,
+        "regexp_count" | "regexp_replace" => 3,
+        "regexp_instr" => 5,
+        _ => return Ok(None),
+    };
+    let FunctionArguments::List(list) = &function.args else { return Ok(None) };
+    let mut list = list.clone();
+    let argument = |at: usize| match list.args.get(at) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => Some(expr.clone()),
+        _ => None,
+    };
+    let Some(written) = argument(1) else { return Ok(None) };
+    let flags = match argument(flags_at) {
+        None => String::new(),
+        Some(flags) => text(&flags)
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Invalid(format!("the flags of {name} are a constant text here")))?,
+    };
+    let replacement = (name == "regexp_replace").then(|| argument(2)).flatten();
+    let mut set = |at: usize, expr: Expr| list.args[at] = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    set(1, pattern(&written, &flags)?);
+    if let Some(replacement) = replacement {
+        set(2, replaced(&replacement)?);
+    }
+    if !flags.is_empty() {
+        // What changes how lines are read is said in the pattern.
+        set(flags_at, literal(&flags.replace(['n', 'm', 's', 'c', 'e'], "")));
+    }
+    Ok(Some(Expr::Function(Function { args: FunctionArguments::List(list), ..function.clone() })))
+}
+
+/// A pattern in the engine's dialect.
+fn pattern(written: &Expr, flags: &str) -> Result<Expr, Error> {
+    for flag in flags.chars() {
+        if !"gicsnmxe".contains(flag) {
+            return Err(Error::Invalid(format!("'{flag}' is no flag of a regular expression here")));
+        }
+    }
+    let by_lines = flags.contains(['n', 'm']);
+    match text(written) {
+        Some(text) => Ok(literal(&compiled(regular(text, by_lines)?)?)),
+        // It is not known before it runs, and its escapes are the engine's.
+        None => Ok(call("concat", vec![literal(mode(by_lines)), written.clone()])),
+    }
+}
+
+/// `.` matches line breaks, too, and `^` and `$` nothing within a text, unless lines are asked for.
+fn mode(by_lines: bool) -> &'static str {
+    if by_lines { "(?m)" } else { "(?s)" }
+}
+
+fn refused(what: &str) -> Error {
+    Error::Invalid(format!("regular expressions have no {what} here"))
+}
+
+/// An advanced regular expression in the engine's dialect.
+fn regular(written: &str, mut by_lines: bool) -> Result<String, Error> {
+    if written.starts_with("***") {
+        return Err(refused("*** at their beginning"));
+    }
+    let mut rest = written;
+    let (mut ignored, mut spaced) = (false, false);
+    if let Some((options, behind)) = written.strip_prefix("(?").and_then(|inner| inner.split_once(')'))
+        && !options.is_empty()
+        && options.bytes().all(|option| option.is_ascii_lowercase())
+    {
+        for option in options.chars() {
+            match option {
+                'i' => ignored = true,
+                'c' | 's' | 'e' | 't' => {}
+                'n' | 'm' => by_lines = true,
+                'x' => spaced = true,
+                other => return Err(refused(&format!("option {other}"))),
+            }
+        }
+        rest = behind;
+    }
+    let mut out = mode(by_lines).to_owned();
+    out.push_str(if ignored { "(?i)" } else { "" });
+    out.push_str(if spaced { "(?x)" } else { "" });
+    let mut characters = rest.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some('m') => out.push_str(r"\b{start}"),
+                Some('M') => out.push_str(r"\b{end}"),
+                Some('y') => out.push_str(r"\b"),
+                Some('Y') => out.push_str(r"\B"),
+                Some('Z') => out.push_str(r"\z"),
+                Some('0') => out.push_str(r"\x00"),
+                Some('1'..='9') => return Err(refused("references back, as \\1")),
+                Some('b') => return Err(refused("\\b, which is a backspace in PostgreSQL: \\y is a word's edge")),
+                Some(escaped) if "AdDsSwWnrtfvx".contains(escaped) || !escaped.is_alphanumeric() => {
+                    out.extend(['\\', escaped]);
+                }
+                Some(other) => return Err(refused(&format!("\\{other}"))),
+                None => return Err(Error::Invalid("a regular expression ends with a backslash".to_owned())),
+            },
+            '(' if characters.peek() == Some(&'?') => {
+                characters.next();
+                match characters.next() {
+                    Some(':') => out.push_str("(?:"),
+                    _ => return Err(refused("looking ahead or behind, as (?=...)")),
+                }
+            }
+            '[' => bracket(&mut characters, &mut out),
+            other => out.push(other),
+        }
+    }
+    Ok(out)
+}
+
+/// A bracket expression behind its bracket: some characters mean something in the engine's dialect alone.
+fn bracket(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
+    out.push('[');
+    if characters.next_if_eq(&'^').is_some() {
+        out.push('^');
+    }
+    if characters.next_if_eq(&']').is_some() {
+        out.push_str(r"\]");
+    }
+    while let Some(character) = characters.next() {
+        match character {
+            ']' => {
+                out.push(']');
+                return;
+            }
+            '[' if characters.peek() == Some(&':') => {
+                out.push('[');
+                // Of a class such as [:alpha:] the inner bracket belongs to it.
+                for class in characters.by_ref() {
+                    out.push(class);
+                    if class == ']' {
+                        break;
+                    }
+                }
+            }
+            '[' | '&' | '~' => out.extend(['\\', character]),
+            '\\' => {
+                out.push('\\');
+                out.extend(characters.next());
+            }
+            other => out.push(other),
+        }
+    }
+}
+
+/// A pattern of SIMILAR TO, which is about the whole text.
+fn similar(written: &str) -> Result<String, Error> {
+    let mut out = String::from("(?s)^(?:");
+    let mut characters = written.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '%' => out.push_str(".*"),
+            '_' => out.push('.'),
+            '.' | '^' | '$' => out.extend(['\\', character]),
+            '(' => out.push_str("(?:"),
+            '[' => bracket(&mut characters, &mut out),
+            '\\' => match characters.next() {
+                Some(escaped) if escaped.is_alphanumeric() => out.push(escaped),
+                Some(escaped) => out.extend(['\\', escaped]),
+                None => return Err(Error::Invalid("a pattern ends with a backslash".to_owned())),
+            },
+            other => out.push(other),
+        }
+    }
+    out.push_str(")$");
+    Ok(out)
+}
+
+/// Says of a pattern that is none what is wrong with it, before anything is read.
+fn compiled(pattern: String) -> Result<String, Error> {
+    match regex::RegexBuilder::new(&pattern).size_limit(SIZE).build() {
+        Ok(_) => Ok(pattern),
+        Err(regex::Error::CompiledTooBig(_)) => Err(Error::Invalid("a regular expression is too large".to_owned())),
+        Err(error) => {
+            let text = error.to_string();
+            let why =
+                text.lines().rev().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("it does not read");
+            Err(Error::Invalid(format!("a regular expression cannot be read: {why}")))
+        }
+    }
+}
+
+/// Bytes of a compiled pattern.
+const SIZE: usize = 10 * 1024 * 1024;
+
+/// What takes the place of a match: `\1` and `\&` stand for parts of it, `$` for itself.
+fn replaced(written: &Expr) -> Result<Expr, Error> {
+    let Some(text) = text(written) else {
+        return Ok(call("replace", vec![written.clone(), literal("$"), literal("$$")]));
+    };
+    let mut out = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '$' => out.push_str("$$"),
+            '\\' => match characters.next() {
+                Some('&') => out.push_str("${0}"),
+                Some(group @ '0'..='9') => out.extend(['$', '{', group, '}']),
+                // The engine would read it as the beginning of a group.
+                Some('\\') => return Err(refused("backslash in what takes the place of a match")),
+                Some(other) => out.extend(['\\', other]),
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    Ok(literal(&out))
+}
+
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
+            Value::DollarQuotedString(text) => Some(&text.value),
+            _ => None,
+        },
+        Expr::Nested(inner) => text(inner),
+        _ => None,
+    }
+}
+
+fn literal(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(datafusion::sql::sqlparser::ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_put_into_the_engines_dialect() {
+        for (written, expected) in [
+            ("a.b", "(?s)a.b"),
+            (r"\mfoo\M", r"(?s)\b{start}foo\b{end}"),
+            ("(?i)x", "(?s)(?i)x"),
+            ("(?n)^x", "(?m)^x"),
+            ("[]a&&b[:alpha:][]", r"(?s)[\]a\&\&b[:alpha:]\[]"),
+            (r"[^\d-]\.", r"(?s)[^\d-]\."),
+        ] {
+            let read = regular(written, false).and_then(compiled).unwrap();
+            assert_eq!(read, expected, "{written}");
+        }
+        for written in [r"(a)\1", "a(?=b)", r"\bfoo", "***=x", "(", r"a\"] {
+            assert!(regular(written, false).and_then(compiled).is_err(), "{written}");
+        }
+        assert_eq!(similar("a_(b|c)%.").unwrap(), r"(?s)^(?:a.(?:b|c).*\.)$");
+    }
+}

@@ -1,0 +1,89 @@
+SELECT 1 WHERE 1 NOT IN (SELECT NULL::int)
+SELECT 1 WHERE 1 NOT IN (SELECT 2 UNION ALL SELECT NULL)
+SELECT x FROM (VALUES (1), (NULL), (3)) AS t(x) ORDER BY x
+SELECT x FROM (VALUES (1), (NULL), (3)) AS t(x) ORDER BY x DESC
+SELECT x FROM (VALUES (1), (NULL), (3)) AS t(x) ORDER BY x NULLS FIRST
+SELECT x FROM (VALUES ('b'), ('a'), ('B'), ('')) AS t(x) ORDER BY x
+SELECT count(*), count(x), sum(x), avg(x), min(x), max(x) FROM (VALUES (1), (NULL), (4)) AS t(x)
+SELECT count(*), sum(x), avg(x), string_agg(x::text, ','), array_agg(x) FROM (VALUES (1)) AS t(x) WHERE false
+SELECT avg(x) FROM (VALUES (1.5), (2.5)) AS t(x)
+SELECT stddev(x), variance(x), stddev_pop(x), var_pop(x) FROM (VALUES (1), (2), (4)) AS t(x)
+SELECT stddev(x), variance(x) FROM (VALUES (1)) AS t(x)
+SELECT string_agg(x, ',' ORDER BY x DESC), array_agg(x ORDER BY x), array_agg(DISTINCT x ORDER BY x), count(DISTINCT x) FROM (VALUES ('a'), ('c'), ('b'), ('a')) AS t(x)
+SELECT array_agg(x) FROM (VALUES (1), (NULL), (3)) AS t(x)
+SELECT count(*) FILTER (WHERE x > 1), sum(x) FILTER (WHERE x > 5) FROM (VALUES (1), (2), (3)) AS t(x)
+SELECT bool_and(x), bool_or(x), every(x) FROM (VALUES (true), (false), (NULL)) AS t(x)
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x), percentile_cont(0.9) WITHIN GROUP (ORDER BY x) FROM (VALUES (1), (2), (3), (10)) AS t(x)
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY x) FROM (VALUES (1), (2), (3), (10)) AS t(x)
+SELECT mode() WITHIN GROUP (ORDER BY x) FROM (VALUES (1), (2), (2)) AS t(x)
+SELECT x, row_number() OVER (ORDER BY x), rank() OVER (ORDER BY x), dense_rank() OVER (ORDER BY x), lag(x) OVER (ORDER BY x), lead(x, 1, 0) OVER (ORDER BY x) FROM (VALUES (1), (2), (2), (3)) AS t(x) ORDER BY 1, 2
+SELECT x, sum(x) OVER (ORDER BY x), last_value(x) OVER (ORDER BY x), first_value(x) OVER (ORDER BY x), count(*) OVER () FROM (VALUES (1), (2), (2), (3)) AS t(x) ORDER BY 1
+SELECT x, sum(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), nth_value(x, 2) OVER (ORDER BY x), ntile(2) OVER (ORDER BY x), percent_rank() OVER (ORDER BY x), cume_dist() OVER (ORDER BY x) FROM (VALUES (1), (2), (3), (4)) AS t(x) ORDER BY 1
+SELECT x, sum(x) OVER (ORDER BY x RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (VALUES (1), (2), (5)) AS t(x) ORDER BY 1
+SELECT DISTINCT ON (k) k, v FROM (VALUES ('a', 2), ('a', 1), ('b', 3)) AS t(k, v) ORDER BY k, v
+SELECT k, sum(v) FROM (VALUES ('a', 2), ('a', 1), ('b', 3)) AS t(k, v) GROUP BY ROLLUP (k) ORDER BY k NULLS LAST
+SELECT k, grouping(k), sum(v) FROM (VALUES ('a', 2), ('b', 3)) AS t(k, v) GROUP BY GROUPING SETS ((k), ()) ORDER BY 2, 1
+SELECT k, count(*) FROM (VALUES ('a', 2), ('a', 1), ('b', 3)) AS t(k, v) GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC
+SELECT * FROM (VALUES (1), (2), (2)) AS a(x) EXCEPT SELECT 2
+SELECT * FROM (VALUES (1), (2), (2)) AS a(x) EXCEPT ALL SELECT 2
+SELECT * FROM (VALUES (1), (2), (2)) AS a(x) INTERSECT ALL SELECT * FROM (VALUES (2), (2), (2)) AS b(x)
+SELECT 1 UNION SELECT 1 UNION ALL SELECT 1
+SELECT '1' UNION SELECT '2' ORDER BY 1
+SELECT a.x, b.x FROM (VALUES (1), (2)) AS a(x) LEFT JOIN (VALUES (2)) AS b(x) USING (x) ORDER BY 1
+SELECT * FROM (VALUES (1, 'a')) AS a(x, y) NATURAL JOIN (VALUES (1, 'b')) AS b(x, z)
+SELECT a.x, b.x FROM (VALUES (1), (2)) AS a(x) FULL JOIN (VALUES (2), (3)) AS b(x) ON a.x = b.x ORDER BY 1, 2
+SELECT a.x, l.y FROM (VALUES (1), (2)) AS a(x) CROSS JOIN LATERAL (SELECT a.x * 10 AS y) AS l ORDER BY 1
+SELECT x FROM generate_series(1, 5, 2) AS t(x) ORDER BY x
+SELECT * FROM generate_series(3, 1)
+SELECT * FROM generate_series(3, 1, -1)
+SELECT count(*) FROM generate_series(TIMESTAMP '2026-11-22 00:00', TIMESTAMP '2026-11-22 03:00', INTERVAL '1 hour')
+SELECT generate_series FROM generate_series(1, 2)
+SELECT unnest(ARRAY[1, 2]), unnest(ARRAY['a', 'b'])
+SELECT x, n FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY AS t(x, n)
+SELECT x FROM (VALUES (1), (2), (3)) AS t(x) ORDER BY x LIMIT 1 OFFSET 1
+SELECT x FROM (VALUES (1), (2), (3)) AS t(x) ORDER BY x FETCH FIRST 2 ROWS ONLY
+SELECT x FROM (VALUES (1), (2), (2), (3)) AS t(x) ORDER BY x FETCH FIRST 2 ROWS WITH TIES
+SELECT x FROM (VALUES (1), (2), (3)) AS t(x) ORDER BY x LIMIT ALL
+WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4) SELECT sum(n) FROM r
+WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT n % 3 + 1 FROM r) SELECT count(*) FROM r
+WITH a AS MATERIALIZED (SELECT 1 AS x) SELECT x FROM a
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE x = (SELECT max(y) FROM (VALUES (1), (2)) AS s(y))
+SELECT (SELECT y FROM (VALUES (1), (2)) AS s(y))
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE EXISTS (SELECT 1 FROM (VALUES (2)) AS s(y) WHERE y = x)
+SELECT x FROM (VALUES (1), (2), (NULL)) AS t(x) WHERE x NOT IN (SELECT y FROM (VALUES (1)) AS s(y))
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE x > ALL (SELECT 1)
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE x = ANY (SELECT 2)
+SELECT 1 AS a, 2 AS a
+SELECT "x" FROM (SELECT 1 AS X) AS t
+SELECT X FROM (SELECT 1 AS "X") AS t
+SELECT x.* FROM (SELECT 1 AS a, 2 AS b) AS x
+SELECT count(*) FROM (VALUES (1), (2), (3)) AS t(x) TABLESAMPLE SYSTEM (50)
+SELECT x FROM (VALUES (1)) AS t(x) FOR UPDATE
+SELECT 1 INTO t2
+TABLE pg_class
+VALUES (1, 'a'), (2, 'b')
+SELECT x FROM (VALUES (2), (1)) AS t(x) ORDER BY -x
+SELECT x AS y FROM (VALUES (2), (1)) AS t(x) ORDER BY y
+SELECT upper(x) FROM (VALUES ('a'), ('b')) AS t(x) GROUP BY upper(x) ORDER BY upper(x)
+SELECT x % 2 AS odd, count(*) FROM generate_series(1, 5) AS t(x) GROUP BY odd ORDER BY odd
+SELECT sum(x)::int / count(*) FROM (VALUES (1), (2), (4)) AS t(x)
+SELECT round(avg(x), 2) FROM (VALUES (1), (2), (2)) AS t(x)
+SELECT round(100.0 * 1 / 3, 1), 100 * 1 / 3, 2 / 3 * 100
+SELECT max(x) - min(x) > INTERVAL '1 hour', sum(x - x)::text FROM (VALUES (TIMESTAMPTZ '2026-11-22 03:12+00'), (TIMESTAMPTZ '2026-11-22 05:12+00')) AS t(x)
+SELECT avg(x - TIMESTAMPTZ '2026-11-22 03:00+00')::text FROM (VALUES (TIMESTAMPTZ '2026-11-22 03:12+00'), (TIMESTAMPTZ '2026-11-22 03:14+00')) AS t(x)
+SELECT x - lag(x) OVER (ORDER BY x) > INTERVAL '1 hour' FROM (VALUES (TIMESTAMPTZ '2026-11-22 03:12+00'), (TIMESTAMPTZ '2026-11-22 05:12+00')) AS t(x) ORDER BY 1
+SELECT corr(x, y), regr_slope(y, x), covar_samp(x, y) FROM (VALUES (1, 2), (2, 4), (3, 7)) AS t(x, y)
+SELECT bit_and(x), bit_or(x), count(DISTINCT x % 2) FROM (VALUES (1), (3)) AS t(x)
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE x = '2'
+SELECT x FROM (VALUES (9), (10)) AS t(x) WHERE x < '10'
+SELECT x FROM (VALUES (9), (10)) AS t(x) WHERE x IN ('9', '11')
+SELECT x FROM (VALUES (9), (10)) AS t(x) WHERE x BETWEEN '9' AND '9'
+SELECT max(x), min(x) FROM (VALUES ('9'), ('10')) AS t(x)
+SELECT x FROM (VALUES (1), (2)) AS t(x) WHERE x NOT IN (SELECT y FROM (VALUES (1), (NULL)) AS s(y))
+SELECT x FROM (VALUES (ARRAY['a', 'b']), (ARRAY['c'])) AS t(x) WHERE x @> '{a}'
+SELECT count(*) FROM (VALUES (ARRAY['a', 'b']), (ARRAY['c'])) AS t(x) WHERE x = '{c}'
+SELECT count(*) FROM (VALUES (ARRAY['a', 'b']), (ARRAY['c'])) AS t(x) WHERE 'b' = ANY(x)
+SELECT count(*) FROM (VALUES (decode('00ff', 'hex')), (decode('61', 'hex'))) AS t(x) WHERE x = '\x00ff' OR x IN ('a')
+SELECT x::text FROM (VALUES (decode('00ff', 'hex'))) AS t(x)
+SELECT count(*) FROM (VALUES (TIMESTAMPTZ '2026-11-22 03:12+00')) AS t(x) WHERE x::text LIKE '2026-11-22 03:12%'
+SELECT extract(hour FROM max(x) - min(x)), extract(minute FROM max(x) - min(x)), extract(second FROM max(x) - min(x)), extract(day FROM max(x) - min(x)) FROM (VALUES (TIMESTAMPTZ '2026-11-22 03:12:01.5+00'), (TIMESTAMPTZ '2026-11-24 05:14+00')) AS t(x)
