@@ -124,7 +124,7 @@ pub struct Reached {
     pub code: BTreeSet<String>,
     /// Names of functions, operators and types that it uses without a schema and that are taken for PostgreSQL's own, though
     /// others of these names would be meant if there were any.
-    pub built_in: BTreeSet<String>,
+    pub built_in: BTreeSet<(CallKind, String)>,
     /// It defines something, or code that it runs does: event triggers run for it.
     pub defines: bool,
 }

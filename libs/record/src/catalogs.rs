@@ -83,7 +83,7 @@ pub(super) struct Known {
     /// When the reading ended that found other memberships of roles, or another owner of the database.
     #[serde(default)]
     roles_at: i64,
-    /// Functions, types and operators that have been changed or dropped, by name: when the reading ended that found it.
+    /// Functions, types and operators that have come, been changed or dropped, by name: when the reading ended that found it.
     #[serde(default)]
     code_at: BTreeMap<Box<str>, i64>,
     /// The same of all others, and of event triggers.
@@ -282,7 +282,11 @@ impl Known {
             self.catalog = Shared::default();
             self.named_at = BTreeMap::new();
             self.code_at = BTreeMap::new();
-            (self.whole_at, self.last_named_at, self.roles_at) = (read_at, read_at, read_at);
+            (self.whole_at, self.last_named_at) = (read_at, read_at);
+            // Sessions that began before the first reading found the roles as that does.
+            if self.version > 0 || self.missing.is_some() || self.may_change_paths() {
+                self.roles_at = read_at;
+            }
             (self.all_code_at, self.event_triggers_at, self.last_code_at) = (read_at, read_at, read_at);
         } else if read.base_version != self.version {
             return self.lose("a version of it is missing");

@@ -411,6 +411,10 @@ impl Names {
                 self.set_path(number, path, *local);
             }
             Effect::Setting { name, value, local } => self.set(number, name, value.as_deref(), *local),
+            // Of a transaction that this or any other session has prepared, which made nothing temporary.
+            Effect::CommitPrepared(_) => {
+                self.set_untold(number, Untold { temporary: self.untold.temporary, ..Untold::anything() });
+            }
             Effect::ResetAll => self.set_path(number, Path::Start, false),
             Effect::Discard { temporary, all } => {
                 if *temporary {

@@ -40,18 +40,26 @@ impl<'a> Sessions<'a> {
         match by {
             Own => _ = self.own.query(sql).await.unwrap(),
             Other => _ = self.other.query(sql).await.unwrap(),
-            Owner if sql.is_empty() => self.scene.catalog_is_read().await,
+            Owner if sql.is_empty() => self.catalog_is_read().await,
             Owner => {
                 self.scene.superuser.batch_execute(sql).await.unwrap();
-                // Seen within some seconds; sooner where something is announced.
-                self.say_unseen("CREATE TABLE public.seen (); DROP TABLE public.seen").await;
+                self.catalog_is_read().await;
             }
         }
     }
 
-    async fn say_unseen(&mut self, sql: &str) {
-        self.other.query(sql).await.unwrap();
-        self.scene.catalog_is_read().await;
+    /// All that has been done by now is read.
+    async fn catalog_is_read(&mut self) {
+        let name = self.scene.name().replace('-', "_");
+        self.scene.superuser.batch_execute(&format!("CREATE TABLE public.{name} ()")).await.unwrap();
+        // Otherwise it takes some seconds until somebody looks.
+        self.other.query("CREATE TABLE public.seen (); DROP TABLE public.seen").await.unwrap();
+        hansard_tests::eventually("the catalog is read", crate::scene::PATIENCE, || {
+            let found = self.scene.config.sql(&format!("SELECT version FROM catalog WHERE name = '{name}'"))?;
+            anyhow::ensure!(!found.is_empty(), "not yet");
+            Ok(())
+        })
+        .unwrap();
     }
 
     /// The last statement of the session itself that begins so.
@@ -199,6 +207,30 @@ async fn what_hangs_on_a_type_or_a_schema_goes_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_code_of_the_session_or_a_prepared_transaction_has_made_is_minded() {
+    let scene = scene().await;
+    scene.superuser.batch_execute("GRANT ALL ON SCHEMA sp1 TO app; GRANT ALL ON SCHEMA decoy TO app").await.unwrap();
+    let mut sessions = Sessions::open(&scene).await;
+    for sql in ["SET search_path = early, sp1", "DO $$ BEGIN CREATE SCHEMA early; END $$", "CREATE TABLE made (n int)"]
+    {
+        sessions.say(Own, sql).await;
+    }
+    assert_eq!(made_in(&scene, "made").await, ["early"]);
+    let row = sessions.last("CREATE TABLE made");
+    assert!(row.touches.iter().all(|touch| !touch.certain || touch.relation == "early.made"), "{row:#?}");
+    for by in [Own, Other] {
+        for (prepared, expected) in
+            [("CREATE TABLE decoy.t (n int)", vec![]), ("DROP TABLE decoy.t", vec!["sp1.t".to_owned()])]
+        {
+            let prepare = format!("BEGIN; {prepared}; PREPARE TRANSACTION 'x'");
+            let texts =
+                [(Own, "SET search_path = decoy, sp1"), (by, &prepare), (by, "COMMIT PREPARED 'x'"), (Own, UPDATE)];
+            assert_eq!(is_told(&scene, &texts).await, expected, "{by:?}, {prepared}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_view_goes_with_the_temporary_table_that_it_reads() {
     let scene = scene().await;
     let texts = [
@@ -323,7 +355,7 @@ async fn another_function_of_the_same_name_hides_none() {
         let front = (Own, "SET search_path = public, pg_catalog");
         let texts = [front, (by, check), (by, domain), (Own, "SELECT 1::money")];
         assert_eq!(is_told(&scene, &texts).await, ["sp1.t"], "{by:?}");
-        scene.superuser.batch_execute("DROP FUNCTION public.checks CASCADE").await.unwrap();
+        scene.superuser.batch_execute("DROP DOMAIN public.money; DROP FUNCTION public.checks").await.unwrap();
     }
 }
 
@@ -527,10 +559,11 @@ async fn an_event_trigger_that_has_just_been_made_runs_for_whatever_is_defined()
             let make = "CREATE TYPE public.y AS ENUM ('y'); CREATE MATERIALIZED VIEW public.x AS SELECT 1 AS n";
             let texts = [(Owner, make), (by, function), (by, create), (Own, sql)];
             assert_eq!(is_told(&scene, &texts).await, ["sp1.t"], "{create}, {sql}");
-            let clean = "DROP EVENT TRIGGER e; DROP SCHEMA IF EXISTS z CASCADE; DROP TYPE IF EXISTS public.z CASCADE; \
-                         DROP FUNCTION IF EXISTS public.z(); DROP TYPE IF EXISTS public.y; DROP MATERIALIZED VIEW public.x";
+            let clean = "DROP EVENT TRIGGER e; DROP SCHEMA IF EXISTS z CASCADE; DROP MATERIALIZED VIEW public.x; \
+                         DROP FUNCTION IF EXISTS public.z(); DROP TYPE IF EXISTS public.y";
             scene.superuser.batch_execute(clean).await.unwrap();
-            scene.superuser.batch_execute("DROP TABLE IF EXISTS public.z").await.unwrap();
+            let kind = if sql.starts_with("SELECT") { "TABLE" } else { "TYPE" };
+            scene.superuser.batch_execute(&format!("DROP {kind} IF EXISTS public.z")).await.unwrap();
         }
     }
 }

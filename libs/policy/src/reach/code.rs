@@ -22,7 +22,7 @@ impl<'a> Reach<'a> {
                 let own = call.kind == CallKind::Field || is_built_in(&call.name);
                 match is_built_in(&call.name) {
                     false => _ = self.reached.code.insert(call.name.name.clone()),
-                    true => self.takes_for_own(&call.name, path),
+                    true => self.takes_for_own(call, path),
                 }
                 let procedure = call.kind == CallKind::Procedure;
                 let all = catalog.functions_named(&call.name.name);
@@ -68,7 +68,7 @@ impl<'a> Reach<'a> {
                     || (call.name.schema.is_none() && functions::is_built_in_operator(&call.name.name));
                 match own {
                     false => _ = self.reached.code.insert(call.name.name.clone()),
-                    true => self.takes_for_own(&call.name, path),
+                    true => self.takes_for_own(call, path),
                 }
                 let made = self.made_of(call, path);
                 if found.is_empty() && made.is_empty() && !own {
@@ -88,9 +88,10 @@ impl<'a> Reach<'a> {
     }
 
     /// The name is taken for that of something which PostgreSQL brings along, as long as there is nothing else of it.
-    fn takes_for_own(&mut self, name: &Name, path: Option<&[Text]>) {
+    fn takes_for_own(&mut self, Call { kind, name, .. }: &Call, path: Option<&[Text]>) {
         if name.schema.is_none() && !is_own(name, path) {
-            self.reached.built_in.insert(name.name.clone());
+            let kind = if *kind == CallKind::Field { CallKind::Function } else { *kind };
+            self.reached.built_in.insert((kind, name.name.clone()));
         }
     }
 
@@ -116,7 +117,7 @@ impl<'a> Reach<'a> {
         match built_in {
             false if own => {}
             false => _ = self.reached.code.insert(name.to_owned()),
-            true => self.takes_for_own(&call.name, names.path()),
+            true => self.takes_for_own(call, names.path()),
         }
         let made = self.made_of(call, names.path());
         // Types are looked for in the temporary schema, too, which PostgreSQL's own come before only where the path says so.

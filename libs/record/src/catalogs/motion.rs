@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use hansard_policy::CallKind;
 use hansard_policy::catalog::{Change, Kind, Object};
 use uuid::Uuid;
 
@@ -10,9 +11,8 @@ use super::{Changing, Known};
 /// Most names of functions, types and operators that were changed and are told apart by when.
 const MAX_CODE: usize = 10_000;
 
-/// Words of which one stands in each text that makes or changes a function, an operator or a type, or moves one.
-const OF_CODE: [&str; 9] =
-    ["function", "procedure", "routine", "aggregate", "operator", "type", "domain", "schema", "owned"];
+/// Words of which one stands in each text that makes, changes or moves a function.
+const OF_FUNCTIONS: [&str; 4] = ["function", "procedure", "routine", "aggregate"];
 
 impl Known {
     /// Notes which code is changed by these changes, and whether roles are.
@@ -32,13 +32,15 @@ impl Known {
                 }
                 Kind::EventTrigger => (self.event_triggers_at, self.last_code_at) = (read_at, read_at),
                 Kind::Function | Kind::Type | Kind::Operator => {
-                    let Some(before) = before else { continue };
-                    let name = before.name().1.into();
-                    if self.code_at.len() >= MAX_CODE {
-                        self.code_at.clear();
-                        self.all_code_at = read_at;
+                    // What has come may have been something else since the reading before.
+                    let names = [before, object.as_ref()].into_iter().flatten().map(|object| object.name().1);
+                    for name in names {
+                        if self.code_at.len() >= MAX_CODE {
+                            self.code_at.clear();
+                            self.all_code_at = read_at;
+                        }
+                        self.code_at.insert(name.into(), read_at);
                     }
-                    self.code_at.insert(name, read_at);
                     self.last_code_at = read_at;
                 }
                 _ => {}
@@ -74,9 +76,14 @@ impl Known {
     }
 
     /// Another session may be making, changing or dropping a function, an operator or a type of that name.
-    pub(crate) fn is_code_changing(&self, name: &str, session_id: Uuid) -> bool {
+    pub(crate) fn is_code_changing(&self, kind: CallKind, name: &str, session_id: Uuid) -> bool {
         let session = session_id.as_u64_pair();
-        let of_code = |names: &HashSet<String>| OF_CODE.iter().any(|word| names.contains(*word));
+        let words: &[&str] = match kind {
+            CallKind::Type => &["type", "domain"],
+            CallKind::Operator => &["operator"],
+            CallKind::Function | CallKind::Field | CallKind::Procedure => &OF_FUNCTIONS,
+        };
+        let of_code = |names: &HashSet<String>| words.iter().any(|word| names.contains(*word));
         let may_be =
             |changing: &Changing| changing.names.as_ref().is_none_or(|names| names.contains(name) && of_code(names));
         let others = || self.changing.values().filter(|changing| changing.session != session);
@@ -99,11 +106,11 @@ impl Known {
     }
 
     /// A schema may be about to come or to go, or a role's right to use it. `usable`: it is there, and the role may use it;
-    /// `by_roles`: whether it may depends on its memberships; `only_others`: what the session itself does is known.
+    /// `by_roles`: whether it may depends on its memberships; `superuser`: the role, if it may use all; `only_others`: what the session itself does is known.
     pub(crate) fn may_change_path(
         &self,
         schema: &str,
-        (usable, by_roles): (bool, bool),
+        (usable, by_roles, superuser): (bool, bool, Option<&str>),
         session_id: Uuid,
         only_others: bool,
     ) -> bool {
@@ -112,10 +119,14 @@ impl Known {
             let Some(names) = &changing.names else { return true };
             let has = |words: &[&str]| words.iter().any(|word| names.contains(*word));
             let named = names.contains(schema);
-            let comes_or_goes = named && changing.session != session && !changing.paths;
-            // GRANT gives what is not there, and takes nothing.
-            let changes = !usable || has(&["revoke", "drop", "alter", "reassign"]);
-            comes_or_goes && !usable || changing.paths && changes && (named || by_roles || has(&["owned"]))
+            let comes = named && changing.session != session && !usable;
+            // GRANT gives what is not there, and takes nothing. Who is a superuser may use whatever is there.
+            let takes = match superuser {
+                Some(role) => has(&["drop"]) || names.contains(role),
+                None => has(&["revoke", "drop", "alter", "reassign"]),
+            };
+            let gives = !usable && superuser.is_none();
+            comes || changing.paths && (gives || usable && takes) && (named || by_roles || has(&["owned"]))
         };
         let asked = |changing: &&Changing| !only_others || changing.session != session;
         self.not_kept.is_some() || self.changing.values().filter(asked).any(may)

@@ -114,8 +114,12 @@ impl Names {
                     // IF EXISTS, and it does not.
                     Some(Meaning::Nowhere) => {}
                     None => {
-                        let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
-                        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
+                        let made = self.temporary.get(&name.name).map(|made| Temporary { may_be_gone: true, ..*made });
+                        self.change_temporary(
+                            number,
+                            made.map(|made| (name.name.clone(), Some(made))).into_iter().collect(),
+                        );
+                        self.set_untold(number, Untold { dropped: Some(OPEN), ..self.untold });
                     }
                 }
                 if meanings.drops_partitions {

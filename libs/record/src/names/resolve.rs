@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use hansard_pg_wire::conversation::Moment;
-use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, RelationKind, TEMPORARY, Text, with_implicit};
 use hansard_policy::reach::{Made, Resolve, Resolved, Routine};
+use hansard_policy::{CallKind, Name};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
-use super::{Names, UNKNOWN_SCHEMA};
+use super::{Names, UNKNOWN_SCHEMA, Untold};
 use crate::catalogs::Known;
 
 /// Most relations that are told of one name.
@@ -55,6 +55,9 @@ impl<'a> InSession<'a> {
     fn listed(&self, known: &Known) -> Option<Vec<(Text, bool)>> {
         let (setting, role) = (self.names.setting()?, self.names.current_role());
         let catalog = &known.catalog;
+        // Code of the session may have made or dropped schemas.
+        let Untold { changed, dropped, .. } = self.names.untold;
+        let anything = self.is_newer_than_catalog(changed) && self.is_newer_than_catalog(dropped);
         let mut path: Vec<(Text, bool)> = Vec::new();
         for schema in setting {
             let name = if schema == "$user" { role? } else { schema };
@@ -72,7 +75,11 @@ impl<'a> InSession<'a> {
             };
             let by_roles = made.is_none() && catalog.depends_on_roles(name, role);
             let gone = made.is_some() && !usable;
-            let doubtful = known.may_change_path(name, (usable, by_roles), self.session_id, gone)
+            let superuser = role.filter(|role| {
+                catalog.role_named(role).and_then(|oid| catalog.role(oid)).is_some_and(|role| role.superuser)
+            });
+            let doubtful = known.may_change_path(name, (usable, by_roles, superuser), self.session_id, gone)
+                || made.is_none() && anything
                 || by_roles && known.are_roles_changed_since(self.names.path_at);
             if usable || doubtful {
                 path.push((name.into(), doubtful));
@@ -168,9 +175,10 @@ impl<'a> InSession<'a> {
     }
 
     /// A function, an operator or a type may just have been made of a name that is taken for one of PostgreSQL's own.
-    pub(crate) fn is_built_in_in_motion(&self, name: &str) -> bool {
-        self.known
-            .is_some_and(|known| self.names.may_have_made_unread(name) || known.is_code_changing(name, self.session_id))
+    pub(crate) fn is_built_in_in_motion(&self, kind: CallKind, name: &str) -> bool {
+        self.known.is_some_and(|known| {
+            self.names.may_have_made_unread(name) || known.is_code_changing(kind, name, self.session_id)
+        })
     }
 
     /// Without a catalog: the one schema that can be meant.

@@ -548,7 +548,7 @@ fn temporary_relations_stay_known_where_another_was_dropped_that_is_not() {
     assert_eq!(session.means("own"), "pg_temp.own");
     assert!(!session.names.untold.temporary);
     session.run("set search_path = app, pg_temp").run("drop table own");
-    assert!(session.names.untold.temporary);
+    assert_eq!((session.means("own"), session.names.untold.temporary), ("?(pg_temp.own)".into(), false));
     // A plain table depends on nothing; a view, on what it reads.
     let mut session = Session::new();
     session.run("create temp table own (a int)").run("drop type y cascade").run("drop table t cascade");

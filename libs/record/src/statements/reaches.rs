@@ -245,7 +245,7 @@ fn unknown_behind(
             changed || session.is_ahead() || known.is_in_motion("event")
         });
     // Others than are known may have been made of these names.
-    let overloaded = built_in.iter().find(|name| session.is_built_in_in_motion(name));
+    let overloaded = built_in.iter().find(|(kind, name)| session.is_built_in_in_motion(*kind, name));
     // What is dropped may have partitions that are not known.
     let parted = statement.and_then(|statement| {
         let drops = |touched: &&Touched| {
@@ -286,7 +286,7 @@ fn unknown_behind(
         relation
             .or_else(hung)
             .or_else(|| code.iter().map(|name| &**name).find(moves))
-            .or(overloaded.map(|name| &**name))
+            .or(overloaded.map(|(_, name)| &**name))
             .or(fires.then_some("event triggers"))
     });
     let reason = match known {
@@ -309,7 +309,7 @@ fn unknown_behind(
     };
     // A rule may put something else in the place of a write; COPY knows no rules.
     let may_be_ruled = session.is_ahead() || known.is_some_and(|known| moving.is_some() && known.is_in_motion("rule"));
-    let of_code = |name: &str| code.contains(name) || built_in.contains(name);
+    let of_code = |name: &str| code.contains(name) || overloaded.is_some_and(|(_, other)| other == name);
     let via = match moving {
         Some(name) if of_code(name) => Via::Function,
         None if replaced.is_some() => Via::Function,

@@ -1,5 +1,7 @@
 //! Names while they are being changed, or have just been.
 
+use hansard_policy::CallKind;
+
 use super::*;
 
 /// What another session announces.
@@ -137,7 +139,7 @@ fn a_function_that_was_read_hides_none_that_was_not() {
         announce(&mut session, &["other"], false);
         session.known.as_mut().unwrap().announce(uuid::Uuid::nil(), &["function", "f"], false);
         let names = InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil());
-        (names.is_in_motion("f"), names.is_built_in_in_motion("f"))
+        (names.is_in_motion("f"), names.is_built_in_in_motion(CallKind::Function, "f"))
     };
     assert_eq!(in_motion(read, "select 1"), (false, false));
     assert_eq!(in_motion(unread, read), (true, true));
@@ -153,7 +155,8 @@ fn a_name_of_postgres_is_in_motion_where_others_make_code_of_it() {
     let in_motion = |names: &[&str]| {
         let mut session = Session::new();
         announce(&mut session, names, false);
-        InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil()).is_built_in_in_motion("lower")
+        InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil())
+            .is_built_in_in_motion(CallKind::Function, "lower")
     };
     assert!(in_motion(&["function", "lower", "boolean"]) && in_motion(&["alter", "routine", "x", "rename", "lower"]));
     assert!(!in_motion(&["index", "t", "lower"]) && !in_motion(&["function", "upper"]));
