@@ -113,33 +113,36 @@ const UPDATE: &str = "UPDATE t SET n = 1";
 async fn a_relation_is_made_in_a_schema_that_has_just_come_or_may_just_be_used() {
     let scene = scene().await;
     scene.superuser.batch_execute("GRANT ALL ON SCHEMA sp1 TO app").await.unwrap();
-    let none = "DROP SCHEMA IF EXISTS early CASCADE";
-    let early = "CREATE SCHEMA early AUTHORIZATION app";
-    let closed = "CREATE SCHEMA early AUTHORIZATION app; REVOKE ALL ON SCHEMA early FROM app";
-    for (path, setup, change, expected) in [
-        ("early, sp1", "", "CREATE SCHEMA early", "early"),
-        ("early, pg_temp, sp1", "", "CREATE SCHEMA early", "early"),
-        ("early, sp1", early, "DROP SCHEMA early CASCADE", "sp1"),
-        ("early, sp1", early, "REVOKE ALL ON SCHEMA early FROM app", "sp1"),
-        ("early, sp1", closed, "GRANT ALL ON SCHEMA early TO app", "early"),
-    ] {
-        for sql in ["CREATE TABLE made (n int)", "SELECT 1 AS n INTO made", "CREATE VIEW made AS SELECT 1 AS n"] {
-            let mut sessions = Sessions::open(&scene).await;
-            sessions.say(Owner, &format!("{none}; {setup}")).await;
-            sessions.say(Own, &format!("SET search_path = {path}")).await;
-            sessions.say(Other, change).await;
-            sessions.say(Own, sql).await;
-            assert_eq!(made_in(&scene, "made").await, [expected], "{change}, {sql}");
-            let row = sessions.last(sql);
-            for touch in row.touches.iter().filter(|touch| touch.certain && touch.operation == "ddl") {
-                assert_eq!(touch.relation, format!("{expected}.made"), "{change}: {row:#?}");
-            }
-            let told = [format!("{expected}.made"), "?.made".to_owned()];
-            assert!(row.touches.iter().any(|touch| told.contains(&touch.relation)), "{change}: {row:#?}");
-            let drop = "DROP TABLE IF EXISTS sp1.made; DROP SCHEMA IF EXISTS early CASCADE";
-            let drop = if sql.contains("VIEW") { drop.replace("TABLE", "VIEW") } else { drop.to_owned() };
-            scene.superuser.batch_execute(&drop).await.unwrap();
+    let early = "CREATE SCHEMA {s} AUTHORIZATION app";
+    let closed = "CREATE SCHEMA {s} AUTHORIZATION app; REVOKE ALL ON SCHEMA {s} FROM app";
+    let changes = [
+        ("{s}, sp1", "", "CREATE SCHEMA {s}", true),
+        ("{s}, pg_temp, sp1", "", "CREATE SCHEMA {s}", true),
+        ("{s}, sp1", early, "DROP SCHEMA {s} CASCADE", false),
+        ("{s}, sp1", early, "REVOKE ALL ON SCHEMA {s} FROM app", false),
+        ("{s}, sp1", closed, "GRANT ALL ON SCHEMA {s} TO app", true),
+    ];
+    let texts = ["CREATE TABLE {t} (n int)", "SELECT 1 AS n INTO {t}", "CREATE VIEW {t} AS SELECT 1 AS n"];
+    let all = || (0..).zip(changes.iter().flat_map(|change| texts.map(|text| (*change, text))));
+    let setups: Vec<String> =
+        all().map(|(number, ((_, setup, ..), _))| setup.replace("{s}", &format!("early_{number}"))).collect();
+    Sessions::open(&scene).await.say(Owner, &setups.join(";")).await;
+    for (number, ((path, _, change, is_early), text)) in all() {
+        let (schema, made) = (format!("early_{number}"), format!("made_{number}"));
+        let (path, change) = (path.replace("{s}", &schema), change.replace("{s}", &schema));
+        let sql = text.replace("{t}", &made);
+        let mut sessions = Sessions::open(&scene).await;
+        sessions.say(Own, &format!("SET search_path = {path}")).await;
+        sessions.say(Other, &change).await;
+        sessions.say(Own, &sql).await;
+        let expected = if is_early { schema } else { "sp1".to_owned() };
+        assert_eq!(made_in(&scene, &made).await, [expected.clone()], "{change}, {sql}");
+        let row = sessions.last(&sql);
+        for touch in row.touches.iter().filter(|touch| touch.certain && touch.operation == "ddl") {
+            assert_eq!(touch.relation, format!("{expected}.{made}"), "{change}: {row:#?}");
         }
+        let told = [format!("{expected}.{made}"), format!("?.{made}")];
+        assert!(row.touches.iter().any(|touch| told.contains(&touch.relation)), "{change}: {row:#?}");
     }
 }
 
@@ -180,29 +183,29 @@ async fn partitions_go_with_their_table_though_nobody_says_cascade() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_on_a_type_or_a_schema_goes_with_it() {
     let scene = scene().await;
-    for by in [Own, Other] {
-        for (make, drop) in [
-            ("CREATE TYPE typed.c AS (n int); CREATE TABLE typed.t OF typed.c", "DROP TYPE typed.c CASCADE"),
-            ("CREATE TABLE typed.t (n int)", "DROP SCHEMA typed CASCADE"),
-            (
-                "CREATE TABLE typed.u (n int); CREATE VIEW typed.t AS SELECT n FROM typed.u",
-                "DROP TABLE typed.u CASCADE",
-            ),
-            ("CREATE TABLE typed.u (n int); CREATE TABLE typed.t () INHERITS (typed.u)", "DROP TABLE typed.u CASCADE"),
-            (
-                "CREATE TABLE typed.u (n int, m int); CREATE VIEW typed.t AS SELECT n FROM typed.u",
-                "ALTER TABLE typed.u DROP COLUMN n CASCADE",
-            ),
-            (
-                "CREATE FUNCTION typed.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW typed.t AS SELECT typed.f() AS n",
-                "DROP FUNCTION typed.f() CASCADE",
-            ),
-        ] {
-            let make = format!("CREATE SCHEMA typed AUTHORIZATION app; SET ROLE app; {make}; RESET ROLE");
-            let texts = [(Owner, make.as_str()), (Own, "SET search_path = typed, sp1"), (by, drop), (Own, UPDATE)];
-            assert_eq!(is_told(&scene, &texts).await, ["sp1.t"], "{drop}");
-            scene.superuser.batch_execute("DROP SCHEMA IF EXISTS typed CASCADE").await.unwrap();
-        }
+    let cases = [
+        ("CREATE TYPE {s}.c AS (n int); CREATE TABLE {s}.t OF {s}.c", "DROP TYPE {s}.c CASCADE"),
+        ("CREATE TABLE {s}.t (n int)", "DROP SCHEMA {s} CASCADE"),
+        ("CREATE TABLE {s}.u (n int); CREATE VIEW {s}.t AS SELECT n FROM {s}.u", "DROP TABLE {s}.u CASCADE"),
+        ("CREATE TABLE {s}.u (n int); CREATE TABLE {s}.t () INHERITS ({s}.u)", "DROP TABLE {s}.u CASCADE"),
+        (
+            "CREATE TABLE {s}.u (n int, m int); CREATE VIEW {s}.t AS SELECT n FROM {s}.u",
+            "ALTER TABLE {s}.u DROP COLUMN n CASCADE",
+        ),
+        (
+            "CREATE FUNCTION {s}.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW {s}.t AS SELECT {s}.f() AS n",
+            "DROP FUNCTION {s}.f() CASCADE",
+        ),
+    ];
+    let all = || [Own, Other].into_iter().flat_map(|by| cases.map(|case| (by, case))).enumerate();
+    let of = |text: &str, number: usize| text.replace("{s}", &format!("typed_{number}"));
+    let make = all().map(|(number, (_, (make, _)))| {
+        of(&format!("CREATE SCHEMA {{s}} AUTHORIZATION app; SET ROLE app; {make}; RESET ROLE;"), number)
+    });
+    Sessions::open(&scene).await.say(Owner, &make.collect::<String>()).await;
+    for (number, (by, (_, drop))) in all() {
+        let (path, drop) = (of("SET search_path = {s}, sp1", number), of(drop, number));
+        assert_eq!(is_told(&scene, &[(Own, &path), (by, &drop), (Own, UPDATE)]).await, ["sp1.t"], "{drop}");
     }
 }
 
@@ -369,19 +372,12 @@ async fn a_session_keeps_its_path_when_its_role_becomes_a_member() {
         ("REVOKE r FROM app", "GRANT r TO app", "sp1.t"),
         ("GRANT r TO app", "REVOKE r FROM app", "prod.t"),
         ("GRANT r TO app; ALTER ROLE app INHERIT", "ALTER ROLE app NOINHERIT", "prod.t"),
-        ("REVOKE r FROM app; ALTER ROLE app INHERIT", "DO $$ BEGIN GRANT r TO app; END $$", "sp1.t"),
     ] {
         let before = format!("{close}; {before}");
         let texts = [(Owner, before.as_str()), path, (Own, "UPDATE t SET n = 0"), (Other, change), (Own, UPDATE)];
         assert_eq!(is_told(&scene, &texts).await, [kept], "{change}");
         // The catalog has it by then.
-        let texts = [
-            (Owner, before.as_str()),
-            path,
-            (Own, "UPDATE t SET n = 0"),
-            (Owner, &change.replace("DO $$ BEGIN ", "").replace("; END $$", "")),
-            (Own, UPDATE),
-        ];
+        let texts = [(Owner, before.as_str()), path, (Own, "UPDATE t SET n = 0"), (Owner, change), (Own, UPDATE)];
         assert_eq!(is_told(&scene, &texts).await, [kept], "{change}");
     }
     // Set again, it is known again.
@@ -439,7 +435,9 @@ async fn a_function_with_a_path_of_its_own_finds_what_its_caller_has_just_change
     let sql = "DO $$ BEGIN SET search_path = sp2; CALL gone.p(); END $$";
     sessions.say(Own, sql).await;
     let row = sessions.last(sql);
-    assert_eq!((updated(&scene).await, certain(&row)), (vec!["sp1.t".to_owned()], vec!["sp1.t"]), "{row:#?}");
+    assert_eq!(updated(&scene).await, ["sp1.t"]);
+    let is = |touch: &crate::scene::Touch| touch.relation == "sp1.t" && touch.operation == "update" && touch.certain;
+    assert!(row.touches.iter().any(is), "{row:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -462,41 +460,40 @@ async fn a_type_in_the_temporary_schema_is_minded_as_long_as_the_session_lasts()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequence_that_nobody_names_is_minded() {
     let scene = scene().await;
-    let make = "CREATE SCHEMA own AUTHORIZATION app; CREATE SEQUENCE sp1.made_id_seq; \
-                ALTER SEQUENCE sp1.made_id_seq OWNER TO app; GRANT ALL ON SCHEMA sp1 TO app";
-    for (by, create, is_in) in [
-        (Own, "CREATE TABLE own.made (id serial)", "own.made_id_seq"),
-        (Other, "CREATE TABLE own.made (id serial)", "own.made_id_seq"),
-        (Own, "CREATE TABLE own.made (id int GENERATED ALWAYS AS IDENTITY)", "own.made_id_seq"),
-        (Own, "CREATE TABLE own.made (); ALTER TABLE own.made ADD COLUMN id bigserial", "own.made_id_seq"),
-        (Own, "CREATE TEMP TABLE made (id serial)", "pg_temp.made_id_seq"),
-        (Own, "CREATE TEMP TABLE made (id serial); ALTER TABLE made RENAME TO other", "pg_temp.made_id_seq"),
-    ] {
+    let dropped = "DROP TABLE own.{t}";
+    let cases = [
+        (Own, "CREATE TABLE own.{t} (id serial)", "own"),
+        (Other, "CREATE TABLE own.{t} (id serial)", "own"),
+        (Own, "CREATE TABLE own.{t} (id int GENERATED ALWAYS AS IDENTITY)", "own"),
+        (Own, "CREATE TABLE own.{t} (); ALTER TABLE own.{t} ADD COLUMN id bigserial", "own"),
+        (Own, "CREATE TEMP TABLE {t} (id serial)", "pg_temp"),
+        (Own, "CREATE TEMP TABLE {t} (id serial); ALTER TABLE {t} RENAME TO other", "pg_temp"),
+        // It goes with its table.
+        (Own, dropped, "sp1"),
+        (Other, dropped, "sp1"),
+    ];
+    let of = |text: &str, number: usize| text.replace("{t}", &format!("made_{number}"));
+    let make = cases.iter().enumerate().map(|(number, (_, change, _))| {
+        let sequence = "CREATE SEQUENCE sp1.{t}_id_seq; ALTER SEQUENCE sp1.{t}_id_seq OWNER TO app;";
+        let table =
+            if *change == dropped { "CREATE TABLE own.{t} (id serial); ALTER TABLE own.{t} OWNER TO app;" } else { "" };
+        of(&format!("{sequence} {table}"), number)
+    });
+    let make: String = make.collect();
+    let make = format!("CREATE SCHEMA own AUTHORIZATION app; GRANT ALL ON SCHEMA sp1 TO app; {make}");
+    Sessions::open(&scene).await.say(Owner, &make).await;
+    for (number, (by, change, is_in)) in cases.into_iter().enumerate() {
         let mut sessions = Sessions::open(&scene).await;
-        for (by, sql) in [(Owner, make), (Own, "SET search_path = own, sp1"), (by, create)] {
-            sessions.say(by, sql).await;
-        }
-        sessions.say(Own, "ALTER SEQUENCE made_id_seq RESTART").await;
+        sessions.say(Own, "SET search_path = own, sp1").await;
+        sessions.say(by, &of(change, number)).await;
+        sessions.say(Own, &of("ALTER SEQUENCE {t}_id_seq RESTART", number)).await;
         let row = sessions.last("ALTER SEQUENCE");
-        let sure = row.touches.iter().filter(|touch| touch.certain).map(|touch| touch.relation.as_str());
-        assert!(sure.clone().all(|relation| relation == is_in), "{create}: {row:#?}");
-        let here = [is_in, "?.made_id_seq", "?"];
-        assert!(row.touches.iter().any(|touch| here.contains(&touch.relation.as_str())), "{create}: {row:#?}");
-        let clean = "DROP SCHEMA own CASCADE; DROP SEQUENCE sp1.made_id_seq";
-        scene.superuser.batch_execute(clean).await.unwrap();
-    }
-    // It goes with its table.
-    for by in [Own, Other] {
-        let make = format!("{make}; SET ROLE app; CREATE TABLE own.made (id serial); RESET ROLE");
-        let mut sessions = Sessions::open(&scene).await;
-        for (by, sql) in [(Owner, make.as_str()), (Own, "SET search_path = own, sp1"), (by, "DROP TABLE own.made")] {
-            sessions.say(by, sql).await;
-        }
-        sessions.say(Own, "ALTER SEQUENCE made_id_seq RESTART").await;
-        let row = sessions.last("ALTER SEQUENCE");
-        assert!(!row.touches.iter().any(|touch| touch.certain && touch.relation.starts_with("own.")), "{row:#?}");
-        let clean = "DROP SCHEMA own CASCADE; DROP SEQUENCE sp1.made_id_seq";
-        scene.superuser.batch_execute(clean).await.unwrap();
+        assert_eq!(row.sqlstate, None, "{change}: {row:#?}");
+        let meant = of(&format!("{is_in}.{{t}}_id_seq"), number);
+        let mut sure = row.touches.iter().filter(|touch| touch.certain);
+        assert!(sure.all(|touch| touch.relation == meant), "{change}: {row:#?}");
+        let here = [meant, of("?.{t}_id_seq", number), "?".to_owned()];
+        assert!(row.touches.iter().any(|touch| here.contains(&touch.relation)), "{change}: {row:#?}");
     }
 }
 
@@ -540,30 +537,41 @@ async fn an_event_trigger_that_has_just_been_made_runs_for_whatever_is_defined()
     let scene = scene().await;
     scene.superuser.batch_execute("ALTER ROLE app SUPERUSER; GRANT ALL ON SCHEMA public TO app").await.unwrap();
     let function = "CREATE OR REPLACE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS \
-                    'BEGIN UPDATE sp1.t SET n = 1; END'";
+                    'BEGIN UPDATE sp1.t SET n = n + 1; END'";
     let trigger = "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION public.e()";
     let code = "DO $$ BEGIN CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION public.e(); END $$";
+    let defined = [
+        "CREATE SCHEMA z1",
+        "CREATE TYPE public.z2 AS ENUM ('z')",
+        "CREATE FUNCTION public.z3() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "COMMENT ON SCHEMA public IS 'z'",
+        "ALTER TYPE public.y ADD VALUE 'z'",
+        "DROP TYPE public.y",
+        "DO $$ BEGIN CREATE SCHEMA z4; END $$",
+        "SELECT 1 AS n INTO public.z5",
+        "REFRESH MATERIALIZED VIEW public.x",
+        "GRANT USAGE ON SCHEMA public TO r",
+    ];
     for (by, create) in [(Own, trigger), (Other, trigger), (Own, code)] {
-        for sql in [
-            "CREATE SCHEMA z",
-            "CREATE TYPE public.z AS ENUM ('z')",
-            "CREATE FUNCTION public.z() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-            "COMMENT ON SCHEMA public IS 'z'",
-            "ALTER TYPE public.y ADD VALUE 'z'",
-            "DROP TYPE public.y",
-            "DO $$ BEGIN CREATE SCHEMA z; END $$",
-            "SELECT 1 AS n INTO public.z",
-            "REFRESH MATERIALIZED VIEW public.x",
-            "GRANT USAGE ON SCHEMA public TO r",
-        ] {
-            let make = "CREATE TYPE public.y AS ENUM ('y'); CREATE MATERIALIZED VIEW public.x AS SELECT 1 AS n";
-            let texts = [(Owner, make), (by, function), (by, create), (Own, sql)];
-            assert_eq!(is_told(&scene, &texts).await, ["sp1.t"], "{create}, {sql}");
-            let clean = "DROP EVENT TRIGGER e; DROP SCHEMA IF EXISTS z CASCADE; DROP MATERIALIZED VIEW public.x; \
-                         DROP FUNCTION IF EXISTS public.z(); DROP TYPE IF EXISTS public.y";
-            scene.superuser.batch_execute(clean).await.unwrap();
-            let kind = if sql.starts_with("SELECT") { "TABLE" } else { "TYPE" };
-            scene.superuser.batch_execute(&format!("DROP {kind} IF EXISTS public.z")).await.unwrap();
+        let mut sessions = Sessions::open(&scene).await;
+        let make = "CREATE TYPE public.y AS ENUM ('y'); CREATE MATERIALIZED VIEW public.x AS SELECT 1 AS n";
+        for (by, sql) in [(Owner, make), (by, function), (by, create), (Own, "UPDATE sp1.t SET n = 0")] {
+            sessions.say(by, sql).await;
         }
+        for sql in defined {
+            sessions.say(Own, sql).await;
+        }
+        let runs: i32 = scene.superuser.query_one("SELECT n FROM sp1.t", &[]).await.unwrap().get(0);
+        assert_eq!(runs, i32::try_from(defined.len()).unwrap(), "each of them runs it");
+        drop(sessions.own);
+        let rows = scene.recorded(&sessions.name);
+        for sql in defined {
+            let row = rows.iter().find(|row| row.sql == sql).unwrap();
+            let told = |relation: &str| ["sp1.t", "?"].contains(&relation);
+            assert!(row.opaque || row.touches.iter().any(|touch| told(&touch.relation)), "{create}: {row:#?}");
+        }
+        let clean = "DROP EVENT TRIGGER e; DROP SCHEMA z1, z4; DROP TYPE public.z2; DROP FUNCTION public.z3(); \
+                     DROP TABLE public.z5; DROP MATERIALIZED VIEW public.x";
+        scene.superuser.batch_execute(clean).await.unwrap();
     }
 }
