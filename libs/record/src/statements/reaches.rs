@@ -254,7 +254,7 @@ fn unknown_behind(
         let drop = statement.names.iter().any(|change| matches!(change, NameChange::Drop { .. }));
         let names = reached.touched.iter().filter(drops).filter_map(|touched| touched.relation.as_ref());
         let unsure = |name: &&Name| session.is_newly_partitioned(name) || session.is_changed_by_others(&name.name);
-        names.filter(|_| drop).find(unsure).map(|name| shown(name))
+        names.filter(|_| drop).find(unsure).map(shown)
     });
     let replaced =
         ran.zip(known).and_then(|(at, known)| code.iter().find(|name| known.is_code_changed_since(name, at)));
