@@ -13,6 +13,8 @@ mod bounds;
 mod copying;
 #[path = "answers/endings.rs"]
 mod endings;
+#[path = "answers/motion.rs"]
+mod motion;
 #[path = "answers/names.rs"]
 mod names;
 #[path = "answers/outcomes.rs"]

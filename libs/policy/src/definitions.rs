@@ -59,6 +59,7 @@ fn add(changes: &mut Vec<NameChange>, node: &NodeEnum) {
         NodeEnum::CreateStmt(create) => {
             let change = create.relation.as_ref().map(|relation| created(relation, create.oncommit));
             let change = change.map(|change| if attached::is_bare(create) { as_bare(change) } else { change });
+            let change = change.map(|change| if create.partspec.is_some() { as_partitioned(change) } else { change });
             changes.extend(change.map(|change| if create.if_not_exists { may_exist(change) } else { change }));
         }
         NodeEnum::CreateForeignTableStmt(create) => {
@@ -159,7 +160,15 @@ fn created(relation: &RangeVar, on_commit: i32) -> NameChange {
         may_exist: false,
         view: false,
         bare: false,
+        partitioned: false,
     }
+}
+
+fn as_partitioned(mut change: NameChange) -> NameChange {
+    if let NameChange::Create { partitioned, .. } = &mut change {
+        *partitioned = true;
+    }
+    change
 }
 
 fn as_bare(mut change: NameChange) -> NameChange {
@@ -239,7 +248,15 @@ mod tests {
     }
 
     fn create(of: &str, temporary: bool, on_commit_drop: bool) -> NameChange {
-        NameChange::Create { name: name(of), temporary, on_commit_drop, may_exist: false, view: false, bare: false }
+        NameChange::Create {
+            name: name(of),
+            temporary,
+            on_commit_drop,
+            may_exist: false,
+            view: false,
+            bare: false,
+            partitioned: false,
+        }
     }
 
     fn view(of: &str, temporary: bool) -> NameChange {
@@ -267,6 +284,7 @@ mod tests {
             ("select 1 as a into temp t", create("t", true, false)),
             ("explain analyze create temp table t as select 1", create("t", true, false)),
             ("create view v as select 1", view("v", false)),
+            ("create table t (a int) partition by list (a)", super::as_partitioned(create("t", false, false))),
             (
                 "create trigger g before insert on s.t for each row execute function f()",
                 NameChange::Attached(name("s.t")),

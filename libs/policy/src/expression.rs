@@ -248,8 +248,12 @@ impl Walk {
         let mut parts = kind.into_iter().flat_map(|kind| strings(&kind.names)).rev();
         if let Some(name) = parts.next() {
             let name = Name { schema: parts.next().map(str::to_owned), name: name.to_owned() };
-            if !functions::is_built_in_type(&name) {
+            let built_in = functions::is_built_in_type(&name);
+            // Another type of the name may come before PostgreSQL's own on the path.
+            if !built_in || name.schema.is_none() {
                 self.runs(CallKind::Type, &name, 0);
+            }
+            if !built_in {
                 self.functions.insert(name);
             }
         }

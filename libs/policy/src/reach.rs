@@ -12,6 +12,7 @@ use crate::{Body, Call, CallKind, Effect, Name, NameChange, Operation, Rows, Sta
 
 mod changes;
 mod code;
+mod inside;
 mod memo;
 mod partitions;
 mod resolve;
@@ -121,6 +122,11 @@ pub struct Reached {
     /// Names of functions and domains that it calls, or that are called by what it reaches; of PostgreSQL's own only those
     /// that the catalog holds.
     pub code: BTreeSet<String>,
+    /// Names of functions, operators and types that it uses without a schema and that are taken for PostgreSQL's own, though
+    /// others of these names would be meant if there were any.
+    pub built_in: BTreeSet<(CallKind, String)>,
+    /// It defines something, or code that it runs does: event triggers run for it.
+    pub defines: bool,
 }
 
 /// The full name of a relation.
@@ -318,13 +324,15 @@ impl<'a> Reach<'a> {
         let loses = (self.path_lost || self.relations_lost) && !lost && statement.calls.len() > 1;
         if sets || loses {
             // Some of the code that it runs may come after.
+            let lost = Lost { catalog: self.catalog, relations: step.around.lost || self.relations_lost };
             let step = Step { around: Around { lost: true, ..step.around }, ..step.clone() };
-            self.runs_and_touches(statement, names, &Lost(self.catalog), &step);
+            self.runs_and_touches(statement, names, &lost, &step);
         }
         if let Some(Body { language, text }) = &statement.body {
             self.anonymous(language, text, code, step);
         }
         if matches!(statement.operation, Operation::Ddl | Operation::Grant | Operation::Maintenance) {
+            self.reached.defines = true;
             self.event_triggers(code, step);
         }
         self.dropped(&statement.names, names, step);

@@ -151,6 +151,8 @@ pub enum NameChange {
         /// Nothing hangs on it: what is written to it stays there, and runs no code. Where values may run code by their
         /// types alone, as those of domains do, a catalog has to say.
         bare: bool,
+        /// A partitioned table: it takes its partitions along when it is dropped.
+        partitioned: bool,
     },
     /// A relation is dropped.
     Drop {

@@ -52,7 +52,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         body: body(node),
         names: definitions::name_changes(node),
         attaches: any_if(attached::may_attach(node)),
-        redefines: any_if(attached::may_redefine(node)),
+        redefines: redefined(node),
         routine: routines::made(node),
         definition: types_and_operators::made(node),
         bound_settings,
@@ -67,6 +67,19 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         opaque_without_catalog,
         opaque,
         ..Statement::new(operation, 0..0)
+    }
+}
+
+/// Names of functions, types and operators that it may redefine.
+fn redefined(node: &NodeEnum) -> ChangedNames {
+    let made = match node {
+        NodeEnum::CreateFunctionStmt(create) => strings(&create.funcname).next_back(),
+        NodeEnum::DefineStmt(define) => strings(&define.defnames).next_back(),
+        _ => None,
+    };
+    match made {
+        Some(name) if attached::may_redefine(node) => ChangedNames::of(std::iter::once(name)),
+        _ => any_if(attached::may_redefine(node)),
     }
 }
 

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::rows::CatalogRow;
 use super::session::Identity;
 
+mod motion;
 mod shared;
 
 pub(crate) use shared::Shared;
@@ -79,6 +80,20 @@ pub(super) struct Known {
     whole_at: i64,
     /// When such a reading ended last.
     last_named_at: i64,
+    /// When the reading ended that found other memberships of roles, or another owner of the database.
+    #[serde(default)]
+    roles_at: i64,
+    /// Functions, types and operators that have come, been changed or dropped, by name: when the reading ended that found it.
+    #[serde(default)]
+    code_at: BTreeMap<Box<str>, i64>,
+    /// The same of all others, and of event triggers.
+    #[serde(default)]
+    all_code_at: i64,
+    #[serde(default)]
+    event_triggers_at: i64,
+    /// The last of these times.
+    #[serde(default)]
+    last_code_at: i64,
     /// Why it does not hold everything.
     missing: Option<String>,
     changing: BTreeMap<u64, Changing>,
@@ -266,7 +281,13 @@ impl Known {
         if read.base_version == 0 {
             self.catalog = Shared::default();
             self.named_at = BTreeMap::new();
+            self.code_at = BTreeMap::new();
             (self.whole_at, self.last_named_at) = (read_at, read_at);
+            // Sessions that began before the first reading found the roles as that does.
+            if self.version > 0 || self.missing.is_some() || self.may_change_paths() {
+                self.roles_at = read_at;
+            }
+            (self.all_code_at, self.event_triggers_at, self.last_code_at) = (read_at, read_at, read_at);
         } else if read.base_version != self.version {
             return self.lose("a version of it is missing");
         }
@@ -274,6 +295,7 @@ impl Known {
         self.trusted = read.missing.iter().all(|missing| !missing.kind.is_empty());
         if read.base_version != 0 {
             self.name(&coming.changes, read_at);
+            self.date(&coming.changes, read_at);
         }
         if !coming.changes.is_empty() {
             let catalog = self.catalog.change();
@@ -330,37 +352,21 @@ impl Known {
         Known { version: 1, trusted: true, catalog: Shared::new(catalog), begun_at, epoch: 1, ..Known::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn announce(&mut self, session: Uuid, names: &[&str], paths: bool) {
+        let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let number = self.changing.len() as u64 + 1;
+        self.changing.insert(number, Changing { session: session.as_u64_pair(), names, drops: false, paths });
+    }
+
+    #[cfg(test)]
+    pub(super) fn roles_changed(&mut self, at: i64) {
+        self.roles_at = at;
+    }
+
     /// Why the catalog does not tell everything.
     pub(super) fn missing(&self) -> Option<&str> {
         self.missing.as_deref()
-    }
-
-    /// Another session may be changing what that name means.
-    pub(super) fn is_changing(&self, name: &str, session_id: Uuid) -> bool {
-        let session = session_id.as_u64_pair();
-        self.not_kept.is_some()
-            || self.changing.values().any(|changing| changing.session != session && changing.may_be(name))
-    }
-
-    /// Another session may be dropping anything.
-    pub(super) fn may_be_dropped(&self, session_id: Uuid) -> bool {
-        let session = session_id.as_u64_pair();
-        self.not_kept.is_some() || self.changing.values().any(|changing| changing.session != session && changing.drops)
-    }
-
-    /// Some session may be changing which schemas a role may use.
-    pub(super) fn may_change_paths(&self) -> bool {
-        self.not_kept.is_some() || self.changing.values().any(|changing| changing.paths)
-    }
-
-    /// Some session may be dropping what hangs on relations, whatever their names.
-    pub(super) fn is_dropping(&self) -> bool {
-        self.not_kept.is_some() || self.changing.values().any(|changing| changing.drops)
-    }
-
-    /// Some session may be changing what hangs on a relation of that name.
-    pub(super) fn is_in_motion(&self, name: &str) -> bool {
-        self.not_kept.is_some() || self.changing.values().any(|changing| changing.may_be(name))
     }
 
     /// Names of the relations that one inherits from or is a partition of, the nearest first.

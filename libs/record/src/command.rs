@@ -83,11 +83,6 @@ pub(super) fn may_change_names(command: &CommandTag) -> bool {
     )
 }
 
-/// Whether event triggers may run for it.
-pub(super) fn defines(operation: Operation) -> bool {
-    matches!(operation, Operation::Ddl | Operation::Grant | Operation::Maintenance)
-}
-
 /// Whether the operation itself says that rows were written, or that code ran that may have.
 pub(super) fn writes_rows(operation: Operation) -> bool {
     matches!(

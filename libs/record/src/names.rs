@@ -4,14 +4,14 @@
 //! Invariants: what may have been changed in a way that is not told is not known until something sets it: never a guess.
 //! What is kept, and what is kept to undo a transaction, is bounded; where it is more, what was lost is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hansard_pg_wire::conversation::Moment;
-use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Made as MadeDefinition, Reached, Routine};
-use hansard_policy::{ChangedNames, Effect, Name, NameChange, Statement, schemas_of_setting};
+use hansard_policy::{ChangedNames, Effect, NameChange, Statement, schemas_of_setting};
 use serde::{Deserialize, Serialize};
 
+mod changes;
 mod hanging;
 mod meanings;
 mod resolve;
@@ -82,6 +82,9 @@ struct Made {
     /// catalog is the one that was read at that moment: a later one tells.
     #[serde(default)]
     bare: Option<i64>,
+    /// A partitioned table.
+    #[serde(default)]
+    partitioned: bool,
     /// When its transaction ended: a catalog that was read later has it.
     ended_at: i64,
     /// The statement that did it.
@@ -97,6 +100,9 @@ struct Temporary {
     plain: bool,
     /// The statement that gave it its name.
     by: u64,
+    /// What it depends on has been dropped, or may have been, and it may be gone with it.
+    #[serde(default)]
+    may_be_gone: bool,
 }
 
 /// Since when names have been changed that are not told.
@@ -108,6 +114,33 @@ struct Untold {
     dropped: Option<i64>,
     /// Temporary relations may have come or gone.
     temporary: bool,
+    /// Relations may have been dropped that were made partitions of one that was dropped.
+    #[serde(default)]
+    partitions: Option<i64>,
+}
+
+impl Untold {
+    /// Anything may have happened.
+    fn anything() -> Untold {
+        Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true, partitions: None }
+    }
+}
+
+impl Made {
+    /// A relation that is there; by which statement is told when it is kept.
+    fn there() -> Made {
+        Made { exists: true, bare: None, partitioned: false, ended_at: OPEN, by: 0 }
+    }
+
+    /// One that is not there any more.
+    fn gone() -> Made {
+        Made { exists: false, ..Made::there() }
+    }
+}
+
+/// PostgreSQL gives such a name to the sequence of a serial or identity column, which no text names.
+fn may_be_generated(name: &str) -> bool {
+    name.trim_end_matches(|letter: char| letter.is_ascii_digit()).ends_with("_seq")
 }
 
 /// How a session's names resolve, and did before its transaction.
@@ -133,6 +166,9 @@ pub(super) struct Names {
     definitions_ended: BTreeMap<u32, i64>,
     definition_bytes: usize,
     last_definition: u32,
+    /// Numbers of types in the temporary schema: no catalog will have them.
+    #[serde(default)]
+    lasting_definitions: BTreeSet<u32>,
     untold: Untold,
     /// Something may hang on temporary relations: a view, a trigger, a rule, code in a default or a constraint.
     #[serde(default)]
@@ -143,6 +179,19 @@ pub(super) struct Names {
     /// The session has made something of which it is not told here what it is: perhaps a type whose values run code.
     #[serde(default)]
     other_made: bool,
+    /// Functions, types and operators of these names may have been made or changed, what they do is not told, and the catalog
+    /// need not hold it: when the last transaction ended that did it.
+    #[serde(default)]
+    unread: ChangedNames,
+    #[serde(default)]
+    unread_at: i64,
+    /// When the search path was set, the role was set, or the session began, at the earliest: PostgreSQL does not look again
+    /// whether the role may use its schemas before that happens again, unless a schema changes.
+    #[serde(default)]
+    path_at: i64,
+    /// When the statement began that was answered last.
+    #[serde(default)]
+    now: i64,
     /// SET SESSION AUTHORIZATION was used.
     #[serde(default)]
     other_session_role: bool,
@@ -217,6 +266,7 @@ impl Undo {
 
 impl Names {
     pub(super) fn begin(&mut self, start: Start) {
+        self.path_at = start.at;
         self.start = start;
         self.epoch += 1;
     }
@@ -274,9 +324,21 @@ impl Names {
         self.named_by.max(self.given_back) > moment.statement
     }
 
-    /// A statement was answered.
-    pub(super) fn answer(&mut self, number: u64) {
+    /// A statement was answered that began then.
+    pub(super) fn answer(&mut self, number: u64, began: i64) {
         self.answered = self.answered.max(number);
+        self.now = began;
+    }
+
+    /// There is a temporary relation of that name; `None`: there may be.
+    fn has_temporary(&self, name: &str) -> Option<bool> {
+        match self.temporary.get(name) {
+            _ if self.untold.temporary => None,
+            Some(made) => (!made.may_be_gone).then_some(true),
+            // Of a serial or identity column of a temporary table.
+            None if !self.temporary.is_empty() && may_be_generated(name) => None,
+            None => Some(false),
+        }
     }
 
     /// What names mean may have been changed behind that statement.
@@ -313,6 +375,11 @@ impl Names {
         }
         let temporary = |change: &NameChange| matches!(change, NameChange::Create { temporary: true, bare: false, .. });
         self.attach(&statement.attaches);
+        if statement.attaches.is_all() && !self.temporary.is_empty() {
+            // Names that are not told in other letters than ASCII's are told by the relations.
+            let relations = statement.relations.iter().map(|relation| relation.name.name.as_str());
+            self.bind_to_temporary(&ChangedNames::of(relations));
+        }
         if statement.names.iter().any(temporary) {
             let relations = statement.relations.iter().map(|relation| relation.name.name.as_str());
             self.bind_to_temporary(&ChangedNames::of(relations));
@@ -324,31 +391,37 @@ impl Names {
             self.make_routine(function, session.routine());
         }
         if let Some(definition) = &statement.definition {
-            self.make_definition(definition, session.definition());
+            // The row type of a temporary table is known with that.
+            self.make_definition(definition, session.definition(), statement.names.is_empty());
         }
         for (place, change) in statement.names.iter().enumerate() {
             self.apply_change(number, change, session.of(place), session);
         }
         if reached.is_some_and(|reached| reached.may_change_names) {
-            self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
+            self.set_untold(number, Untold::anything());
         }
     }
 
     fn apply_effect(&mut self, number: u64, effect: &Effect) {
         match effect {
             // What is set again and again may be long: it is copied only where it is something else.
-            Effect::SearchPath { schemas, local } if self.is_set(schemas.as_deref(), *local) => {}
+            Effect::SearchPath { schemas, local } if self.is_set(schemas.as_deref(), *local) => self.look_at_path(),
             Effect::SearchPath { schemas, local } => {
                 let path = schemas.clone().map_or(Path::Start, Path::Set);
                 self.set_path(number, path, *local);
             }
             Effect::Setting { name, value, local } => self.set(number, name, value.as_deref(), *local),
+            // Of a transaction that this or any other session has prepared, which made nothing temporary.
+            Effect::CommitPrepared(_) => {
+                self.set_untold(number, Untold { temporary: self.untold.temporary, ..Untold::anything() });
+            }
             Effect::ResetAll => self.set_path(number, Path::Start, false),
             Effect::Discard { temporary, all } => {
                 if *temporary {
                     let dropped: Vec<String> = self.temporary.keys().cloned().collect();
                     self.change_temporary(number, dropped.into_iter().map(|name| (name, None)).collect());
                     self.set_untold(number, Untold { temporary: false, ..self.untold });
+                    self.lasting_definitions.clear();
                 }
                 if *all {
                     self.attached_to_temporary = false;
@@ -399,7 +472,14 @@ impl Names {
         }
     }
 
+    /// PostgreSQL looks anew which schemas of the path the role may use.
+    fn look_at_path(&mut self) {
+        self.epoch += u64::from(self.path_at != self.now);
+        self.path_at = self.now;
+    }
+
     fn set_path(&mut self, number: u64, path: Path, local: bool) {
+        self.look_at_path();
         let new = if local { (self.path.clone(), Some(path)) } else { (path, None) };
         if (&new.0, &new.1) != (&self.path, &self.local_path) {
             let before =
@@ -411,9 +491,13 @@ impl Names {
     fn set_role(&mut self, number: u64, role: Role, local: bool) {
         let new = if local { (self.role.clone(), Some(role)) } else { (role, None) };
         if (&new.0, &new.1) != (&self.role, &self.local_role) {
+            let role = self.current_role().map(str::to_owned);
             let before =
                 Undo::Roles(std::mem::replace(&mut self.role, new.0), std::mem::replace(&mut self.local_role, new.1));
             self.remember(number, before);
+            if role.is_some() && self.current_role().is_some_and(|now| role.as_deref() != Some(now)) {
+                self.look_at_path();
+            }
         }
     }
 
@@ -422,7 +506,7 @@ impl Names {
         self.lose_settings(number);
         self.other_made = true;
         self.attached_to_temporary = true;
-        self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
+        self.set_untold(number, Untold::anything());
     }
 
     /// Settings stand elsewhere than is known here.
@@ -439,139 +523,6 @@ impl Names {
         if untold != self.untold {
             let before = std::mem::replace(&mut self.untold, untold);
             self.remember(number, Undo::Untold(before));
-        }
-    }
-
-    /// Temporary relations come (whether they go with the transaction), or go.
-    fn change_temporary(&mut self, number: u64, changes: Vec<(String, Option<Temporary>)>) {
-        let mut before = Vec::new();
-        for (name, change) in changes {
-            let old = match change {
-                Some(_) if self.temporary.len() >= MAX_RELATIONS && !self.temporary.contains_key(&name) => {
-                    self.set_untold(number, Untold { temporary: true, ..self.untold });
-                    continue;
-                }
-                Some(made) => self.temporary.insert(name.clone(), made),
-                None => self.temporary.remove(&name),
-            };
-            if old != change {
-                before.push((name, old));
-            }
-        }
-        if !before.is_empty() {
-            self.named_by = self.named_by.max(number);
-            self.remember(number, Undo::Temporary(before));
-        }
-    }
-
-    /// A temporary relation is made; IF NOT EXISTS leaves one of that name as it is.
-    fn make_temporary(&mut self, by: u64, name: &Name, (goes, may_exist, plain): (bool, bool, bool)) {
-        if !(may_exist && self.temporary.contains_key(&name.name)) {
-            self.change_temporary(by, vec![(name.name.clone(), Some(Temporary { goes, plain, by }))]);
-        }
-    }
-
-    fn make(&mut self, number: u64, schema: &str, name: &str, (exists, bare): (bool, Option<i64>)) {
-        // What has been changed and is not told may hang something on what comes later, too.
-        let bare = bare.filter(|_| self.untold.changed.is_none());
-        let made = Made { exists, bare, ended_at: OPEN, by: number };
-        self.named_by = self.named_by.max(number);
-        if self.made >= MAX_RELATIONS {
-            return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
-        }
-        let old = self.relations.entry(name.to_owned()).or_default().insert(schema.to_owned(), made);
-        self.made += usize::from(old.is_none());
-        self.remember(number, Undo::Relation(schema.to_owned(), name.to_owned(), old));
-    }
-
-    /// CASCADE drops what is not told; a temporary relation with it where it is a view, or inherits.
-    fn drop_dependents(&mut self, number: u64) {
-        let temporary = self.untold.temporary || self.temporary.values().any(|made| !made.plain);
-        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
-    }
-
-    fn make_schema(&mut self, number: u64, schema: &str, exists: bool) {
-        if self.schemas.len() >= MAX_RELATIONS {
-            return self.set_untold(number, Untold { changed: Some(OPEN), ..self.untold });
-        }
-        let old = self.schemas.insert(schema.to_owned(), Made { exists, bare: None, ended_at: OPEN, by: number });
-        self.remember(number, Undo::Schema(schema.to_owned(), old));
-    }
-
-    fn apply_change(&mut self, number: u64, change: &NameChange, meaning: Option<&Meaning>, meanings: &Meanings) {
-        let untold = Untold { changed: Some(OPEN), ..self.untold };
-        match (change, meaning) {
-            (NameChange::Create { name, temporary: true, on_commit_drop, may_exist, bare, .. }, _) => {
-                self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
-                self.hang_on_temporary(*bare && meanings.bare.is_some());
-            }
-            (NameChange::Create { name, on_commit_drop, may_exist, bare, .. }, Some(Meaning::In(schema))) => {
-                if schema == TEMPORARY {
-                    self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
-                    self.hang_on_temporary(*bare && meanings.bare.is_some());
-                } else {
-                    self.make(number, schema, &name.name, (true, meanings.bare.filter(|_| *bare)));
-                }
-            }
-            (NameChange::Drop { name, cascade }, meaning) => {
-                match meaning {
-                    Some(Meaning::In(schema)) if schema == TEMPORARY => {
-                        self.change_temporary(number, vec![(name.name.clone(), None)]);
-                    }
-                    Some(Meaning::In(schema)) => self.make(number, schema, &name.name, (false, None)),
-                    // IF EXISTS, and it does not.
-                    Some(Meaning::Nowhere) => {}
-                    None => {
-                        let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
-                        self.set_untold(number, Untold { dropped: Some(OPEN), temporary, ..self.untold });
-                    }
-                }
-                if *cascade {
-                    self.drop_dependents(number);
-                }
-            }
-            (NameChange::Rename { from, to }, Some(Meaning::In(schema))) => {
-                if schema == TEMPORARY {
-                    let made = self.temporary.get(&from.name).copied().unwrap_or_default();
-                    let made = Temporary { by: number, ..made };
-                    self.change_temporary(number, vec![(from.name.clone(), None), (to.clone(), Some(made))]);
-                } else {
-                    self.make(number, schema, &from.name, (false, None));
-                    self.make(number, schema, to, (true, None));
-                }
-            }
-            (NameChange::Move { name, schema: to }, Some(Meaning::In(schema))) => {
-                self.make(number, schema, &name.name, (false, None));
-                self.make(number, to, &name.name, (true, None));
-            }
-            (NameChange::Rename { .. } | NameChange::Move { .. }, Some(Meaning::Nowhere)) => {}
-            (NameChange::CreateSchema(Some(schema)), _) => self.make_schema(number, schema, true),
-            (NameChange::CreateSchema(None), _) => match self.current_role().map(str::to_owned) {
-                Some(role) => self.make_schema(number, &role, true),
-                None => self.set_untold(number, untold),
-            },
-            (NameChange::DropSchema { name, .. }, _) => {
-                self.make_schema(number, name, false);
-                self.drop_dependents(number);
-            }
-            (NameChange::DropDependents, _) => self.drop_dependents(number),
-            (NameChange::RenameSchema { from, to }, _) => {
-                self.make_schema(number, from, false);
-                self.make_schema(number, to, true);
-                self.set_untold(number, untold);
-            }
-            (NameChange::Attached(_), Some(Meaning::In(schema))) if schema != TEMPORARY => {}
-            (NameChange::Attached(_), Some(Meaning::Nowhere)) | (NameChange::Settings, _) => {}
-            (NameChange::Attached(_), _) => self.hang_on_temporary(false),
-            (NameChange::Unknown, _) => {
-                self.attached_to_temporary = true;
-                self.set_untold(number, Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true });
-            }
-            (NameChange::Rename { from: name, .. } | NameChange::Move { name, .. }, _) => {
-                let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
-                self.set_untold(number, Untold { temporary, dropped: Some(OPEN), ..untold });
-            }
-            (NameChange::Create { .. }, _) => self.set_untold(number, Untold { temporary: true, ..untold }),
         }
     }
 }

@@ -404,7 +404,7 @@ impl Statements {
         let Pending { started, omitted, reports, .. } = pending;
         let number = started.statement;
         self.context.last = self.context.last.max(number);
-        self.context.names.answer(number);
+        self.context.names.answer(number, started.at);
         self.context.begin(answered.transaction, started.at);
         if let Some(doubt) = started.doubt
             && (does.opaque.is_none() || doubt == Doubt::SeveralPortals)

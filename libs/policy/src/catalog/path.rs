@@ -117,6 +117,14 @@ impl Catalog {
                 .any(|other| self.has_privileges_of(role, *other))
     }
 
+    /// Whether a role may use a schema depends on what other roles it is a member of, on whether it is a superuser, or on whose
+    /// the database is.
+    pub fn depends_on_roles(&self, schema: &str, role: Option<&str>) -> bool {
+        let Some(schema) = self.schema_named(schema).and_then(|oid| self.schema(oid)) else { return false };
+        let own = role.and_then(|role| self.role_named(role));
+        !schema.usage.contains(&0) && !own.is_some_and(|own| schema.usage.contains(&own))
+    }
+
     fn everybody_may_use(&self, schema: Oid) -> bool {
         self.schema(schema).is_some_and(|schema| schema.usage.contains(&0))
     }
@@ -206,6 +214,14 @@ mod tests {
         assert_eq!(find(&["revoked"], "root", "own"), Some(105), "a superuser");
         assert_eq!(find(&["decoy"], "job", "pg_class"), Some(103));
         assert_eq!(find(&["decoy", "pg_catalog"], "job", "pg_class"), Some(104));
+    }
+
+    #[test]
+    fn whether_a_schema_may_be_used_depends_on_roles_or_does_not() {
+        let depends = |schema: &str, role: &str| catalog().depends_on_roles(schema, Some(role));
+        assert!(!depends("decoy", "job") && !depends("job", "job") && !depends("none", "job"));
+        assert!(depends("app", "job") && depends("job", "root") && depends("revoked", "root"));
+        assert!(depends("app", "nobody") && catalog().depends_on_roles("app", None));
     }
 
     #[test]

@@ -3,110 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::inside::{InBody, within};
 use super::memo::{Piece, Read};
-use super::{
-    Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Made, Reach, Resolve, Resolved, Routine, Step, Via,
-};
+use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Made, Reach, Resolve, Routine, Step, Via};
 use crate::attached::WITHOUT_ARGUMENTS;
 use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text};
 use crate::functions::{self, is_built_in_type, is_large_object};
-use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in, schemas_of_setting};
-
-/// Names inside a function that has a search path of its own, or runs as its owner.
-struct Within<'a> {
-    catalog: &'a Catalog,
-    caller: &'a dyn Resolve,
-    path: Option<Vec<Text>>,
-    setting: Option<Vec<String>>,
-    role: Option<String>,
-    creation: Option<Text>,
-}
-
-impl Resolve for Within<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
-        let path = self.path.as_deref();
-        self.relation_on(path, name)
-            .unwrap_or_else(|| super::resolve(self.catalog, path, &|name| self.caller.temporary(name), name))
-    }
-
-    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
-        self.caller.relation_on(path, name)
-    }
-
-    fn path(&self) -> Option<&[Text]> {
-        self.path.as_deref()
-    }
-
-    fn setting(&self) -> Option<&[String]> {
-        self.setting.as_deref()
-    }
-
-    fn temporary(&self, name: &str) -> Option<bool> {
-        self.caller.temporary(name)
-    }
-
-    fn role(&self) -> Option<&str> {
-        self.role.as_deref()
-    }
-
-    fn creation(&self) -> Option<Text> {
-        self.creation.clone()
-    }
-
-    fn is_origin(&self) -> bool {
-        self.caller.is_origin()
-    }
-}
-
-/// Names inside a body that makes temporary relations.
-struct InBody<'a> {
-    catalog: &'a Catalog,
-    around: &'a dyn Resolve,
-    /// Temporary relations that it makes: certainly, or perhaps.
-    temporary: &'a HashMap<&'a str, bool>,
-}
-
-impl Resolve for InBody<'_> {
-    fn relation(&self, name: &Name) -> Resolved {
-        if name.schema.is_some() || !self.temporary.contains_key(name.name.as_str()) {
-            return self.around.relation(name);
-        }
-        super::resolve(self.catalog, self.path(), &|name| self.temporary(name), name)
-    }
-
-    fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
-        let own = name.schema.is_none() && self.temporary.contains_key(name.name.as_str());
-        if own { None } else { self.around.relation_on(path, name) }
-    }
-
-    fn path(&self) -> Option<&[Text]> {
-        self.around.path()
-    }
-
-    fn setting(&self) -> Option<&[String]> {
-        self.around.setting()
-    }
-
-    fn temporary(&self, name: &str) -> Option<bool> {
-        match self.temporary.get(name) {
-            Some(true) => Some(true),
-            Some(false) => None,
-            None => self.around.temporary(name),
-        }
-    }
-
-    fn role(&self) -> Option<&str> {
-        self.around.role()
-    }
-
-    fn creation(&self) -> Option<Text> {
-        self.around.creation()
-    }
-
-    fn is_origin(&self) -> bool {
-        self.around.is_origin()
-    }
-}
+use crate::{Call, CallKind, Effect, Name, NameChange, Operation, Statement, is_built_in};
 
 impl<'a> Reach<'a> {
     /// A function, operator or cast that is named.
@@ -117,8 +20,9 @@ impl<'a> Reach<'a> {
         match call.kind {
             CallKind::Function | CallKind::Field | CallKind::Procedure => {
                 let own = call.kind == CallKind::Field || is_built_in(&call.name);
-                if !is_built_in(&call.name) {
-                    self.reached.code.insert(call.name.name.clone());
+                match is_built_in(&call.name) {
+                    false => _ = self.reached.code.insert(call.name.name.clone()),
+                    true => self.takes_for_own(call, path),
                 }
                 let procedure = call.kind == CallKind::Procedure;
                 let all = catalog.functions_named(&call.name.name);
@@ -162,8 +66,9 @@ impl<'a> Reach<'a> {
                 let found: Vec<Oid> = operators.map(|operator| operator.function).collect();
                 let own = is_own(&call.name, path)
                     || (call.name.schema.is_none() && functions::is_built_in_operator(&call.name.name));
-                if !own {
-                    self.reached.code.insert(call.name.name.clone());
+                match own {
+                    false => _ = self.reached.code.insert(call.name.name.clone()),
+                    true => self.takes_for_own(call, path),
                 }
                 let made = self.made_of(call, path);
                 if found.is_empty() && made.is_empty() && !own {
@@ -179,6 +84,14 @@ impl<'a> Reach<'a> {
                 }
             }
             CallKind::Type => self.cast(call, names, resolve, step),
+        }
+    }
+
+    /// The name is taken for that of something which PostgreSQL brings along, as long as there is nothing else of it.
+    fn takes_for_own(&mut self, Call { kind, name, .. }: &Call, path: Option<&[Text]>) {
+        if name.schema.is_none() && !is_own(name, path) {
+            let kind = if *kind == CallKind::Field { CallKind::Function } else { *kind };
+            self.reached.built_in.insert((kind, name.name.clone()));
         }
     }
 
@@ -199,15 +112,25 @@ impl<'a> Reach<'a> {
         if let (([], []), Some(element)) = ((&found.0[..], &found.1[..]), name.strip_prefix('_')) {
             found = (types(element), rows(element));
         }
-        let own = is_own(&call.name, names.path());
-        if !own {
-            self.reached.code.insert(name.to_owned());
+        let built_in = is_built_in_type(&call.name);
+        let own = built_in || is_own(&call.name, names.path());
+        match built_in {
+            false if own => {}
+            false => _ = self.reached.code.insert(name.to_owned()),
+            true => self.takes_for_own(call, names.path()),
         }
         let made = self.made_of(call, names.path());
-        let temporary = call.name.schema.is_none() && names.temporary(name) == Some(true);
-        let found_none = temporary || (found.0.is_empty() && found.1.is_empty() && !own);
+        // Types are looked for in the temporary schema, too, which PostgreSQL's own come before only where the path says so.
+        let temporary = match call.name.schema {
+            None if !built_in => names.temporary(name),
+            _ => Some(false),
+        };
+        let because = || format!("it uses type {}, which may run any code", call.name).into();
+        let found_none = temporary == Some(true) || (found.0.is_empty() && found.1.is_empty() && !own);
         if found_none && made.is_empty() {
-            self.unknown_code(step, || format!("it uses type {}, which may run any code", call.name).into());
+            self.unknown_code(step, because);
+        } else if temporary.is_none() {
+            self.unread_code(step, because);
         }
         made.into_iter().for_each(|made| self.use_of(made, &call.name, names, resolve, step));
         for oid in found.0 {
@@ -394,8 +317,10 @@ impl<'a> Reach<'a> {
         let outer = (std::mem::take(&mut self.path_lost), std::mem::take(&mut self.relations_lost));
         let mut temporary: HashMap<&str, bool> = HashMap::new();
         let mut lost = step.around.lost || read.opaque.is_some();
+        let mut relations = lost;
         for piece in &read.pieces {
-            lost |= self.piece(piece, (resolve, lost), step, always, (oid, what), &temporary);
+            lost |= self.piece(piece, (resolve, lost, relations), step, always, (oid, what), &temporary);
+            relations |= self.relations_lost;
             for change in &piece.statement.names {
                 if let NameChange::Create { name, temporary: true, .. } = change {
                     let known = temporary.entry(&name.name).or_default();
@@ -406,18 +331,19 @@ impl<'a> Reach<'a> {
         if !temporary.is_empty() || (lost && !step.around.lost) {
             // In a loop, what comes later may have been run before.
             for piece in read.pieces.iter().filter(|piece| !piece.always) {
-                self.piece(piece, (resolve, true), step, false, (oid, what), &temporary);
+                self.piece(piece, (resolve, true, relations), step, false, (oid, what), &temporary);
             }
         }
         self.path_lost |= outer.0;
         self.relations_lost |= outer.1 || !temporary.is_empty();
     }
 
-    /// Follows a statement of a body, and tells whether names mean something else behind it. `lost`: they do already.
+    /// Follows a statement of a body, and tells whether names mean something else behind it. `lost`: they do already, and
+    /// `relations`: because other relations may have them.
     fn piece(
         &mut self,
         Piece { statement, always: unconditional }: &Piece,
-        (around, lost): (&dyn Resolve, bool),
+        (around, lost, relations): (&dyn Resolve, bool, bool),
         step: &Step,
         always: bool,
         (oid, what): (Oid, &str),
@@ -429,7 +355,7 @@ impl<'a> Reach<'a> {
         let function = if temporary.is_empty() { step.around.function } else { oid };
         let step = Step { around: Around { function, lost }, ..step };
         let inside = InBody { catalog: self.catalog, around, temporary };
-        let names: &dyn Resolve = if lost { &Lost(self.catalog) } else { &inside };
+        let names: &dyn Resolve = if lost { &Lost { catalog: self.catalog, relations } } else { &inside };
         self.statement(statement, names, names, &step);
         if let Some(reason) = statement.opaque.as_ref().filter(|_| !statement.opaque_without_catalog) {
             self.unknown_code(&step, || format!("{what}: {reason}").into());
@@ -555,22 +481,6 @@ fn is_compiled(function: &Function) -> bool {
 fn is_given_no_text(function: &Function) -> bool {
     const TEXTS: [Oid; 12] = [19, 25, 705, 1009, 1015, 1042, 1043, 2275, 2276, 2277, 2283, 3500];
     function.arguments.iter().all(|kind| !TEXTS.contains(kind) && *kind < FIRST_NORMAL)
-}
-
-/// Names inside a function with a search path or a role of its own.
-fn within<'b>(catalog: &'b Catalog, function: &Function, own: Option<&str>, caller: &'b dyn Resolve) -> Within<'b> {
-    let role = if function.security_definer {
-        catalog.role(function.owner).map(|role| role.name.to_string())
-    } else {
-        caller.role().map(str::to_owned)
-    };
-    let setting = match own {
-        Some(value) => Some(schemas_of_setting(value)),
-        None => caller.setting().map(<[String]>::to_vec),
-    };
-    let path = setting.as_ref().and_then(|setting| catalog.path(setting, role.as_deref()));
-    let creation = setting.as_ref().and_then(|setting| catalog.creation_schema(setting, role.as_deref()));
-    Within { catalog, caller, path, setting, role, creation }
 }
 
 /// Functions of large objects, by their OIDs in `pg_proc.dat`.

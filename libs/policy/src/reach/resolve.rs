@@ -216,12 +216,21 @@ impl Resolve for Defined<'_> {
     }
 }
 
-/// Names after something may have changed what they mean: the path, or which temporary relations there are.
-pub(super) struct Lost<'a>(pub(super) &'a Catalog);
+/// Names after something may have changed what they mean: the path, or which relations there are.
+pub(super) struct Lost<'a> {
+    pub(super) catalog: &'a Catalog,
+    /// Relations may have come, gone, or got other names.
+    pub(super) relations: bool,
+}
 
 impl Resolve for Lost<'_> {
     fn relation(&self, name: &Name) -> Resolved {
-        resolve(self.0, None, &|_| None, name)
+        resolve(self.catalog, None, &|_| None, name)
+    }
+
+    fn relation_on(&self, _: Option<&[Text]>, name: &Name) -> Option<Resolved> {
+        let of_schema = name.schema.is_some() || !self.relations;
+        (!of_schema).then(|| one_of(self.catalog, &name.name, "code may just have changed what the name means"))
     }
 
     fn path(&self) -> Option<&[Text]> {

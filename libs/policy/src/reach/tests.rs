@@ -9,6 +9,7 @@ use crate::catalog::{
 
 mod bounds;
 mod code;
+mod moving;
 mod unnamed;
 
 /// A catalog that grows by a line for each object.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hansard_policy::catalog::Function;
+use hansard_policy::catalog::{Function, TEMPORARY};
 use hansard_policy::reach::{Made as MadeDefinition, Routine};
-use hansard_policy::{ChangedNames, Definition, Name, is_built_in};
+use hansard_policy::{CallKind, ChangedNames, Definition, Name, is_built_in};
 
 use super::{CHANGE, MAX_DEFINITION_BYTES, MAX_DEFINITIONS, Made, Names, OPEN};
 
@@ -67,6 +67,7 @@ impl Names {
     pub(super) fn make_routine(&mut self, function: &Function, schema: Option<&str>) {
         let Some((schema, number)) = schema.zip(self.number_of_definition(bytes_of(function))) else {
             // Calls that mean this one must not be taken for another of its name.
+            self.leave_unread(&ChangedNames::of([&*function.name].into_iter()));
             return self.forget_definitions(|name| name == &*function.name);
         };
         let function = Function { schema: schema.into(), ..function.clone() };
@@ -74,26 +75,42 @@ impl Names {
     }
 
     /// Likewise a type or an operator.
-    pub(super) fn make_definition(&mut self, definition: &Definition, schema: Option<&str>) {
+    pub(super) fn make_definition(&mut self, definition: &Definition, schema: Option<&str>, alone: bool) {
         let Definition { kind, name, calls } = definition;
         let bytes = CHANGE * (1 + calls.as_ref().map_or(0, Vec::len));
         let Some((schema, number)) = schema.zip(self.number_of_definition(bytes)) else {
+            self.leave_unread(&ChangedNames::of([name.name.as_str()].into_iter()));
             return self.forget_definitions(|forgotten| *forgotten == *name.name);
         };
+        if alone && schema == TEMPORARY && *kind == CallKind::Type {
+            self.lasting_definitions.insert(number);
+        }
         let made = MadeDefinition { schema: schema.into(), kind: *kind, calls: calls.clone(), number };
         self.definitions.entry(name.name.clone()).or_default().push(made);
     }
 
     /// Where there is room for one of so many bytes.
     fn number_of_definition(&mut self, bytes: usize) -> Option<u32> {
-        if self.definition_bytes + bytes > MAX_DEFINITION_BYTES || self.last_definition >= MAX_DEFINITIONS {
+        if self.definition_bytes + bytes > MAX_DEFINITION_BYTES {
             return None;
         }
-        self.last_definition += 1;
+        let number = match self.last_definition {
+            last if last < MAX_DEFINITIONS => last + 1,
+            // What is kept as long as the session lasts has others in between.
+            _ => (1..=MAX_DEFINITIONS).find(|number| !self.definitions_ended.contains_key(number))?,
+        };
+        self.last_definition = self.last_definition.max(number);
         self.definition_bytes += bytes;
-        self.definitions_ended.insert(self.last_definition, OPEN);
+        self.definitions_ended.insert(number, OPEN);
         self.epoch += 1;
-        Some(self.last_definition)
+        Some(number)
+    }
+
+    /// Functions, types and operators of these names may be something that is not told.
+    fn leave_unread(&mut self, names: &ChangedNames) {
+        self.unread.add(names);
+        self.unread_at = OPEN;
+        self.epoch += 1;
     }
 
     /// Anything may hang on relations from now on, and functions may do anything.
@@ -104,6 +121,9 @@ impl Names {
 
     /// Functions of these names may do something else from now on, even where the transaction is rolled back.
     pub(super) fn redefine(&mut self, names: &ChangedNames) {
+        if !names.is_empty() {
+            self.leave_unread(names);
+        }
         if !names.is_empty() && !self.definitions_ended.is_empty() {
             self.forget_definitions(|name| names.may_be(name));
         }
@@ -124,8 +144,10 @@ impl Names {
             routines.retain(|routine| open.contains(&routine.number));
             !routines.is_empty()
         });
+        let lasting = &self.lasting_definitions;
         self.definitions.retain(|_, definitions| {
-            definitions.retain(|definition| open.contains(&definition.number));
+            let kept = |number: &u32| open.contains(number) || lasting.contains(number);
+            definitions.retain(|definition| kept(&definition.number));
             !definitions.is_empty()
         });
         self.count_definitions();
@@ -141,6 +163,7 @@ impl Names {
         let held: BTreeMap<u32, usize> = routines.chain(others).collect();
         self.definition_bytes = held.values().sum();
         self.definitions_ended.retain(|number, _| held.contains_key(number));
+        self.lasting_definitions.retain(|number| held.contains_key(number));
     }
 
     /// The session made a function that is named like one of PostgreSQL's own.
@@ -149,9 +172,14 @@ impl Names {
         self.routines.keys().any(own)
     }
 
-    /// The session made a function of that name, and what that does was read.
+    /// The session made a function of that name, and what all those do that it made was read.
     pub(super) fn made_routine(&self, name: &str) -> bool {
-        self.routines.contains_key(name)
+        self.routines.contains_key(name) && !self.unread.may_be(name)
+    }
+
+    /// The session made a function, an operator or a type of that name, and what it does was not read.
+    pub(super) fn may_have_made_unread(&self, name: &str) -> bool {
+        self.unread.may_be(name)
     }
 }
 

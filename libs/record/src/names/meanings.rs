@@ -16,6 +16,8 @@ pub(crate) struct Meanings {
     definition: Option<String>,
     /// The catalog, by when it was begun to be read, where nothing hangs on a table whose definition hangs nothing on it.
     pub(super) bare: Option<i64>,
+    /// What it drops may have partitions, which go with it.
+    pub(super) drops_partitions: bool,
 }
 
 /// Where a name is.
@@ -73,6 +75,11 @@ impl Meanings {
         });
         let makes_bare = |change: &NameChange| matches!(change, NameChange::Create { bare: true, .. });
         let bare = if statement.names.iter().any(makes_bare) { session.plain_values() } else { None };
-        Meanings { changes: meanings.collect(), routine, definition, bare }
+        let drops = |change: &NameChange| match change {
+            NameChange::Drop { name, .. } => session.may_have_partitions(name),
+            _ => false,
+        };
+        let drops_partitions = statement.names.iter().any(drops);
+        Meanings { changes: meanings.collect(), routine, definition, bare, drops_partitions }
     }
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use hansard_pg_wire::conversation::Moment;
-use hansard_policy::Name;
-use hansard_policy::catalog::{Catalog, TEMPORARY, Text, with_implicit};
+use hansard_policy::catalog::{Catalog, RelationKind, TEMPORARY, Text, with_implicit};
 use hansard_policy::reach::{Made, Resolve, Resolved, Routine};
+use hansard_policy::{CallKind, Name};
 use uuid::Uuid;
 
 use super::system::SYSTEM;
-use super::{Names, UNKNOWN_SCHEMA};
+use super::{Names, UNKNOWN_SCHEMA, Untold};
 use crate::catalogs::Known;
 
 /// Most relations that are told of one name.
@@ -28,39 +28,100 @@ pub(crate) struct InSession<'a> {
     known: Option<&'a Known>,
     session_id: Uuid,
     path: Option<Vec<Text>>,
+    /// Of the path: those that may not be there, or that the role may not use.
+    doubtful: Vec<Text>,
     creation: Option<Text>,
 }
 
 impl<'a> InSession<'a> {
     pub(crate) fn new(names: &'a Names, known: Option<&'a Known>, session_id: Uuid) -> InSession<'a> {
-        let mut session = InSession { names, known, session_id, path: None, creation: None };
+        let mut session = InSession { names, known, session_id, path: None, doubtful: Vec::new(), creation: None };
         match known {
             Some(known) => {
-                let listed = session.listed(&known.catalog);
-                session.creation = listed.as_ref().and_then(|listed| listed.first().cloned());
-                session.path = listed.map(with_implicit);
+                let listed = session.listed(known);
+                let first = listed.as_ref().and_then(|listed| listed.first());
+                session.creation = first.filter(|(_, doubtful)| !doubtful).map(|(schema, _)| schema.clone());
+                let doubtful = listed.iter().flatten().filter(|(_, doubtful)| *doubtful);
+                session.doubtful = doubtful.map(|(schema, _)| schema.clone()).collect();
+                session.path = listed.map(|all| with_implicit(all.into_iter().map(|(schema, _)| schema).collect()));
             }
             None => session.creation = session.only_schema().map(Text::from),
         }
         session
     }
 
-    /// The setting's schemas that exist and may be used, with those that the session made itself.
-    fn listed(&self, catalog: &Catalog) -> Option<Vec<Text>> {
+    /// The setting's schemas that exist and may be used, with those that the session made itself; and of each whether that is
+    /// not certain, as it is being changed, or was, and PostgreSQL need not have looked since.
+    fn listed(&self, known: &Known) -> Option<Vec<(Text, bool)>> {
         let (setting, role) = (self.names.setting()?, self.names.current_role());
-        let mut path: Vec<Text> = Vec::new();
+        let catalog = &known.catalog;
+        // Code of the session may have made or dropped schemas.
+        let Untold { changed, dropped, .. } = self.names.untold;
+        let anything = self.is_newer_than_catalog(changed) && self.is_newer_than_catalog(dropped);
+        let mut path: Vec<(Text, bool)> = Vec::new();
         for schema in setting {
             let name = if schema == "$user" { role? } else { schema };
-            let exists = match self.names.schemas.get(name) {
-                Some(made) if self.is_newer(made.ended_at) => made.exists,
-                _ if name == TEMPORARY || name == "pg_catalog" => true,
-                _ => catalog.path(&[name], role)?.iter().any(|found| *found == name),
+            if path.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            if name == TEMPORARY || name == "pg_catalog" {
+                path.push((name.into(), false));
+                continue;
+            }
+            let made = self.names.schemas.get(name).filter(|made| self.is_newer(made.ended_at));
+            let usable = match made {
+                Some(made) => made.exists,
+                None => catalog.path(&[name], role)?.iter().any(|found| *found == name),
             };
-            if exists && !path.iter().any(|known| *known == name) {
-                path.push(name.into());
+            let by_roles = made.is_none() && catalog.depends_on_roles(name, role);
+            let gone = made.is_some() && !usable;
+            let superuser = role.filter(|role| {
+                catalog.role_named(role).and_then(|oid| catalog.role(oid)).is_some_and(|role| role.superuser)
+            });
+            let doubtful = known.may_change_path(name, (usable, by_roles, superuser), self.session_id, gone)
+                || made.is_none() && anything
+                || by_roles && known.are_roles_changed_since(self.names.path_at);
+            if usable || doubtful {
+                path.push((name.into(), doubtful));
             }
         }
         Some(path)
+    }
+
+    /// What is dropped may take partitions along: it is a partitioned table, or it is not known what it is.
+    pub(super) fn may_have_partitions(&self, name: &Name) -> bool {
+        let Resolved::Known { oid, name } = self.relation(name) else { return true };
+        match oid.zip(self.known) {
+            Some((oid, known)) => {
+                known.catalog.relation(oid).is_some_and(|relation| relation.kind == RelationKind::Partitioned)
+            }
+            None => name.schema.as_deref().is_some_and(|schema| self.names.is_partitioned(schema, &name.name)),
+        }
+    }
+
+    /// Another session may be changing what that name means.
+    pub(crate) fn is_changed_by_others(&self, name: &str) -> bool {
+        self.known.is_some_and(|known| known.is_changing(name, self.session_id))
+    }
+
+    /// The session has made that relation as a partitioned table, and the catalog does not have it yet.
+    pub(crate) fn is_newly_partitioned(&self, name: &Name) -> bool {
+        name.schema.as_deref().is_some_and(|schema| self.names.is_partitioned(schema, &name.name))
+    }
+
+    /// It may have been dropped as a partition of what was dropped, or as the sequence of a column.
+    fn may_be_dropped_along(&self, known: &Known, oid: Option<u32>) -> bool {
+        let own = self.is_newer_than_catalog(self.names.untold.partitions);
+        let others = known.is_anything_changing(self.session_id);
+        let Some(oid) = oid.filter(|_| others || self.names.made > 0) else { return own };
+        let is_sequence =
+            || known.catalog.relation(oid).is_some_and(|relation| relation.kind == RelationKind::Sequence);
+        own || known.ancestors(oid).iter().any(|name| known.is_dropping_one(name, self.session_id)) || is_sequence()
+    }
+
+    /// A sequence of that name may have come with a column that nobody has named it for.
+    fn may_be_generated(&self, known: &Known, name: &str) -> bool {
+        super::may_be_generated(name) && (self.names.made > 0 || known.is_anything_changing(self.session_id))
     }
 
     /// The catalog was read before.
@@ -113,6 +174,13 @@ impl<'a> InSession<'a> {
         })
     }
 
+    /// A function, an operator or a type may just have been made of a name that is taken for one of PostgreSQL's own.
+    pub(crate) fn is_built_in_in_motion(&self, kind: CallKind, name: &str) -> bool {
+        self.known.is_some_and(|known| {
+            self.names.may_have_made_unread(name) || known.is_code_changing(kind, name, self.session_id)
+        })
+    }
+
     /// Without a catalog: the one schema that can be meant.
     fn only_schema(&self) -> Option<&str> {
         let set = self.names.local_path.as_ref().unwrap_or(&self.names.path);
@@ -137,6 +205,7 @@ impl<'a> InSession<'a> {
                 let candidates = schemas.map(|schema| (None, named(schema))).collect();
                 return Resolved::OneOf { candidates, reason: LOOKED_UP_BEFORE.into() };
             }
+            () if self.names.has_temporary(&name.name).is_none() => None,
             () if self.names.temporary.contains_key(&name.name) => Some(TEMPORARY),
             () if SYSTEM.binary_search(&name.name.as_str()).is_ok() => Some("pg_catalog"),
             () => self.only_schema(),
@@ -203,9 +272,12 @@ impl InSession<'_> {
         let Some(path) = path else { return self.one_of(known, written, NO_PATH) };
         let untold = &self.names.untold;
         let dropped = self.is_newer_than_catalog(untold.dropped) || known.may_be_dropped(self.session_id);
-        if known.may_change_paths() && self.relations_named(known, written) > 1 {
+        let own = self.path.as_deref().is_some_and(|own| std::ptr::eq(own, path));
+        if !own && known.may_change_paths() && self.relations_named(known, written) > 1 {
             return self.one_of(known, written, CHANGING);
         }
+        let mut generated = self.may_be_generated(known, written);
+        let first = path.iter().find(|schema| **schema != TEMPORARY && **schema != "pg_catalog");
         let (mut found, mut others): (Option<Resolved>, _) = (None, CHANGING);
         for schema in path {
             if *schema == TEMPORARY {
@@ -238,14 +310,18 @@ impl InSession<'_> {
                     return self.one_of(known, written, others);
                 }
                 found = Some(Resolved::Known { oid, name: named(schema) });
+                // None can come before it.
+                generated &= first != Some(schema);
+                let doubtful =
+                    dropped || own && self.doubtful.contains(schema) || self.may_be_dropped_along(known, oid);
                 match self.is_named_since(schema, written, oid, since) {
                     true => others = LOOKED_UP_BEFORE,
-                    false if !dropped => break,
+                    false if !doubtful => break,
                     false => {}
                 }
             }
         }
-        if self.is_newer_than_catalog(untold.changed) || known.is_changing(written, self.session_id) {
+        if generated || self.is_newer_than_catalog(untold.changed) || known.is_changing(written, self.session_id) {
             return self.one_of(known, written, CHANGING);
         }
         found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
@@ -343,7 +419,7 @@ impl Resolve for InSession<'_> {
     }
 
     fn temporary(&self, name: &str) -> Option<bool> {
-        (!self.names.untold.temporary).then(|| self.names.temporary.contains_key(name))
+        self.names.has_temporary(name)
     }
 
     fn role(&self) -> Option<&str> {

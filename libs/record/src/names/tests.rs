@@ -1,5 +1,6 @@
 //! Names in a session, with a catalog and without.
 
+use hansard_policy::Name;
 use hansard_policy::catalog::{Catalog, Object, Relation, RelationKind, Role as CatalogRole, Schema};
 use hansard_policy::reach::{Resolve, Resolved};
 
@@ -7,6 +8,8 @@ use hansard_pg_wire::conversation::Outcome as Ended;
 
 use super::*;
 use crate::catalogs::Known;
+
+mod moving;
 
 /// A session in a database with `public.t`, `public.u`, `app.t`.
 struct Session {
@@ -545,12 +548,13 @@ fn temporary_relations_stay_known_where_another_was_dropped_that_is_not() {
     assert_eq!(session.means("own"), "pg_temp.own");
     assert!(!session.names.untold.temporary);
     session.run("set search_path = app, pg_temp").run("drop table own");
-    assert!(session.names.untold.temporary);
+    assert_eq!((session.means("own"), session.names.untold.temporary), ("?(pg_temp.own)".into(), false));
     // A plain table depends on nothing; a view, on what it reads.
     let mut session = Session::new();
     session.run("create temp table own (a int)").run("drop type y cascade").run("drop table t cascade");
     assert!(!session.names.untold.temporary);
     let mut session = Session::new();
     session.run("create temp view v as select * from u").run("drop table u cascade");
-    assert!(session.names.untold.temporary);
+    assert_eq!((session.means("v"), session.means("own")), ("?(pg_temp.v)".into(), "?()".into()));
+    assert!(!session.names.untold.temporary);
 }

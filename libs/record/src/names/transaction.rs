@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hansard_pg_wire::conversation::Outcome as Ended;
+use hansard_policy::ChangedNames;
 
 use super::{MAX_UNDO, Made, Names, OPEN, Path, Role, Undo, Untold};
 
@@ -63,7 +64,7 @@ impl Names {
         {
             (self.path, self.local_path) = (Path::Unknown, None);
             (self.role, self.local_role) = (Role::Unknown, None);
-            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
+            self.untold = Untold::anything();
             self.temporary.clear();
             self.define_anything();
             self.lost = (from < first).then(|| (from, first - 1));
@@ -82,6 +83,10 @@ impl Names {
         let local = self.local_path.take().is_some() | self.local_role.take().is_some();
         let before = self.temporary.len();
         self.temporary.retain(|_, made| !made.goes);
+        if before != self.temporary.len() {
+            // They are dropped with what depends on them.
+            self.temporary.values_mut().filter(|made| !made.plain).for_each(|made| made.may_be_gone = true);
+        }
         if local || before != self.temporary.len() || !self.undo.is_empty() || self.lost.is_some() {
             self.epoch += 1;
         }
@@ -105,7 +110,8 @@ impl Names {
             }
         }
         self.definitions_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
-        for since in [&mut self.untold.changed, &mut self.untold.dropped].into_iter().flatten() {
+        let Untold { changed, dropped, partitions, .. } = &mut self.untold;
+        for since in [changed, dropped, partitions].into_iter().flatten().chain([&mut self.unread_at]) {
             if *since == OPEN {
                 *since = at;
             }
@@ -134,7 +140,7 @@ impl Names {
             self.role = Role::Unknown;
         }
         if names || self.lost.is_some() {
-            self.untold = Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true };
+            self.untold = Untold::anything();
             self.attached_to_temporary = true;
             self.define_anything();
         }
@@ -157,5 +163,9 @@ impl Names {
         }
         self.untold.changed = self.untold.changed.filter(|since| *since > begun_at);
         self.untold.dropped = self.untold.dropped.filter(|since| *since > begun_at);
+        self.untold.partitions = self.untold.partitions.filter(|since| *since > begun_at);
+        if self.unread_at <= begun_at {
+            self.unread = ChangedNames::default();
+        }
     }
 }

@@ -69,11 +69,11 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     pub(super) fn of(&mut self, executed: &Executed<SqlText>) -> Arc<Reaches> {
         let looked_up = executed.prepared.unwrap_or(self.began);
-        self.kept.of(executed, looked_up, self.names, self.known.as_deref_mut(), self.session_id)
+        self.kept.of(executed, (looked_up, self.began), self.names, self.known.as_deref_mut(), self.session_id)
     }
 
     fn asked(&mut self, asked: &Asked<'_>) -> Arc<Reaches> {
-        Arc::new(reaches(self.names, self.known.as_deref_mut(), self.session_id, asked))
+        Arc::new(reaches(self.names, self.known.as_deref_mut(), self.session_id, asked, Some(self.began.at)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hansard_pg_wire::conversation::{Executed, Moment};
 use hansard_policy::catalog::TEMPORARY;
 use hansard_policy::reach::{Reached, Resolve, Resolved, Touched, Via, reach, reach_call};
-use hansard_policy::{Name, Operation, Statement};
+use hansard_policy::{Name, NameChange, Operation, Statement};
 use hashlink::LruCache;
 use uuid::Uuid;
 
@@ -40,8 +40,9 @@ pub(super) struct Reaches {
 }
 
 /// A statement: what its text means, whether what that prepares is meant, since when its names may have been looked up where
-/// relations have got names since, and whether names have changed since it was bound.
-type Key = (usize, bool, Option<Moment>, bool);
+/// relations have got names since, whether names have changed since it was bound, and since when it runs where code was changed
+/// since.
+type Key = (usize, bool, Option<Moment>, bool, Option<i64>);
 
 const BOUND_BEFORE: &str = "what names mean has changed since it was bound";
 
@@ -84,11 +85,12 @@ impl Default for Kept {
 }
 
 impl Kept {
-    /// What a statement reaches in a session, whose names were looked up then for the last time, or later.
+    /// What a statement reaches in a session, whose names were looked up then for the last time, or later, and that began to run
+    /// then.
     pub(super) fn of(
         &mut self,
         executed: &Executed<SqlText>,
-        looked_up: Moment,
+        (looked_up, began): (Moment, Moment),
         names: &Names,
         mut known: Option<&mut Known>,
         session_id: Uuid,
@@ -104,12 +106,17 @@ impl Kept {
         };
         let looked_up = Some(looked_up).filter(named);
         let bound_before = executed.bound.is_some_and(|bound| names.may_have_changed_since(bound));
-        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql, looked_up, bound_before);
+        // What a portal runs may have been made part of its plan when it was bound.
+        let planned =
+            executed.bound.filter(|bound| *bound < began.statement).and(executed.prepared).unwrap_or(began).at;
+        let ran = Some(planned).filter(|at| known.as_ref().is_some_and(|known| known.may_have_changed_code_since(*at)));
+        let key = (Arc::as_ptr(meaning).addr(), executed.prepared_in_sql, looked_up, bound_before, ran);
         if let Some((_, reaches)) = self.reaches.get(&key) {
             return reaches.clone();
         }
         let mut reaches_of = |statement: &Statement| {
-            let mut reaches = reaches(names, known.as_deref_mut(), session_id, &Asked::Statement(statement, looked_up));
+            let asked = Asked::Statement(statement, looked_up);
+            let mut reaches = reaches(names, known.as_deref_mut(), session_id, &asked, ran);
             if bound_before {
                 reaches.doubt(BOUND_BEFORE);
             }
@@ -137,7 +144,14 @@ pub(super) enum Asked<'a> {
     Head(Operation, &'a Name),
 }
 
-pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid, asked: &Asked<'_>) -> Reaches {
+/// What is asked for reaches. `ran`: since when it has run.
+pub(super) fn reaches(
+    names: &Names,
+    known: Option<&mut Known>,
+    session_id: Uuid,
+    asked: &Asked<'_>,
+    ran: Option<i64>,
+) -> Reaches {
     // The memo is written while the catalog is read.
     let mut known = known;
     let mut memo = known.as_mut().map(|known| std::mem::take(&mut known.memo)).unwrap_or_default();
@@ -156,8 +170,12 @@ pub(super) fn reaches(names: &Names, known: Option<&mut Known>, session_id: Uuid
             (Reached { touched, ..Reached::default() }, false)
         }
     };
+    let statement = match asked {
+        Asked::Statement(statement, _) => Some(*statement),
+        _ => None,
+    };
     if !matches!(asked, Asked::Head(..)) {
-        unknown_behind(&mut reached, names, seen, &session);
+        unknown_behind(&mut reached, names, seen, &session, (statement, ran));
     }
     let told = std::mem::take(&mut reached.touched).into_iter().map(told).collect();
     if let Some(known) = known {
@@ -207,16 +225,47 @@ fn resolved(meant: Resolved, written: &Name, operation: Operation, counted: bool
 
 /// What hangs on a relation is not known without a catalog, while it is changed, and where the catalog does not hold
 /// everything; nor what a function does.
-fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, session: &InSession<'_>) {
+fn unknown_behind(
+    reached: &mut Reached,
+    names: &Names,
+    known: Option<&Known>,
+    session: &InSession<'_>,
+    (statement, ran): (Option<&Statement>, Option<i64>),
+) {
     let code = std::mem::take(&mut reached.code);
+    let built_in = std::mem::take(&mut reached.built_in);
     let is_bare = |touched: &Touched| touched.relation.as_ref().is_some_and(|name| session.is_bare(name));
     let writes = |touched: &&Touched| command::writes_rows(touched.operation) && !is_bare(touched);
     let hides = reached.touched.iter().any(|touched| touched.via != Via::Direct);
     let may_matter = |touched: &&Touched| hides || writes(touched);
-    let defines = |touched: &Touched| command::defines(touched.operation);
     // An event trigger runs for whatever is defined.
-    let fires = known.is_some_and(|known| known.is_in_motion("event")) && reached.touched.iter().any(defines);
-    let may_be_more = fires || !code.is_empty() || reached.touched.iter().any(|touched| writes(&touched));
+    let fires = reached.defines
+        && known.is_some_and(|known| {
+            let changed = ran.is_some_and(|at| known.are_event_triggers_changed_since(at));
+            changed || session.is_ahead() || known.is_in_motion("event")
+        });
+    // Others than are known may have been made of these names.
+    let overloaded = built_in.iter().find(|(kind, name)| session.is_built_in_in_motion(*kind, name));
+    // What is dropped may have partitions that are not known.
+    let parted = statement.and_then(|statement| {
+        let drops = |touched: &&Touched| {
+            touched.operation == Operation::Ddl && touched.via == Via::Direct && touched.relation.is_some()
+        };
+        let drop = statement.names.iter().any(|change| matches!(change, NameChange::Drop { .. }));
+        let names = reached.touched.iter().filter(drops).filter_map(|touched| touched.relation.as_ref());
+        let unsure = |name: &&Name| session.is_newly_partitioned(name) || session.is_changed_by_others(&name.name);
+        names.filter(|_| drop).find(unsure).map(shown)
+    });
+    let replaced =
+        ran.zip(known).and_then(|(at, known)| code.iter().find(|name| known.is_code_changed_since(name, at)));
+    let changed = replaced.map(|name| format!("what {name} does was changed while it ran"));
+    let changed =
+        changed.or_else(|| parted.as_ref().map(|name| format!("{name} may have partitions that are not known")));
+    let may_be_more = fires
+        || overloaded.is_some()
+        || parted.is_some()
+        || !code.is_empty()
+        || reached.touched.iter().any(|touched| writes(&touched));
     let written = || reached.touched.iter().filter(may_matter).filter_map(|touched| touched.relation.as_ref());
     if !may_be_more && !hides {
         return;
@@ -237,6 +286,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
         relation
             .or_else(hung)
             .or_else(|| code.iter().map(|name| &**name).find(moves))
+            .or(overloaded.map(|(_, name)| &**name))
             .or(fires.then_some("event triggers"))
     });
     let reason = match known {
@@ -250,6 +300,7 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
         Some(_) => match (moving, attached) {
             (Some(name), _) => format!("what hangs on {name} was being changed"),
             (None, Some(name)) => format!("what hangs on {name} is not in the catalog"),
+            (None, None) if changed.is_some() => changed.unwrap_or_default(),
             (None, None) if (hides || !code.is_empty()) && session.may_have_dropped() => {
                 "it may just have been dropped".to_owned()
             }
@@ -258,7 +309,13 @@ fn unknown_behind(reached: &mut Reached, names: &Names, known: Option<&Known>, s
     };
     // A rule may put something else in the place of a write; COPY knows no rules.
     let may_be_ruled = session.is_ahead() || known.is_some_and(|known| moving.is_some() && known.is_in_motion("rule"));
-    let via = if moving.is_some_and(|name| code.contains(name)) { Via::Function } else { Via::Trigger };
+    let of_code = |name: &str| code.contains(name) || overloaded.is_some_and(|(_, other)| other == name);
+    let via = match moving {
+        Some(name) if of_code(name) => Via::Function,
+        None if replaced.is_some() => Via::Function,
+        None if parted.is_some() => Via::Partition,
+        _ => Via::Trigger,
+    };
     if may_be_ruled {
         let is_direct = |touched: &&mut Touched| touched.via == Via::Direct && touched.operation != Operation::CopyIn;
         for touched in reached.touched.iter_mut().filter(is_direct) {

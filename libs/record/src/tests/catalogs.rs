@@ -321,3 +321,28 @@ fn what_is_hung_on_a_parent_or_on_definitions_is_not_known_before_it_is_read() {
     assert_eq!(lines(&["event", "trigger", "e"])[1], "2 ddl committed, public.made ddl -, ? opaque - possibly");
     assert_eq!(lines(&["other"]), ["1 insert committed, public.child insert 1", "2 ddl committed, public.made ddl -"]);
 }
+
+#[test]
+fn code_that_was_changed_while_a_statement_ran_is_told_as_possible() {
+    let function = |oid: u32, schema: &str| {
+        let source = format!("update {schema}.t set id = 1 returning 1");
+        let function = hansard_policy::catalog::Function {
+            schema: "public".into(),
+            name: "w".into(),
+            language: "sql".into(),
+            source: Some(source.as_str().into()),
+            ..Default::default()
+        };
+        CatalogChange {
+            kind: "function".into(),
+            oid,
+            removed: false,
+            definition: serde_json::to_string(&Object::Function(Box::new(function))).unwrap(),
+        }
+    };
+    let frames = [simple("select w()", &["SELECT 1"]), simple("select w()", &["SELECT 1"])].concat();
+    let made = Kind::CatalogRead(read(2, 95, vec![function(50, "public")]));
+    let replaced = Kind::CatalogRead(read(3, 1_000_000, vec![function(50, "app")]));
+    let lines = told(&told_among(&frames, vec![(0, whole()), (0, made), (3, replaced)]));
+    assert_eq!(lines[0], "1 select committed, app.t update - possibly, ? opaque - possibly");
+}

@@ -59,6 +59,8 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
     ("trigger", "INSERT INTO {f}g_5 (n) VALUES ({n})"),
     ("partition", "INSERT INTO {f}p (n, k) VALUES ({n}, 'x')"),
     ("partition", "INSERT INTO {f}p VALUES ({n})"),
+    ("partition", "INSERT INTO {f}p_x (n, k) VALUES ({n}, 'x')"),
+    ("partition", "INSERT INTO p_x (n, k) VALUES ({n}, 'x')"),
     ("partition", "INSERT INTO {f}p (n, k) SELECT {n}, chr(120 + ({n} % 4)::int)"),
     ("partition", "UPDATE {f}p SET n = {n} WHERE n = (SELECT max(n) FROM {f}p WHERE n < 0)"),
     ("partition", "UPDATE {f}p SET n = {n}, k = 'x' WHERE k IS NULL AND n = (SELECT max(n) FROM {f}p WHERE n < 0)"),
@@ -96,6 +98,17 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
     ("function", "SELECT 1 LIMIT {f}f_plpgsql({n})"),
     ("function", "PREPARE z (int) AS SELECT $1; EXECUTE z({f}f_plpgsql({n})); DEALLOCATE z"),
     ("operator", "SELECT {n}::bigint OPERATOR({a}.|+|) 'x'::text"),
+    ("overload", "SELECT {f}f_plpgsql('{n}'::text)"),
+    ("overload", "SELECT f_plpgsql('{n}'::text)"),
+    ("overload", "SELECT lower({n}::bigint)"),
+    ("overload", "SELECT {n}::bigint + ''::text"),
+    ("overload", "SELECT {n}::money"),
+    ("slow", "SELECT {f}f_plpgsql({n}), pg_sleep(0.5)"),
+    ("slow", "CALL {f}pr_slow({n})"),
+    (
+        "slow",
+        "INSERT INTO {a}.g_1 (n) SELECT CASE g WHEN 1 THEN {n} ELSE length(pg_sleep(0.5)::text) END FROM generate_series(1, 2) g",
+    ),
     ("domain", "INSERT INTO {f}dm VALUES ({n})"),
     ("domain", "SELECT {n}::{f}checked"),
     ("check", "INSERT INTO {f}ck VALUES ({n})"),
@@ -116,6 +129,10 @@ pub(crate) const ROADS: &[(&str, &str)] = &[
         "do",
         "DO $$ DECLARE t bigint := {n}; BEGIN PERFORM {f}f_plpgsql(t); EXCEPTION WHEN OTHERS THEN INSERT INTO {a}.t2 (n) VALUES (t); END $$",
     ),
+    ("do", "DO $$ BEGIN ALTER TABLE {b}.t RENAME TO moved; CALL {a}.pr_own({n}); END $$"),
+    ("do", "DO $$ BEGIN DROP TABLE IF EXISTS {b}.t CASCADE; PERFORM {a}.f_own({n}); END $$"),
+    ("do", "DO $$ BEGIN CREATE TABLE IF NOT EXISTS {b}.t (n bigint); CALL {a}.pr_own({n}); END $$"),
+    ("temporary child", "UPDATE {f}\"café\" SET n = {n} WHERE n = -99"),
     ("lock and more", "BEGIN; LOCK TABLE {t}; INSERT INTO {t} (n) VALUES ({n}); COMMIT"),
     (
         "cursor",
@@ -180,6 +197,20 @@ pub(crate) const NAMES: &[(&str, &[&str])] = &[
     ("role", &["SET ROLE NONE"]),
     ("role", &["SET SESSION AUTHORIZATION DEFAULT"]),
     ("role", &["BEGIN; SET ROLE {r}; ROLLBACK"]),
+    ("member", &["CREATE ROLE {d}", "REVOKE ALL ON SCHEMA {a} FROM public, app; GRANT ALL ON SCHEMA {a} TO {d}"]),
+    ("member", &["GRANT {d} TO app"]),
+    ("member", &["GRANT {d} TO app", "SELECT pg_sleep(0.5)"]),
+    ("member", &["REVOKE {d} FROM app"]),
+    ("member", &["REVOKE {d} FROM app", "SELECT pg_sleep(0.5)"]),
+    ("schema", &["CREATE SCHEMA IF NOT EXISTS early"]),
+    ("schema", &["DROP SCHEMA IF EXISTS early CASCADE"]),
+    ("schema", &["CREATE SCHEMA IF NOT EXISTS early", "CREATE TABLE IF NOT EXISTS early.t (n bigint, k text)"]),
+    ("schema", &["REVOKE ALL ON SCHEMA {b} FROM public, app"]),
+    ("schema", &["GRANT ALL ON SCHEMA {b} TO public, app"]),
+    ("schema", &["REVOKE USAGE ON SCHEMA {a} FROM public"]),
+    ("schema", &["DROP SCHEMA IF EXISTS {b} CASCADE"]),
+    ("schema", &["DROP OWNED BY {r}"]),
+    ("schema", &["BEGIN; CREATE SCHEMA early; ROLLBACK"]),
     ("temporary", &["CREATE TEMP TABLE t (n bigint, k text)"]),
     ("temporary", &["CREATE TABLE pg_temp.t (n bigint, k text)"]),
     ("temporary", &["SELECT 1::bigint AS n, ''::text AS k INTO TEMP t"]),
@@ -199,6 +230,30 @@ pub(crate) const NAMES: &[(&str, &[&str])] = &[
     ("temporary", &["DISCARD TEMP"]),
     ("temporary", &["SET search_path = {a}, pg_temp"]),
     ("temporary", &["DO $$ BEGIN CREATE TEMP TABLE t (n bigint, k text); END $$"]),
+    (
+        "temporary",
+        &[
+            "BEGIN; CREATE TEMP TABLE base (n bigint, k text) ON COMMIT DROP; CREATE TEMP VIEW t AS SELECT n, k FROM base",
+            "COMMIT",
+        ],
+    ),
+    (
+        "temporary",
+        &[
+            "CREATE TEMP TABLE parted (n bigint, k text) PARTITION BY LIST (k); CREATE TEMP TABLE t PARTITION OF parted DEFAULT",
+            "DROP TABLE parted",
+        ],
+    ),
+    ("temporary", &["CREATE DOMAIN pg_temp.checked AS bigint CHECK ({a}.check_it(VALUE))"]),
+    ("temporary", &["CREATE DOMAIN pg_temp.checked AS bigint CHECK ({b}.check_it(VALUE))", "SELECT pg_sleep(0.5)"]),
+    (
+        "temporary",
+        &[
+            "CREATE TEMP TABLE IF NOT EXISTS \"künd\" (n bigint, k text); INSERT INTO \"künd\" VALUES (-99)",
+            "CREATE TRIGGER change BEFORE UPDATE ON \"künd\" FOR EACH ROW EXECUTE FUNCTION {b}.to_t2()",
+            "ALTER TABLE \"künd\" INHERIT {a}.\"café\"",
+        ],
+    ),
     (
         "ddl",
         &["ALTER TABLE {a}.t RENAME TO former; ALTER TABLE {a}.t2 RENAME TO t; ALTER TABLE {a}.former RENAME TO t2"],
@@ -220,6 +275,63 @@ pub(crate) const NAMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("ddl", &["ALTER FUNCTION {a}.f_plpgsql(bigint) SET search_path = {b}"]),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE FUNCTION {b}.f_plpgsql(a bigint) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {a}.t2 (n) VALUES (a); RETURN 1; END $$",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE PROCEDURE {a}.pr_slow(a bigint) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {b}.t2 (n) VALUES (a); END $$",
+            "SELECT pg_sleep(0.3)",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE FUNCTION {a}.to_t2() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {b}.t2 (n) VALUES (NEW.n); RETURN NEW; END $$",
+            "SELECT pg_sleep(0.3)",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE FUNCTION {a}.f_plpgsql(a text) RETURNS int LANGUAGE plpgsql SET search_path = {b} AS $$ BEGIN INSERT INTO {b}.t2 (n) VALUES (a::bigint); RETURN 1; END $$",
+            "CREATE OR REPLACE FUNCTION {a}.f_plpgsql(a boolean) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE FUNCTION {a}.lower(a bigint) RETURNS int LANGUAGE plpgsql SET search_path = {b} AS $$ BEGIN INSERT INTO {b}.t2 (n) VALUES (a); RETURN 1; END $$",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "CREATE OR REPLACE FUNCTION {b}.lower(a bigint) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {a}.t2 (n) VALUES (a); RETURN 1; END $$",
+        ],
+    ),
+    ("code", &["CREATE OPERATOR {a}.+ (LEFTARG = bigint, RIGHTARG = text, FUNCTION = {b}.plus)"]),
+    ("code", &["CREATE DOMAIN {a}.money AS bigint CHECK ({b}.check_it(VALUE))"]),
+    ("ddl", &["DROP TABLE IF EXISTS {a}.p"]),
+    ("ddl", &["DROP TABLE IF EXISTS p"]),
+    (
+        "ddl",
+        &[
+            "CREATE TABLE IF NOT EXISTS {a}.p (n bigint, k text) PARTITION BY LIST (k); CREATE TABLE IF NOT EXISTS {a}.p_x PARTITION OF {a}.p FOR VALUES IN ('x')",
+        ],
+    ),
+    (
+        "ddl",
+        &[
+            "CREATE TABLE {a}.over (n bigint, k text) PARTITION BY LIST (k)",
+            "ALTER TABLE {a}.over ATTACH PARTITION {a}.t DEFAULT",
+            "DROP TABLE {a}.over",
+        ],
+    ),
     ("ddl", &["CREATE OR REPLACE VIEW {a}.v AS SELECT n, k FROM {b}.t2"]),
     ("ddl", &["CREATE TRIGGER more AFTER INSERT ON {a}.t2 FOR EACH ROW EXECUTE FUNCTION {b}.to_t2()"]),
     ("ddl", &["ALTER TABLE {a}.g_1 DISABLE TRIGGER change"]),
@@ -250,6 +362,9 @@ pub(crate) const PATHS: &[&str] = &[
     "public, {a}",
     "{r}, {a}",
     "renamed, {a}",
+    "early, {a}",
+    "early, {b}, {a}",
+    "{a}, pg_catalog",
 ];
 
 /// Tables that are named.

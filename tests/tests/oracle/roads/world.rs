@@ -84,6 +84,10 @@ BEGIN CREATE TEMP TABLE IF NOT EXISTS t (n bigint, k text); END $$;
 CREATE FUNCTION {s}.f_path(a bigint) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN SET LOCAL search_path = {x}; INSERT INTO t (n) VALUES (a); RETURN 1; END $$;
 CREATE PROCEDURE {s}.pr(a bigint) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t (n) VALUES (a); END $$;
+CREATE PROCEDURE {s}.pr_own(a bigint) LANGUAGE plpgsql SET search_path = {x}, {s}, pg_temp AS $$
+BEGIN INSERT INTO t (n) VALUES (a); END $$;
+CREATE PROCEDURE {s}.pr_slow(a bigint) LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO {s}.t (n) VALUES (a); PERFORM pg_sleep(0.5); END $$;
 CREATE PROCEDURE {s}.pr_commit(a bigint) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t (n) VALUES (a); COMMIT; END $$;
 CREATE PROCEDURE {s}.pr_sql(a bigint) LANGUAGE sql AS $$ UPDATE t SET n = a WHERE n = (SELECT max(n) FROM t WHERE n < 0) $$;
 CREATE FUNCTION {s}.check_it(a bigint) RETURNS boolean LANGUAGE plpgsql AS $$
