@@ -1,9 +1,9 @@
 //! Floating-point numbers as the server writes them: the fewest digits that lead back to the number, as `extra_float_digits`
 //! above 0 has it, which is what it is unless somebody sets it.
 //!
-//! Source: the server's `float4out` and `float8out`, and `d2s.c` and `f2s.c` behind them. They differ from Rust in two things:
-//! a large or small number has an exponent, of two digits at least; and digits that lie in the very middle between two numbers
-//! are not taken, since not every reader rounds them to the even one.
+//! Source: the server's `float4out` and `float8out`, and `d2s.c` and `f2s.c` behind them. They differ from Rust in three things:
+//! a large or small number has an exponent, of two digits at least; digits that lie in the very middle between two numbers
+//! are not taken, since not every reader rounds them to the even one; and of two texts that are as near the even one is.
 
 /// What `float8out` writes.
 pub(super) fn double(value: f64) -> String {
@@ -59,16 +59,18 @@ fn written(
     leads_back: &dyn Fn(&str) -> bool,
 ) -> String {
     let Some(digits) = Decimal::read(fewest) else { return fewest.to_owned() };
-    if number.mantissa == 0 || !number.is_bounded_by(&digits) {
+    if number.mantissa == 0 {
         return digits.write(large);
     }
-    (digits.digits.len()..most)
-        .map(exactly)
-        .filter(|text| leads_back(text))
-        .filter_map(|text| Decimal::read(&text))
-        .find(|digits| !number.is_bounded_by(digits))
-        .unwrap_or(digits)
-        .write(large)
+    let count = digits.digits.len();
+    let rounded =
+        |count: usize| Some(exactly(count - 1)).filter(|text| leads_back(text)).and_then(|text| Decimal::read(&text));
+    // As many digits lead back where the number lies between two texts: of two that are as near, the even one.
+    let as_few = rounded(count).filter(|nearest| nearest.digits.len() == count).unwrap_or(digits);
+    if !number.is_bounded_by(&as_few) {
+        return as_few.write(large);
+    }
+    (count + 1..=most).filter_map(rounded).find(|more| !number.is_bounded_by(more)).unwrap_or(as_few).write(large)
 }
 
 /// `mantissa * 2^exponent`.
@@ -212,6 +214,12 @@ mod tests {
             assert_eq!((double(value).as_str(), double(-value)), (expected, format!("-{expected}")));
         }
         assert_eq!(single(8.589_973e9), "8.589974e+09");
+    }
+
+    #[test]
+    fn of_two_texts_that_are_as_near_the_even_one_is_taken() {
+        assert_eq!(single(2_f32.powi(-12)), "0.00024414062");
+        assert_eq!(single(2_097_152.25), "2.0971522e+06");
     }
 
     #[test]
