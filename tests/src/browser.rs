@@ -197,7 +197,8 @@ impl Browser {
         self.holds("window.drawn")?;
         let text = self.value("document.body.innerText")?.as_str().unwrap_or_default().to_owned();
         let cut_off = self.value("document.documentElement.scrollWidth - innerWidth")?.as_i64().unwrap_or(i64::MAX);
-        let spilt = "Math.max(...[...document.querySelectorAll('main > *')].map(part => part.scrollHeight - part.clientHeight))";
+        let spilt = "Math.max(0, ...[...document.querySelectorAll('main > *')].filter(part => getComputedStyle(part).overflow === 'visible' \
+                     && part.clientHeight > 0).map(part => part.scrollHeight - part.clientHeight))";
         let spilt = self.value(spilt)?.as_i64().unwrap_or(i64::MAX);
         self.value("dispatchEvent(new Event('afterprint')); 0")?;
         let size = json!({ "printBackground": true, "paperWidth": 8.27, "paperHeight": 11.69 });
