@@ -137,8 +137,7 @@ impl Decimal {
         let before = self.exponent + i32::try_from(digits.len()).unwrap_or(i32::MAX);
         match before {
             _ if digits == "0" => format!("{sign}0"),
-            ..-3 => self.with_exponent(sign, before - 1),
-            _ if before > large => self.with_exponent(sign, before - 1),
+            _ if before <= -4 || before > large => self.with_exponent(sign, before - 1),
             ..=0 => format!("{sign}0.{}{digits}", zeros(-before)),
             _ if self.exponent >= 0 => format!("{sign}{digits}{}", zeros(self.exponent)),
             _ => {
@@ -219,7 +218,7 @@ mod tests {
     #[test]
     fn of_two_texts_that_are_as_near_the_even_one_is_taken() {
         assert_eq!(single(2_f32.powi(-12)), "0.00024414062");
-        assert_eq!(single(2_097_152.25), "2.0971522e+06");
+        assert_eq!(single(f32::from_bits(0x4a00_0001)), "2.0971522e+06");
     }
 
     #[test]
