@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 mod changes;
+mod flat;
 mod grid;
 mod replay;
 mod said;
@@ -101,6 +102,7 @@ pub enum SessionOutcome {
 /// `newer_than` (a `cursor`). `sort` is `opened` (without more), `duration` or `statements`, `order` `desc` or `asc`;
 /// `limit` and `cursor` for paging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "flat::FlatDetail")]
 pub struct SessionSummary {
     /// UUIDv7.
     pub session_id: String,
@@ -157,6 +159,7 @@ pub struct SessionSummary {
 
 /// `GET /api/v1/sessions/{id}`: all that is known of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "flat::FlatDetail")]
 pub struct SessionDetail {
     /// What the list says of it.
     #[serde(flatten)]
@@ -330,7 +333,11 @@ pub struct Step {
 impl Step {
     /// The database did not run it, because a statement before it had failed.
     pub fn is_not_run(&self) -> bool {
-        self.sqlstate.is_some() && self.error.as_deref().is_some_and(|error| error.starts_with(NOT_RUN))
+        match self.status.as_str() {
+            // Files from before there was a status tell it by the error.
+            "" => self.sqlstate.is_some() && self.error.as_deref().is_some_and(|error| error.starts_with(NOT_RUN)),
+            status => status == "not run",
+        }
     }
 }
 

@@ -152,10 +152,17 @@ impl Browser {
         Ok(())
     }
 
-    /// Makes the window so wide, as a phone of that width has it.
+    /// Makes the window so wide.
     pub fn resize(&mut self, width: u32, height: u32) -> Result<()> {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", size).map(|_| ())
+        self.screen(width, height, false)
+    }
+
+    /// A window of that size, or a phone's screen, which is touched.
+    pub fn screen(&mut self, width: u32, height: u32, phone: bool) -> Result<()> {
+        let scale = if phone { 3 } else { 1 };
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone });
+        self.call("Emulation.setDeviceMetricsOverride", size)?;
+        self.call("Emulation.setTouchEmulationEnabled", json!({ "enabled": phone })).map(|_| ())
     }
 
     /// Shows the page as on a `screen` or in `print`, `light` or `dark`.
@@ -165,7 +172,41 @@ impl Browser {
     }
 }
 
+/// What came out of a printer.
+#[derive(Debug)]
+pub struct Paper {
+    /// Length of the PDF.
+    pub bytes: usize,
+    /// What can be read on it.
+    pub text: String,
+    /// Pixels that do not fit on its width.
+    pub cut_off: i64,
+    /// Pixels by which a part of the page runs into the next one.
+    pub spilt: i64,
+}
+
 impl Browser {
+    /// Prints the page. The screen's size and media are to be set again afterwards.
+    pub fn print(&mut self) -> Result<Paper> {
+        // As wide as A4 is between its margins.
+        self.resize(718, 1000)?;
+        self.media("print", "light")?;
+        self.value("dispatchEvent(new Event('beforeprint')); 0")?;
+        // One frame, so that the page has drawn what it adds for paper.
+        self.value("window.drawn = false; requestAnimationFrame(() => setTimeout(() => { window.drawn = true; })); 0")?;
+        self.holds("window.drawn")?;
+        let text = self.value("document.body.innerText")?.as_str().unwrap_or_default().to_owned();
+        let cut_off = self.value("document.documentElement.scrollWidth - innerWidth")?.as_i64().unwrap_or(i64::MAX);
+        let spilt = "Math.max(0, ...[...document.querySelectorAll('main > *')].filter(part => getComputedStyle(part).overflow === 'visible' \
+                     && part.clientHeight > 0).map(part => part.scrollHeight - part.clientHeight))";
+        let spilt = self.value(spilt)?.as_i64().unwrap_or(i64::MAX);
+        self.value("dispatchEvent(new Event('afterprint')); 0")?;
+        let size = json!({ "printBackground": true, "paperWidth": 8.27, "paperHeight": 11.69 });
+        let printed = self.call("Page.printToPDF", size)?;
+        let encoded = printed["data"].as_str().context("the paper's bytes")?;
+        Ok(Paper { bytes: encoded.len() / 4 * 3, text, cut_off, spilt })
+    }
+
     /// Faults of accessibility that axe-core finds on the page, a line for each; none is the empty text.
     pub fn faults(&mut self) -> Result<String> {
         if self.value("typeof axe")? != "object" {

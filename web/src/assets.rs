@@ -47,7 +47,9 @@ pub(crate) fn page(status: StatusCode, title: &str, content: &str) -> Response {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · Hansard</title>{style}\
          <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\"></head>\
-         <body><header class=\"top\"><a class=\"brand\" href=\"/sessions\">Hansard</a></header>\
+         <body><header class=\"top\"><a class=\"brand\" href=\"/sessions\">\
+         <svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path d=\"M3 3.5h10M3 6.5h10M3 9.5h6M3 12.5h8\"/></svg>\
+         <span>Hansard</span></a></header>\
          <main class=\"page\"><section class=\"empty\"><h1>{title}</h1>{content}</section></main></body></html>"
     );
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()

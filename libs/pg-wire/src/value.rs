@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+mod float;
+
 /// Bytes of a number's text for each of its bytes, and beside them: ten bytes can say a one with 131,068 zeros. A longer one
 /// is not known here.
 const NUMERIC_TEXT: (usize, usize) = (16, 128);
@@ -25,12 +27,8 @@ pub fn text_of_binary(type_oid: u32, bytes: &[u8]) -> Option<String> {
         21 => i16::from_be_bytes(bytes.try_into().ok()?).to_string(),
         23 => i32::from_be_bytes(bytes.try_into().ok()?).to_string(),
         26 => u32::from_be_bytes(bytes.try_into().ok()?).to_string(),
-        700 => float(f64::from(f32::from_be_bytes(bytes.try_into().ok()?)), || {
-            bytes.try_into().ok().map(f32::from_be_bytes).map(|value| value.to_string())
-        })?,
-        701 => float(f64::from_be_bytes(bytes.try_into().ok()?), || {
-            bytes.try_into().ok().map(f64::from_be_bytes).map(|value| value.to_string())
-        })?,
+        700 => float::single(f32::from_be_bytes(bytes.try_into().ok()?)),
+        701 => float::double(f64::from_be_bytes(bytes.try_into().ok()?)),
         1082 => match i32::from_be_bytes(bytes.try_into().ok()?) {
             i32::MAX => "infinity".to_owned(),
             i32::MIN => "-infinity".to_owned(),
@@ -51,16 +49,6 @@ pub fn text_of_binary(type_oid: u32, bytes: &[u8]) -> Option<String> {
         },
         _ => return None,
     })
-}
-
-fn float(value: f64, finite: impl FnOnce() -> Option<String>) -> Option<String> {
-    if value.is_nan() {
-        Some("NaN".to_owned())
-    } else if value.is_infinite() {
-        Some(if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned())
-    } else {
-        finite()
-    }
 }
 
 /// Days since 2000-01-01 in the proleptic Gregorian calendar.
@@ -174,6 +162,8 @@ mod tests {
             (25, b"a\xc3\xa9".to_vec(), "aé"),
             (700, 0.1f32.to_be_bytes().to_vec(), "0.1"),
             (701, f64::NEG_INFINITY.to_be_bytes().to_vec(), "-Infinity"),
+            (701, 1e300f64.to_be_bytes().to_vec(), "1e+300"),
+            (700, 1e6f32.to_be_bytes().to_vec(), "1e+06"),
             (1082, 0i32.to_be_bytes().to_vec(), "2000-01-01"),
             (1082, (-1i32).to_be_bytes().to_vec(), "1999-12-31"),
             (1082, 9822i32.to_be_bytes().to_vec(), "2026-11-22"),

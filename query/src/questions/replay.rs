@@ -123,7 +123,7 @@ impl Engine {
         self.ask(
             &format!(
                 "SELECT statement_no, operation, CAST(started_at AS BIGINT) AS from_ns, CAST(finished_at AS BIGINT) AS to_ns \
-                 FROM statements WHERE session_id = $1 AND finished_at IS NOT NULL AND sqlstate IS NULL \
+                 FROM statements WHERE session_id = $1 AND finished_at IS NOT NULL \
                  AND CAST(finished_at AS BIGINT) - CAST(started_at AS BIGINT) > $2 \
                  ORDER BY CAST(finished_at AS BIGINT) - CAST(started_at AS BIGINT) DESC LIMIT {most}"
             ),

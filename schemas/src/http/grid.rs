@@ -3,6 +3,9 @@
 //! Invariant: null, the empty text and bytes that are not text stay distinct. A grid is bounded by who asks; it says
 //! how much there was, and why something is absent.
 
+use std::fmt;
+
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/v1/sessions/{id}/steps/{no}/result?rows=N[&from=K]`: the recorded results of one statement, `N` rows from
@@ -48,7 +51,7 @@ pub struct ResultColumn {
 }
 
 /// One value. In JSON: `null`, a string, or `{"hex": "..."}` for bytes that are not text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Cell {
     /// SQL NULL.
@@ -61,4 +64,37 @@ pub enum Cell {
         /// Lower case, two digits a byte.
         hex: String,
     },
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    /// As `untagged` would, without the code for all that JSON can be (see `flat`).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Cell;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("null, a text, or bytes in hex")
+            }
+
+            fn visit_unit<E>(self) -> Result<Cell, E> {
+                Ok(Cell::Null)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
+                Ok(Cell::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cell, A::Error> {
+                let mut found = None;
+                while let Some((name, hex)) = map.next_entry::<String, String>()? {
+                    found = found.or((name == "hex").then_some(hex));
+                }
+                found.map(|hex| Cell::Bytes { hex }).ok_or_else(|| de::Error::missing_field("hex"))
+            }
+        }
+
+        deserializer.deserialize_any(Read)
+    }
 }

@@ -12,6 +12,7 @@ use axum::{
 use hansard_query::{Sought, SoughtStep};
 use hansard_schemas::http::{CONTROLS, Found, GapPlace, Overview, READS, Stretch};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
     Answered, decode, page_size, parameters, path, refusal,
@@ -68,9 +69,10 @@ pub(super) async fn overview(
     let id = session_id(&path(id)?)?;
     let opened = opened(&shared, id).await?;
     let opened_ns = instant(&opened.at).unwrap_or_default();
+    let (gaps, more_gaps) = gap_places(&shared, id, &opened.at).await?;
     let extent: Vec<Extent> = decode(&shared.engine.session_extent(id).await.map_err(refusal)?)?;
     let Some(Extent { from_ns: Some(from), to_ns: Some(to), last, statements }) = extent.into_iter().next() else {
-        return Ok(Json(Overview::default()));
+        return Ok(Json(Overview { gaps, more_gaps, ..Overview::default() }));
     };
     // The last end is inside the last stretch.
     let count = i64::try_from(stretches).unwrap_or(i64::MAX);
@@ -86,17 +88,6 @@ pub(super) async fn overview(
         .or_else(|| least(|row| Some(row.first)));
     let troubles = rows.iter().map(|row| row.denied + row.failed).sum();
     let busy = busy(rows, &long, from, width);
-
-    let all_gaps = gaps(&shared, id).await?;
-    let frames: Vec<i64> = all_gaps.iter().take(MAX_GAPS).map(|gap| gap.after_seq).collect();
-    let places = shared.engine.places_of(id, &frames).await.map_err(refusal)?;
-    let more_gaps = i64::try_from(all_gaps.len().saturating_sub(MAX_GAPS)).unwrap_or(i64::MAX);
-    let gaps = all_gaps.into_iter().zip(places).map(|(gap, (after, at))| GapPlace {
-        after,
-        offset_ns: at.and_then(|at| nanoseconds_between(&opened.at, &at)),
-        frames: gap.frames,
-        reason: gap.reason,
-    });
     Ok(Json(Overview {
         statements,
         last,
@@ -106,9 +97,24 @@ pub(super) async fn overview(
         busy,
         landing,
         troubles,
-        gaps: gaps.collect(),
+        gaps,
         more_gaps,
     }))
+}
+
+/// Where frames are missing, and how many more such places there are than are told.
+async fn gap_places(shared: &Shared, id: Uuid, opened_at: &str) -> Answered<(Vec<GapPlace>, i64)> {
+    let all = gaps(shared, id).await?;
+    let frames: Vec<i64> = all.iter().take(MAX_GAPS).map(|gap| gap.after_seq).collect();
+    let places = shared.engine.places_of(id, &frames).await.map_err(refusal)?;
+    let more = i64::try_from(all.len().saturating_sub(MAX_GAPS)).unwrap_or(i64::MAX);
+    let told = all.into_iter().zip(places).map(|(gap, (after, at))| GapPlace {
+        after,
+        offset_ns: at.and_then(|at| nanoseconds_between(opened_at, &at)),
+        frames: gap.frames,
+        reason: gap.reason,
+    });
+    Ok((told.collect(), more))
 }
 
 /// Stretches with statements, those included in which one only went on.

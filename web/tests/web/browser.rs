@@ -75,7 +75,7 @@ async fn the_replay_lands_on_the_first_error() {
             "aria-valuetext=\"Statement 10 of 12, 35.0 s, error 42P01\"",
             "relation \"public.ranking_history\" does not exist",
             "rolled back: nothing of it stayed",
-            "What it read did reach the job",
+            "ERROR:  42P01: ",
             "transaction 2, committed",
             "Record: whole",
             "svc:nightly-rerank",

@@ -3,6 +3,7 @@
 use hansard_schemas::http::{Found, Overview, Page, ResultGrid, SessionOutcome, SessionSummary, Step};
 
 use crate::client::Server;
+use crate::fixture::{Session, frame};
 
 const SESSIONS: &str = "/api/v1/sessions";
 
@@ -21,6 +22,31 @@ async fn a_session_is_shown_at_a_glance_by_time() {
     let quiet: Overview = server.get(&format!("{SESSIONS}/{}/overview", server.night.contractor)).await.json();
     assert_eq!((quiet.landing, quiet.troubles), (Some(2), 0), "without trouble it begins at the first write");
     assert_eq!(server.get(&format!("{SESSIONS}/019aa000-0000-7000-8000-00000000ffff/overview")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_late_is_no_idle_time() {
+    let server = Server::start().await;
+    let mut session = Session::open(&server.night.fixture, 41, "fails-late", "03:45:00").await;
+    session.exchange("03:45:01", &[frame(b'Q', b"SELECT pg_sleep(20)\0")], &[]).await;
+    session
+        .exchange("03:45:21", &[], &[frame(b'E', b"SERROR\0VERROR\0C57014\0Mcanceled\0\0"), frame(b'Z', b"I")])
+        .await;
+    session.close("03:45:22").await;
+    let glance: Overview = server.get(&format!("{SESSIONS}/{}/overview?stretches=20", session.id)).await.json();
+    assert_eq!((glance.troubles, glance.busy.len()), (1, 20), "{glance:?}");
+    assert!(glance.busy[0].failed == 1 && glance.busy[1..].iter().all(|stretch| stretch.reads > 0));
+}
+
+#[tokio::test]
+async fn gaps_of_a_session_without_statements_are_told() {
+    let server = Server::start().await;
+    let mut session = Session::open(&server.night.fixture, 42, "silent", "03:46:00").await;
+    session.lose("03:46:01").await;
+    session.close("03:46:02").await;
+    let glance: Overview = server.get(&format!("{SESSIONS}/{}/overview", session.id)).await.json();
+    assert_eq!((glance.statements, glance.gaps.len()), (0, 1), "{glance:?}");
+    assert_eq!((glance.gaps[0].after, glance.gaps[0].frames), (0, Some(3)));
 }
 
 #[tokio::test]

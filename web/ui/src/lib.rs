@@ -5,8 +5,10 @@
 
 pub mod lanes;
 pub mod player;
+pub mod pointed;
 pub mod question;
 pub mod sql;
+pub mod states;
 pub mod steps;
 pub mod table;
 pub mod text;

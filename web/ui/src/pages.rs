@@ -17,7 +17,6 @@ mod route;
 mod sessions;
 
 use api::Load;
-use icon::Icon;
 use route::Route;
 
 /// Puts the replay into the page.
@@ -43,7 +42,7 @@ fn App() -> impl IntoView {
         <a class="skip" href="#main">"Skip to content"</a>
         <header class="top">
             <a href="/sessions" class="brand">
-                <Icon kind=icon::Kind::Brand/>
+                {icon::icon(icon::Kind::Brand)}
                 <span>"Hansard"</span>
             </a>
             <nav aria-label="Main">

@@ -53,9 +53,36 @@ fn is_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hansard_schemas::http::ResultColumn;
+    use hansard_schemas::http::{ResultColumn, SessionDetail};
 
     use super::*;
+
+    #[test]
+    fn a_cell_is_null_a_text_or_bytes() {
+        let cells =
+            [Cell::Null, Cell::Text(String::new()), Cell::Text("é\n".into()), Cell::Bytes { hex: "00ff".into() }];
+        let json = serde_json::to_string(&cells).unwrap();
+        assert_eq!(json, r#"[null,"","é\n",{"hex":"00ff"}]"#);
+        assert_eq!(serde_json::from_str::<Vec<Cell>>(&json).unwrap(), cells);
+        for wrong in ["1", "{}", "true", "[]", r#"{"hex":1}"#] {
+            assert!(serde_json::from_str::<Cell>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_is_read_as_it_is_written() {
+        let json = r#"{"client_addr":"","application_name":"","database":"d","frames":3,"bytes_frontend":0,"bytes_backend":0,
+            "chain_head":"","notices":[{"at":"x","severity":"FATAL","sqlstate":"57P01","message":"over","hint":"h","position":4,
+            "constraint":"k"},{"more":2}],"session_id":"a","target":"t","job":"j","subject":"","issuer":"","opened_at":"",
+            "outcome":"live","statements":1,"errors":2,"denied":0,"later":[1]}"#;
+        let read: SessionDetail = serde_json::from_str(json).unwrap();
+        assert_eq!((read.summary.errors, read.frames, read.database.as_str()), (2, 3, "d"));
+        let details = &read.notices[0].details;
+        assert_eq!((details.position, details.constraint.as_deref()), (Some(4), Some("k")));
+        assert_eq!(read.notices[1].more, Some(2));
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<SessionDetail>(&written).unwrap(), read);
+    }
 
     #[test]
     fn numbers_are_told_from_formulas() {

@@ -2,10 +2,6 @@
 //!
 //! Invariants: times are UTC and shown as they were recorded, never shifted; a duration never loses its unit.
 
-use hansard_schemas::http::{SessionOutcome, SessionSummary, Step};
-
-use crate::player::Class;
-
 /// `2026-11-22T03:12:00.123456789Z` as `2026-11-22`.
 pub fn date(at: &str) -> &str {
     at.split_once('T').map_or(at, |(date, _)| date)
@@ -21,6 +17,11 @@ pub fn time(at: &str) -> &str {
 pub fn precise_time(at: &str) -> &str {
     let time = at.split_once('T').map_or(at, |(_, time)| time).trim_end_matches('Z');
     time.get(..12).unwrap_or(time)
+}
+
+/// `2026-11-22T03:12:00.123456789Z` as `2026-11-22 03:12:00.123`.
+pub fn moment(at: &str) -> String {
+    format!("{} {}", date(at), precise_time(at))
 }
 
 /// `2026-11-22T03:12:59.500000000Z` as `03:12:59.5`: all that is known of it, and no more.
@@ -160,110 +161,6 @@ pub fn decapitalised(text: &str) -> String {
     text
 }
 
-/// Why a session ended, where the proxy that served it ended first.
-const LOST: &str = "proxy ended without closing";
-
-/// True where nobody saw the session's end: it was closed when the record was taken up again.
-pub fn end_is_lost(session: &SessionSummary) -> bool {
-    session.close_reason.as_deref() == Some(LOST)
-}
-
-/// How long a session took; `None` while it is open, and where nobody saw its end.
-pub fn session_duration(session: &SessionSummary) -> Option<i64> {
-    session.duration_ns.filter(|_| !end_is_lost(session))
-}
-
-/// How a session went for the job, which says nothing about its record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Still open.
-    Open,
-    /// Said good-bye, and no statement failed.
-    Well,
-    /// Said good-bye; statements failed or were denied.
-    Troubled,
-    /// Ended by something else than the job's good-bye.
-    Broken,
-    /// Not let in.
-    Refused,
-}
-
-/// How a session went, with the words for it.
-pub fn ending(session: &SessionSummary) -> (Ending, String) {
-    let troubles = session.errors + session.denied;
-    let counted = |words: &str| match (session.errors, session.denied) {
-        (0, 0) => words.to_owned(),
-        (errors, 0) => format!("{words}, {}", counted(errors, "error")),
-        (0, denied) => format!("{words}, {} denied", count(denied)),
-        (errors, denied) => format!("{words}, {}, {} denied", counted(errors, "error"), count(denied)),
-    };
-    let reason = session.close_reason.as_deref().unwrap_or_default();
-    match session.outcome {
-        SessionOutcome::Refused => (Ending::Refused, "Not let in".to_owned()),
-        SessionOutcome::Live => (Ending::Open, counted("Open")),
-        _ if reason == "terminated by job" && troubles == 0 => (Ending::Well, "Ended".to_owned()),
-        _ if reason == "terminated by job" => (Ending::Troubled, counted("Ended")),
-        _ => {
-            let words = match reason {
-                "closed by job" => "Job hung up",
-                "connection to job lost" => "Job was lost",
-                LOST => "End not seen",
-                "" => "Ended",
-                other => return (Ending::Broken, counted(&sentence(other))),
-            };
-            (Ending::Broken, counted(words))
-        }
-    }
-}
-
-/// How whole a session's record is, which says nothing about how it went.
-pub fn record(session: &SessionSummary) -> String {
-    match (session.outcome, session.gap_count) {
-        (SessionOutcome::Live | SessionOutcome::Refused | SessionOutcome::Complete, 0) => match session.outcome {
-            SessionOutcome::Live => "Whole so far".to_owned(),
-            _ => "Whole".to_owned(),
-        },
-        (_, 0) => "End missing".to_owned(),
-        (_, gaps) => counted(gaps, "gap"),
-    }
-}
-
-/// What became of a statement, in a word or two.
-pub fn step_outcome(step: &Step) -> String {
-    match crate::player::classify(step) {
-        Class::Denied => "denied".into(),
-        Class::NotRun => "not run".into(),
-        Class::Failed => format!("error {}", step.sqlstate.as_deref().unwrap_or_default()),
-        _ if step.unanswered => "no answer".into(),
-        _ if step.transaction_outcome == "rolled back" => "rolled back".into(),
-        _ if step.duration_ns.is_none() => "running".into(),
-        _ if step.transaction_outcome == "open" => "not committed yet".into(),
-        _ if step.transaction_outcome == "unknown" => "outcome not known".into(),
-        _ => "done".into(),
-    }
-}
-
-/// Why a statement has no rows to show, where its record says nothing else.
-pub fn no_rows(step: &Step) -> &'static str {
-    match crate::player::classify(step) {
-        Class::Denied => "It was denied: the database was not asked.",
-        Class::NotRun => "It was not run: a statement before it had failed.",
-        Class::Failed => "It failed: there is no result.",
-        _ if step.unanswered => "No answer was recorded before the session ended.",
-        _ if step.duration_ns.is_none() => "There is no answer yet.",
-        _ => "It answers without rows.",
-    }
-}
-
-/// What the timeline says of a place, for who cannot see it.
-pub fn place(step: Option<&Step>, no: i64, all: i64) -> String {
-    match step {
-        None if all == 0 => "no statements".into(),
-        None => format!("Statement {no} of {all}"),
-        Some(step) => format!("Statement {no} of {all}, {}, {}", duration(step.offset_ns), step_outcome(step)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,71 +218,5 @@ mod tests {
         assert_eq!(one_line("sélect one", 8), "sélect o…");
         assert_eq!(one_line("", 8), "");
         assert_eq!((sentence("no such"), sentence("éa"), sentence("")), ("No such".into(), "éa".into(), String::new()));
-    }
-
-    #[test]
-    fn a_place_says_where_when_and_what() {
-        let step = Step { offset_ns: 243_000_000_000, verdict: "deny".into(), ..Step::default() };
-        assert_eq!(place(Some(&step), 41, 120), "Statement 41 of 120, 4 m 3 s, denied");
-        assert_eq!(place(None, 7, 120), "Statement 7 of 120");
-        assert_eq!(place(None, 0, 0), "no statements");
-    }
-
-    #[test]
-    fn outcomes_tell_rolled_back_from_done() {
-        let mut step = Step { duration_ns: Some(1), transaction_outcome: "committed".into(), ..Step::default() };
-        assert_eq!(step_outcome(&step), "done");
-        step.transaction_outcome = "unknown".into();
-        assert_eq!(step_outcome(&step), "outcome not known");
-        step.transaction_outcome = "rolled back".into();
-        assert_eq!(step_outcome(&step), "rolled back");
-        step.sqlstate = Some("23505".into());
-        assert_eq!(step_outcome(&step), "error 23505");
-    }
-
-    #[test]
-    fn no_answer_and_not_run_are_neither_errors_nor_empty_results() {
-        let running = Step { operation: "select".into(), transaction_outcome: "open".into(), ..Step::default() };
-        assert_eq!((step_outcome(&running).as_str(), no_rows(&running)), ("running", "There is no answer yet."));
-        let unanswered = Step { unanswered: true, ..running.clone() };
-        assert_eq!(step_outcome(&unanswered), "no answer");
-        assert!(no_rows(&unanswered).starts_with("No answer was recorded"));
-        let error = Some("not executed: an earlier statement failed".to_owned());
-        let not_run = Step { sqlstate: Some("42P01".into()), error, duration_ns: Some(1), ..running };
-        assert_eq!(step_outcome(&not_run), "not run");
-        assert!(no_rows(&not_run).starts_with("It was not run"));
-    }
-
-    fn session(outcome: SessionOutcome, close_reason: Option<&str>) -> SessionSummary {
-        let text = r#"{"session_id":"","target":"","job":"","subject":"","issuer":"","opened_at":"","outcome":"live",
-            "statements":0,"errors":0,"denied":0,"duration_ns":5}"#;
-        let session: SessionSummary = serde_json::from_str(text).unwrap();
-        SessionSummary { outcome, close_reason: close_reason.map(str::to_owned), ..session }
-    }
-
-    #[test]
-    fn a_whole_record_is_not_a_session_that_went_well() {
-        let told = |session: &SessionSummary| (ending(session).0, ending(session).1, record(session));
-        let mut well = session(SessionOutcome::Complete, Some("terminated by job"));
-        assert_eq!(told(&well), (Ending::Well, "Ended".into(), "Whole".into()));
-        well.errors = 2;
-        assert_eq!(told(&well), (Ending::Troubled, "Ended, 2 errors".into(), "Whole".into()));
-        let killed = session(SessionOutcome::Complete, Some("closed by job"));
-        assert_eq!(told(&killed), (Ending::Broken, "Job hung up".into(), "Whole".into()));
-        let database = session(SessionOutcome::Complete, Some("closed by database"));
-        assert_eq!(told(&database).1, "Closed by database");
-        let mut gaps = session(SessionOutcome::Incomplete, Some("terminated by job"));
-        gaps.gap_count = 3;
-        assert_eq!(told(&gaps), (Ending::Well, "Ended".into(), "3 gaps".into()));
-        assert_eq!(told(&session(SessionOutcome::Live, None)), (Ending::Open, "Open".into(), "Whole so far".into()));
-        assert_eq!(told(&session(SessionOutcome::Refused, Some("not authenticated"))).1, "Not let in");
-    }
-
-    #[test]
-    fn an_end_that_nobody_saw_has_no_duration() {
-        let lost = session(SessionOutcome::Incomplete, Some("proxy ended without closing"));
-        assert_eq!((session_duration(&lost), record(&lost)), (None, "End missing".into()));
-        assert_eq!(ending(&lost), (Ending::Broken, "End not seen".into()));
-        assert_eq!(session_duration(&session(SessionOutcome::Complete, Some("terminated by job"))), Some(5));
     }
 }

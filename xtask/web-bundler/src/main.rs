@@ -58,7 +58,8 @@ fn bundle(wasm: &Path, pages: &Path, dist: &Path) -> Result<()> {
     let mut assets = Assets { folder: beside.join("assets"), packed: 0 };
     let module = assets.add("hansard", "wasm", &read(&work.join("hansard_bg.wasm"))?)?;
     // The bindings name the wasm by itself; the page gives its hashed name instead.
-    let bindings = assets.add("hansard", "js", &read(&work.join("hansard.js"))?)?;
+    let bindings = String::from_utf8(read(&work.join("hansard.js"))?).context("the bindings are not UTF-8")?;
+    let bindings = assets.add("hansard", "js", without_comments(&bindings).as_bytes())?;
     ensure!(!work.join("snippets").exists(), "a dependency brings JavaScript of its own: the bundler does not copy it");
     let start = format!("import init from './{bindings}';\ninit({{ module_or_path: '/assets/{module}' }});\n");
     let start = assets.add("start", "js", start.as_bytes())?;
@@ -91,6 +92,22 @@ fn without_reference_types(mut wasm: Vec<u8>) -> Vec<u8> {
         wasm[place] = b'-';
     }
     wasm
+}
+
+/// wasm-bindgen's bindings without indentation and the comments that have lines of their own. It writes no text over several
+/// lines, in which a line could be one.
+fn without_comments(bindings: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::with_capacity(bindings.len());
+    for line in bindings.lines().map(str::trim) {
+        inside |= line.starts_with("/*");
+        if !inside && !line.is_empty() && !line.starts_with("//") {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        inside &= !line.ends_with("*/");
+    }
+    kept
 }
 
 struct Assets {

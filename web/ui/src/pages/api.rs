@@ -6,10 +6,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
-use super::{
-    icon::{self, Icon},
-    recorded::Recorded,
-};
+use super::{icon, recorded::recorded};
 
 /// Something that is on its way, here, or will not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +97,9 @@ pub(super) fn Failure(error: ErrorBody) -> impl IntoView {
     let signed_out = error.code == "unauthenticated";
     view! {
         <div class="notice bad" role="alert">
-            <Icon kind=icon::Kind::Warning/>
+            {icon::icon(icon::Kind::Warning)}
             <div>
-                <p class="strong"><Recorded text=error.message/></p>
+                <p class="strong">{recorded(error.message)}</p>
                 {error.hint.map(|hint| view! { <p>{hint}</p> })}
                 {signed_out.then(|| view! { <p><a href="/login" rel="external">"How to log in"</a></p> })}
             </div>

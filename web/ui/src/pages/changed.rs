@@ -8,7 +8,7 @@ use wasm_bindgen::JsCast;
 
 use super::{
     api::{Load, encode},
-    icon::{self, Icon},
+    icon,
     replay::keys::listen_for_search,
     route::{Address, use_route},
     set_title,
@@ -151,7 +151,7 @@ fn Form(again: RwSignal<u32>) -> impl IntoView {
                     <Operations/>
                 </fieldset>
                 <div class="actions">
-                    <button class="button primary" type="submit"><Icon kind=icon::Kind::Look/>"Ask"</button>
+                    <button class="button primary" type="submit">{icon::icon(icon::Kind::Look)}"Ask"</button>
                 </div>
             </form>
         </search>

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     player::{Class, classify},
-    text::Ending,
+    states::{self, Ending},
 };
 
 /// What an icon shows.
@@ -83,7 +83,7 @@ impl Kind {
             Class::Denied => Kind::Denied,
             Class::Failed => Kind::Failed,
             Class::NotRun => Kind::NotRun,
-            _ if step.unanswered => Kind::Doubt,
+            _ if states::is_unanswered(step) => Kind::Doubt,
             _ if step.transaction_outcome == "rolled back" => Kind::RolledBack,
             _ if step.transaction_outcome == "unknown" => Kind::Warning,
             _ if step.duration_ns.is_none() || step.transaction_outcome == "open" => Kind::Open,
@@ -103,17 +103,22 @@ impl Kind {
     }
 }
 
-#[component]
-pub(super) fn Icon(kind: Kind) -> impl IntoView {
+pub(super) fn icon(kind: Kind) -> AnyView {
     view! {
         <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
             <path d=kind.path()/>
         </svg>
     }
+    .into_any()
 }
 
 /// An icon and its word, in a pill.
 #[component]
 pub(super) fn Badge(kind: Kind, #[prop(into)] text: String) -> impl IntoView {
-    view! { <span class=format!("badge {}", kind.tone())><Icon kind=kind/>{text}</span> }
+    view! { <span class=format!("badge {}", kind.tone())>{icon(kind)}{text}</span> }
+}
+
+/// An icon and what is to be said with it, in a box: `bad`, `odd` or `calm`.
+pub(super) fn notice(tone: &'static str, kind: Kind, content: AnyView) -> AnyView {
+    view! { <p class=format!("notice {tone}")>{icon(kind)}<span>{content}</span></p> }.into_any()
 }

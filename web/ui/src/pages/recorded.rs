@@ -7,14 +7,17 @@ use leptos::prelude::*;
 use crate::visible::{self, Piece};
 
 /// A text from the record, on one line.
-#[component]
-pub(super) fn Recorded(#[prop(into)] text: String) -> impl IntoView {
-    view! { <bdi>{pieces(&text, false)}</bdi> }
+pub(super) fn recorded(text: impl AsRef<str>) -> AnyView {
+    isolated(pieces(text.as_ref(), false))
+}
+
+fn isolated(parts: Vec<AnyView>) -> AnyView {
+    view! { <bdi>{parts}</bdi> }.into_any()
 }
 
 /// A text from the record that may have several lines, with what is sought in it marked.
 pub(super) fn marked(text: &str, find: &str) -> AnyView {
-    view! { <bdi>{marked_parts(text, 0, &visible::hits(text, find))}</bdi> }.into_any()
+    isolated(marked_parts(text, 0, &visible::hits(text, find)))
 }
 
 /// A part of such a text, which begins at `at` of the whole, without the isolation.

@@ -10,13 +10,14 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::{
     api::{self, Failure, Load},
-    icon::{self, Badge, Icon},
-    recorded::Recorded,
+    icon::{self, Badge},
+    recorded::recorded,
     route::{self, use_route},
     set_title,
 };
 use crate::{
     player::Player,
+    states,
     steps::{PAGE, Steps, first_of, page_of},
     text, visible,
 };
@@ -26,6 +27,7 @@ mod grid;
 mod help;
 pub(super) mod keys;
 mod list;
+mod said;
 mod state;
 mod statement;
 mod timeline;
@@ -122,7 +124,7 @@ pub(super) fn Session(id: String) -> impl IntoView {
                     let at = state.player.with(Player::at).unwrap_or(0);
                     state.shown.with(|shown| match shown {
                         Shown::Missing(no) => format!("There is no statement {no}"),
-                        shown => text::place(shown.step().map(|step| &**step), at, state.last()),
+                        shown => states::place(shown.step().map(|step| &**step), at, state.last()),
                     })
                 }}
             </div>
@@ -233,7 +235,7 @@ fn Heading() -> impl IntoView {
     let told = Memo::new(move |_| match state.session.get() {
         Load::Loading => None,
         Load::Failed(error) => Some(Err(error)),
-        Load::Ready(session) => Some(Ok(session.summary)),
+        Load::Ready(session) => Some(Ok((session.summary, session.capture))),
     });
     view! {
         <div class="heading">
@@ -241,32 +243,73 @@ fn Heading() -> impl IntoView {
             {move || match told.get() {
                 None => view! { <h1>"Session"</h1> }.into_any(),
                 Some(Err(error)) => view! { <h1>"Session"</h1><Failure error=error/> }.into_any(),
-                Some(Ok(summary)) => {
-                    let (ending, words) = text::ending(&summary);
-                    let record = text::record(&summary);
+                Some(Ok((summary, capture))) => {
+                    let captured = match capture.as_deref() {
+                        _ if summary.outcome == SessionOutcome::Refused => None,
+                        Some("statements") => Some("Rows of results are not recorded"),
+                        Some("metadata") => Some("Neither texts nor rows are recorded"),
+                        _ => None,
+                    };
+                    let (ending, words) = states::ending(&summary);
+                    let record = states::record(&summary);
                     let doubt = icon::Kind::of_record(&summary);
                     let job = if summary.job.is_empty() { "(unknown job)".to_owned() } else { summary.job };
                     view! {
-                        <h1><Recorded text=job/></h1>
+                        <h1>{recorded(job)}</h1>
                         <Badge kind=icon::Kind::of_ending(ending) text=words/>
                         <Badge kind=doubt text=format!("Record: {}", text::decapitalised(&record))/>
+                        {captured.map(|text| view! { <Badge kind=icon::Kind::Doubt text=text/> })}
                         <span class="quiet when">
                             {text::date(&summary.opened_at).to_owned()}" "{text::time(&summary.opened_at).to_owned()}" UTC"
                         </span>
-                        {(ending == text::Ending::Open).then(|| view! { <Live/> })}
+                        {(ending == states::Ending::Open).then(|| view! { <Live/> })}
                     }
                     .into_any()
                 }
             }}
             <span class="spring"></span>
             <button class="button" type="button" on:click=move |_| state.copy_link()>
-                <Icon kind=icon::Kind::Copy/>"Copy link"
+                {icon::icon(icon::Kind::Copy)}"Copy link"
             </button>
             <button class="button" type="button" on:click=move |_| state.help.set(true)>
-                <Icon kind=icon::Kind::Keyboard/>"Keys"
+                {icon::icon(icon::Kind::Keyboard)}"Keys"
             </button>
+            <Banner/>
         </div>
     }
+}
+
+/// What a reader must know before anything else: that the job was not let in, that the record is not whole.
+#[component]
+fn Banner() -> impl IntoView {
+    let state = expect_context::<State>();
+    let told = Memo::new(move |_| {
+        let mut told: Vec<(bool, String)> = Vec::new();
+        state.session.with(|session| {
+            if let Load::Ready(session) = session {
+                told.extend(session.auth_failure.as_ref().map(|reason| (true, format!("Not let in: {reason}"))));
+                told.extend(states::unseen(&session.summary).map(|words| (false, words)));
+            }
+        });
+        state.overview.with(|overview| {
+            if let Load::Ready(overview) = overview
+                && let Some(first) = overview.gaps.first()
+            {
+                let others = i64::try_from(overview.gaps.len()).unwrap_or(i64::MAX) - 1 + overview.more_gaps;
+                let mut words = format!("Not all of this session is recorded: {}", states::gap_place(first));
+                if others > 0 {
+                    words += &format!(" {}: the session's facts name them.", text::counted(others, "more gap"));
+                }
+                told.push((false, words));
+            }
+        });
+        told
+    });
+    let notice = |(refused, words): (bool, String)| {
+        let (tone, kind) = if refused { ("bad", icon::Kind::Refused) } else { ("odd", icon::Kind::Warning) };
+        icon::notice(tone, kind, view! { {recorded(words)} }.into_any())
+    };
+    move || told.get().into_iter().map(notice).collect_view()
 }
 
 /// What came of a session that goes on.

@@ -8,13 +8,13 @@ use wasm_bindgen::JsCast;
 
 use super::{
     api::{self, Failure, Load, encode},
-    icon::{self, Badge, Icon},
-    recorded::Recorded,
+    icon::{self, Badge},
+    recorded::recorded,
     replay::keys::listen_for_search,
     route::use_route,
     set_title,
 };
-use crate::{text, visible};
+use crate::{states, text, visible};
 
 /// The filters, as the address, the form and the API name them.
 const FILTERS: [&str; 13] = [
@@ -86,7 +86,7 @@ pub(super) fn Sessions() -> impl IntoView {
                     <p class="quiet">"What each job did, word for word. All times in UTC."</p>
                 </div>
                 <button class="button" type="button" on:click=reload>
-                    <Icon kind=icon::Kind::Refresh/>"Refresh"
+                    {icon::icon(icon::Kind::Refresh)}"Refresh"
                 </button>
             </div>
             <Filters/>
@@ -285,27 +285,30 @@ fn List(page: Page<SessionSummary>) -> impl IntoView {
 
 #[component]
 fn Row(session: SessionSummary, find: Option<String>) -> impl IntoView {
-    let (ending, words) = text::ending(&session);
-    let record = text::record(&session);
+    let (ending, words) = states::ending(&session);
+    let record = states::record(&session);
     let doubt = icon::Kind::of_record(&session);
-    let duration = text::session_duration(&session).map_or_else(|| "–".to_owned(), text::duration);
+    let duration = states::session_duration(&session).map_or_else(|| "–".to_owned(), text::duration);
     let to = match (&find, session.first_hit) {
         (Some(find), Some(hit)) => format!("/sessions/{}?step={hit}&find={}", session.session_id, encode(find)),
         _ => format!("/sessions/{}", session.session_id),
     };
     let hits = session.hits.map(|hits| text::counted(hits, "hit"));
     let job = if session.job.is_empty() { "(unknown)".to_owned() } else { session.job };
+    let names =
+        [("Target", session.target), ("Role", session.db_user), ("Subject", session.subject)].map(|(name, text)| {
+            let title = visible::escaped(&text);
+            view! { <td role="cell" class="cutoff" data-label=name title=title>{recorded(text)}</td> }.into_any()
+        });
     view! {
         <tr role="row">
             <td role="cell" class="when"><span class="quiet">{text::date(&session.opened_at).to_owned()}</span>" "{text::time(&session.opened_at).to_owned()}</td>
-            <td role="cell" class="job"><a href=to><Recorded text=job/></a>{hits.map(|hits| view! { <span class="quiet">{hits}</span> })}</td>
+            <td role="cell" class="job"><a href=to>{recorded(job)}</a>{hits.map(|hits| view! { <span class="quiet">{hits}</span> })}</td>
             <td role="cell" class="state"><Badge kind=icon::Kind::of_ending(ending) text=words/></td>
             <td role="cell" class="state"><Badge kind=doubt text=record/></td>
             <td role="cell" class="number" data-label="Statements">{text::count(session.statements)}</td>
             <td role="cell" class="number" data-label="Duration">{duration}</td>
-            <td role="cell" class="cutoff" data-label="Target" title=visible::escaped(&session.target)><Recorded text=session.target.clone()/></td>
-            <td role="cell" class="cutoff" data-label="Role" title=visible::escaped(&session.db_user)><Recorded text=session.db_user.clone()/></td>
-            <td role="cell" class="cutoff" data-label="Subject" title=visible::escaped(&session.subject)><Recorded text=session.subject.clone()/></td>
+            {names.into_iter().collect_view()}
         </tr>
     }
 }

@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use super::{FAULT, Shared, address};
 use crate::pages::{
     api::{self, Load, encode},
-    icon::{self, Badge, Icon},
-    recorded::Recorded,
+    icon::{self, Badge},
+    recorded::recorded,
     route::use_route,
 };
 use crate::{question, text};
@@ -72,16 +72,16 @@ fn Refused(error: ErrorBody) -> impl IntoView {
             .into_iter()
             .map(|name| {
                 let to = with("relation", &name);
-                view! { <li><a href=to class="button"><code><Recorded text=name/></code></a></li> }
+                view! { <li><a href=to class="button"><code>{recorded(name)}</code></a></li> }
             })
             .collect_view();
         view! { <p>"Nearest:"</p><ul class="nearest" aria-label="Nearest relations">{links}</ul> }
     });
     view! {
         <div class="notice bad" role="alert" id=FAULT>
-            <Icon kind=icon::Kind::Warning/>
+            {icon::icon(icon::Kind::Warning)}
             <div>
-                <p class="strong"><Recorded text=message/></p>
+                <p class="strong">{recorded(message)}</p>
                 {error.hint.map(|hint| view! { <p>{hint}</p> })}
                 {nearest}
             </div>
@@ -105,13 +105,13 @@ fn Told(answer: WhoChanged, question: String) -> impl IntoView {
     view! {
         <div class="asked">
             <p>
-                <code class="strong"><Recorded text=answer.relation.clone()/></code>
+                <code class="strong">{recorded(answer.relation.clone())}</code>
                 <span>{question::named(&answer.operations)}</span>
                 <span class="tabular">{stretch.clone()}</span>
-                {answer.target.clone().map(|target| view! { <span>"target "<Recorded text=target/></span> })}
+                {answer.target.clone().map(|target| view! { <span>"target "{recorded(target)}</span> })}
             </p>
             {(rows > 0).then(|| view! {
-                <a class="button small" href=csv rel="external" download><Icon kind=icon::Kind::Download/>"All rows as CSV"</a>
+                <a class="button small" href=csv rel="external" download>{icon::icon(icon::Kind::Download)}"All rows as CSV"</a>
             })}
         </div>
         <section class="part" aria-labelledby="part-certain">
@@ -120,7 +120,7 @@ fn Told(answer: WhoChanged, question: String) -> impl IntoView {
                 view! {
                     <div class="nothing">
                         <p>
-                            "No job is recorded to have certainly "{did.clone()}" "<code><Recorded text=answer.relation.clone()/></code>
+                            "No job is recorded to have certainly "{did.clone()}" "<code>{recorded(answer.relation.clone())}</code>
                             " from "{stretch.clone()}"."
                         </p>
                         <Wider operations=answer.operations.clone()/>
@@ -142,7 +142,7 @@ fn Told(answer: WhoChanged, question: String) -> impl IntoView {
             }}
         </section>
         <section class="part" aria-labelledby="part-looked">
-            <h2 id="part-looked"><span class="mark calm"><Icon kind=icon::Kind::Look/></span>"Looked at"</h2>
+            <h2 id="part-looked"><span class="mark calm">{icon::icon(icon::Kind::Look)}</span>"Looked at"</h2>
             <LookedAtAll all=answer.looked_at stretch=stretch/>
         </section>
     }
@@ -153,7 +153,7 @@ fn Heading(id: &'static str, kind: icon::Kind, #[prop(into)] title: String, tota
     let tone = if total == 0 { "calm" } else { kind.tone() };
     view! {
         <h2 id=id>
-            <span class=format!("mark {tone}")><Icon kind=kind/></span>
+            <span class=format!("mark {tone}")>{icon::icon(kind)}</span>
             {title}
             <span class="quiet">{text::count(i64::try_from(total).unwrap_or(i64::MAX))}</span>
         </h2>
@@ -242,7 +242,7 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
         (Some(reason), Some(outcome)) if reason != outcome => Some(format!("{reason}; {outcome}")),
         (reason, outcome) => reason.or(outcome),
     };
-    let reason = reason.map(|reason| view! { <Recorded text=reason/> });
+    let reason = reason.map(|reason| view! { {recorded(reason)} });
     let (why, note) = if possible { (Some(reason), None) } else { (None, reason) };
     let sql = touch.sql.unwrap_or_default();
     let sql = match text::one_line(&sql, MAX_SQL) {
@@ -261,8 +261,8 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
                 <span class="quiet">{what}</span>
             </td>
             <td role="cell" class="who">
-                <a href=to><span class="strong"><Recorded text=job/></span>" "<span class="place">{place}</span></a>
-                {several.then(|| view! { <span class="quiet">"target "<Recorded text=touch.target/></span> })}
+                <a href=to><span class="strong">{recorded(job)}</span>" "<span class="place">{place}</span></a>
+                {several.then(|| view! { <span class="quiet">"target "{recorded(touch.target)}</span> })}
                 <span class="printed">{format!("session {}", touch.session_id)}</span>
             </td>
             <td role="cell" data-label="Operation">
@@ -271,9 +271,9 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
                 {outcome.map(|(kind, text)| view! { <Badge kind=kind text=text/> })}
             </td>
             <td role="cell" data-label="Relation">
-                <code><Recorded text=relation/></code>
+                <code>{recorded(relation)}</code>
                 {via.map(|via| view! { <span class="quiet">{format!("by {}", reached(&via))}</span> })}
-                {(!columns.is_empty()).then(|| view! { <span class="quiet"><Recorded text=text::one_line(&columns, 80)/></span> })}
+                {(!columns.is_empty()).then(|| view! { <span class="quiet">{recorded(text::one_line(&columns, 80))}</span> })}
                 {note.map(|note| view! { <span class="note">{note}</span> })}
             </td>
             {why.map(|why| view! { <td role="cell" class="why" data-label="Why only possible">{why}</td> })}
@@ -282,7 +282,7 @@ fn Row<'a>(touch: TouchRow, possible: bool, day: &'a str, several: bool) -> impl
                     let told = if session { "See the session for what is missing." } else { "Its text is not recorded." };
                     view! { <span class="quiet">{told}</span> }.into_any()
                 } else {
-                    view! { <code><Recorded text=sql/></code> }.into_any()
+                    view! { <code>{recorded(sql)}</code> }.into_any()
                 }}
             </td>
         </tr>
@@ -321,7 +321,7 @@ fn LookedAtAll(all: Vec<LookedAt>, stretch: String) -> impl IntoView {
             };
             view! {
                 <li>
-                    <span>"Target "<strong><Recorded text=looked.target/></strong></span>
+                    <span>"Target "<strong>{recorded(looked.target)}</strong></span>
                     <span>{text::counted(looked.sessions, "session")}" open then"</span>
                     {gaps}
                     {whole.map(|whole| view! { <span>{whole}</span> })}

@@ -11,7 +11,7 @@ use leptos::{ev::KeyboardEvent, prelude::*, task::spawn_local};
 use super::{explained, invalid};
 use crate::pages::{
     api::{self, encode},
-    recorded::Recorded,
+    recorded::recorded,
 };
 use crate::text;
 
@@ -188,7 +188,7 @@ pub(super) fn Field(typed: RwSignal<String>, at_fault: Signal<bool>) -> impl Int
                     on:mousedown=|event| event.prevent_default()
                     on:click=move |_| state.choose(place)
                 >
-                    <code><Recorded text=known.relation/></code>
+                    <code>{recorded(known.relation)}</code>
                     <span class="quiet">{known.kind}{several}</span>
                 </li>
             }

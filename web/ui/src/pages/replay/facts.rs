@@ -3,14 +3,14 @@
 use hansard_schemas::http::SessionDetail;
 use leptos::prelude::*;
 
-use super::State;
+use super::{State, said};
 use crate::{
     pages::{
         api::{Load, encode},
-        icon::{self, Icon},
-        recorded::Recorded,
+        icon,
+        recorded::recorded,
     },
-    text,
+    states, text, visible,
 };
 
 #[component]
@@ -32,27 +32,33 @@ const MAX_GAPS: usize = 20;
 #[component]
 fn Known(session: SessionDetail) -> impl IntoView {
     let SessionDetail { summary, .. } = session;
-    let lost = text::end_is_lost(&summary);
+    let lost = states::end_is_lost(&summary);
+    let moment = |at: Option<&String>| at.map(|at| text::moment(at)).unwrap_or_default();
+    let let_in = session.auth_failure.is_none();
+    let role = session.database_role.or_else(|| let_in.then(|| "not known".to_owned())).unwrap_or_default();
+    let said = session.notices.iter().map(|notice| notice.more.unwrap_or(1)).sum::<u64>();
+    let notices = (said > 0).then(|| {
+        const TITLE: &str = "Said outside of any statement";
+        view! { <h2>{TITLE}</h2>{said::notices(session.notices, TITLE)} }.into_any()
+    });
     let more = session.gaps.len().saturating_sub(MAX_GAPS);
     let more = (more > 0).then(|| {
         let more = i64::try_from(more).unwrap_or(i64::MAX);
-        view! { <p class="notice odd">{format!("{} more: all are in table sessions.", text::counted(more, "gap"))}</p> }
+        let told = format!("{} more: all are in table sessions.", text::counted(more, "gap"));
+        icon::notice("odd", icon::Kind::Warning, told.into_any())
     });
     let incomplete = session.gaps.into_iter().take(MAX_GAPS).map(|gap| {
-        let missing = gap.frames.map_or_else(|| "an unknown number of frames".to_owned(), |count| text::counted(count, "frame"));
-        view! {
-            <p class="notice odd">
-                <Icon kind=icon::Kind::Warning/>
-                <span>{format!("Not recorded: {missing} after frame {}: ", text::count(gap.after_seq))}<Recorded text=gap.reason/></span>
-            </p>
-        }
+        let missing =
+            gap.frames.map_or_else(|| "an unknown number of frames".to_owned(), |count| text::counted(count, "frame"));
+        let told = format!("Not recorded: {missing} after frame {}: ", text::count(gap.after_seq));
+        icon::notice("odd", icon::Kind::Warning, view! { {told}{recorded(gap.reason)} }.into_any())
     });
     let export =
         |table: &str| format!("/api/v1/sessions/{}/export?table={table}&format=parquet", encode(&summary.session_id));
     let downloads = ["frames", "statements", "touches"]
         .map(|table| {
             view! {
-                <li><a class="button small" href=export(table) rel="external" download><Icon kind=icon::Kind::Download/>{table}</a></li>
+                <li><a class="button small" href=export(table) rel="external" download>{icon::icon(icon::Kind::Download)}{table}</a></li>
             }
         })
         .collect_view();
@@ -77,57 +83,55 @@ fn Known(session: SessionDetail) -> impl IntoView {
             view! { <li><span class="quiet">{file.table}" · "{text::bytes(size)}</span><code class="path">{file.path}</code></li> }
         })
         .collect_view();
+    let who = [
+        ("Job", summary.job.clone()),
+        ("Subject", summary.subject.clone()),
+        ("Issuer", summary.issuer.clone()),
+        ("Groups", session.groups.join(", ")),
+        ("Client", session.client_addr),
+        ("Application", session.application_name),
+        ("Encryption", encryption),
+        ("Certificate", session.client_dn.unwrap_or_default()),
+        ("Fingerprint", session.client_certificate_sha256.unwrap_or_default()),
+    ];
+    let place = [
+        ("Target", summary.target.clone()),
+        ("Database", session.database),
+        ("Asked-for role", summary.db_user.clone()),
+        ("Database role", role),
+        ("Backend pid", session.backend_pid.map(|pid| pid.to_string()).unwrap_or_default()),
+    ];
+    let when = [
+        ("Opened", moment(Some(&summary.opened_at))),
+        ("Last frame", moment(summary.last_frame_at.as_ref())),
+        (if lost { "Closed on recovery" } else { "Closed" }, moment(summary.closed_at.as_ref())),
+        ("Duration", states::session_duration(&summary).map(text::duration).unwrap_or_default()),
+    ];
+    let denied = if summary.denied > 0 { text::count(summary.denied) } else { String::new() };
+    let how = [
+        ("Ending", states::ending(&summary).1),
+        ("Reason", summary.close_reason.clone().unwrap_or_default()),
+        ("Statements", text::count(summary.statements)),
+        ("Errors", text::count(summary.errors)),
+        ("Denied", denied),
+    ];
+    let record = [
+        ("Captured", captured),
+        ("Frames", frames),
+        ("From the job", text::bytes(session.bytes_frontend)),
+        ("To the job", text::bytes(session.bytes_backend)),
+        ("Session", summary.session_id.clone()),
+        ("Chain head", session.chain_head),
+    ];
     view! {
         {incomplete.collect_view()}
         {more}
-        {lost.then(|| view! {
-            <p class="notice odd">
-                <Icon kind=icon::Kind::Warning/>
-                <span>"The proxy ended before this session did: its end is not recorded, and when it was is not known."</span>
-            </p>
-        })}
-        {session.auth_failure.map(|reason| view! {
-            <p class="notice bad"><Icon kind=icon::Kind::Refused/><span>"Not let in: "<Recorded text=reason/></span></p>
-        })}
-        <h2>"Who"</h2>
-        <dl>
-            <Fact name="Job" value=summary.job.clone()/>
-            <Fact name="Subject" value=summary.subject.clone()/>
-            <Fact name="Issuer" value=summary.issuer.clone()/>
-            <Fact name="Groups" value=session.groups.join(", ")/>
-            <Fact name="Client" value=session.client_addr/>
-            <Fact name="Application" value=session.application_name/>
-            <Fact name="Encryption" value=encryption/>
-            <Fact name="Certificate" value=session.client_dn.unwrap_or_default()/>
-            <Fact name="Fingerprint" value=session.client_certificate_sha256.unwrap_or_default() code=true/>
-        </dl>
-        <h2>"Where"</h2>
-        <dl>
-            <Fact name="Target" value=summary.target.clone()/>
-            <Fact name="Database" value=session.database/>
-            <Fact name="Role" value=summary.db_user.clone()/>
-        </dl>
-        <h2>"When"</h2>
-        <dl>
-            <Fact name="Opened" value=format!("{} {}", text::date(&summary.opened_at), text::precise_time(&summary.opened_at))/>
-            <Fact
-                name=if lost { "Closed on recovery" } else { "Closed" }
-                value=summary.closed_at.as_deref().map(|at| format!("{} {}", text::date(at), text::precise_time(at))).unwrap_or_default()
-            />
-            <Fact name="Duration" value=text::session_duration(&summary).map(text::duration).unwrap_or_default()/>
-            <Fact name="Ended by" value=summary.close_reason.clone().unwrap_or_default()/>
-        </dl>
-        <h2>"Record"</h2>
-        <dl>
-            <Fact name="Captured" value=captured/>
-            <Fact
-                name="Frames"
-                value=frames/>
-            <Fact name="From the job" value=text::bytes(session.bytes_frontend)/>
-            <Fact name="To the job" value=text::bytes(session.bytes_backend)/>
-            <Fact name="Session" value=summary.session_id.clone() code=true/>
-            <Fact name="Chain head" value=session.chain_head code=true/>
-        </dl>
+        {facts("Who", &who)}
+        {facts("Where", &place)}
+        {facts("When", &when)}
+        {facts("How it went", &how)}
+        {notices}
+        {facts("Record", &record)}
         <h2>"Parquet"</h2>
         <ul class="downloads" aria-label="Download this session's rows">{downloads}</ul>
         {unflushed.then(|| view! { <p class="quiet">"Not in a file of the lake yet: it is read from the event log."</p> })}
@@ -135,12 +139,20 @@ fn Known(session: SessionDetail) -> impl IntoView {
     }
 }
 
-/// A name and its value; nothing where there is no value.
-#[component]
-fn Fact(name: &'static str, #[prop(into)] value: String, #[prop(optional)] code: bool) -> impl IntoView {
-    (!value.is_empty()).then(|| {
-        let value = view! { <Recorded text=value/> };
-        let value = if code { view! { <code>{value}</code> }.into_any() } else { value.into_any() };
-        view! { <div><dt>{name}</dt><dd>{value}</dd></div> }
-    })
+/// Those of them that are machines' names, and stand in their letters.
+const CODES: [&str; 3] = ["Fingerprint", "Session", "Chain head"];
+
+/// Names and their values; nothing where there is no value.
+fn facts(title: &'static str, facts: &[(&'static str, String)]) -> AnyView {
+    let facts = facts
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| {
+            let class = if CODES.contains(name) { "code" } else { "" };
+            // A long one is shown in part; pointed at, and on paper, whole.
+            let title = (value.len() > 200).then(|| visible::escaped(value));
+            view! { <div><dt>{*name}</dt><dd class=class title=title>{recorded(value.clone())}</dd></div> }.into_any()
+        })
+        .collect_view();
+    view! { <h2>{title}</h2><dl>{facts}</dl> }.into_any()
 }

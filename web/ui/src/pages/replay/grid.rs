@@ -9,10 +9,10 @@ use super::{State, statement::Value};
 use crate::{
     pages::{
         api::{Failure, Load},
-        icon::{self, Icon},
-        recorded::Recorded,
+        icon,
+        recorded::recorded,
     },
-    table, text,
+    states, table, text,
 };
 
 /// Rows of a window.
@@ -32,7 +32,7 @@ pub(super) fn Results(step: Arc<Step>) -> impl IntoView {
 fn Sets(grid: ResultGrid, step: Arc<Step>) -> impl IntoView {
     let none = grid.sets.is_empty() && grid.notices.is_empty();
     view! {
-        {none.then(|| view! { <p class="quiet">{text::no_rows(&step)}</p> })}
+        {none.then(|| view! { <p class="quiet">{states::no_rows(&step)}</p> })}
         {grid.sets.into_iter().map(|set| view! { <Set set=set no=step.no/> }).collect_view()}
         {grid.notices.into_iter().map(|notice| view! { <p class="notice calm">{notice}</p> }).collect_view()}
     }
@@ -69,7 +69,7 @@ fn Set(set: ResultSet, no: i64) -> impl IntoView {
         .map(|column| {
             view! {
                 <th scope="col" class:number=column.numeric>
-                    <Recorded text=column.name/><span class="type">{column.type_name}</span>
+                    {recorded(column.name)}<span class="type">{column.type_name}</span>
                 </th>
             }
         })
@@ -111,8 +111,8 @@ fn Set(set: ResultSet, no: i64) -> impl IntoView {
                     />
                 </label>
             })}
-            <button class="button small" type="button" on:click=copy><Icon kind=icon::Kind::Copy/>"Copy rows"</button>
-            <a class="button small" href=csv rel="external" download><Icon kind=icon::Kind::Download/>"All as CSV"</a>
+            <button class="button small" type="button" on:click=copy>{icon::icon(icon::Kind::Copy)}"Copy rows"</button>
+            <a class="button small" href=csv rel="external" download>{icon::icon(icon::Kind::Download)}"All as CSV"</a>
         </div>
     }
 }

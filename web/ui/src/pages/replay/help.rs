@@ -6,7 +6,7 @@ use super::{
     State,
     keys::{KEYS, turn_off, turned_off},
 };
-use crate::pages::icon::{self, Icon};
+use crate::pages::icon;
 
 #[component]
 pub(super) fn Help() -> impl IntoView {
@@ -38,7 +38,7 @@ pub(super) fn Help() -> impl IntoView {
             <header>
                 <h2 id="help-title">"Keys"</h2>
                 <button class="button" type="button" on:click=move |_| state.help.set(false)>
-                    <Icon kind=icon::Kind::Close/>"Close"
+                    {icon::icon(icon::Kind::Close)}"Close"
                 </button>
             </header>
             <table><tbody>{rows}</tbody></table>

@@ -3,7 +3,7 @@
 //! Invariants: of a session only the rows on the screen are in the page, however many it has; the list is one stop of the
 //! tab key, and it alone is scrolled, never the page.
 
-use hansard_schemas::http::{GapPlace, Step};
+use hansard_schemas::http::Step;
 use leptos::{html::Div, prelude::*};
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use super::{State, keys::on_key};
 use crate::{
     pages::{
         api::{Failure, Load},
-        icon::{self, Icon},
-        recorded::Recorded,
+        icon,
+        recorded::recorded,
     },
     player::Player,
+    states,
     steps::Lookup,
-    text,
+    text, visible,
     window::Window,
 };
 
@@ -112,6 +113,11 @@ pub(super) fn List() -> impl IntoView {
                     />
                 </div>
             </div>
+            {move || {
+                let last = all.get();
+                let behind = if last > 0 { "behind the last statement" } else { "and no statement recorded" };
+                gap_behind(state, last).map(|gap| view! { <p class="edge"><Gap words=format!("{gap} {behind}")/></p> })
+            }}
             {move || (all.get() == 0 && state.session.with(|session| matches!(session, Load::Ready(_)))).then(|| view! {
                 <p class="edge quiet">"No statement was recorded in this session."</p>
             })}
@@ -128,7 +134,7 @@ fn row_id(no: i64) -> String {
 fn Row(no: i64, top: impl Fn() -> String + Send + Sync + 'static, at: Memo<i64>) -> impl IntoView {
     let state = expect_context::<State>();
     let around = Memo::new(move |_| state.steps.with(|steps| (steps.get(no), steps.here(no - 1), steps.here(no + 1))));
-    let gap = Memo::new(move |_| gap_before(state, no));
+    let gap = Memo::new(move |_| gap_behind(state, no - 1));
     let class = move || {
         around.with(|(here, before, after)| match here {
             Lookup::Here(step) => class(step, before.as_deref(), after.as_deref()),
@@ -153,26 +159,23 @@ fn Row(no: i64, top: impl Fn() -> String + Send + Sync + 'static, at: Memo<i64>)
                         && after.as_ref().is_some_and(|after| after.transaction_id == step.transaction_id);
                     view! { <Told step=step.clone() begins=begins gap=gap.get()/> }.into_any()
                 }
-                Lookup::Absent => view! { <span class="sql quiet">"not in the record"</span> }.into_any(),
+                Lookup::Absent => view! {
+                    <span class="sql quiet">"not in the record"</span>
+                    <span class="facts">{gap.get().map(|gap| view! { <Gap words=format!("{gap} before")/> })}</span>
+                }
+                .into_any(),
                 Lookup::NotLoaded => view! { <span class="sql quiet">"…"</span> }.into_any(),
             })}
         </div>
     }
 }
 
-/// What is missing in the record right before a statement.
-fn gap_before(state: State, no: i64) -> Option<String> {
+/// What is missing in the record right behind a statement, and before the next one; 0 is before the first.
+fn gap_behind(state: State, no: i64) -> Option<String> {
     state.overview.with(|overview| match overview {
-        Load::Ready(overview) => overview.gaps.iter().find(|gap| gap.after + 1 == no).map(gap_words),
+        Load::Ready(overview) => states::gaps_behind(overview, no),
         Load::Loading | Load::Failed(_) => None,
     })
-}
-
-pub(super) fn gap_words(gap: &GapPlace) -> String {
-    match gap.frames {
-        Some(frames) => format!("{} missing", text::counted(frames, "frame")),
-        None => "frames missing".to_owned(),
-    }
 }
 
 /// What a row looks like: its own colour, and the line beside a transaction of several statements.
@@ -197,21 +200,27 @@ fn class(step: &Step, before: Option<&Step>, after: Option<&Step>) -> String {
 fn Told(step: Arc<Step>, begins: bool, gap: Option<String>) -> impl IntoView {
     let kind = icon::Kind::of_step(&step);
     let rows = step.rows.map(|rows| text::counted(rows, "row"));
-    let duration = step.duration_ns.map(text::duration);
+    let duration = states::took(&step).map(text::duration);
     let sql = if step.text_omitted { "(text not recorded)".to_owned() } else { text::one_line(&step.sql, 120) };
     let transaction =
         begins.then(|| format!("transaction {}, {}", text::count(step.transaction_id), step.transaction_outcome));
+    let why = step.outcome_reason.as_deref().filter(|_| step.transaction_outcome == "unknown").map(visible::escaped);
     view! {
-        <span class="mark"><Icon kind=kind/></span>
-        <code class="sql"><Recorded text=sql/></code>
+        <span class="mark">{icon::icon(kind)}</span>
+        <code class="sql">{recorded(sql)}</code>
         <span class="facts">
-            <span class="outcome">{text::step_outcome(&step)}</span>
-            {gap.map(|gap| view! { <span class="gap"><Icon kind=icon::Kind::Warning/>{gap}" before"</span> })}
+            <span class="outcome" title=why>{states::step_outcome(&step)}</span>
+            {gap.map(|gap| view! { <Gap words=format!("{gap} before")/> })}
             {rows.map(|rows| view! { <span>{rows}</span> })}
             {duration.map(|duration| view! { <span>{duration}</span> })}
             {transaction.map(|words| view! { <span class="transaction">{words}</span> })}
         </span>
     }
+}
+
+#[component]
+fn Gap(words: String) -> impl IntoView {
+    view! { <span class="gap">{icon::icon(icon::Kind::Warning)}{words}</span> }
 }
 
 /// Looks for a text in the session's statements, their values and errors.
@@ -277,10 +286,10 @@ fn Printed() -> impl IntoView {
             let items = steps
                 .into_iter()
                 .map(|step| {
-                    let outcome = text::step_outcome(&step);
+                    let outcome = states::step_outcome(&step);
                     view! {
                         <li value=step.no.to_string()>
-                            <code><Recorded text=text::one_line(&step.sql, 2000)/></code>
+                            <code>{recorded(text::one_line(&step.sql, 2000))}</code>
                             <span class="quiet">
                                 {text::precise_time(&step.started_at).to_owned()}" UTC, "{outcome}
                                 {step.rows.map(|rows| format!(", {}", text::counted(rows, "row")))}

@@ -15,6 +15,9 @@ use crate::{
     text,
 };
 
+/// Of a session that goes on: up to so many statements the lanes are counted again for each that comes.
+const OFTEN_COUNTED: i64 = 20_000;
+
 /// What the centre shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -180,6 +183,10 @@ impl State {
                 return;
             }
             if let Ok(session) = &answer {
+                let gaps = self.session.with_untracked(|session| match session {
+                    Load::Ready(session) => Some(session.summary.gap_count),
+                    Load::Loading | Load::Failed(_) => None,
+                });
                 let (before, now) = (self.player.with_untracked(Player::last), session.summary.statements);
                 if now > before {
                     self.player.update(|player| player.grow(now));
@@ -187,6 +194,10 @@ impl State {
                     if self.follow.get_untracked() {
                         self.to_live_edge();
                     }
+                }
+                let grown = now > before && now <= OFTEN_COUNTED;
+                if gaps.is_some_and(|gaps| grown || gaps != session.summary.gap_count) {
+                    self.look_over();
                 }
             }
             self.session.set(answer.into());

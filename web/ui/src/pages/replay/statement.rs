@@ -1,20 +1,20 @@
 //! Centre: the statement shown, and what it gave back.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use hansard_schemas::http::{Cell, Step};
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 
-use super::{Shown, State, Tab, grid, keys::focus_on};
+use super::{Shown, State, Tab, grid, keys::focus_on, said};
 use crate::{
     pages::{
         changed,
-        icon::{self, Badge, Icon},
-        recorded::{Recorded, marked, marked_parts},
+        icon::{self, Badge},
+        recorded::{marked, marked_parts, recorded},
     },
     player::{Class, Move, classify},
-    question, sql, text, visible,
+    question, sql, states, text, visible,
 };
 
 #[component]
@@ -64,7 +64,7 @@ fn Missing(no: i64, last: i64) -> impl IntoView {
     };
     view! {
         <div class="notice odd" role="alert">
-            <Icon kind=icon::Kind::Warning/>
+            {icon::icon(icon::Kind::Warning)}
             <div>
                 <p class="strong">{told}</p>
                 {(last > 0).then(|| view! {
@@ -82,9 +82,20 @@ fn Missing(no: i64, last: i64) -> impl IntoView {
 fn Here(step: Arc<Step>) -> impl IntoView {
     let state = expect_context::<State>();
     let kind = icon::Kind::of_step(&step);
-    let transaction = step.transaction_outcome.clone();
-    let not_run = step.is_not_run();
-    let rolled_back = transaction == "rolled back" && !not_run;
+    let failed = classify(&step) != Class::NotRun && (step.sqlstate.is_some() || step.error.is_some());
+    let note = states::step_note(&step).map(|(told, reason)| {
+        let reason = match reason {
+            Some(reason) => view! { " Reason: "{recorded(reason)}"." }.into_any(),
+            None if step.transaction_outcome == "unknown" => " The record does not tell why.".into_any(),
+            None => ().into_any(),
+        };
+        let kind = match kind {
+            icon::Kind::Failed | icon::Kind::Denied if step.transaction_outcome == "unknown" => icon::Kind::Warning,
+            icon::Kind::Failed | icon::Kind::Denied => icon::Kind::RolledBack,
+            kind => kind,
+        };
+        icon::notice("odd", kind, view! { {told}"."{reason} }.into_any())
+    });
     let result_label = match step.rows {
         None => "Result".to_owned(),
         Some(rows) if classify(&step) == Class::Write => format!("Result · {} affected", text::counted(rows, "row")),
@@ -104,34 +115,16 @@ fn Here(step: Arc<Step>) -> impl IntoView {
     };
     view! {
         <p class="statement-facts">
-            <Badge kind=kind text=text::step_outcome(&step)/>
+            <Badge kind=kind text=states::step_outcome(&step)/>
             <span class="quiet tabular">
                 {text::precise_time(&step.started_at).to_owned()}" UTC"
-                {step.duration_ns.map(|ns| format!(" · {}", text::duration(ns)))}
+                {states::took(&step).map(|ns| format!(" · {}", text::duration(ns)))}
                 {format!(" · transaction {}", text::count(step.transaction_id))}
             </span>
         </p>
-        {step.unanswered.then(|| view! {
-            <p class="notice odd">
-                <Icon kind=icon::Kind::Doubt/>
-                <span>"No answer was recorded before the session ended: whether the database ran it is not known."</span>
-            </p>
-        })}
-        {step.error.clone().or_else(|| step.sqlstate.clone()).map(|error| view! {
-            <div class=if not_run { "notice odd" } else { "notice bad" }>
-                <Icon kind=kind/>
-                <div>
-                    <p class="strong">{move || marked(&error, &state.find.get())}</p>
-                    {step.sqlstate.clone().filter(|_| !not_run).map(|code| view! { <p>"SQLSTATE "<code>{code}</code></p> })}
-                </div>
-            </div>
-        })}
-        {rolled_back.then(|| view! {
-            <p class="notice odd">
-                <Icon kind=icon::Kind::RolledBack/>
-                <span>"Its transaction was rolled back: nothing of it stayed in the database. What it read did reach the job."</span>
-            </p>
-        })}
+        {(!step.notices.is_empty()).then(|| said::notices(step.notices.clone(), "Said while it ran"))}
+        {failed.then(|| said::failed(state, &step))}
+        {note}
         <div class="tabs" role="tablist" aria-label="Statement or result">
             <TabButton tab=Tab::Statement label="Statement"/>
             <TabButton tab=Tab::Result label=result_label/>
@@ -210,8 +203,8 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 view! {
                     <tr>
                         <td>{touch.operation.clone()}</td>
-                        <td><code><Recorded text=touch.relation.clone()/></code></td>
-                        <td><code><Recorded text=touch.columns.join(", ")/></code></td>
+                        <td><code>{recorded(touch.relation.clone())}</code></td>
+                        <td><code>{recorded(touch.columns.join(", "))}</code></td>
                         <td>{others}</td>
                     </tr>
                 }
@@ -227,6 +220,11 @@ fn Text(step: Arc<Step>) -> impl IntoView {
             </div>
         }
     });
+    let executed = step
+        .executed
+        .as_ref()
+        .map(|ran| view! { <h3>"What it ran"</h3>{code("What it ran", highlighted(ran, &find, None))} });
+    let fault = said::place(&step).map(|found| found.place);
     let sql = if step.text_omitted {
         view! {
             <p class="notice calm">
@@ -238,9 +236,9 @@ fn Text(step: Arc<Step>) -> impl IntoView {
         view! {
             <div class="code">
                 <button class="button small" type="button" on:click=move |_| state.copy_sql()>
-                    <Icon kind=icon::Kind::Copy/>"Copy SQL"
+                    {icon::icon(icon::Kind::Copy)}"Copy SQL"
                 </button>
-                <pre tabindex="0" role="region" aria-label="SQL"><code><bdi>{highlighted(&step.sql, &find)}</bdi></code></pre>
+                {code("SQL", highlighted(&step.sql, &find, fault))}
             </div>
         }
         .into_any()
@@ -253,15 +251,15 @@ fn Text(step: Arc<Step>) -> impl IntoView {
                 <button class="button small" type="button" on:click=move |_| state.load_whole(no)>"Show all of it"</button>
             </p>
         })}
-        {step.truncated.then(|| view! {
-            <p class="notice calm">"The text or a parameter is longer than what the statement's row keeps; the recorded frames hold all of it."</p>
+        {step.truncated.then(|| {
+            let told = "The text or a parameter is longer than what the statement's row keeps; the recorded frames hold all of it.";
+            icon::notice("calm", icon::Kind::Doubt, told.into_any())
         })}
-        {step.opaque.clone().map(|reason| view! {
-            <p class="notice calm">{format!("Not all of it was understood: {reason}.")}</p>
+        {step.opaque.clone().map(|reason| {
+            let told = view! { "Not all of it was understood: "{recorded(reason)}"." };
+            icon::notice("calm", icon::Kind::Doubt, told.into_any())
         })}
-        {step.outcome_reason.clone().map(|reason| view! {
-            <p class="notice calm">{format!("What became of its transaction is not known: {reason}.")}</p>
-        })}
+        {executed}
         {parameters}
         {touches}
         <h3>"Result"</h3>
@@ -273,22 +271,45 @@ fn Text(step: Arc<Step>) -> impl IntoView {
     }
 }
 
+fn code(label: &'static str, text: AnyView) -> AnyView {
+    view! { <pre class="code" tabindex="0" role="region" aria-label=label><code><bdi>{text}</bdi></code></pre> }
+        .into_any()
+}
+
 /// Longest text that is coloured, in bytes: beyond, plain text is quick to show.
 const MAX_COLOURED: usize = 64 * 1024;
 
-fn highlighted(text: &str, find: &str) -> AnyView {
+/// A statement's text, with what is sought in it, and what its error points at, marked.
+fn highlighted(text: &str, find: &str, fault: Option<Range<usize>>) -> AnyView {
     let hits = visible::hits(text, find);
+    let fault: Vec<Range<usize>> = fault.into_iter().filter(|fault| !fault.is_empty()).collect();
+    let part = |at: usize, text: &str| {
+        let mut at = at;
+        visible::parted(text, at, &fault)
+            .into_iter()
+            .map(|(faulty, part)| {
+                let shown = marked_parts(part, at, &hits);
+                at += part.len();
+                if faulty {
+                    view! { <mark class="fault" title="The error points here">{shown}</mark> }.into_any()
+                } else {
+                    shown.into_any()
+                }
+            })
+            .collect_view()
+            .into_any()
+    };
     if text.len() > MAX_COLOURED {
-        return marked_parts(text, 0, &hits).into_any();
+        return part(0, text);
     }
     let mut at = 0;
     sql::tokens(text)
         .into_iter()
         .map(|token| {
-            let text = marked_parts(token.text, at, &hits);
+            let text = part(at, token.text);
             at += token.text.len();
             let class = match token.kind {
-                sql::Kind::Plain => return text.into_any(),
+                sql::Kind::Plain => return text,
                 sql::Kind::Keyword => "k",
                 sql::Kind::Text => "s",
                 sql::Kind::Number => "n",

@@ -6,15 +6,12 @@
 use hansard_schemas::http::Overview;
 use leptos::{html::Input, prelude::*};
 
-use super::{State, list::gap_words, offset};
+use super::{State, offset};
 use crate::{
     lanes::{Lane, Piece, pieces, place, statement_at},
-    pages::{
-        api::Load,
-        icon::{self, Icon},
-    },
+    pages::{api::Load, icon},
     player::{Player, SPEEDS},
-    text,
+    states, text,
 };
 
 #[component]
@@ -23,7 +20,8 @@ pub(super) fn Timeline() -> impl IntoView {
     let playing = Memo::new(move |_| state.player.with(Player::is_playing));
     let last = Memo::new(move |_| state.last());
     let at = Memo::new(move |_| state.player.with(Player::at).unwrap_or(0));
-    let spoken = move || state.shown.with(|shown| text::place(shown.step().map(|step| &**step), at.get(), last.get()));
+    let spoken =
+        move || state.shown.with(|shown| states::place(shown.step().map(|step| &**step), at.get(), last.get()));
     let slide = move |event| {
         if let Ok(no) = event_target_value(&event).parse() {
             state.go(no);
@@ -56,9 +54,9 @@ pub(super) fn Timeline() -> impl IntoView {
                     on:click=move |_| state.player.update(Player::toggle_play)
                 >
                     {move || if playing.get() {
-                        view! { <Icon kind=icon::Kind::Pause/>"Pause" }.into_any()
+                        view! { {icon::icon(icon::Kind::Pause)}"Pause" }.into_any()
                     } else {
-                        view! { <Icon kind=icon::Kind::Play/>"Play" }.into_any()
+                        view! { {icon::icon(icon::Kind::Play)}"Play" }.into_any()
                     }}
                 </button>
                 <label class="inline">
@@ -170,15 +168,16 @@ fn lane_row(lane: Lane, pieces: &[Piece]) -> impl IntoView + use<> {
     view! { <div class=class><span class="lane-name">{lane.name()}</span><div class="track">{pieces}</div></div> }
 }
 
-/// Where frames are missing, a lane of its own.
+/// Where frames are missing, a lane of its own. A gap whose time is not known is told in words alone.
 fn gaps(overview: &Overview) -> Option<impl IntoView + use<>> {
     (!overview.gaps.is_empty()).then(|| {
         let marks = overview
             .gaps
             .iter()
-            .map(|gap| {
-                let left = text::decimal(place(overview, gap.offset_ns.unwrap_or(0)), 10_000, 2);
-                let title = format!("{}: {}", gap_words(gap), crate::visible::escaped(&gap.reason));
+            .filter_map(|gap| Some((gap, gap.offset_ns.or((gap.after == 0).then_some(0))?)))
+            .map(|(gap, offset)| {
+                let left = text::decimal(place(overview, offset), 10_000, 2);
+                let title = crate::visible::escaped(&states::gap_place(gap));
                 view! { <i style:left=format!("{left}%") title=title></i> }
             })
             .collect_view();
