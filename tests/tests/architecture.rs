@@ -169,7 +169,8 @@ fn the_slim_proxy_carries_neither_lake_nor_query_engine_nor_web_nor_parser() {
         text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
     };
     let heavy = |name: &&String| {
-        let families = ["arrow", "parquet", "datafusion", "rusqlite", "libsqlite3-sys", "axum", "leptos", "pg_query"];
+        let families =
+            ["arrow", "parquet", "datafusion", "rusqlite", "libsqlite3-sys", "axum", "leptos", "pg_query", "schemars"];
         families.iter().any(|family| *name == family || name.starts_with(&format!("{family}-")))
     };
     let slim = tree(&["--no-default-features", "--features", "proxy"]);
