@@ -425,7 +425,8 @@ fn failures(schemas: &mut Schemas) -> Map<String, Value> {
         let before = failure["description"].as_str().unwrap_or_default();
         failure["description"] = Value::from(format!("{before} {}", kind.meaning()).trim_start());
         let content = &mut failure["content"]["application/json"];
-        if let Some(Value::Array(codes)) = content.pointer_mut("/schema/allOf/1/properties/error/properties/code/enum") {
+        if let Some(Value::Array(codes)) = content.pointer_mut("/schema/allOf/1/properties/error/properties/code/enum")
+        {
             codes.push(kind.code().into());
         }
         content["examples"][kind.code()] = json!({ "value": example_of(kind) });

@@ -8,6 +8,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::{
+    description::{As, Page},
+    failure::Failure,
+    parameters::{Asked, Text},
+};
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, State},
@@ -17,11 +22,6 @@ use axum::{
 };
 use hansard_query::Engine;
 use hansard_schemas::http::TargetHint;
-use crate::{
-    description::{As, Page},
-    failure::Failure,
-    parameters::{Asked, Text},
-};
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,

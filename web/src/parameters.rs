@@ -100,7 +100,7 @@ fn session(named: &HashMap<String, String>) -> Result<Uuid, Failure> {
         .ok_or_else(|| Failure::not_found("There is no session of that name.").hint("A session's name is a UUID."))
 }
 
-/// How many, from 1 to `MOST`.
+/// How many, from 1 to `MOST`; with a `DEFAULT` of 0 it depends on what else is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit<const DEFAULT: usize, const MOST: usize>(pub(crate) usize);
 
@@ -129,7 +129,11 @@ impl<const DEFAULT: usize, const MOST: usize> JsonSchema for Limit<DEFAULT, MOST
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT })
+        let mut schema = json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST });
+        if DEFAULT > 0 {
+            schema.insert("default".into(), DEFAULT.into());
+        }
+        schema
     }
 }
 
@@ -275,7 +279,11 @@ fn nearest(given: &str, known: &[&str]) -> Vec<String> {
     let mut near: Vec<(usize, &str)> =
         known.iter().map(|name| (strsim::levenshtein(&shown(given), name), *name)).collect();
     near.sort_unstable();
-    near.into_iter().take_while(|(distance, name)| *distance <= name.len() / 2).take(3).map(|(_, name)| name.into()).collect()
+    near.into_iter()
+        .take_while(|(distance, name)| *distance <= name.len() / 2)
+        .take(3)
+        .map(|(_, name)| name.into())
+        .collect()
 }
 
 impl fmt::Display for Wrong {
@@ -427,7 +435,8 @@ mod tests {
 
     #[test]
     fn parameters_are_read_by_their_types() {
-        let all = [("name", " ab"), ("order", "down"), ("back", "true"), ("from", "-3"), ("limit", "20"), ("at", "now")];
+        let all =
+            [("name", " ab"), ("order", "down"), ("back", "true"), ("from", "-3"), ("limit", "20"), ("at", "now")];
         let question = asked(&all).unwrap();
         assert_eq!((question.name.trimmed(), question.order), ("ab", Some(Order::Down)));
         assert_eq!((question.back, question.from, question.limit.0), (Some(true), Some(-3), 20));

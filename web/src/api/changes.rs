@@ -27,9 +27,11 @@ pub(super) struct Question {
     at: Option<Time>,
     /// How much before and after that; `1m` where nothing is said.
     #[serde(default)]
+    #[schemars(extend("default" = "1m"))]
     window: Length,
     /// `update` where nothing is said; several with commas between them, `any` is all.
     #[serde(default)]
+    #[schemars(extend("default" = "update"))]
     operation: Operations,
     /// That target alone.
     #[serde(default)]

@@ -1,8 +1,9 @@
 //! Answers as they look, for the API's description: of the types that are answered, so that they cannot be others.
 
 use hansard_schemas::http::{
-    Cell, Changes, Found, LakeFile, LoginLink, LookedAt, Overview, Page, RelationName, ResultColumn, ResultGrid, ResultSet,
-    SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch, TouchRow, WhoChanged,
+    Cell, Changes, Found, LakeFile, LoginLink, LookedAt, Overview, Page, RelationName, ResultColumn, ResultGrid,
+    ResultSet, SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch, TouchRow,
+    WhoChanged,
 };
 
 /// The session of the examples.
@@ -14,7 +15,8 @@ pub(super) const SQL: &str = "SELECT job, count(*) AS statements FROM statements
 const UPDATE: &str = "UPDATE public.rankings SET score = $1, updated_at = now() WHERE film_id = $2";
 
 pub(super) fn status() -> Status {
-    let target = TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: Some("ranking".into()) };
+    let target =
+        TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: Some("ranking".into()) };
     Status { version: env!("CARGO_PKG_VERSION").into(), targets: vec![target] }
 }
 
@@ -183,7 +185,8 @@ pub(super) fn steps() -> Page<Step> {
 }
 
 pub(super) fn result() -> ResultGrid {
-    let column = |name: &str, type_name: &str, numeric| ResultColumn { name: name.into(), type_name: type_name.into(), numeric };
+    let column =
+        |name: &str, type_name: &str, numeric| ResultColumn { name: name.into(), type_name: type_name.into(), numeric };
     ResultGrid {
         sets: vec![ResultSet {
             columns: vec![column("id", "int4", true), column("title", "text", false), column("poster", "bytea", false)],

@@ -3,7 +3,9 @@
 use hansard_schemas::http::{QueryFormat, QueryRequest};
 use serde_json::json;
 
-use super::{changes, description, examples, log_out, mint_link, overview, query, sessions, status, steps, who_touched};
+use super::{
+    changes, description, examples, log_out, mint_link, overview, query, sessions, status, steps, who_touched,
+};
 use crate::{
     description::{Routes, say},
     failure::Kind,

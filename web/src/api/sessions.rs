@@ -9,7 +9,7 @@ use hansard_schemas::{
     lake::Table,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Answered, decode, refusal};
@@ -119,7 +119,7 @@ pub(super) fn instant(at: &str) -> Option<i64> {
 }
 
 /// What a list of sessions is sorted by.
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sort {
     /// When they were opened.
@@ -132,7 +132,7 @@ enum Sort {
 }
 
 /// Which come first.
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Order {
     /// The largest, or the latest.
@@ -277,10 +277,7 @@ fn no_session(id: Uuid) -> Failure {
     Failure::not_found(format!("There is no session {id} in the record."))
 }
 
-pub(super) async fn one(
-    State(shared): State<Arc<Shared>>,
-    SessionId(id): SessionId,
-) -> Answered<Json<SessionDetail>> {
+pub(super) async fn one(State(shared): State<Arc<Shared>>, SessionId(id): SessionId) -> Answered<Json<SessionDetail>> {
     let row = row(&shared, id).await?;
     let gaps = row.gaps()?;
     let files = shared.engine.session_files(id).await.map_err(refusal)?;
@@ -314,7 +311,7 @@ pub(super) async fn one(
 }
 
 /// A table of the lake.
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Rowed {
     /// One row per wire frame.

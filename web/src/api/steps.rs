@@ -2,15 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use hansard_schemas::http::{Cell, Notice, Page, QueryFormat, ResultGrid, SaidDetails, Step, Touch};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -174,16 +169,13 @@ pub(super) async fn list(
     Ok(Json(Page { items: steps, next, total: None }))
 }
 
-pub(super) async fn one(
-    State(shared): State<Arc<Shared>>,
-    Place { session: id, no }: Place,
-) -> Answered<Json<Step>> {
+pub(super) async fn one(State(shared): State<Arc<Shared>>, Place { session: id, no }: Place) -> Answered<Json<Step>> {
     let found = steps(&shared, id, no, 1).await?.into_iter().find(|step| step.no == no);
     found.map(Json).ok_or_else(|| Failure::not_found(format!("Session {id} has no statement {no} in the record.")))
 }
 
 /// How a result is given back.
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ResultFormat {
     /// As a grid, cells cut at 64 KiB.
@@ -197,7 +189,7 @@ enum ResultFormat {
 #[serde(deny_unknown_fields)]
 pub(super) struct Window {
     /// How many rows; without it 100 as JSON, and all of them as CSV.
-    rows: Option<Limit<100, 1000>>,
+    rows: Option<Limit<0, 1000>>,
     /// The first row, counted from 1.
     #[serde(default)]
     from: First,
@@ -214,7 +206,7 @@ pub(super) async fn result(
     let First(from) = asked.from;
     match asked.format {
         ResultFormat::Json => {
-            let Limit(rows) = asked.rows.unwrap_or_default();
+            let rows = asked.rows.map_or(100, |Limit(rows)| rows);
             let grid = shared.engine.step_result(id, no, from, rows).await.map_err(refusal)?;
             Ok(As::new(Json(grid)))
         }

@@ -139,7 +139,8 @@ pub(crate) struct NoContent;
 
 impl Answer for NoContent {
     fn describe(operation: &mut Operation, _: &mut Schemas) {
-        let headers = json!({ "set-cookie": { "description": "Forgets the session.", "schema": { "type": "string" } } });
+        let headers =
+            json!({ "set-cookie": { "description": "Forgets the session.", "schema": { "type": "string" } } });
         operation.succeeds(204, "It is done.", json!({}), headers);
     }
 }
@@ -151,11 +152,17 @@ impl Answer for Page {
     fn describe(operation: &mut Operation, schemas: &mut Schemas) {
         let page = || json!({ "text/html": { "schema": { "type": "string" } } });
         let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
-        let way = json!({ "location": text("One of our own pages."), "set-cookie": text("The session, for twelve hours.") });
+        let way =
+            json!({ "location": text("One of our own pages."), "set-cookie": text("The session, for twelve hours.") });
         operation.succeeds(200, "How to log in.", page(), json!({}));
         operation.succeeds(303, "Logged in.", json!({}), way);
         operation.succeeds(400, "The address is wrong.", page(), json!({}));
-        operation.succeeds(403, "The link does not work any more; or, in JSON, another host is named.", page(), json!({}));
+        operation.succeeds(
+            403,
+            "The link does not work any more; or, in JSON, another host is named.",
+            page(),
+            json!({}),
+        );
         let failure = schemas.answer::<ApiError>();
         operation.succeeds(403, "", json!({ "application/json": { "schema": failure } }), json!({}));
     }

@@ -51,8 +51,7 @@ impl<T: JsonSchema> Input for Asked<T> {
             // It may be left out; null cannot be written into an address.
             without_null(&mut field);
             let description = field.as_object_mut().and_then(|field| field.remove("description"));
-            let mut parameter =
-                json!({ "name": name, "in": "query", "required": required(name), "schema": field });
+            let mut parameter = json!({ "name": name, "in": "query", "required": required(name), "schema": field });
             if let Some(description) = description {
                 parameter["description"] = description;
             }

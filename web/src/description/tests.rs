@@ -41,10 +41,7 @@ fn routed<S>(router: &Router<S>) -> BTreeMap<String, BTreeSet<String>> {
 
 fn told(description: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let paths = description["paths"].as_object().unwrap();
-    paths
-        .iter()
-        .map(|(path, methods)| (path.clone(), methods.as_object().unwrap().keys().cloned().collect()))
-        .collect()
+    paths.iter().map(|(path, methods)| (path.clone(), methods.as_object().unwrap().keys().cloned().collect())).collect()
 }
 
 #[test]
