@@ -23,7 +23,7 @@ use crate::{
     description::{As, Files, NoContent, RowObject, Rows},
     failure::{Failure, Kind},
     guard,
-    parameters::{self, Asked, Relation, Text, Time},
+    parameters::{self, Asked, Operations, Relation, Time},
 };
 
 mod changes;
@@ -107,8 +107,8 @@ struct WhoTouched {
     from: Option<Time>,
     /// Until when; without it until now.
     to: Option<Time>,
-    /// One operation, or `any`, which it is where nothing is said.
-    operation: Option<Text<128>>,
+    /// Operations with commas between them, or `any`, which it is where nothing is said.
+    operation: Option<Operations>,
     /// How to answer.
     #[serde(default)]
     format: QueryFormat,
@@ -122,7 +122,7 @@ async fn who_touched(
     Asked(asked): Asked<WhoTouched>,
 ) -> Answered<As<(Rows<TouchRow>, Files)>> {
     let [from, to] = [&asked.from, &asked.to].map(|time| time.as_ref().map(Time::trimmed));
-    let operation = asked.operation.as_ref().map(Text::trimmed);
+    let operation = asked.operation.as_ref().map(Operations::trimmed);
     let sql = hansard_query::who_touched(asked.relation.trimmed(), from, to, operation);
     let whole = Whole { whole: asked.whole }.whole(asked.format);
     answered(&shared, &sql, asked.format, whole, version, "who-touched").await.map(As::new)

@@ -99,23 +99,15 @@ async fn the_commands_of_the_book_print_what_it_shows() {
     }
 }
 
-/// The same questions each time.
-const SEED: &str = "312";
-/// Of each operation and phase: enough to try each parameter with what it may be and with what it may not be.
-const EXAMPLES: &str = "20";
-
+/// All checks of schemathesis, bounded and the same each time, as `tests/schemathesis/schemathesis.toml` says.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_does_what_the_description_says() {
     let server = Server::start().await;
     doubts(&server.night.fixture).await;
     let output = python()
-        .args(["-m", "schemathesis.cli", "run"])
+        .args(["-m", "schemathesis.cli", "run", "--no-color"])
         .arg(format!("http://{}{DESCRIPTION}", server.address))
         .args(["--header", &format!("Authorization: Bearer {}", server.token)])
-        .args(["--seed", SEED, "--max-examples", EXAMPLES, "--generation-database", "none"])
-        .args(["--checks", "all", "--continue-on-failure", "--request-timeout", "20", "--no-color"])
-        .env("SCHEMATHESIS_HOOKS", "notations")
-        .env("PYTHONPATH", ".")
         .output()
         .await
         .unwrap();
