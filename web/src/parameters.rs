@@ -277,7 +277,7 @@ fn shown(text: &str) -> String {
 
 fn nearest(given: &str, known: &[&str]) -> Vec<String> {
     let mut near: Vec<(usize, &str)> =
-        known.iter().map(|name| (strsim::levenshtein(&shown(given), name), *name)).collect();
+        known.iter().map(|name| (strsim::osa_distance(&shown(given), name), *name)).collect();
     near.sort_unstable();
     near.into_iter()
         .take_while(|(distance, name)| *distance <= name.len() / 2)
@@ -466,6 +466,7 @@ mod tests {
             assert!(failure.message.contains(says), "{pairs:?}: {}", failure.message);
         }
         assert_eq!(asked(&[("nme", "x")]).unwrap_err().nearest, ["name"]);
+        assert_eq!(asked(&[("ta", "x")]).unwrap_err().nearest, ["at"], "two letters that changed places are one slip");
         let order = asked(&[("name", "a"), ("order", "dwn")]).unwrap_err();
         assert_eq!((order.nearest, order.hint.as_deref()), (vec!["down".to_owned()], Some("One of up, down.")));
         let long = asked(&[(&"x".repeat(10_000), "x")]).unwrap_err();

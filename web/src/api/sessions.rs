@@ -17,7 +17,7 @@ use crate::{
     Shared,
     description::{As, Files, RowObject, Rows},
     failure::Failure,
-    parameters::{Asked, Cursor, Limit, SessionId, Text, Time},
+    parameters::{Asked, Cursor, Limit, Relation, SessionId, Text, Time},
 };
 
 #[derive(Deserialize)]
@@ -161,7 +161,7 @@ pub(super) struct Filters {
     /// What the job called itself; `*` stands for any text.
     application: Option<Name>,
     /// A relation that one of its statements touched; without a dot it is in `public`.
-    relation: Option<Name>,
+    relation: Option<Relation>,
     /// An operation of one of its statements.
     operation: Option<Name>,
     /// A text in a statement, in a bound value or in an error, whatever the case.
@@ -203,7 +203,7 @@ impl Filters {
             role: text(&self.role),
             client: text(&self.client),
             application: text(&self.application),
-            relation: text(&self.relation),
+            relation: self.relation.as_ref().map(|relation| relation.trimmed().to_owned()),
             operation: text(&self.operation),
             text: text(&self.text),
             errors: self.errors,
