@@ -101,7 +101,7 @@ impl Input for Place {
 /// What the gate looks at where something is done, beside the identity.
 pub(super) fn origin() -> Value {
     json!({
-        "name": "Origin", "in": "header", "required": false, "schema": { "type": "string", "maxLength": 256 },
+        "name": "Origin", "in": "header", "required": false, "schema": { "type": "string" },
         "description": "With the session cookie: this server's own origin, as browsers send it. With the token it is not looked at.",
     })
 }
