@@ -106,7 +106,14 @@ async fn the_commands_of_the_book_print_what_it_shows() {
 async fn the_server_does_what_the_description_says() {
     let server = Server::start().await;
     doubts(&server.night.fixture).await;
+    // Where it runs it may leave what it notes down for itself.
+    let notes = server.folder.path();
+    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemathesis");
+    for file in ["schemathesis.toml", "notations.py"] {
+        std::fs::copy(format!("{tree}/{file}"), notes.join(file)).unwrap();
+    }
     let output = python()
+        .current_dir(notes)
         .args(["-m", "schemathesis.cli", "run", "--no-color"])
         .arg(format!("http://{}{DESCRIPTION}", server.address))
         .args(["--header", &format!("Authorization: Bearer {}", server.token)])
