@@ -22,6 +22,7 @@ pub const API: &str = "/api/v1";
 
 /// One page of a listing, in the listing's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 pub struct Page<T> {
     /// What is on the page.
     pub items: Vec<T>,
@@ -35,6 +36,7 @@ pub struct Page<T> {
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ApiError {
     /// What went wrong.
     pub error: ErrorBody,
@@ -42,6 +44,7 @@ pub struct ApiError {
 
 /// What went wrong, for a program and for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// A word of a closed set: `unauthenticated`, `forbidden`, `not_found`, `invalid`, `too_large`, `busy`,
     /// `timeout`, `unavailable`, `internal`.
@@ -61,6 +64,7 @@ pub struct ErrorBody {
 
 /// `GET /api/v1/status`: what this instance is, and how a job reaches it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The version of Hansard.
     pub version: String,
@@ -71,6 +75,7 @@ pub struct Status {
 
 /// How a job reaches a target through Hansard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct TargetHint {
     /// The target's name.
     pub name: String,
@@ -83,6 +88,7 @@ pub struct TargetHint {
 
 /// How a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionOutcome {
     /// Still open.
@@ -103,6 +109,7 @@ pub enum SessionOutcome {
 /// `limit` and `cursor` for paging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "flat::FlatDetail")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(!from))]
 pub struct SessionSummary {
     /// UUIDv7.
     pub session_id: String,
@@ -160,6 +167,7 @@ pub struct SessionSummary {
 /// `GET /api/v1/sessions/{id}`: all that is known of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "flat::FlatDetail")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(!from))]
 pub struct SessionDetail {
     /// What the list says of it.
     #[serde(flatten)]
@@ -221,6 +229,7 @@ pub struct SessionDetail {
 
 /// Something that was not recorded, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct RecordGap {
     /// The last frame before it.
     pub after_seq: i64,
@@ -233,6 +242,7 @@ pub struct RecordGap {
 
 /// One Parquet file of the lake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LakeFile {
     /// The table.
     pub table: String,
@@ -249,6 +259,7 @@ pub struct LakeFile {
 ///
 /// Paging: `limit`, `cursor`, or `from` (a statement number to begin with). In the order of the statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Step {
     /// Counts the session's statements, from 1.
     pub no: i64,
@@ -343,6 +354,7 @@ impl Step {
 
 /// A relation that a statement touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Touch {
     /// `schema.table`.
     pub relation: String,
@@ -355,8 +367,11 @@ pub struct Touch {
 
 /// `POST /api/v1/query`: a question in SQL, read-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct QueryRequest {
-    /// One statement.
+    /// One statement; with the rest of the request at most 256 KiB.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = 262_144), extend("format" = "hansard-sql")))]
     pub sql: String,
     /// How to answer.
     #[serde(default)]
@@ -365,6 +380,7 @@ pub struct QueryRequest {
 
 /// How rows are given back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum QueryFormat {
     /// An array of objects.
@@ -405,6 +421,7 @@ impl QueryFormat {
 
 /// `GET /api/v1/who-touched?relation&from&to[&operation][&format]`: one row of the answer, with `format=json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct TouchRow {
     /// `schema.table`.
     pub relation: String,
@@ -458,6 +475,7 @@ pub struct TouchRow {
 
 /// `POST /api/v1/login-links`: a fresh way in for a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LoginLink {
     /// Works once.
     pub url: String,

@@ -154,28 +154,38 @@ fn the_proxy_and_the_pages_carry_no_query_engine() {
     assert!(tree_of(&metadata, "hansard").contains("datafusion"), "the walk finds what is there");
 }
 
+/// Packages that some features of a package need to run, as they are built by themselves.
+fn built_alone(arguments: &[&str]) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_pages_carry_no_schemas_of_what_they_read() {
+    assert!(built_alone(&["-p", "hansard-web"]).contains("schemars"), "the server describes its API with it");
+    let pages = built_alone(&["-p", "hansard-ui"]);
+    assert!(pages.contains("hansard-schemas") && !pages.contains("schemars"), "{pages:?}");
+}
+
 #[test]
 fn the_slim_proxy_carries_neither_lake_nor_query_engine_nor_web_nor_parser() {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let tree = |features: &[&str]| -> BTreeSet<String> {
-        let output = Command::new(&cargo)
-            .args(["tree", "--locked", "-p", "hansard", "-e", "normal", "--prefix", "none", "--format", "{p}"])
-            .args(features)
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
-    };
     let heavy = |name: &&String| {
-        let families = ["arrow", "parquet", "datafusion", "rusqlite", "libsqlite3-sys", "axum", "leptos", "pg_query"];
+        let families =
+            ["arrow", "parquet", "datafusion", "rusqlite", "libsqlite3-sys", "axum", "leptos", "pg_query", "schemars"];
         families.iter().any(|family| *name == family || name.starts_with(&format!("{family}-")))
     };
-    let slim = tree(&["--no-default-features", "--features", "proxy"]);
+    let slim = built_alone(&["-p", "hansard", "--no-default-features", "--features", "proxy"]);
     assert!(slim.contains("hansard-ingest-proxy"), "{slim:?}");
     assert_eq!(slim.iter().filter(heavy).collect::<Vec<_>>(), Vec::<&String>::new());
-    let whole = tree(&[]);
+    let whole = built_alone(&["-p", "hansard"]);
     assert!(
         whole.iter().filter(heavy).count() > 5 && whole.contains("pg_query"),
         "the default build holds all of them"

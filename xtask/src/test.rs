@@ -11,7 +11,7 @@ use crate::{tidy, web};
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     provision::rust_components(shell);
-    provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::Chromium, Part::Venv])?;
+    provision::debian(shell, &[Part::Postgres, Part::Libclang, Part::Chromium, Part::Venv, Part::Curl])?;
     let python = provision::python(shell)?;
     let (node, modules) = provision::node(shell, &python)?;
 

@@ -9,6 +9,7 @@ use super::TouchRow;
 ///
 /// With `format=csv`, `parquet` or `arrow` the answer is all the rows of `who_updated` instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct WhoChanged {
     /// The relation that was asked for, as it was written.
     pub relation: String,
@@ -31,6 +32,7 @@ pub struct WhoChanged {
 
 /// One part of the answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Changes {
     /// How many there are.
     pub total: u64,
@@ -40,6 +42,7 @@ pub struct Changes {
 
 /// What was looked at in one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LookedAt {
     /// The target.
     pub target: String,
@@ -55,6 +58,7 @@ pub struct LookedAt {
 /// `GET /api/v1/relations?prefix[&limit]`: a relation that a recorded catalog has or had, for completion. Names that begin
 /// with the prefix come first, then those that hold it; with a dot, what is before it is the schema's beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct RelationName {
     /// As SQL writes it, with its schema.
     pub relation: String,

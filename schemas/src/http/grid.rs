@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// `GET /api/v1/sessions/{id}/steps/{no}/result?rows=N[&from=K]`: the recorded results of one statement, `N` rows from
 /// row `K` on, which counts from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ResultGrid {
     /// One for each command of the statement that returned rows.
     #[serde(default)]
@@ -22,6 +23,7 @@ pub struct ResultGrid {
 
 /// One set of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ResultSet {
     /// In the order of the cells.
     pub columns: Vec<ResultColumn>,
@@ -40,6 +42,7 @@ fn first() -> u64 {
 
 /// A column of a result.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ResultColumn {
     /// As the server named it.
     pub name: String,
@@ -52,6 +55,7 @@ pub struct ResultColumn {
 
 /// One value. In JSON: `null`, a string, or `{"hex": "..."}` for bytes that are not text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Cell {
     /// SQL NULL.

@@ -14,6 +14,7 @@ pub const NOT_RUN: &str = "not executed: ";
 
 /// `GET /api/v1/sessions/{id}/overview[?stretches=N]`: a session's statements by time, however many there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Overview {
     /// How many statements the record holds of it.
     pub statements: i64,
@@ -42,6 +43,7 @@ pub struct Overview {
 
 /// Statements of a stretch of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Stretch {
     /// Which stretch, from 0.
     pub no: i64,
@@ -61,6 +63,7 @@ pub struct Stretch {
 
 /// Where frames of a session are missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct GapPlace {
     /// The last statement before it; 0 where there is none.
     pub after: i64,
@@ -77,6 +80,7 @@ pub struct GapPlace {
 /// `GET /api/v1/sessions/{id}/find?of=trouble|text|transaction|time[&text][&offset_ns]&from=N[&back=true]`: the next
 /// statement of that kind after `from`, or before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Found {
     /// The statement; absent where there is none that way.
     #[serde(default, skip_serializing_if = "Option::is_none")]

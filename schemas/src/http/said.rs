@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What an error or a notice says beside its code and message; what it does not say is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "super::flat::FlatNotice")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(!from))]
 pub struct SaidDetails {
     /// DETAIL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +46,7 @@ pub struct SaidDetails {
 /// A notice, or an error that is no statement's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "super::flat::FlatNotice")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(!from))]
 pub struct Notice {
     /// When it came.
     #[serde(default)]

@@ -2,57 +2,66 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-    http::Version,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::Version};
 use hansard_query::{AskedChanges, ChangesQuestion, ErrorKind, WrongParameter, rfc3339};
 use hansard_schemas::http::{Changes, LookedAt, Page, QueryFormat, RelationName, TouchRow, WhoChanged};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answered, decode, page_size, parameters, refusal};
+use super::{Answered, decode, refusal};
 use crate::{
     Shared,
+    description::{As, Files},
     failure::{Failure, Kind},
+    parameters::{Asked, Length, Limit, Operations, Relation, Text, Time},
 };
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    /// The relation, as SQL writes it; without a schema in `public`, or whichever schemas the record knows it in.
+    #[schemars(required)]
+    relation: Option<Relation>,
+    /// When: as long as its last unit, so that `2026-11-22T03:12Z` is that whole minute.
+    #[schemars(required)]
+    at: Option<Time>,
+    /// How much before and after that; `1m` where nothing is said.
     #[serde(default)]
-    relation: String,
+    #[schemars(extend("default" = "1m"))]
+    window: Length,
+    /// `update` where nothing is said; several with commas between them, `any` is all.
     #[serde(default)]
-    at: String,
+    #[schemars(extend("default" = "update"))]
+    operation: Operations,
+    /// That target alone.
     #[serde(default)]
-    window: String,
+    target: Text<256>,
+    /// How many rows of each part, as JSON.
     #[serde(default)]
-    operation: String,
-    #[serde(default)]
-    target: String,
-    limit: Option<usize>,
+    limit: Limit<100, 1000>,
+    /// `json` is the answer in its three parts, the others are all the rows of `who_updated`.
     #[serde(default)]
     format: QueryFormat,
 }
 
-impl Asked {
-    fn question(&self) -> Answered<ChangesQuestion> {
-        if self.relation.trim().is_empty() {
-            return Err(Failure::invalid("The relation is missing.")
+impl Question {
+    fn read(&self) -> Answered<ChangesQuestion> {
+        let relation = self.relation.as_ref().ok_or_else(|| {
+            Failure::invalid("The relation is missing.")
                 .hint("Write it as SQL does: rankings, public.rankings or public.\"Rankings\".")
-                .of("relation"));
-        }
-        if self.at.trim().is_empty() {
-            return Err(Failure::invalid("The time is missing.")
+                .of("relation")
+        })?;
+        let at = self.at.as_ref().ok_or_else(|| {
+            Failure::invalid("The time is missing.")
                 .hint("Write it like 2026-11-22T03:12Z, which is that whole minute, or 2026-11-22T03:12:00.5Z.")
-                .of("at"));
-        }
+                .of("at")
+        })?;
         ChangesQuestion::read(AskedChanges {
-            relation: &self.relation,
-            at: &self.at,
-            window: &self.window,
-            operation: &self.operation,
-            target: &self.target,
+            relation: relation.trimmed(),
+            at: at.trimmed(),
+            window: self.window.trimmed(),
+            operation: self.operation.trimmed(),
+            target: self.target.trimmed(),
         })
         .map_err(|WrongParameter { parameter, error }| refusal(error).of(parameter))
     }
@@ -69,16 +78,15 @@ struct Row {
 pub(super) async fn who_changed(
     State(shared): State<Arc<Shared>>,
     version: Version,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Answered<Response> {
-    let asked = parameters(asked)?;
-    let question = asked.question()?;
+    Asked(asked): Asked<Question>,
+) -> Answered<As<(Json<WhoChanged>, Files)>> {
+    let question = asked.read()?;
     if asked.format != QueryFormat::Json {
         super::export::possible(version)?;
         let whole = shared.engine.all_changes(&question, asked.format).await.map_err(refused)?;
-        return Ok(super::export::response(whole, asked.format, "who-changed"));
+        return Ok(As::new(super::export::response(whole, asked.format, "who-changed")));
     }
-    let limit = page_size(asked.limit, 100, 1000);
+    let Limit(limit) = asked.limit;
     let found: Vec<Row> = decode(&shared.engine.who_changed(&question, limit).await.map_err(refused)?)?;
     let looked_at: Vec<LookedAt> = decode(&shared.engine.looked_at(&question).await.map_err(refused)?)?;
     let (mut certain, mut possible) = (Changes::default(), Changes::default());
@@ -88,7 +96,7 @@ pub(super) async fn who_changed(
         part.rows.push(row);
     }
     let (from, to) = question.stretch;
-    Ok(Json(WhoChanged {
+    Ok(As::new(Json(WhoChanged {
         relation: question.relation().to_owned(),
         operations: question.operations().to_vec(),
         target: question.target().map(str::to_owned),
@@ -97,8 +105,7 @@ pub(super) async fn who_changed(
         certain,
         possible,
         looked_at,
-    })
-    .into_response())
+    })))
 }
 
 /// Says what to do where there is no such relation, or where it was too much.
@@ -129,20 +136,22 @@ fn narrower(failure: Failure) -> Failure {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Typed {
+    /// What the names hold; those that begin with it come first. With a dot, what is before it is the schema's beginning.
     #[serde(default)]
-    prefix: String,
-    limit: Option<usize>,
+    prefix: Text<512>,
+    /// How many names at most.
+    #[serde(default)]
+    limit: Limit<12, 50>,
 }
 
 pub(super) async fn relations(
     State(shared): State<Arc<Shared>>,
-    asked: Result<Query<Typed>, QueryRejection>,
+    Asked(Typed { prefix, limit: Limit(limit) }): Asked<Typed>,
 ) -> Answered<Json<Page<RelationName>>> {
-    let asked = parameters(asked)?;
-    let limit = page_size(asked.limit, 12, 50);
-    let found = shared.engine.relations(&asked.prefix, limit).await.map_err(refusal)?;
+    let found = shared.engine.relations(prefix.trimmed(), limit).await.map_err(refusal)?;
     let items = found
         .into_iter()
         .map(|known| RelationName { relation: known.relation, kind: known.kind.into(), targets: known.targets })

@@ -2,32 +2,34 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-};
+use axum::{Json, extract::State};
 use hansard_query::{Sought, SoughtStep};
 use hansard_schemas::http::{CONTROLS, Found, GapPlace, Overview, READS, Stretch};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Answered, decode, page_size, parameters, path, refusal,
-    sessions::{gaps, instant, nanoseconds_between, opened, session_id},
+    Answered, decode, refusal,
+    sessions::{gaps, instant, nanoseconds_between, opened},
 };
-use crate::{Shared, failure::Failure};
+use crate::{
+    Shared,
+    failure::Failure,
+    parameters::{Asked, Limit, SessionId, Text},
+};
 
 /// Gaps whose place is looked up.
 const MAX_GAPS: usize = 50;
 /// Statements that go on through several stretches; more can only be where they overlap.
 const MAX_LONG: usize = 2000;
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    stretches: Option<usize>,
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Glance {
+    /// Into how many stretches of time the session is divided.
+    #[serde(default)]
+    stretches: Limit<400, 1000>,
 }
 
 #[derive(Deserialize)]
@@ -62,11 +64,9 @@ struct Long {
 
 pub(super) async fn overview(
     State(shared): State<Arc<Shared>>,
-    id: Result<Path<String>, PathRejection>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    SessionId(id): SessionId,
+    Asked(Glance { stretches: Limit(stretches) }): Asked<Glance>,
 ) -> Answered<Json<Overview>> {
-    let stretches = page_size(parameters(asked)?.stretches, 400, 1000);
-    let id = session_id(&path(id)?)?;
     let opened = opened(&shared, id).await?;
     let opened_ns = instant(&opened.at).unwrap_or_default();
     let (gaps, more_gaps) = gap_places(&shared, id, &opened.at).await?;
@@ -139,41 +139,53 @@ fn busy(rows: Vec<Row>, long: &[Long], from: i64, width: i64) -> Vec<Stretch> {
     busy.into_values().collect()
 }
 
-#[derive(Deserialize)]
+/// What can be looked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    /// A statement that was denied, or failed by itself.
+    Trouble,
+    /// A statement whose text, bound values or error hold `text`, whatever the case.
+    Text,
+    /// The first statement of a transaction.
+    Transaction,
+    /// The statement at `offset_ns`.
+    Time,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Sighted {
-    of: String,
-    #[serde(default)]
-    text: String,
+    /// What is looked for.
+    of: Of,
+    /// With `of=text`.
+    text: Option<Text<4096>>,
+    /// With `of=time`: nanoseconds from the session's opening.
     offset_ns: Option<i64>,
+    /// The statement to go on from.
     #[serde(default)]
     from: i64,
+    /// Look before that statement, not after it.
     #[serde(default)]
     back: bool,
 }
 
 pub(super) async fn find(
     State(shared): State<Arc<Shared>>,
-    id: Result<Path<String>, PathRejection>,
-    asked: Result<Query<Sighted>, QueryRejection>,
+    SessionId(id): SessionId,
+    Asked(asked): Asked<Sighted>,
 ) -> Answered<Json<Found>> {
-    let asked = parameters(asked)?;
-    let id = session_id(&path(id)?)?;
     let opened = opened(&shared, id).await?;
-    let sought = match asked.of.as_str() {
-        "trouble" => Sought::Trouble,
-        "transaction" => Sought::Transaction,
-        "text" if asked.text.is_empty() => {
-            return Err(Failure::invalid("The text to find is missing.").of("text"));
+    let sought = match asked.of {
+        Of::Trouble => Sought::Trouble,
+        Of::Transaction => Sought::Transaction,
+        Of::Text => {
+            let text = asked.text.ok_or_else(|| Failure::invalid("The text to find is missing.").of("text"))?;
+            Sought::Text(text.exact())
         }
-        "text" => Sought::Text(asked.text),
-        "time" => {
+        Of::Time => {
             let offset = asked.offset_ns.ok_or_else(|| Failure::invalid("The time is missing.").of("offset_ns"))?;
             Sought::Time(instant(&opened.at).unwrap_or_default().saturating_add(offset))
-        }
-        _ => {
-            return Err(Failure::invalid("That cannot be sought.")
-                .hint("One of trouble, text, transaction, time.")
-                .of("of"));
         }
     };
     let SoughtStep { no, place, total } =

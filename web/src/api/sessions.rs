@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::Version,
-    response::Response,
-};
+use axum::{Json, extract::State, http::Version};
 use hansard_query::{Answer, Moment, SessionFilter, SessionOrder, SortBy};
 use hansard_schemas::{
     http::{LakeFile, Page, QueryFormat, RecordGap, SessionDetail, SessionOutcome, SessionSummary},
     lake::Table,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Answered, decode, page_size, parameters, path, refusal};
-use crate::{Shared, failure::Failure};
+use super::{Answered, decode, refusal};
+use crate::{
+    Shared,
+    description::{As, Files, RowObject, Rows},
+    failure::Failure,
+    parameters::{Asked, Cursor, Limit, Relation, SessionId, Text, Time},
+};
 
 #[derive(Deserialize)]
 struct Row {
@@ -120,38 +118,83 @@ pub(super) fn instant(at: &str) -> Option<i64> {
     Moment::parse(at).ok().map(|moment| moment.from)
 }
 
-#[derive(Deserialize)]
-pub(super) struct Filters {
-    job: Option<String>,
-    subject: Option<String>,
-    target: Option<String>,
-    role: Option<String>,
-    client: Option<String>,
-    application: Option<String>,
-    relation: Option<String>,
-    operation: Option<String>,
-    text: Option<String>,
-    errors: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    outcome: Option<String>,
-    newer_than: Option<String>,
-    sort: Option<String>,
-    order: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
+/// What a list of sessions is sorted by.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    /// When they were opened.
+    #[default]
+    Opened,
+    /// How long they took; what has no end counts as shortest.
+    Duration,
+    /// How many statements they have.
+    Statements,
 }
 
-/// An empty filter counts as absent, as a form sends it.
-fn given(value: Option<&String>) -> Option<&str> {
-    value.map(|value| value.trim()).filter(|value| !value.is_empty())
+/// Which come first.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// The largest, or the latest.
+    #[default]
+    Desc,
+    /// The smallest, or the earliest.
+    Asc,
+}
+
+type Name = Text<4096>;
+
+/// Filters add up; in names `*` stands for any text.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filters {
+    /// The job; `*` stands for any text.
+    job: Option<Name>,
+    /// The identity's subject; `*` stands for any text.
+    subject: Option<Name>,
+    /// The target; `*` stands for any text.
+    target: Option<Name>,
+    /// The role that was asked for; `*` stands for any text.
+    role: Option<Name>,
+    /// Where the job connected from; `*` stands for any text.
+    client: Option<Name>,
+    /// What the job called itself; `*` stands for any text.
+    application: Option<Name>,
+    /// A relation that one of its statements touched; without a dot it is in `public`.
+    relation: Option<Relation>,
+    /// An operation of one of its statements.
+    operation: Option<Name>,
+    /// A text in a statement, in a bound value or in an error, whatever the case.
+    text: Option<Name>,
+    /// Whether a statement failed.
+    errors: Option<bool>,
+    /// Opened then or later.
+    from: Option<Time>,
+    /// Opened then or earlier.
+    to: Option<Time>,
+    /// How the record of it stands.
+    outcome: Option<SessionOutcome>,
+    /// Opened after the session with that `cursor`.
+    newer_than: Option<Cursor>,
+    /// What they are sorted by.
+    #[serde(default)]
+    sort: Sort,
+    /// Which come first.
+    #[serde(default)]
+    order: Order,
+    /// How many sessions a page has at most.
+    #[serde(default)]
+    limit: Limit<50, 200>,
+    /// `next` of the page before.
+    cursor: Option<Cursor>,
 }
 
 impl Filters {
     fn filter(&self) -> Answered<SessionFilter> {
-        let text = |value: &Option<String>| given(value.as_ref()).map(str::to_owned);
-        let time = |value: &Option<String>, parameter: &'static str| {
-            given(value.as_ref()).map(Moment::parse).transpose().map_err(|error| refusal(error).of(parameter))
+        let text = |value: &Option<Name>| value.as_ref().map(|value| value.trimmed().to_owned());
+        let time = |value: &Option<Time>, parameter: &'static str| {
+            let read = |value: &Time| Moment::parse(value.trimmed()).map_err(|error| refusal(error).of(parameter));
+            value.as_ref().map(read).transpose()
         };
         Ok(SessionFilter {
             job: text(&self.job),
@@ -160,72 +203,35 @@ impl Filters {
             role: text(&self.role),
             client: text(&self.client),
             application: text(&self.application),
-            relation: text(&self.relation),
+            relation: self.relation.as_ref().map(|relation| relation.trimmed().to_owned()),
             operation: text(&self.operation),
             text: text(&self.text),
-            errors: match given(self.errors.as_ref()) {
-                None => None,
-                Some("true") => Some(true),
-                Some("false") => Some(false),
-                Some(_) => {
-                    return Err(Failure::invalid("Errors are neither wanted nor not.")
-                        .hint("true or false.")
-                        .of("errors"));
-                }
-            },
+            errors: self.errors,
             from: time(&self.from, "from")?.map(|moment| moment.from),
             to: time(&self.to, "to")?.map(|moment| moment.to),
-            newer_than: text(&self.newer_than),
+            newer_than: self.newer_than.as_ref().map(|cursor| cursor.trimmed().to_owned()),
             order: SessionOrder {
-                by: match given(self.sort.as_ref()) {
-                    None | Some("opened") => SortBy::Opened,
-                    Some("duration") => SortBy::Duration,
-                    Some("statements") => SortBy::Statements,
-                    Some(_) => {
-                        return Err(Failure::invalid("Sessions are not sorted by that.")
-                            .hint("One of opened, duration, statements.")
-                            .of("sort"));
-                    }
+                by: match self.sort {
+                    Sort::Opened => SortBy::Opened,
+                    Sort::Duration => SortBy::Duration,
+                    Sort::Statements => SortBy::Statements,
                 },
-                ascending: match given(self.order.as_ref()) {
-                    None | Some("desc") => false,
-                    Some("asc") => true,
-                    Some(_) => return Err(Failure::invalid("The order is none.").hint("asc or desc.").of("order")),
-                },
+                ascending: matches!(self.order, Order::Asc),
             },
-            outcome: match given(self.outcome.as_ref()) {
-                None => None,
-                Some("live") => Some(SessionOutcome::Live),
-                Some("complete") => Some(SessionOutcome::Complete),
-                Some("incomplete") => Some(SessionOutcome::Incomplete),
-                Some("refused") => Some(SessionOutcome::Refused),
-                Some(_) => {
-                    return Err(Failure::invalid("The outcome is none that a session can have.")
-                        .hint("One of live, complete, incomplete, refused.")
-                        .of("outcome"));
-                }
-            },
+            outcome: self.outcome,
         })
     }
 }
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
-    asked: Result<Query<Filters>, QueryRejection>,
+    Asked(asked): Asked<Filters>,
 ) -> Answered<Json<Page<SessionSummary>>> {
-    let asked = parameters(asked)?;
-    let limit = page_size(asked.limit, 50, 200);
     let filter = asked.filter()?;
-    let page = shared.engine.sessions(&filter, given(asked.cursor.as_ref()), limit);
+    let page = shared.engine.sessions(&filter, asked.cursor.as_ref().map(Cursor::trimmed), asked.limit.0);
     let (page, total) = tokio::try_join!(page, shared.engine.count_sessions(&filter)).map_err(refusal)?;
     let items = decode::<Row>(&page.sessions)?.iter().map(Row::summary).collect();
     Ok(Json(Page { items, next: page.next, total: Some(total) }))
-}
-
-/// A session's id, as a path holds it.
-pub(super) fn session_id(text: &str) -> Answered<Uuid> {
-    Uuid::try_parse(text)
-        .map_err(|_| Failure::not_found("There is no session of that name.").hint("A session's name is a UUID."))
 }
 
 /// What is not recorded of a session.
@@ -271,11 +277,7 @@ fn no_session(id: Uuid) -> Failure {
     Failure::not_found(format!("There is no session {id} in the record."))
 }
 
-pub(super) async fn one(
-    State(shared): State<Arc<Shared>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Answered<Json<SessionDetail>> {
-    let id = session_id(&path(id)?)?;
+pub(super) async fn one(State(shared): State<Arc<Shared>>, SessionId(id): SessionId) -> Answered<Json<SessionDetail>> {
     let row = row(&shared, id).await?;
     let gaps = row.gaps()?;
     let files = shared.engine.session_files(id).await.map_err(refusal)?;
@@ -308,26 +310,53 @@ pub(super) async fn one(
     }))
 }
 
-#[derive(Deserialize)]
+/// A table of the lake.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Rowed {
+    /// One row per wire frame.
+    #[default]
+    Frames,
+    /// One row per statement.
+    Statements,
+    /// One row per statement and relation that it touched.
+    Touches,
+    /// One row per ended transaction, and per range of statements that was undone.
+    Transactions,
+    /// The session's own row.
+    Sessions,
+}
+
+fn parquet() -> QueryFormat {
+    QueryFormat::Parquet
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Export {
-    table: Option<String>,
-    format: Option<QueryFormat>,
+    /// Whose rows.
+    #[serde(default)]
+    table: Rowed,
+    /// How to answer.
+    #[serde(default = "parquet")]
+    format: QueryFormat,
 }
 
 pub(super) async fn export(
     State(shared): State<Arc<Shared>>,
     version: Version,
-    id: Result<Path<String>, PathRejection>,
-    asked: Result<Query<Export>, QueryRejection>,
-) -> Answered<Response> {
+    SessionId(id): SessionId,
+    Asked(Export { table, format }): Asked<Export>,
+) -> Answered<As<(Rows<RowObject>, Files)>> {
     super::export::possible(version)?;
-    let asked = parameters(asked)?;
-    let id = session_id(&path(id)?)?;
-    let table = asked.table.as_deref().map_or(Some(Table::Frames), Table::from_name).ok_or_else(|| {
-        Failure::invalid("There is no such table.").hint("One of frames, statements, touches, sessions.")
-    })?;
+    let table = match table {
+        Rowed::Frames => Table::Frames,
+        Rowed::Statements => Table::Statements,
+        Rowed::Touches => Table::Touches,
+        Rowed::Transactions => Table::Transactions,
+        Rowed::Sessions => Table::Sessions,
+    };
     row(&shared, id).await?;
-    let format = asked.format.unwrap_or(QueryFormat::Parquet);
     let whole = shared.engine.session_export(id, table, format).await.map_err(refusal)?;
-    Ok(super::export::response(whole, format, &format!("{id}-{}", table.name())))
+    Ok(As::new(super::export::response(whole, format, &format!("{id}-{}", table.name()))))
 }

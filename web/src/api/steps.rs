@@ -2,24 +2,22 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use hansard_schemas::http::{Cell, Notice, Page, QueryFormat, ResultGrid, SaidDetails, Step, Touch};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Answered, decode, page_size, parameters, path, refusal, saved_as,
-    sessions::{Opened, nanoseconds_between, opened, session_id},
+    Answered, decode, refusal, saved_as,
+    sessions::{Opened, nanoseconds_between, opened},
 };
-use crate::{Shared, failure::Failure};
+use crate::{
+    Shared,
+    description::{As, Csv},
+    failure::Failure,
+    parameters::{Asked, First, Limit, Place, SessionId},
+};
 
 /// Longest text in a list, in bytes; one step by itself is whole.
 const MAX_LISTED: usize = 4096;
@@ -145,21 +143,24 @@ fn shorten_text(text: &mut String) -> bool {
     true
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Paging {
-    limit: Option<usize>,
+    /// How many statements a page has at most.
+    #[serde(default)]
+    limit: Limit<200, 1000>,
+    /// `next` of the page before.
     cursor: Option<i64>,
+    /// The number of the statement to begin with, where there is no cursor.
     from: Option<i64>,
 }
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
-    id: Result<Path<String>, PathRejection>,
-    asked: Result<Query<Paging>, QueryRejection>,
+    SessionId(id): SessionId,
+    Asked(asked): Asked<Paging>,
 ) -> Answered<Json<Page<Step>>> {
-    let asked = parameters(asked)?;
-    let id = session_id(&path(id)?)?;
-    let limit = page_size(asked.limit, 200, 1000);
+    let Limit(limit) = asked.limit;
     let from = asked.cursor.or(asked.from).unwrap_or(0);
     let mut steps = steps(&shared, id, from, limit + 1).await?;
     let next = steps.get(limit).map(|step| step.no.to_string());
@@ -168,47 +169,54 @@ pub(super) async fn list(
     Ok(Json(Page { items: steps, next, total: None }))
 }
 
-pub(super) async fn one(
-    State(shared): State<Arc<Shared>>,
-    place: Result<Path<(String, i64)>, PathRejection>,
-) -> Answered<Json<Step>> {
-    let (id, no) = path(place)?;
-    let id = session_id(&id)?;
+pub(super) async fn one(State(shared): State<Arc<Shared>>, Place { session: id, no }: Place) -> Answered<Json<Step>> {
     let found = steps(&shared, id, no, 1).await?.into_iter().find(|step| step.no == no);
     found.map(Json).ok_or_else(|| Failure::not_found(format!("Session {id} has no statement {no} in the record.")))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Rows {
-    rows: Option<usize>,
-    from: Option<u64>,
+/// How a result is given back.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ResultFormat {
+    /// As a grid, cells cut at 64 KiB.
+    #[default]
+    Json,
+    /// Whole, up to 64 MiB.
+    Csv,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Window {
+    /// How many rows; without it 100 as JSON, and all of them as CSV.
+    rows: Option<Limit<0, 1000>>,
+    /// The first row, counted from 1.
     #[serde(default)]
-    format: QueryFormat,
+    from: First,
+    /// How to answer.
+    #[serde(default)]
+    format: ResultFormat,
 }
 
 pub(super) async fn result(
     State(shared): State<Arc<Shared>>,
-    place: Result<Path<(String, i64)>, PathRejection>,
-    asked: Result<Query<Rows>, QueryRejection>,
-) -> Answered<Response> {
-    let (id, no) = path(place)?;
-    let (id, asked) = (session_id(&id)?, parameters(asked)?);
-    let from = asked.from.unwrap_or(1).max(1);
+    Place { session: id, no }: Place,
+    Asked(asked): Asked<Window>,
+) -> Answered<As<(Json<ResultGrid>, Csv)>> {
+    let First(from) = asked.from;
     match asked.format {
-        QueryFormat::Json => {
-            let rows = page_size(asked.rows, 100, 1000);
+        ResultFormat::Json => {
+            let rows = asked.rows.map_or(100, |Limit(rows)| rows);
             let grid = shared.engine.step_result(id, no, from, rows).await.map_err(refusal)?;
-            Ok(Json(grid).into_response())
+            Ok(As::new(Json(grid)))
         }
-        QueryFormat::Csv => {
-            let grid = shared.engine.whole_result(id, no, from, asked.rows.unwrap_or(usize::MAX)).await;
+        ResultFormat::Csv => {
+            let rows = asked.rows.map_or(usize::MAX, |Limit(rows)| rows);
+            let grid = shared.engine.whole_result(id, no, from, rows).await;
             let text = grid_csv(&grid.map_err(refusal)?);
-            let mut response = ([(header::CONTENT_TYPE, asked.format.content_type())], text).into_response();
+            let mut response = ([(header::CONTENT_TYPE, QueryFormat::Csv.content_type())], text).into_response();
             saved_as(&mut response, &format!("{id}-{no}.csv"));
-            Ok(response)
-        }
-        QueryFormat::Parquet | QueryFormat::Arrow => {
-            Err(Failure::invalid("A result is not written that way.").hint("json or csv.").of("format"))
+            Ok(As::new(response))
         }
     }
 }

@@ -22,7 +22,8 @@ pub(crate) struct Server {
     pub(crate) night: Night,
     pub(crate) request_timeout: std::time::Duration,
     stop: CancellationToken,
-    _folder: tempfile::TempDir,
+    /// Holds `data`, with the token and the socket where `hansard up` has them.
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -33,7 +34,10 @@ impl Server {
     pub(crate) async fn with(engine: EngineOptions) -> Server {
         let night = night().await;
         let folder = tempfile::tempdir().unwrap();
-        let token_file = folder.path().join("web.token");
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(data.join("run")).unwrap();
+        let socket = tokio::net::UnixListener::bind(data.join("run/up.sock")).unwrap();
+        let token_file = data.join("api-token");
         let options = WebOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             token_file: token_file.clone(),
@@ -43,9 +47,9 @@ impl Server {
         let web = Web::bind(options, Arc::new(night.fixture.engine_with(engine))).await.unwrap();
         let request_timeout = web.request_timeout();
         let (address, link, stop) = (web.address(), web.login_link(), CancellationToken::new());
-        tokio::spawn(web.serve(stop.clone()));
+        tokio::spawn(web.also_on(socket).serve(stop.clone()));
         let token = hansard_web::read_token(&token_file).unwrap();
-        Server { address, token, link, night, request_timeout, stop, _folder: folder }
+        Server { address, token, link, night, request_timeout, stop, folder }
     }
 
     /// A request of the owner's, with the token.

@@ -6,6 +6,7 @@ mod api;
 mod browser;
 mod changed;
 mod client;
+mod described;
 mod doubts;
 #[allow(dead_code, unreachable_pub, reason = "the query engine's tests use more of it")]
 #[path = "../../../query/tests/query/fixture.rs"]

@@ -85,6 +85,7 @@ async fn nothing_is_answered_without_identity() {
     for path in [
         SESSIONS.to_owned(),
         "/api/v1/status".to_owned(),
+        "/api/v1/openapi.json".to_owned(),
         format!("{SESSIONS}/{id}"),
         format!("{SESSIONS}/{id}/steps"),
         format!("{SESSIONS}/{id}/steps/1/result"),
