@@ -132,6 +132,7 @@ async fn answers_are_whole_or_say_that_they_are_not() {
     let scene = work().await;
     let frames = format!("SELECT seq FROM frames WHERE session_id = '{}'", scene.session);
     let count = scene.config.sql(&format!("SELECT count(*) AS n FROM ({frames}) f")).unwrap()[0]["n"].as_u64().unwrap();
+    let count = usize::try_from(count).unwrap();
     assert!(count > 1_000, "{count}");
     for format in ["table", "vertical", "json", "csv"] {
         // Only what is shown is cut, and says so.
@@ -146,10 +147,10 @@ async fn answers_are_whole_or_say_that_they_are_not() {
             "csv" => whole.stdout.lines().count() - 1,
             _ => {
                 assert!(whole.stdout.ends_with(&format!("\n({count} rows)\n")), "{}", whole.stdout);
-                whole.stdout.matches(if format == "table" { "\n" } else { "-- row " }).count().min(count as usize)
+                whole.stdout.matches(if format == "table" { "\n" } else { "-- row " }).count().min(count)
             }
         };
-        assert_eq!(rows as u64, count, "{format}");
+        assert_eq!(rows, count, "{format}");
     }
     let steps = scene.config.rows("replay", &[&scene.session, "--rows", "0"]).unwrap();
     let statements = scene.config.rows("sessions", &["--job", "nightly-*"]).unwrap()[0]["statements"].as_u64();

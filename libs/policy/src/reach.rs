@@ -417,7 +417,9 @@ impl<'a> Reach<'a> {
                 let reason = "whether it is a temporary view is not known".into();
                 return Resolved::OneOf { candidates: schemas.map(candidate).collect(), reason };
             }
-            None => return names.relation(name),
+            // DROP IF EXISTS and the like do nothing where it is not.
+            None if operation == Operation::Ddl => return names.relation(name),
+            None => return names.existing(name),
         };
         match schema {
             Some(schema) => {

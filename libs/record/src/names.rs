@@ -112,8 +112,9 @@ struct Untold {
     changed: Option<i64>,
     /// Relations may have been dropped.
     dropped: Option<i64>,
-    /// Temporary relations may have come or gone.
-    temporary: bool,
+    /// Temporary relations may have come or gone: likewise.
+    #[serde(default)]
+    temporary_changed: Option<i64>,
     /// Relations may have been dropped that were made partitions of one that was dropped.
     #[serde(default)]
     partitions: Option<i64>,
@@ -122,7 +123,7 @@ struct Untold {
 impl Untold {
     /// Anything may have happened.
     fn anything() -> Untold {
-        Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary: true, partitions: None }
+        Untold { changed: Some(OPEN), dropped: Some(OPEN), temporary_changed: Some(OPEN), partitions: None }
     }
 }
 
@@ -302,7 +303,7 @@ impl Names {
 
     /// There may be a temporary view, or a trigger or a rule of a temporary relation.
     pub(super) fn attached_to_temporary(&self) -> bool {
-        self.attached_to_temporary || self.untold.temporary
+        self.attached_to_temporary || self.untold.temporary_changed.is_some()
     }
 
     fn current_role(&self) -> Option<&str> {
@@ -333,7 +334,7 @@ impl Names {
     /// There is a temporary relation of that name; `None`: there may be.
     fn has_temporary(&self, name: &str) -> Option<bool> {
         match self.temporary.get(name) {
-            _ if self.untold.temporary => None,
+            _ if self.untold.temporary_changed.is_some() => None,
             Some(made) => (!made.may_be_gone).then_some(true),
             // Of a serial or identity column of a temporary table.
             None if !self.temporary.is_empty() && may_be_generated(name) => None,
@@ -413,14 +414,17 @@ impl Names {
             Effect::Setting { name, value, local } => self.set(number, name, value.as_deref(), *local),
             // Of a transaction that this or any other session has prepared, which made nothing temporary.
             Effect::CommitPrepared(_) => {
-                self.set_untold(number, Untold { temporary: self.untold.temporary, ..Untold::anything() });
+                self.set_untold(
+                    number,
+                    Untold { temporary_changed: self.untold.temporary_changed, ..Untold::anything() },
+                );
             }
             Effect::ResetAll => self.set_path(number, Path::Start, false),
             Effect::Discard { temporary, all } => {
                 if *temporary {
                     let dropped: Vec<String> = self.temporary.keys().cloned().collect();
                     self.change_temporary(number, dropped.into_iter().map(|name| (name, None)).collect());
-                    self.set_untold(number, Untold { temporary: false, ..self.untold });
+                    self.set_untold(number, Untold { temporary_changed: None, ..self.untold });
                     self.lasting_definitions.clear();
                 }
                 if *all {

@@ -136,7 +136,7 @@ async fn a_relation_is_made_in_a_schema_that_has_just_come_or_may_just_be_used()
         sessions.say(Other, &change).await;
         sessions.say(Own, &sql).await;
         let expected = if is_early { schema } else { "sp1".to_owned() };
-        assert_eq!(made_in(&scene, &made).await, [expected.clone()], "{change}, {sql}");
+        assert_eq!(made_in(&scene, &made).await, std::slice::from_ref(&expected), "{change}, {sql}");
         let row = sessions.last(&sql);
         for touch in row.touches.iter().filter(|touch| touch.certain && touch.operation == "ddl") {
             assert_eq!(touch.relation, format!("{expected}.{made}"), "{change}: {row:#?}");

@@ -31,6 +31,11 @@ pub trait Resolve {
     /// What a relation's written name means.
     fn relation(&self, name: &Name) -> Resolved;
 
+    /// The same of a name that has to be there: what it is in fails where it is not.
+    fn existing(&self, name: &Name) -> Resolved {
+        self.relation(name)
+    }
+
     /// The same on another path, where who answers knows more than the catalog.
     fn relation_on(&self, _path: Option<&[Text]>, _name: &Name) -> Option<Resolved> {
         None

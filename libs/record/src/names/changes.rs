@@ -12,7 +12,7 @@ impl Names {
         for (name, change) in changes {
             let old = match change {
                 Some(_) if self.temporary.len() >= MAX_RELATIONS && !self.temporary.contains_key(&name) => {
-                    self.set_untold(number, Untold { temporary: true, ..self.untold });
+                    self.set_untold(number, Untold { temporary_changed: Some(OPEN), ..self.untold });
                     continue;
                 }
                 Some(made) => self.temporary.insert(name.clone(), made),
@@ -169,10 +169,13 @@ impl Names {
                 self.set_untold(number, Untold::anything());
             }
             (NameChange::Rename { from: name, .. } | NameChange::Move { name, .. }, _) => {
-                let temporary = self.untold.temporary || self.temporary.contains_key(&name.name);
-                self.set_untold(number, Untold { temporary, dropped: Some(OPEN), ..untold });
+                let known = !self.temporary.contains_key(&name.name);
+                let temporary_changed = if known { self.untold.temporary_changed } else { Some(OPEN) };
+                self.set_untold(number, Untold { temporary_changed, dropped: Some(OPEN), ..untold });
             }
-            (NameChange::Create { .. }, _) => self.set_untold(number, Untold { temporary: true, ..untold }),
+            (NameChange::Create { .. }, _) => {
+                self.set_untold(number, Untold { temporary_changed: Some(OPEN), ..untold })
+            }
         }
     }
 }

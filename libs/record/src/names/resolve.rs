@@ -131,7 +131,9 @@ impl<'a> InSession<'a> {
 
     /// What is not found is not there.
     pub(crate) fn is_known(&self) -> bool {
-        self.path.is_some() && !self.names.untold.temporary && !self.is_newer_than_catalog(self.names.untold.changed)
+        self.path.is_some()
+            && self.names.untold.temporary_changed.is_none()
+            && !self.is_newer_than_catalog(self.names.untold.changed)
     }
 
     fn is_newer_than_catalog(&self, since: Option<i64>) -> bool {
@@ -199,7 +201,7 @@ impl<'a> InSession<'a> {
     fn without_catalog(&self, name: &Name, since: Option<Moment>) -> Resolved {
         let named = |schema: &str| Name { schema: Some(schema.to_owned()), name: name.name.clone() };
         let schema = match () {
-            () if self.names.untold.temporary => None,
+            () if self.names.untold.temporary_changed.is_some() => None,
             () if self.is_temporary_since(&name.name, since) => {
                 let schemas = [Some(TEMPORARY), self.only_schema()].into_iter().flatten();
                 let candidates = schemas.map(|schema| (None, named(schema))).collect();
@@ -327,6 +329,36 @@ impl InSession<'_> {
         found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
     }
 
+    /// The only relation of a name that there is, whatever the path: what a statement means that could not run without it.
+    fn only_one(&self, name: &Name, since: Option<Moment>) -> Option<Resolved> {
+        let known = self.known.filter(|known| known.missing().is_none())?;
+        let written = name.name.as_str();
+        let may_have_come = self.is_newer_than_catalog(self.names.untold.changed)
+            || known.is_changing(written, self.session_id)
+            || self.may_be_generated(known, written)
+            || SYSTEM.binary_search(&written).is_ok();
+        if name.schema.is_some() || may_have_come || self.temporary(written) != Some(false) {
+            return None;
+        }
+        let Resolved::OneOf { candidates, .. } = self.one_of(known, written, NO_PATH) else { return None };
+        let [(oid, only)] = &candidates[..] else { return None };
+        let schema = only.schema.as_deref()?;
+        let known_before = !self.is_named_since(schema, written, *oid, since);
+        known_before.then(|| Resolved::Known { oid: *oid, name: only.clone() })
+    }
+
+    /// By the catalog, after something was done that is not told: no session has a temporary relation of that name.
+    fn is_temporary_by_catalog(&self, name: &str) -> Option<bool> {
+        let known = self.known?;
+        let own = &self.names.temporary;
+        let may_be_own = own.contains_key(name) || !own.is_empty() && super::may_be_generated(name);
+        if may_be_own || self.is_newer(self.names.untold.temporary_changed?) {
+            return None;
+        }
+        let all = known.catalog.database()?.temporary.as_ref()?;
+        all.binary_search_by(|one| (**one).cmp(name)).is_err().then_some(false)
+    }
+
     /// The relation may have got its name since then.
     fn is_named_since(&self, schema: &str, name: &str, oid: Option<u32>, since: Option<Moment>) -> bool {
         let Some(since) = since else { return false };
@@ -366,6 +398,11 @@ pub(crate) struct LookedUp<'a> {
 impl Resolve for LookedUp<'_> {
     fn relation(&self, name: &Name) -> Resolved {
         self.session.look_up(self.session.path.as_deref(), name, self.since)
+    }
+
+    fn existing(&self, name: &Name) -> Resolved {
+        let only = || self.session.only_one(name, self.since);
+        self.session.path.is_none().then(only).flatten().unwrap_or_else(|| self.relation(name))
     }
 
     fn relation_on(&self, path: Option<&[Text]>, name: &Name) -> Option<Resolved> {
@@ -419,7 +456,7 @@ impl Resolve for InSession<'_> {
     }
 
     fn temporary(&self, name: &str) -> Option<bool> {
-        self.names.has_temporary(name)
+        self.names.has_temporary(name).or_else(|| self.is_temporary_by_catalog(name))
     }
 
     fn role(&self) -> Option<&str> {

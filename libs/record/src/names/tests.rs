@@ -10,6 +10,7 @@ use super::*;
 use crate::catalogs::Known;
 
 mod moving;
+mod unknown;
 
 /// A session in a database with `public.t`, `public.u`, `app.t`.
 struct Session {
@@ -246,7 +247,7 @@ fn a_view_of_a_temporary_relation_is_temporary() {
     assert_eq!(session.means("x"), "?()");
     // Where it is not known what is read, neither is what is made.
     let mut session = Session::new();
-    session.names.set_untold(0, Untold { temporary: true, ..Untold::default() });
+    session.names.set_untold(0, Untold { temporary_changed: Some(OPEN), ..Untold::default() });
     assert_eq!(session.run("create view v as select * from public.t").means("public.v"), "public.v");
     assert!(session.names.untold.changed.is_none());
     session.run("create view w as select * from t");
@@ -546,15 +547,15 @@ fn temporary_relations_stay_known_where_another_was_dropped_that_is_not() {
     session.names.set_untold(0, Untold { changed: Some(OPEN), ..Untold::default() });
     session.run("drop table u").run("alter table t rename to v");
     assert_eq!(session.means("own"), "pg_temp.own");
-    assert!(!session.names.untold.temporary);
+    assert_eq!(session.names.untold.temporary_changed, None);
     session.run("set search_path = app, pg_temp").run("drop table own");
-    assert_eq!((session.means("own"), session.names.untold.temporary), ("?(pg_temp.own)".into(), false));
+    assert_eq!((session.means("own"), session.names.untold.temporary_changed), ("?(pg_temp.own)".into(), None));
     // A plain table depends on nothing; a view, on what it reads.
     let mut session = Session::new();
     session.run("create temp table own (a int)").run("drop type y cascade").run("drop table t cascade");
-    assert!(!session.names.untold.temporary);
+    assert_eq!(session.names.untold.temporary_changed, None);
     let mut session = Session::new();
     session.run("create temp view v as select * from u").run("drop table u cascade");
     assert_eq!((session.means("v"), session.means("own")), ("?(pg_temp.v)".into(), "?()".into()));
-    assert!(!session.names.untold.temporary);
+    assert_eq!(session.names.untold.temporary_changed, None);
 }

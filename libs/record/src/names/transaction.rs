@@ -110,8 +110,10 @@ impl Names {
             }
         }
         self.definitions_ended.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
-        let Untold { changed, dropped, partitions, .. } = &mut self.untold;
-        for since in [changed, dropped, partitions].into_iter().flatten().chain([&mut self.unread_at]) {
+        let Untold { changed, dropped, temporary_changed, partitions } = &mut self.untold;
+        for since in
+            [changed, dropped, temporary_changed, partitions].into_iter().flatten().chain([&mut self.unread_at])
+        {
             if *since == OPEN {
                 *since = at;
             }

@@ -1,0 +1,47 @@
+//! Names after code that could not be read.
+
+use hansard_policy::catalog::Database;
+
+use super::*;
+
+/// A reading that began behind it says which names temporary relations have, whoever's; and what has one meaning alone means
+/// that to a statement that ran.
+#[test]
+fn after_unknown_code_a_later_reading_says_what_names_mean() {
+    let existing = |session: &Session, name: &str| {
+        let of = InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil());
+        match of.looked_up(None).existing(&Name::parse(name).unwrap()) {
+            Resolved::Known { name, .. } => name.to_string(),
+            Resolved::OneOf { reason, .. } => format!("? {reason}"),
+        }
+    };
+    let read_again = |session: &mut Session, temporary: Option<&[&str]>, begun_at: i64| {
+        let mut catalog = catalog(&["public.t", "public.u", "app.t", "app.x", "public.pg_class"]);
+        let temporary = temporary.map(|names| names.iter().map(|name| (*name).into()).collect());
+        catalog.insert(1, Object::Database(Database { temporary, ..Database::default() }));
+        session.known = Some(Known::of(catalog, begun_at));
+        session.names.covered(begun_at);
+    };
+    let mut session = Session::new();
+    session.run("do $$begin execute 'x'; end$$");
+    session.commit(5);
+    read_again(&mut session, Some(&["elsewhere"]), 4);
+    assert_eq!(existing(&session, "u"), "? the search path is not known", "it began before");
+    read_again(&mut session, None, 6);
+    assert_eq!(existing(&session, "u"), "? the search path is not known", "temporary names are not known");
+    read_again(&mut session, Some(&["elsewhere", "u"]), 6);
+    assert_eq!(existing(&session, "u"), "? the search path is not known", "somebody has a temporary one");
+    assert_eq!(existing(&session, "x"), "app.x");
+    read_again(&mut session, Some(&["elsewhere"]), 6);
+    assert_eq!((existing(&session, "u"), existing(&session, "x")), ("public.u".into(), "app.x".into()));
+    assert!(existing(&session, "t").starts_with('?'), "there are two");
+    assert!(existing(&session, "pg_class").starts_with('?'), "and PostgreSQL's own");
+    assert!(existing(&session, "nothing").starts_with('?'));
+    assert!(session.means("u").starts_with('?'), "DROP TABLE IF EXISTS need not have found it");
+    session.run("set search_path = public");
+    assert_eq!((session.means("u"), session.means("t")), ("public.u".into(), "public.t".into()));
+    session.run("create temp table u (a int)");
+    assert!(session.means("u").starts_with('?'), "its own, which may be gone");
+    session.run("do $$begin execute 'x'; end$$");
+    assert!(existing(&session, "x").starts_with('?'), "until the next reading");
+}
