@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use hansard_ingest_proxy::TargetOptions;
+use hansard_ingest_proxy::{IssuerOptions, KeySource, RemoteKeys, TargetOptions};
 
 use crate::config::{Config, Issuer};
 use crate::failure::Failure;
@@ -117,11 +117,17 @@ fn writable(folder: &Path) -> Result<String, String> {
 
 /// Asks the issuer for its keys.
 async fn remote_keys(issuer: &Issuer) -> Result<String, String> {
-    let url = issuer.options.issuer.trim_end_matches('/');
-    let count = hansard_ingest_proxy::check_keys(&issuer.options).await.map_err(|reason| {
-        format!("{reason}; try it without Hansard: curl -fsS {url}/.well-known/openid-configuration, or set jwks_url or ca_file")
-    })?;
-    Ok(format!("{count} key(s) at {url}"))
+    let IssuerOptions { issuer: url, keys, .. } = &issuer.options;
+    let asked = match keys {
+        KeySource::Remote(RemoteKeys { url: Some(url), .. }) => {
+            url.split(['?', '#']).next().unwrap_or_default().to_owned()
+        }
+        _ => format!("{}/.well-known/openid-configuration", url.trim_end_matches('/')),
+    };
+    let count = hansard_ingest_proxy::check_keys(&issuer.options)
+        .await
+        .map_err(|reason| format!("{reason}; try it without Hansard: curl -fsS {asked}"))?;
+    Ok(format!("{count} key(s), by {asked}"))
 }
 
 async fn keys(config: &Config, issuer: &Issuer, path: &Path) -> Result<String, String> {

@@ -70,7 +70,9 @@ pub(crate) fn who_updated(file: &Path, asked: &WhoUpdated) -> Result<(), Failure
         let updated = format!("SELECT * FROM who_updated({arguments})");
         let looked_at = format!("SELECT * FROM looked_at({stretch})");
         let looked_at = || record.all(&looked_at);
-        let in_future = || i128::from(at.to) > jiff::Timestamp::now().as_nanosecond();
+        if i128::from(at.to) > jiff::Timestamp::now().as_nanosecond() {
+            output::note("that time is not over yet");
+        }
         if !Screen::stdout().is_terminal() {
             let looked_at = match asked.format {
                 Format::Json if asked.parts => return Box::pin(in_parts(record, &updated, &looked_at().await?)).await,
@@ -83,17 +85,11 @@ pub(crate) fn who_updated(file: &Path, asked: &WhoUpdated) -> Result<(), Failure
                     looked_at().await?
                 }
             };
-            if in_future() {
-                output::note("that time is not over yet");
-            }
             output::note(&said(&looked_at));
             return Ok(());
         }
         let answer = record.sql(&updated).await?;
         let looked_at = looked_at().await?;
-        if in_future() {
-            output::note("that time is not over yet");
-        }
         match asked.format {
             Format::Json if asked.parts => return shown_in_parts(&answer, &looked_at),
             Format::Table | Format::Vertical => tables(&answer, asked.format)?,

@@ -80,8 +80,8 @@ fn mint(issuer: &Issuer, subject: &str, asked: &Token) -> Result<String, Failure
     claims.insert("nbf".to_owned(), now.into());
     claims.insert("exp".to_owned(), now.saturating_add(ttl.as_secs().max(1)).into());
     claims.insert("jti".to_owned(), uuid::Uuid::now_v7().to_string().into());
-    if let Some(claim) = issuer.options.groups_claim.clone().filter(|_| !asked.groups.is_empty()) {
-        claims.insert(claim, asked.groups.clone().into());
+    if let Some(claim) = issuer.options.groups_claim.as_deref().filter(|_| !asked.groups.is_empty()) {
+        insert(&mut claims, claim, asked.groups.clone().into());
     }
     for claim in &asked.claim {
         let Some((name, value)) = claim.split_once('=').filter(|(name, _)| !name.is_empty()) else {
@@ -92,6 +92,25 @@ fn mint(issuer: &Issuer, subject: &str, asked: &Token) -> Result<String, Failure
     jsonwebtoken::encode(&header, &claims, &key).map_err(|error| {
         Failure::usage(format!("issuer {:?}: cannot sign with its private key: {error}", issuer.options.name))
     })
+}
+
+/// Inserts a claim by its name, or by a JSON pointer (RFC 6901) that begins with `/`.
+fn insert(claims: &mut Map<String, Value>, claim: &str, value: Value) {
+    let Some(path) = claim.strip_prefix('/') else {
+        claims.insert(claim.to_owned(), value);
+        return;
+    };
+    let (outer, inner) = path.split_once('/').map_or((path, None), |(outer, inner)| (outer, Some(inner)));
+    let outer = outer.replace("~1", "/").replace("~0", "~");
+    match inner {
+        None => _ = claims.insert(outer, value),
+        Some(inner) => {
+            let object = claims.entry(outer).or_insert_with(|| Map::new().into());
+            if let Value::Object(object) = object {
+                insert(object, &format!("/{inner}"), value);
+            }
+        }
+    }
 }
 
 fn read_key(file: &Path) -> Result<(EncodingKey, Algorithm), Failure> {

@@ -4,7 +4,8 @@
 //! become unusable leave what was made of them before, with one line in the log.
 
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,18 +84,38 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
     files.iter().map(stamp).collect()
 }
 
-/// A whole file; its length is bounded.
+/// A whole file; its length is bounded. What is no file, as a pipe that would be waited for, is refused.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if length > MAX_FILE {
+    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(format!("it is longer than {MAX_FILE} bytes"));
     }
-    std::fs::read(path).map_err(|error| error.to_string())
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_and_what_is_too_long_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err().contains("no regular file"));
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(read(&pipe).unwrap_err().contains("no regular file"));
+        // It says of itself that it is empty.
+        assert_eq!(std::fs::metadata("/proc/self/status").unwrap().len(), 0);
+        assert!(!read(Path::new("/proc/self/status")).unwrap().is_empty());
+        let long = folder.path().join("long");
+        std::fs::write(&long, vec![0; (MAX_FILE + 1) as usize]).unwrap();
+        assert!(read(&long).unwrap_err().contains("longer than"));
+    }
 
     #[test]
     fn a_broken_file_leaves_what_was_read_before() {

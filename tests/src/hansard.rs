@@ -36,6 +36,8 @@ pub struct Settings {
     pub password: Option<&'static str>,
     /// TLS on both sides of Hansard: jobs may, and the database as these parameters of its URL say.
     pub tls: Option<String>,
+    /// How a server that plays the database lets Hansard in, where that is not by the password.
+    pub require_auth: Option<&'static str>,
     /// Keys of `[event_log]`, as TOML.
     pub event_log: String,
     /// Keys of `[recording]`, as TOML.
@@ -71,6 +73,9 @@ impl Config {
         } else {
             String::new()
         };
+        let require_auth = settings.require_auth.map(|methods| format!("require_auth={methods}"));
+        let parameters: Vec<String> = settings.tls.iter().cloned().chain(require_auth).collect();
+        let parameters = if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) };
         let lake = if settings.lake.is_empty() { "flush_interval = \"500ms\"" } else { &settings.lake };
         let text = format!(
             r#"[admin]
@@ -113,7 +118,7 @@ listen = "127.0.0.1:0"
             event_log = settings.event_log,
             recording = settings.recording,
             role = settings.role.unwrap_or("app"),
-            parameters = settings.tls.iter().map(|parameters| format!("?{parameters}")).collect::<String>(),
+            parameters = parameters,
             more = settings.more,
         );
         std::fs::write(folder.join("hansard.toml"), text)?;

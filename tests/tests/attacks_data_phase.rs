@@ -26,7 +26,7 @@ struct Fixture {
 
 impl Fixture {
     fn before(upstream: SocketAddr) -> Fixture {
-        Fixture::with(upstream.port(), &Settings::default())
+        Fixture::with(upstream.port(), &Settings { require_auth: Some("none"), ..Settings::default() })
     }
 
     fn with(port: u16, settings: &Settings) -> Fixture {

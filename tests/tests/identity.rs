@@ -19,9 +19,14 @@ const SHAPES: [Shape; 8] = [
         "github-actions",
         "required_claims = { repository_owner = \"octo-org\" }",
         github,
-        "octo-org/octo-repo:nightly rerank",
+        "octo-org/octo-repo/.github/workflows/nightly.yml@refs/heads/main",
     ),
-    ("gitlab-ci", "required_claims = { namespace_path = \"my-group\" }", gitlab, "my-group/my-project:feature/1"),
+    (
+        "gitlab-ci",
+        "required_claims = { namespace_path = \"my-group\" }",
+        gitlab,
+        "my-group/my-project:branch:feature/1",
+    ),
     ("kubernetes", "issuer = \"https://kubernetes.default.svc.cluster.local\"", kubernetes, "ranking:reranker"),
     ("spiffe", "issuer = \"https://oidc.example.org\"", spiffe, "spiffe://example.org/ns/ranking/sa/reranker"),
     ("keycloak", "issuer = \"https://keycloak.example/realms/jobs\"", keycloak, "nightly-rerank"),
@@ -33,7 +38,7 @@ const SHAPES: [Shape; 8] = [
     ),
     (
         "google",
-        "required_claims = { email = \"*@acme.iam.gserviceaccount.com\", email_verified = \"true\" }",
+        "required_claims = { email = \"*@acme.iam.gserviceaccount.com\", email_verified = true }",
         google,
         "reranker@acme.iam.gserviceaccount.com",
     ),
@@ -50,7 +55,7 @@ fn github() -> Value {
         "sub": "repo:octo-org/octo-repo:environment:prod", "repository": "octo-org/octo-repo", "repository_id": "74",
         "repository_owner": "octo-org", "repository_owner_id": "65", "workflow": "nightly rerank", "run_id": "8",
         "job_workflow_ref": "octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main", "ref": "refs/heads/main",
-        "actor": "octocat", "environment": "prod", "event_name": "schedule", "runner_environment": "github-hosted",
+        "workflow_ref": "octo-org/octo-repo/.github/workflows/nightly.yml@refs/heads/main", "actor": "octocat", "environment": "prod", "event_name": "schedule", "runner_environment": "github-hosted",
     })
 }
 
@@ -178,7 +183,7 @@ async fn jobs_of_one_service_account_are_told_apart_whatever_their_issuer_does()
     let postgres = Postgres::start().await.unwrap();
     let config = Config::new(&postgres, &Settings { more, ..Settings::default() }).unwrap();
     let checked = config.ask("check", &[]).unwrap();
-    assert!(checked.contains(&format!("1 key(s) at {}", first.issuer())), "{checked}");
+    assert!(checked.contains(&format!("1 key(s), by {}/.well-known", first.issuer())), "{checked}");
     let hansard = config.start("up").unwrap();
     let works = async |token: String| match hansard.connect(&token).await {
         Ok(client) => client.simple_query("SELECT 1").await.map(|_| client).map_err(|error| format!("{error:#}")),

@@ -12,6 +12,8 @@ use super::validate::Place;
 /// How long keys are believed that were had, where none can be had any more.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
+const LEAST_AGE: Duration = Duration::from_secs(600);
+
 /// An issuer whose tokens are known.
 struct Preset {
     name: &'static str,
@@ -34,7 +36,8 @@ const PRESETS: [Preset; 8] = [
     Preset {
         name: "github-actions",
         issuer: Some("https://token.actions.githubusercontent.com"),
-        job: Named::Template("{repository}:{workflow}"),
+        // The workflow's name is free to choose for whoever may push a branch; its file and ref are not.
+        job: Named::Claim("workflow_ref"),
         groups_claim: "groups",
         one_of: &[
             "repository",
@@ -48,7 +51,7 @@ const PRESETS: [Preset; 8] = [
     Preset {
         name: "gitlab-ci",
         issuer: Some("https://gitlab.com"),
-        job: Named::Template("{project_path}:{ref}"),
+        job: Named::Template("{project_path}:{ref_type}:{ref}"),
         groups_claim: "groups",
         one_of: &["project_path", "project_id", "namespace_path", "namespace_id"],
     },
@@ -105,9 +108,18 @@ fn issuer(place: &Place<'_>, key: &dyn Fn(&str) -> String, mut entry: raw::Issue
     });
     let url = entry.issuer.take().or_else(|| preset.and_then(|preset| preset.issuer).map(str::to_owned));
     let required_claims = required(place, key, entry.required_claims.take().unwrap_or_default());
-    if let Some(preset) = preset
+    let public = preset.or_else(|| {
+        let written = url.as_deref()?.trim_end_matches('/');
+        PRESETS.iter().find(|preset| preset.issuer == Some(written))
+    });
+    // A star alone keeps nobody out.
+    let says_something =
+        |required: &RequiredClaim| required.values.iter().all(|value| value.chars().any(|character| character != '*'));
+    if let Some(preset) = public
         && !preset.one_of.is_empty()
-        && !required_claims.iter().any(|required| preset.one_of.contains(&required.claim.as_str()))
+        && !required_claims
+            .iter()
+            .any(|required| preset.one_of.contains(&required.claim.as_str()) && says_something(required))
     {
         let reason = format!(
             "is missing: anybody can get tokens of this issuer; require one of {}, as required_claims = {{ {} = \"…\" }}",
@@ -175,7 +187,14 @@ fn keys(place: &Place<'_>, key: &dyn Fn(&str) -> String, entry: &mut raw::Issuer
         (None, url) => KeySource::Remote(RemoteKeys {
             url: url.map(|url| place.required(&key("jwks_url"), Some(url))),
             ca_file: entry.ca_file.take().map(|file| place.path(file)),
-            max_age: place.time(&key("keys_max_age"), max_age, MAX_AGE),
+            max_age: match place.time(&key("keys_max_age"), max_age, MAX_AGE) {
+                short if short < LEAST_AGE => {
+                    let reason = "is less than 10m: keys are asked for about so often, and would be too old in between";
+                    place.fault(place.wrong(&key("keys_max_age"), reason));
+                    MAX_AGE
+                }
+                age => age,
+            },
         }),
     }
 }
@@ -187,8 +206,8 @@ fn required(
 ) -> Vec<RequiredClaim> {
     let one = |(claim, values): (String, raw::OneOrSeveral)| {
         let values = match values {
-            raw::OneOrSeveral::One(value) => vec![value],
-            raw::OneOrSeveral::Several(values) => values,
+            raw::OneOrSeveral::One(value) => vec![value.text()],
+            raw::OneOrSeveral::Several(values) => values.into_iter().map(raw::Scalar::text).collect(),
         };
         if claim.is_empty() || values.is_empty() || values.iter().any(String::is_empty) {
             let reason = "is empty: say what the claim has to be; * stands for any text";

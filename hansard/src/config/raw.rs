@@ -100,12 +100,34 @@ pub(super) struct Issuer {
     pub(super) private_key_file: Option<String>,
 }
 
-/// A text, or a list of them.
+/// A value, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write a text or a list of texts; a claim inside another one is named as \"/outer/inner\""
+)]
+pub(super) enum OneOrSeveral {
+    One(Scalar),
+    Several(Vec<Scalar>),
+}
+
+/// What a claim can be.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum OneOrSeveral {
-    One(String),
-    Several(Vec<String>),
+pub(super) enum Scalar {
+    Text(String),
+    Flag(bool),
+    Number(i64),
+}
+
+impl Scalar {
+    pub(super) fn text(self) -> String {
+        match self {
+            Scalar::Text(text) => text,
+            Scalar::Flag(flag) => flag.to_string(),
+            Scalar::Number(number) => number.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

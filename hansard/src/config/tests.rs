@@ -342,7 +342,10 @@ fn issuers_are_known_by_a_word_or_found_by_their_address() {
     let read = |rest: &str| load(&entry(rest), &[]).unwrap().issuers.pop().unwrap().options;
     let github = read("preset = 'github-actions'\nrequired_claims = { repository_owner = 'acme', ref = ['a', 'b/*'] }");
     assert_eq!(github.issuer, "https://token.actions.githubusercontent.com");
-    assert_eq!(github.job, JobName::Template(Template::parse("{repository}:{workflow}").unwrap()));
+    assert_eq!(github.job, JobName::Claim("workflow_ref".into()));
+    let gitlab = read("preset = 'gitlab-ci'\nrequired_claims = { project_id = 7 }");
+    assert_eq!(gitlab.job, JobName::Template(Template::parse("{project_path}:{ref_type}:{ref}").unwrap()));
+    assert_eq!(gitlab.required_claims[0].values, ["7"]);
     assert_eq!(github.required_claims.len(), 2);
     let KeySource::Remote(keys) = github.keys else { panic!() };
     assert_eq!((keys.url, keys.ca_file, keys.max_age), (None, None, Duration::from_secs(86_400)));
@@ -357,6 +360,13 @@ fn issuers_are_known_by_a_word_or_found_by_their_address() {
         ("preset = 'github'", "identity.issuers.0.preset: found \"github\", expected one of github-actions, gitlab-ci"),
         ("preset = 'github-actions'", "identity.issuers.0.required_claims: is missing: anybody can get tokens"),
         ("preset = 'gitlab-ci'\nrequired_claims = { ref = 'main' }", "require one of project_path"),
+        ("preset = 'github-actions'\nrequired_claims = { repository = '**' }", "is missing: anybody can get tokens"),
+        ("issuer = 'https://token.actions.githubusercontent.com/'", "is missing: anybody can get tokens"),
+        ("issuer = 'https://gitlab.com'", "is missing: anybody can get tokens"),
+        ("issuer = 'https://x'\nrequired_claims = { a = { b = 'c' } }", "write a text or a list of texts"),
+        ("issuer = 'https://u:hunter2@x'", "has credentials in it"),
+        ("issuer = 'https://x/?tenant=1'", "say jwks_url"),
+        ("issuer = 'https://x'\nkeys_max_age = '1s'", "is less than 10m"),
         ("preset = 'kubernetes'", "identity.issuers.0.issuer: is missing"),
         ("issuer = 'https://x'\njob_claim = 'a'\njob_template = '{a}'", "is given beside job_claim"),
         ("issuer = 'https://x'\njob_template = '{a}{b}'", "identity.issuers.0.job_template: \"{a}{b}\" has two claims"),

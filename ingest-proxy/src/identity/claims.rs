@@ -31,9 +31,15 @@ pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'
 /// An array of strings, or one string with blanks between them. None is left out: rules may go by it.
 pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<String>, Refusal> {
     let groups: Vec<&str> = match find(claims, claim) {
-        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Array(values)) if values.iter().all(Value::is_string) => {
+            values.iter().filter_map(Value::as_str).collect()
+        }
         Some(Value::String(text)) => text.split_whitespace().collect(),
-        _ => Vec::new(),
+        None | Some(Value::Null) => Vec::new(),
+        Some(_) => {
+            return Err(unknown(format!("the token's claim \"{claim}\" is no list of groups, which are texts"))
+                .hint("Let the issuer change the claim, or set another groups_claim for this issuer."));
+        }
     };
     if groups.len() > MAX_GROUPS {
         return Err(unknown(format!("the token's claim \"{claim}\" names {} groups", groups.len()))

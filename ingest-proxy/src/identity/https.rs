@@ -1,6 +1,6 @@
 //! Asks an issuer for a small document.
 //!
-//! Invariants: an answer is at most [`LONGEST`] bytes long and there within [`PATIENCE`]; what has no TLS is asked for on
+//! Invariants: an answer is at most [`LONGEST`] bytes long; what has no TLS is asked for on
 //! this machine alone; a redirect is not followed, because it would choose whose keys are believed.
 
 use std::path::Path;
@@ -23,9 +23,6 @@ use crate::admission::tls;
 
 /// Longest answer, in bytes.
 const LONGEST: usize = 1024 * 1024;
-
-/// For one request: to connect, to ask, to be answered.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer.
 pub(super) struct Answer {
@@ -56,9 +53,9 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String
 
 /// Asks.
 pub(super) async fn get(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
-    let late = |_| format!("{uri} did not answer within {} s", PATIENCE.as_secs());
-    let asked = tokio::time::timeout(PATIENCE, ask(uri, client)).await.map_err(late)?;
-    asked.map_err(|reason| format!("{uri}: {reason}"))
+    // What follows the question mark may be a secret.
+    let shown = format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), host_and_port(uri), uri.path());
+    ask(uri, client).await.map_err(|reason| format!("{shown}: {reason}"))
 }
 
 async fn ask(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
@@ -78,7 +75,7 @@ async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, uri:
     let broken = |error: hyper::Error| format!("the answer broke off: {error}");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .header(HOST, host_and_port(uri))
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, concat!("hansard/", env!("CARGO_PKG_VERSION")))
         .body(Empty::<Bytes>::new())
@@ -103,8 +100,18 @@ async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, uri:
     answered.await.map_err(|reason| ended.err().map_or(reason, broken))
 }
 
+fn host_and_port(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 fn max_age(control: &str) -> Option<Duration> {
-    let seconds = control.split(',').find_map(|word| word.trim().strip_prefix("max-age="))?;
+    let control = control.to_ascii_lowercase();
+    let mut words = control.split(',').map(str::trim);
+    if words.clone().any(|word| matches!(word, "no-store" | "no-cache")) {
+        return Some(Duration::ZERO);
+    }
+    let seconds = words.find_map(|word| word.strip_prefix("max-age="))?;
     seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
 }
 
@@ -115,7 +122,9 @@ mod tests {
     #[test]
     fn how_long_an_answer_may_be_kept_is_read() {
         assert_eq!(max_age("public, max-age=300, must-revalidate"), Some(Duration::from_secs(300)));
-        assert_eq!(max_age("no-store"), None);
+        assert_eq!(max_age("Public, Max-Age=60"), Some(Duration::from_secs(60)));
+        assert_eq!(max_age("max-age=600, no-store"), Some(Duration::ZERO));
+        assert_eq!(max_age("public"), None);
         assert_eq!(max_age("max-age=soon"), None);
     }
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::Value;
 
@@ -69,23 +69,29 @@ impl Issuer {
         }
     }
 
-    /// The keys that may have signed a token with this header, at least one. An issuer that may have new ones is asked.
-    pub(super) async fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Refusal> {
+    /// Whether one of its keys that fit a token's header is genuine. An issuer that may have new ones is asked.
+    pub(super) async fn has_key(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        genuine: impl Fn(&Arc<Key>) -> bool,
+    ) -> Result<bool, Refusal> {
         let found = match &self.source {
             Source::File(keys) => fitting(&keys.get(), id, algorithm),
             Source::Remote(remote) => {
-                let known = remote.keys().map(|keys| fitting(&keys, id, algorithm)).unwrap_or_default();
-                if known.is_empty() {
-                    remote.refreshed().await;
+                let fits = || remote.keys().map(|keys| fitting(&keys, id, algorithm)).unwrap_or_default();
+                if fits().iter().any(&genuine) {
+                    return Ok(true);
                 }
-                let Some(keys) = remote.keys() else {
-                    return Err(unknown(format!(
-                        "the keys of issuer \"{}\" are not known at present",
-                        self.options.name
-                    ))
-                    .hint("Try again later; what hinders is told by /readyz and in Hansard's log."));
-                };
-                fitting(&keys, id, algorithm)
+                // It may have changed its keys, also without another name for them.
+                let is_new = remote.refreshed().await;
+                let found = fits();
+                if !is_new && !found.iter().any(&genuine) {
+                    let name = &self.options.name;
+                    return Err(unknown(format!("the keys of issuer \"{name}\" are not known at present"))
+                        .hint("Try again later; what hinders is told by /readyz and in Hansard's log."));
+                }
+                found
             }
         };
         if found.is_empty() {
@@ -98,7 +104,7 @@ impl Issuer {
                 .recorded_as("the token's issuer has no such key")
                 .hint("Get a new token; if it stays so, the issuer's key set lacks the key."));
         }
-        Ok(found)
+        Ok(found.iter().any(genuine))
     }
 }
 
@@ -156,6 +162,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
 
 fn public_key(jwk: &Jwk) -> Option<Key> {
     if jwk.common.public_key_use.as_ref().is_some_and(|what| *what != PublicKeyUse::Signature) {
+        return None;
+    }
+    let may_verify = |may: &Vec<KeyOperations>| may.contains(&KeyOperations::Verify);
+    if jwk.common.key_operations.as_ref().is_some_and(|may| !may_verify(may)) {
         return None;
     }
     let key = DecodingKey::from_jwk(jwk).ok()?;

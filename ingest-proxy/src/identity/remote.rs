@@ -11,25 +11,35 @@ use hyper::Uri;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::https;
 use super::keys::{self, Key};
 use crate::options::{RemoteKeys, address};
 
-/// Between two requests on account of a token whose key is not known.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Between two requests, whatever they are on account of.
+const AGAIN: Duration = Duration::from_secs(3);
 
-/// How long a job waits for keys that are being asked for.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// For one request, with all that it takes.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long a job waits for keys: until the issuer may be asked again, and for its answer.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// Jobs that wait for one issuer's keys at once. Others of its tokens are refused meanwhile: an issuer that is slow takes no
+/// places from the jobs of others.
+const WAITING: usize = 50;
 
 /// How long keys are kept before they are asked for anew: at least, where the answer says nothing of it, and at most.
 const KEPT: (Duration, Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3600));
 
 /// Between two attempts while there is no answer: the first, doubling up to the last.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const BACK_OFF: (Duration, Duration) = (AGAIN, Duration::from_secs(60));
+
+/// Most characters of a reason, some of which issuers choose.
+const REASON: usize = 300;
 
 type Keys = Arc<Vec<Arc<Key>>>;
 
@@ -42,14 +52,9 @@ pub(super) struct Remote {
     client: Arc<ClientConfig>,
     state: watch::Sender<State>,
     wanted: Notify,
-    /// The last request that was begun.
-    begun: Mutex<Begun>,
-}
-
-#[derive(Debug, Default)]
-struct Begun {
-    count: u64,
-    at: Option<Instant>,
+    waiting: Semaphore,
+    /// When it may be asked again; none while it is being asked.
+    next: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +76,8 @@ impl Remote {
             options: options.clone(),
             state: watch::Sender::new(State::default()),
             wanted: Notify::new(),
-            begun: Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+            next: Mutex::new(None),
         };
         options.check(issuer)?;
         Ok(remote)
@@ -84,25 +90,33 @@ impl Remote {
         (at.elapsed() < self.options.max_age).then(|| keys.clone())
     }
 
-    /// Waits for keys that are newer than those of now, where the issuer may be asked.
-    pub(super) async fn refreshed(&self) {
+    /// Waits for keys that are newer than those of now, where the issuer may be asked soon. Whether they came.
+    pub(super) async fn refreshed(&self) -> bool {
+        let Ok(_place) = self.waiting.try_acquire() else { return false };
         let mut states = self.state.subscribe();
         let before = states.borrow_and_update().ended;
-        let asking = {
-            let begun = self.begun.lock();
-            begun.count > before || begun.at.is_none_or(|at| at.elapsed() >= AGAIN)
-        };
-        if asking {
-            self.wanted.notify_one();
-            // Without an answer, there are none.
-            let _ = tokio::time::timeout(PATIENCE, states.wait_for(|state| state.ended > before)).await;
+        let next = *self.next.lock();
+        if next.is_some_and(|next| next > Instant::now() + AGAIN) {
+            return false;
         }
+        let answered = async {
+            if let Some(next) = next {
+                tokio::time::sleep_until(next).await;
+                self.wanted.notify_one();
+            }
+            states.wait_for(|state| state.ended > before).await.is_ok_and(|state| state.trouble.is_none())
+        };
+        tokio::time::timeout(PATIENCE, answered).await.unwrap_or(false)
     }
 
     /// Why no keys can be had at present, and what of it.
     pub(super) fn trouble(&self) -> Option<String> {
         let state = self.state.borrow();
-        let reason = state.trouble.as_ref()?;
+        let reason = match (&state.trouble, &state.keys) {
+            (Some(reason), _) => reason,
+            (None, Some((_, at))) if at.elapsed() < self.options.max_age => return None,
+            (None, _) => "it has not answered yet",
+        };
         let what = match &state.keys {
             None => "its tokens are refused".to_owned(),
             Some((_, at)) => match self.options.max_age.checked_sub(at.elapsed()) {
@@ -117,28 +131,28 @@ impl Remote {
     pub(super) async fn keep(&self) {
         let mut back_off = BACK_OFF.0;
         loop {
-            let pause = match self.ask().await {
-                Some(pause) => {
+            let (earliest, latest) = match self.ask().await {
+                Some(kept) => {
                     back_off = BACK_OFF.0;
-                    pause
+                    (AGAIN, kept.min(self.options.max_age / 2))
                 }
                 None => {
                     let pause = back_off;
                     back_off = (2 * back_off).min(BACK_OFF.1);
-                    pause
+                    (pause, pause)
                 }
             };
+            let now = Instant::now();
+            *self.next.lock() = Some(now + earliest);
+            tokio::time::sleep_until(now + earliest).await;
             // Once is enough for all who wanted it meanwhile.
-            let _ = tokio::time::timeout(pause, self.wanted.notified()).await;
+            let _ = tokio::time::timeout_at(now + latest.max(earliest), self.wanted.notified()).await;
+            *self.next.lock() = None;
         }
     }
 
     /// Asks once; how long what came may be kept.
     async fn ask(&self) -> Option<Duration> {
-        {
-            let mut begun = self.begun.lock();
-            *begun = Begun { count: begun.count + 1, at: Some(Instant::now()) };
-        }
         let fetched = self.fetch().await;
         crate::metrics::keys_requested(&self.name, fetched.is_ok());
         let before = self.state.borrow().trouble.clone();
@@ -168,6 +182,12 @@ impl Remote {
 
     /// The keys as the issuer has them now.
     pub(super) async fn fetch(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
+        let fetched = tokio::time::timeout(ANSWER, self.fetch_whole()).await;
+        let late = |_| format!("{} did not answer within {} s", self.issuer, ANSWER.as_secs());
+        fetched.map_err(late).flatten().map_err(|reason| reason.chars().take(REASON).collect())
+    }
+
+    async fn fetch_whole(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
         let keys = match &self.options.url {
             Some(url) => address(url)?,
             None => self.discover().await?,
@@ -188,6 +208,10 @@ impl Remote {
             Some(issuer) if issuer == self.issuer => {}
             other => return Err(format!("{url} is of another issuer: {:?}", other.unwrap_or("none"))),
         }
-        address(text("jwks_uri").ok_or_else(|| format!("{url} has no jwks_uri"))?)
+        let keys = address(text("jwks_uri").ok_or_else(|| format!("{url} has no jwks_uri"))?)?;
+        if keys.scheme_str() == Some("http") && self.issuer.starts_with("https:") {
+            return Err(format!("{url} says that the keys are at an address without TLS"));
+        }
+        Ok(keys)
     }
 }

@@ -115,15 +115,24 @@ impl Template {
 impl RemoteKeys {
     /// Whether the keys of that issuer can be asked for where this says; if not, why.
     pub fn check(&self, issuer: &str) -> Result<(), String> {
+        if self.url.is_none() && issuer.contains(['?', '#']) {
+            return Err(format!("{issuer:?} has a part behind ? or #, where nothing can be found: say jwks_url"));
+        }
         address(self.url.as_deref().unwrap_or(issuer)).map(drop)
     }
 }
 
 /// An address that may be asked.
 pub(crate) fn address(url: &str) -> Result<Uri, String> {
-    let uri: Uri = url.parse().map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+    let uri: Uri = url.parse().map_err(|error| {
+        format!("{:?} is not a URL: {error}", url.get(..url.floor_char_boundary(200)).unwrap_or_default())
+    })?;
     let host = uri.host().unwrap_or_default();
-    let is_local = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+    let is_local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.eq_ignore_ascii_case(local));
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("the URL has credentials in it, which are sent to nobody, and would be told in the log".to_owned());
+    }
+    let url = url.get(..url.floor_char_boundary(200)).unwrap_or_default();
     match uri.scheme_str() {
         _ if host.is_empty() => Err(format!("{url:?} is not a URL: it names no host")),
         Some("https") => Ok(uri),
@@ -160,6 +169,10 @@ mod tests {
     fn only_what_is_on_this_machine_is_asked_without_tls() {
         for good in ["https://ci.example/a", "http://127.0.0.1:1/x", "http://localhost/", "http://[::1]:8080/"] {
             assert!(address(good).is_ok(), "{good}");
+        }
+        assert!(address("http://LocalHost:1/").is_ok());
+        for secret in ["https://user:s3cr3t@h.example/", "http://s3cr3t@localhost/", "ftp://s3cr3t@localhost/"] {
+            assert!(!address(secret).unwrap_err().contains("s3cr3t"), "{secret}");
         }
         for bad in ["http://ci.example", "http://127.0.0.1.evil.example/", "ftp://localhost/", "ci", "https://", "/a"] {
             assert!(address(bad).is_err(), "{bad}");

@@ -29,7 +29,7 @@ pub struct UpstreamOptions {
     /// Whether SCRAM is bound to the server's certificate.
     pub channel_binding: ChannelBinding,
     /// How the server may let Hansard in, as libpq's `require_auth`. Without it: by SCRAM or a cleartext password where one
-    /// is configured, by Hansard's own certificate, in any way where no password is.
+    /// is configured, in any way where none is.
     pub require_auth: Option<Vec<AuthMethod>>,
 }
 
@@ -108,8 +108,6 @@ impl UpstreamOptions {
             Some(methods) => methods.contains(&method),
             None => match method {
                 AuthMethod::Password | AuthMethod::Scram => true,
-                // What is proven then is the certificate.
-                AuthMethod::None if self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()) => true,
                 AuthMethod::None | AuthMethod::Md5 => self.password.is_none() && self.password_file.is_none(),
             },
         }

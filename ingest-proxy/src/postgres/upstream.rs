@@ -44,8 +44,9 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 #[derive(Debug)]
 pub(crate) struct Route {
     tls: Option<tls::Client>,
-    password: Option<FromFiles<Password>>,
-    keys: scram::Keys,
+    /// From the file; otherwise what is configured.
+    file: Option<FromFiles<Credentials>>,
+    configured: Option<Arc<Credentials>>,
     /// The server refused protocol 3.2.
     old: AtomicBool,
 }
@@ -57,17 +58,30 @@ impl Route {
         let tls = tls::Client::open(target).map_err(wrong)?;
         let read = |file: &PathBuf| {
             let (name, path) = (format!("password of target \"{}\"", target.name), file.clone());
-            FromFiles::open(name, vec![file.clone()], move || secret(&path))
+            FromFiles::open(name, vec![file.clone()], move || secret(&path).map(Credentials::new))
         };
-        let password = target.upstream.password_file.as_ref().map(read).transpose().map_err(wrong)?;
-        Ok(Route { tls, password, keys: scram::Keys::default(), old: AtomicBool::new(false) })
+        let file = target.upstream.password_file.as_ref().map(read).transpose().map_err(wrong)?;
+        let configured = target.upstream.password.clone().map(|password| Arc::new(Credentials::new(password)));
+        Ok(Route { tls, file, configured, old: AtomicBool::new(false) })
     }
 
     /// The password for the target's database, as it is now.
-    fn password(&self, target: &TargetOptions) -> Result<Arc<Password>, Failure> {
-        let configured = || target.upstream.password.clone().map(Arc::new);
-        let password = self.password.as_ref().map(FromFiles::get).or_else(configured);
-        password.ok_or_else(|| refused(target, "it asks for a password and none is configured"))
+    fn credentials(&self, target: &TargetOptions) -> Result<Arc<Credentials>, Failure> {
+        let found = self.file.as_ref().map(FromFiles::get).or_else(|| self.configured.clone());
+        found.ok_or_else(|| refused(target, "it asks for a password and none is configured"))
+    }
+}
+
+/// A password, and the keys that it has become: another password has others.
+#[derive(Debug)]
+struct Credentials {
+    password: Password,
+    keys: scram::Keys,
+}
+
+impl Credentials {
+    fn new(password: Password) -> Credentials {
+        Credentials { password, keys: scram::Keys::default() }
     }
 }
 

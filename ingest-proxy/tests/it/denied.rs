@@ -89,6 +89,24 @@ async fn a_new_password_of_the_database_is_taken_without_a_restart() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let client = client.expect("the new password is taken");
+    // What was derived from a password is not used for another one.
+    std::fs::write(&file, "wrong\n").unwrap();
+    let mut refused = false;
+    for _ in 0..100 {
+        refused = connect(&proxy.dsn(&token(&claims()))).await.is_err();
+        if refused {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(refused, "the former password is used");
+    std::fs::write(&file, crate::cluster::PASSWORD).unwrap();
+    for _ in 0..100 {
+        if connect(&proxy.dsn(&token(&claims()))).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     // A session outlives the password that it began with, and a file that is gone leaves the one of before.
     std::fs::remove_file(&file).unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

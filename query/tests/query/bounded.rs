@@ -18,8 +18,6 @@ async fn values_of_constants_are_bounded_while_the_plan_is_made() {
         "SELECT array_repeat(repeat('x', 1000000), 1000)",
         "SELECT array_resize(ARRAY[1], 1000000000, 0)",
         "SELECT range(0, 1000000000)",
-        "SELECT generate_series(0, 1000000000)",
-        "SELECT generate_series(TIMESTAMP '1970-01-01', TIMESTAMP '2026-01-01', INTERVAL '1 millisecond')",
         "SELECT replace(repeat('x', 10000000), 'x', repeat('y', 1000))",
         "SELECT regexp_replace(repeat('x', 1000000), 'x', repeat('y', 1000), 'g')",
         "SELECT levenshtein(repeat('x', 1000000), repeat('y', 1000000))",
@@ -68,7 +66,6 @@ async fn what_is_within_bounds_is_as_ever() {
         ("SELECT 'a' || 1 || 'b' AS x", "a1b"),
         ("SELECT concat('a', NULL, 'b') AS x", "ab"),
         ("SELECT array_to_string(ARRAY[1] || ARRAY[2], '-') AS x", "1-2"),
-        ("SELECT cardinality(generate_series(1, 10, 3)) AS x", "4"),
         ("SELECT regexp_replace('aaa', 'a', 'b', 'g') AS x", "bbb"),
         // In more than one part.
         ("SELECT sum(length(repeat(sql, 70))) = sum(length(sql)) * 70 AS x FROM statements", "true"),

@@ -58,7 +58,8 @@ async fn a_prepared_statement_means_what_it_did_when_it_was_prepared() {
     let run = vec![turn(&[bind("", "p", &[]), execute("", 0), sync()], 1)];
     let before = [path("a3", "sp1"), vec![turn(&[parse("p", sql, &[]), sync()], 1), make("a3")]].concat();
     last(&scene, &before, &run, "UPDATE").await;
-    // With another path it is looked up again.
+    // With another path it is looked up again. What was made of that name before is known by then.
+    scene.catalog_is_read().await;
     let before = [before, say(&["SET search_path = sp2"])].concat();
     let before: Vec<Turn> =
         before.into_iter().filter(|(bytes, _)| !bytes.windows(6).any(|at| at == b"CREATE")).collect();

@@ -396,10 +396,11 @@ pub(super) const EXPRESSIONS: &str = concat!(
     " GROUP BY relation"
 );
 
-/// The names of temporary relations, whoever's they are: of more than so many, they are not told.
-pub(super) const TEMPORARY: &str = "SELECT DISTINCT relname FROM pg_class WHERE relkind = ANY ('{r,p,v,m,f,S,c}') AND relnamespace IN \
-     (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp_') LIMIT 10001";
-pub(super) const TEMPORARY_TABLES: &[&str] = &["pg_class", "pg_namespace"];
+/// The names of temporary relations and types, whoever's they are: of more than so many, they are not told.
+pub(super) const TEMPORARY: &str = "WITH t AS (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp_') \
+     SELECT relname FROM pg_class WHERE relkind = ANY ('{r,p,v,m,f,S,c}') AND relnamespace IN (SELECT oid FROM t) \
+     UNION SELECT typname FROM pg_type WHERE typcategory <> 'A' AND typnamespace IN (SELECT oid FROM t) LIMIT 10001";
+pub(super) const TEMPORARY_TABLES: &[&str] = &["pg_class", "pg_namespace", "pg_type"];
 pub(super) const MAX_TEMPORARY: usize = 10_000;
 
 /// OIDs of the rules and of the functions whose definitions are read by themselves.

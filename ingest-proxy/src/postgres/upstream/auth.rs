@@ -81,11 +81,15 @@ pub(super) async fn authenticate(
             if let Some(reason) = reason {
                 return Err(refused(target, reason));
             }
-            let password = route.password(target)?.reveal().to_owned();
+            let password = route.credentials(target)?.password.reveal().to_owned();
             send_password(wire, target, password.as_bytes()).await?;
         }
         Ask::Md5(salt) => {
-            let hash = md5_hash(target.upstream.user.as_bytes(), route.password(target)?.reveal().as_bytes(), salt);
+            let hash = md5_hash(
+                target.upstream.user.as_bytes(),
+                route.credentials(target)?.password.reveal().as_bytes(),
+                salt,
+            );
             send_password(wire, target, hash.as_bytes()).await?;
         }
         Ask::Sasl(offered) => {
@@ -132,7 +136,7 @@ fn binding(wanted: ChannelBinding, offered: Mechanisms, safety: &Safety) -> Resu
 
 async fn scram(wire: &mut Wire, target: &TargetOptions, route: &Route, binding: Binding) -> Result<(), Failure> {
     let invalid = |reason: String| refused(target, &reason);
-    let password = route.password(target)?;
+    let credentials = route.credentials(target)?;
     let mechanism = if matches!(binding, Binding::EndPoint(_)) { SCRAM_PLUS } else { SCRAM };
     let begun = Begun::new(binding);
     let mut message = BytesMut::new();
@@ -140,12 +144,12 @@ async fn scram(wire: &mut Wire, target: &TargetOptions, route: &Route, binding: 
     frontend::sasl_initial_response(mechanism, begun.message().as_bytes(), &mut message).map_err(too_long)?;
     wire.send(target, &message).await?;
     let Ask::SaslContinue(challenge) = ask(wire, target, false).await? else { return Err(strange(target, b'R')) };
-    let answered = begun.answer(&challenge, &password, &route.keys).await.map_err(invalid)?;
+    let answered = begun.answer(&challenge, &credentials.password, &credentials.keys).await.map_err(invalid)?;
     message.clear();
     frontend::sasl_response(answered.message.as_bytes(), &mut message).map_err(too_long)?;
     wire.send(target, &message).await?;
     let Ask::SaslFinal(proof) = ask(wire, target, false).await? else { return Err(strange(target, b'R')) };
-    answered.finish(&proof, &route.keys).map_err(invalid)
+    answered.finish(&proof, &credentials.keys).map_err(invalid)
 }
 
 async fn send_password(wire: &mut Wire, target: &TargetOptions, password: &[u8]) -> Result<(), Failure> {

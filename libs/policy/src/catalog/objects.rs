@@ -181,8 +181,8 @@ pub struct Database {
     /// ALTER ROLE ALL SET: `pg_db_role_setting` of database 0 and role 0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings_of_all: Vec<Setting>,
-    /// The names that temporary relations have, of all sessions together, in order, each once; `None` where they are not
-    /// known.
+    /// The names that temporary relations and types have, of all sessions together, in order, each once; `None` where they
+    /// are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temporary: Option<Vec<Text>>,
     /// What could not be read, and why; what is missing is not known to be absent.

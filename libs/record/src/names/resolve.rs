@@ -172,14 +172,23 @@ impl<'a> InSession<'a> {
     pub(crate) fn is_in_motion(&self, name: &str) -> bool {
         self.known.is_some_and(|known| match self.names.made_routine(name) {
             true => known.is_changing(name, self.session_id),
-            false => known.is_in_motion(name),
+            false => known.is_in_motion(name) || self.may_be_temporary_type(known, name),
         })
+    }
+
+    /// Code that the session ran may have made a type of that name in its temporary schema, of which the catalog holds the
+    /// name alone.
+    fn may_be_temporary_type(&self, known: &Known, name: &str) -> bool {
+        let all = known.catalog.database().filter(|_| self.names.other_made).map(|database| &database.temporary);
+        all.is_some_and(|all| all.as_ref().is_none_or(|all| all.binary_search_by(|one| (**one).cmp(name)).is_ok()))
     }
 
     /// A function, an operator or a type may just have been made of a name that is taken for one of PostgreSQL's own.
     pub(crate) fn is_built_in_in_motion(&self, kind: CallKind, name: &str) -> bool {
         self.known.is_some_and(|known| {
-            self.names.may_have_made_unread(name) || known.is_code_changing(kind, name, self.session_id)
+            self.names.may_have_made_unread(name)
+                || known.is_code_changing(kind, name, self.session_id)
+                || self.may_be_temporary_type(known, name)
         })
     }
 
