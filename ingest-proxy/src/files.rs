@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(std::fs::metadata("/proc/self/status").unwrap().len(), 0);
         assert!(!read(Path::new("/proc/self/status")).unwrap().is_empty());
         let long = folder.path().join("long");
-        std::fs::write(&long, vec![0; (MAX_FILE + 1) as usize]).unwrap();
+        std::fs::File::create(&long).unwrap().set_len(MAX_FILE + 1).unwrap();
         assert!(read(&long).unwrap_err().contains("longer than"));
     }
 
