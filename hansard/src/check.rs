@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use hansard_ingest_proxy::{IssuerOptions, KeySource, RemoteKeys, TargetOptions};
+use hansard_ingest_proxy::{KeySource, RemoteKeys, TargetOptions};
 
 use crate::config::{Config, Issuer};
 use crate::failure::Failure;
@@ -62,9 +62,9 @@ async fn look(config: &Config) -> Vec<Finding> {
         findings.push(("identity.issuers".to_owned(), Err(NO_ISSUER.to_owned())));
     }
     for issuer in &config.issuers {
-        let found = match issuer.jwks_file() {
-            Some(file) => keys(config, issuer, file).await,
-            None => remote_keys(issuer).await,
+        let found = match &issuer.options.keys {
+            KeySource::File(file) => keys(config, issuer, file).await,
+            KeySource::Remote(remote) => remote_keys(issuer, remote).await,
         };
         findings.push((format!("issuer {}", issuer.options.name), found));
         if issuer.private_key_file.is_some() && issuer.jwks_file().is_none_or(Path::exists) {
@@ -116,14 +116,10 @@ fn writable(folder: &Path) -> Result<String, String> {
 }
 
 /// Asks the issuer for its keys.
-async fn remote_keys(issuer: &Issuer) -> Result<String, String> {
-    let IssuerOptions { issuer: url, keys, .. } = &issuer.options;
-    let asked = match keys {
-        KeySource::Remote(RemoteKeys { url: Some(url), .. }) => {
-            url.split(['?', '#']).next().unwrap_or_default().to_owned()
-        }
-        _ => format!("{}/.well-known/openid-configuration", url.trim_end_matches('/')),
-    };
+async fn remote_keys(issuer: &Issuer, remote: &RemoteKeys) -> Result<String, String> {
+    let first = remote.first_address(&issuer.options.issuer);
+    // What follows may be a secret.
+    let asked = first.split(['?', '#']).next().unwrap_or_default();
     let count = hansard_ingest_proxy::check_keys(&issuer.options)
         .await
         .map_err(|reason| format!("{reason}; try it without Hansard: curl -fsS {asked}"))?;

@@ -2,14 +2,19 @@
 //!
 //! What the engine below does not know as PostgreSQL has it is read here: forms of SQL (`rewrite`), times as texts (`times`),
 //! functions and operators (`functions`, `json`, `to_char`), types (`types`), and what heads a result's columns (`headings`).
-//! Invariant: what is not as in PostgreSQL is refused with what to write instead; nothing is answered in another sense.
+//!
+//! What is not as in PostgreSQL is refused with what to write instead, as far as it is known: docs/sql.md lists what is answered
+//! in another sense.
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 
 mod casts;
 mod functions;
@@ -26,6 +31,26 @@ pub(crate) use headings::Headings;
 pub(crate) use rewrite::rewritten;
 pub(crate) use times::{literal, read_times};
 pub(crate) use types::Types;
+
+/// A plan with each of its expressions, from the inside, as `rewritten` makes it of the columns that it sees; what heads the
+/// result's columns stays.
+fn map_each_expression(
+    plan: LogicalPlan,
+    rewritten: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    let mapped = plan.transform_up_with_subqueries(|node| {
+        let inputs = node.inputs();
+        let schema = if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) };
+        let names = NamePreserver::new(&node);
+        let mapped = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let mapped = expr.transform_up(|expr| rewritten(expr, &schema))?;
+            Ok(if mapped.transformed { mapped.update_data(|expr| name.restore(expr)) } else { mapped })
+        })?;
+        if mapped.transformed { mapped.map_data(LogicalPlan::recompute_schema) } else { Ok(mapped) }
+    })?;
+    Ok(mapped.data)
+}
 
 /// Makes functions and operators known to a session.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {

@@ -137,6 +137,14 @@ pub(crate) fn roots(key: &str, path: &Path) -> Result<RootCertStore, String> {
     roots_of(key, path, &certificates(key, path)?)
 }
 
+/// The authorities of the operating system: none where it has none.
+pub(crate) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // Stores hold certificates from the last century; those that can be used are.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
 /// These certificates, which are those of a file, as authorities.
 pub(crate) fn roots_of(key: &str, path: &Path, certificates: &[CertificateDer<'_>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();

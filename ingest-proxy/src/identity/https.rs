@@ -1,7 +1,7 @@
 //! Asks an issuer for a small document.
 //!
-//! Invariants: an answer is at most [`LONGEST`] bytes long; what has no TLS is asked for on
-//! this machine alone; a redirect is not followed, because it would choose whose keys are believed.
+//! Invariants: an answer is at most [`LONGEST`] bytes long; a redirect is not followed, because it would choose whose keys
+//! are believed. How long it may take, and what may be asked without TLS, is the caller's to say.
 
 use std::path::Path;
 use std::pin::pin;
@@ -13,8 +13,8 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,16 +33,7 @@ pub(super) struct Answer {
 
 /// Whose certificates are believed: the authorities of a file, or the operating system's.
 pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            for certificate in tls::certificates("ca_file", file)? {
-                roots.add(certificate).map_err(|error| format!("ca_file {}: {error}", file.display()))?;
-            }
-        }
-        // Stores hold certificates from the last century; those that can be used are.
-        None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-    }
+    let roots = ca_file.map_or_else(|| Ok(tls::system_roots()), |file| tls::roots("ca_file", file))?;
     let client = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -53,9 +44,12 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String
 
 /// Asks.
 pub(super) async fn get(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
-    // What follows the question mark may be a secret.
-    let shown = format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), host_and_port(uri), uri.path());
-    ask(uri, client).await.map_err(|reason| format!("{shown}: {reason}"))
+    ask(uri, client).await.map_err(|reason| format!("{}: {reason}", shown(uri)))
+}
+
+/// An address in a message: what follows its question mark may be a secret.
+pub(super) fn shown(uri: &Uri) -> String {
+    format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), host_and_port(uri), uri.path())
 }
 
 async fn ask(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {

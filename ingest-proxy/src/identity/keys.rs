@@ -11,8 +11,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::Value;
 
 use super::remote::Remote;
-use super::unknown;
-use super::{bad, short};
+use super::{bad, short, unknown};
 use crate::errors::{Error, Refusal};
 use crate::files::{self, FromFiles};
 use crate::options::{IssuerOptions, KeySource};
@@ -76,25 +75,23 @@ impl Issuer {
         algorithm: Algorithm,
         genuine: impl Fn(&Arc<Key>) -> bool,
     ) -> Result<bool, Refusal> {
-        let found = match &self.source {
-            Source::File(keys) => fitting(&keys.get(), id, algorithm),
-            Source::Remote(remote) => {
-                let fits = || remote.keys().map(|keys| fitting(&keys, id, algorithm)).unwrap_or_default();
-                if fits().iter().any(&genuine) {
-                    return Ok(true);
-                }
-                // It may have changed its keys, also without another name for them.
-                let is_new = remote.refreshed().await;
-                let found = fits();
-                if !is_new && !found.iter().any(&genuine) {
-                    let name = &self.options.name;
-                    return Err(unknown(format!("the keys of issuer \"{name}\" are not known at present"))
-                        .hint("Try again later; what hinders is told by /readyz and in Hansard's log."));
-                }
-                found
+        let is_one_genuine = || self.fitting(id, algorithm).iter().any(&genuine);
+        if is_one_genuine() {
+            return Ok(true);
+        }
+        // The issuer may have changed its keys, also without another name for them.
+        if let Source::Remote(remote) = &self.source {
+            let is_new = remote.refreshed().await;
+            if is_one_genuine() {
+                return Ok(true);
             }
-        };
-        if found.is_empty() {
+            if !is_new {
+                let name = &self.options.name;
+                return Err(unknown(format!("the keys of issuer \"{name}\" are not known at present"))
+                    .hint("Try again later; what hinders is told by /readyz and in Hansard's log."));
+            }
+        }
+        if self.fitting(id, algorithm).is_empty() {
             let name = &self.options.name;
             let which = match id {
                 Some(id) => format!("issuer \"{name}\" has no key \"{}\" for this algorithm", short(id)),
@@ -104,17 +101,21 @@ impl Issuer {
                 .recorded_as("the token's issuer has no such key")
                 .hint("Get a new token; if it stays so, the issuer's key set lacks the key."));
         }
-        Ok(found.iter().any(genuine))
+        Ok(false)
     }
-}
 
-fn fitting(keys: &[Arc<Key>], id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
-    let fits = |key: &&Arc<Key>| {
-        key.key.family() == algorithm.family()
-            && key.algorithm.is_none_or(|only| only == algorithm)
-            && id.is_none_or(|id| key.id.as_deref() == Some(id))
-    };
-    keys.iter().filter(fits).cloned().collect()
+    fn fitting(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
+        let keys = match &self.source {
+            Source::File(keys) => keys.get(),
+            Source::Remote(remote) => remote.keys().unwrap_or_default(),
+        };
+        let fits = |key: &&Arc<Key>| {
+            key.key.family() == algorithm.family()
+                && key.algorithm.is_none_or(|only| only == algorithm)
+                && id.is_none_or(|id| key.id.as_deref() == Some(id))
+        };
+        keys.iter().filter(fits).cloned().collect()
+    }
 }
 
 /// With the file that it is about.

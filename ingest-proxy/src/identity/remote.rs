@@ -1,8 +1,8 @@
 //! An issuer's keys, asked for over HTTPS and kept.
 //!
 //! Invariants: keys that were had are believed for [`RemoteKeys::max_age`] at most while no others can be had, and after
-//! that no token of the issuer is; a key that is not known makes the issuer be asked at most every [`AGAIN`], whoever
-//! sends tokens; what is not a key set leaves the keys as they were.
+//! that no token of the issuer is; it is asked at most every [`AGAIN`], and less often while it does not answer, whoever sends
+//! tokens; at most [`WAITING`] jobs wait for it; what is not a key set leaves the keys as they were.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,19 +188,20 @@ impl Remote {
     }
 
     async fn fetch_whole(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
-        let keys = match &self.options.url {
-            Some(url) => address(url)?,
-            None => self.discover().await?,
+        let first = address(&self.options.first_address(&self.issuer))?;
+        let address = match &self.options.url {
+            Some(_) => first,
+            None => self.discover(&first).await?,
         };
-        let answer = https::get(&keys, &self.client).await?;
-        let keys = keys::parse(&answer.body).map_err(|reason| format!("{keys} is no key set: {reason}"))?;
+        let answer = https::get(&address, &self.client).await?;
+        let keys = keys::parse(&answer.body)
+            .map_err(|reason| format!("{} is no key set: {reason}", https::shown(&address)))?;
         Ok((keys, answer.max_age))
     }
 
     /// OpenID Connect Discovery 1.0, section 4.
-    async fn discover(&self) -> Result<Uri, String> {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let answer = https::get(&address(&url)?, &self.client).await?;
+    async fn discover(&self, url: &Uri) -> Result<Uri, String> {
+        let answer = https::get(url, &self.client).await?;
         let document: Value =
             serde_json::from_slice(&answer.body).map_err(|error| format!("{url} is not JSON: {error}"))?;
         let text = |key: &str| document.get(key).and_then(Value::as_str);

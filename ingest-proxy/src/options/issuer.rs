@@ -113,32 +113,39 @@ impl Template {
 }
 
 impl RemoteKeys {
+    /// What is asked for first: the key set, or the document that tells where it is.
+    pub fn first_address(&self, issuer: &str) -> String {
+        let discovery = || format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        self.url.clone().unwrap_or_else(discovery)
+    }
+
     /// Whether the keys of that issuer can be asked for where this says; if not, why.
     pub fn check(&self, issuer: &str) -> Result<(), String> {
         if self.url.is_none() && issuer.contains(['?', '#']) {
             return Err(format!("{issuer:?} has a part behind ? or #, where nothing can be found: say jwks_url"));
         }
+        // What was written, so that a message shows that.
         address(self.url.as_deref().unwrap_or(issuer)).map(drop)
     }
 }
 
 /// An address that may be asked.
 pub(crate) fn address(url: &str) -> Result<Uri, String> {
-    let uri: Uri = url.parse().map_err(|error| {
-        format!("{:?} is not a URL: {error}", url.get(..url.floor_char_boundary(200)).unwrap_or_default())
-    })?;
+    let shown = &url[..url.floor_char_boundary(200)];
+    let uri: Uri = url.parse().map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
     let host = uri.host().unwrap_or_default();
     let is_local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.eq_ignore_ascii_case(local));
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err("the URL has credentials in it, which are sent to nobody, and would be told in the log".to_owned());
     }
-    let url = url.get(..url.floor_char_boundary(200)).unwrap_or_default();
     match uri.scheme_str() {
-        _ if host.is_empty() => Err(format!("{url:?} is not a URL: it names no host")),
+        _ if host.is_empty() => Err(format!("{shown:?} is not a URL: it names no host")),
         Some("https") => Ok(uri),
         Some("http") if is_local => Ok(uri),
-        Some("http") => Err(format!("{url:?} has no TLS: whoever is on the way could give keys of his own; use https")),
-        _ => Err(format!("{url:?} is not an https URL")),
+        Some("http") => {
+            Err(format!("{shown:?} has no TLS: whoever is on the way could give keys of his own; use https"))
+        }
+        _ => Err(format!("{shown:?} is not an https URL")),
     }
 }
 

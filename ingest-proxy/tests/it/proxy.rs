@@ -109,6 +109,15 @@ impl Plan {
         self
     }
 
+    /// With TLS, and with certificates of jobs that this authority signs.
+    pub(crate) fn client_certificates(self, authority: &Authority, wanted: ClientCertificates) -> Plan {
+        let mut plan = self.tls(authority);
+        let ca = authority.write(plan.folder(), "clients.crt");
+        let tls = plan.options.targets[0].tls.as_mut().unwrap();
+        (tls.client_ca_file, tls.client_certificates) = (Some(ca), wanted);
+        plan
+    }
+
     /// To the cluster as `user`, with these parameters in the URL; the cluster's authority is in `upstream-ca.crt`.
     pub(crate) fn upstream(self, user: &str, parameters: &str) -> Plan {
         let port = Cluster::get().port;

@@ -179,11 +179,7 @@ async fn client_certificates_are_optional_or_required() {
     let good = authority.sign("job", &[]);
     let bad = Authority::new("stranger").sign("job", &[]);
     for wanted in [ClientCertificates::Optional, ClientCertificates::Required] {
-        let mut plan = Plan::new().tls(&authority);
-        let ca = authority.write(plan.folder(), "clients.crt");
-        let tls = plan.options.targets[0].tls.as_mut().unwrap();
-        (tls.client_ca_file, tls.client_certificates) = (Some(ca), wanted);
-        let proxy = plan.start().await;
+        let proxy = Plan::new().client_certificates(&authority, wanted).start().await;
         for (own, welcome) in [(Some(&good), true), (Some(&bad), false), (None, wanted == ClientCertificates::Optional)]
         {
             let connector = client(&authority, own, &["postgresql"]);
@@ -206,10 +202,7 @@ async fn client_certificates_are_optional_or_required() {
 async fn a_stolen_token_is_of_no_use_without_its_certificate() {
     let authority = Authority::new("jobs");
     let (own, other) = (authority.sign("job", &[]), authority.sign("thief", &[]));
-    let mut plan = Plan::new().tls(&authority);
-    let ca = authority.write(plan.folder(), "clients.crt");
-    let options = plan.options.targets[0].tls.as_mut().unwrap();
-    (options.client_ca_file, options.client_certificates) = (Some(ca), ClientCertificates::Optional);
+    let mut plan = Plan::new().client_certificates(&authority, ClientCertificates::Optional);
     plan.options.targets[0].allow_plaintext = true;
     let proxy = plan.start().await;
     let mut bound = claims();
@@ -240,10 +233,7 @@ async fn a_stolen_token_is_of_no_use_without_its_certificate() {
 async fn the_record_says_how_a_connection_was_encrypted() {
     let authority = Authority::new("jobs");
     let own = authority.sign("reranker, \u{1b}[1mnightly", &[]);
-    let mut plan = Plan::new().tls(&authority);
-    let ca = authority.write(plan.folder(), "clients.crt");
-    let options = plan.options.targets[0].tls.as_mut().unwrap();
-    (options.client_ca_file, options.client_certificates) = (Some(ca), ClientCertificates::Optional);
+    let mut plan = Plan::new().client_certificates(&authority, ClientCertificates::Optional);
     plan.options.targets[0].allow_plaintext = true;
     let proxy = plan.start().await;
     for own in [Some(&own), None] {

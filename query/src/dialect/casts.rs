@@ -8,12 +8,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility, lit,
@@ -34,18 +32,7 @@ impl AnalyzerRule for Casts {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let text = Arc::new(ScalarUDF::new_from_impl(AsText::default()));
-        let read = plan.transform_up_with_subqueries(|node| {
-            let inputs = node.inputs();
-            let schema = if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) };
-            let names = NamePreserver::new(&node);
-            let read = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let read = expr.transform_up(|expr| cast(expr, &schema, &text))?;
-                Ok(if read.transformed { read.update_data(|expr| name.restore(expr)) } else { read })
-            })?;
-            if read.transformed { read.map_data(LogicalPlan::recompute_schema) } else { Ok(read) }
-        })?;
-        Ok(read.data)
+        super::map_each_expression(plan, |expr, schema| cast(expr, schema, &text))
     }
 }
 

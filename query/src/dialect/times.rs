@@ -4,11 +4,9 @@
 //! all texts of a question are read as of the same now.
 
 use arrow::datatypes::{DataType, IntervalUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, InList};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator};
 
 use super::casts;
@@ -17,18 +15,7 @@ use crate::moment::Moment;
 
 /// A plan whose texts are times where they have to be.
 pub(crate) fn read_times(plan: LogicalPlan, now: i64) -> Result<LogicalPlan> {
-    let read = plan.transform_up_with_subqueries(|node| {
-        let inputs = node.inputs();
-        let schema = if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) };
-        let names = NamePreserver::new(&node);
-        let read = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let read = expr.transform_up(|expr| in_expression(expr, &schema, now))?;
-            Ok(if read.transformed { read.update_data(|expr| name.restore(expr)) } else { read })
-        })?;
-        if read.transformed { read.map_data(LogicalPlan::recompute_schema) } else { Ok(read) }
-    })?;
-    Ok(read.data)
+    super::map_each_expression(plan, |expr, schema| in_expression(expr, schema, now))
 }
 
 /// A text as an argument that is a time.

@@ -5,7 +5,8 @@
 //! PostgreSQL writes out (views, rules, expressions) are not of the transaction's snapshot but of the present: behind the
 //! transaction the numbers are asked for again, and where they differ, everything is read again. A catalog that changes
 //! all the time is told as it was read at the third attempt, and read again soon: what was changed before it began to be
-//! read is in it, and what jobs are about to change has been announced.
+//! read is in it, and what jobs are about to change has been announced. Where a definition could not be written out because
+//! what it is of was dropped meanwhile, it is read again for up to [`VANISHING`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 //!
 //! Every question is asked with `search_path = pg_catalog`: no object of a user's can take the place of a function or
 //! a relation that is named here, and definitions come out with all names qualified. Answers are the JSON of
-//! [`hansard_policy::catalog::Object`], or parts of it. Temporary relations and TOAST tables are left out; of what is in
+//! [`hansard_policy::catalog::Object`], or parts of it. Temporary relations (but for their names) and TOAST tables are left out; of what is in
 //! `pg_catalog` and `information_schema`, only the names of relations are told.
 
 use hansard_policy::catalog::Kind;

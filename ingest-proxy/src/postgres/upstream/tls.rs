@@ -104,10 +104,7 @@ fn client(tls: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
 }
 
 fn system_roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // Stores hold certificates from the last century; those that can be used are.
-    roots.add_parsable_certificates(found.certs);
+    let roots = tls::system_roots();
     if roots.is_empty() {
         return Err("sslmode=verify-full without sslrootcert needs the operating system's certificate authorities, and there are none: install the package ca-certificates, or give sslrootcert".to_owned());
     }
