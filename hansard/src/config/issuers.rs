@@ -108,10 +108,9 @@ fn issuer(place: &Place<'_>, key: &dyn Fn(&str) -> String, mut entry: raw::Issue
     });
     let url = entry.issuer.take().or_else(|| preset.and_then(|preset| preset.issuer).map(str::to_owned));
     let required_claims = required(place, key, entry.required_claims.take().unwrap_or_default());
-    let public = preset.or_else(|| {
-        let written = url.as_deref()?.trim_end_matches('/');
-        PRESETS.iter().find(|preset| preset.issuer == Some(written))
-    });
+    // Whatever preset is named: it is the issuer that gives tokens to anybody.
+    let written = url.as_deref().map(|url| url.trim_end_matches('/'));
+    let public = PRESETS.iter().find(|preset| preset.issuer.is_some() && preset.issuer == written).or(preset);
     // A star alone keeps nobody out.
     let says_something =
         |required: &RequiredClaim| required.values.iter().all(|value| value.chars().any(|character| character != '*'));

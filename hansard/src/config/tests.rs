@@ -363,6 +363,7 @@ fn issuers_are_known_by_a_word_or_found_by_their_address() {
         ("preset = 'github-actions'\nrequired_claims = { repository = '**' }", "is missing: anybody can get tokens"),
         ("issuer = 'https://token.actions.githubusercontent.com/'", "is missing: anybody can get tokens"),
         ("issuer = 'https://gitlab.com'", "is missing: anybody can get tokens"),
+        ("preset = 'kubernetes'\nissuer = 'https://gitlab.com'", "is missing: anybody can get tokens"),
         ("issuer = 'https://x'\nrequired_claims = { a = { b = 'c' } }", "write a text or a list of texts"),
         ("issuer = 'https://u:hunter2@x'", "has credentials in it"),
         ("issuer = 'https://x/?tenant=1'", "say jwks_url"),
