@@ -1,7 +1,7 @@
 //! Tokens: nobody is believed without a signature of the issuer's, and nothing that was not signed.
 #![no_main]
 
-use hansard_ingest_proxy::fuzzing::{TokenBytes, tokens};
+use hansard_identity::fuzzing::{TokenBytes, tokens};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u64, Option<(usize, u8)>, &[u8], &[u8])| {

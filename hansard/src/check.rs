@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use hansard_ingest_proxy::{KeySource, RemoteKeys, TargetOptions};
+use hansard_identity::{KeySource, RemoteKeys};
+use hansard_ingest_proxy::TargetOptions;
 
 use crate::config::{Config, Issuer};
 use crate::failure::Failure;
@@ -120,7 +121,7 @@ async fn remote_keys(issuer: &Issuer, remote: &RemoteKeys) -> Result<String, Str
     let first = remote.first_address(&issuer.options.issuer);
     // What follows may be a secret.
     let asked = first.split(['?', '#']).next().unwrap_or_default();
-    let count = hansard_ingest_proxy::check_keys(&issuer.options)
+    let count = hansard_identity::count_keys(&issuer.options)
         .await
         .map_err(|reason| format!("{reason}; try it without Hansard: curl -fsS {asked}"))?;
     Ok(format!("{count} key(s), by {asked}"))
@@ -158,7 +159,7 @@ async fn keys(config: &Config, issuer: &Issuer, path: &Path) -> Result<String, S
             "has symmetric keys alone, which are not taken; have the issuer sign with RS256, ES256 or EdDSA",
         ));
     }
-    let count = hansard_ingest_proxy::check_keys(&issuer.options).await.map_err(|reason| wrong(&reason))?;
+    let count = hansard_identity::count_keys(&issuer.options).await.map_err(|reason| wrong(&reason))?;
     Ok(format!("{count} key(s) in {file}"))
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hansard_event_log::Fsync;
-use hansard_ingest_proxy::{Durability, IssuerOptions, KeySource, SessionId, TargetOptions};
+use hansard_identity::{IssuerOptions, KeySource};
+use hansard_ingest_proxy::{Durability, SessionId, TargetOptions};
 
 mod capture;
 mod issuers;

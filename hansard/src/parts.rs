@@ -6,7 +6,8 @@ use std::sync::Arc;
 use hansard_event_log::{
     JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, Shipper, ShipperHandle, ShipperOptions, WaitFor,
 };
-use hansard_ingest_proxy::{IdentityOptions, Options};
+use hansard_identity::IdentityOptions;
+use hansard_ingest_proxy::Options;
 
 use crate::config::{Config, Nats};
 use crate::failure::{Failure, reasons};

@@ -20,6 +20,7 @@ use crate::worker::Worker;
 
 mod fields;
 pub(crate) mod journal;
+pub(crate) mod level;
 pub(crate) mod marks;
 pub(crate) mod process;
 pub(crate) mod redactor;

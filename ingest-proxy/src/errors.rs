@@ -6,6 +6,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use hansard_identity::{Rejection, RejectionKind, Vouched};
+
 use crate::options::OptionsError;
 
 /// Why the proxy could not start or go on.
@@ -27,13 +29,8 @@ pub enum Error {
         source: io::Error,
     },
     /// An issuer's keys cannot be had.
-    #[error("identity issuer \"{issuer}\": {reason}")]
-    Keys {
-        /// Name of the issuer.
-        issuer: String,
-        /// Where they should be, and what is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Keys(#[from] hansard_identity::KeysError),
     /// A certificate, a key, a certificate authority or a password cannot be used.
     #[error("target \"{target}\": {reason}")]
     Credentials {
@@ -123,16 +120,6 @@ pub(crate) struct Refusal {
     pub(crate) vouched: Option<Box<Vouched>>,
 }
 
-/// Whom a token names whose signature is good: its issuer vouches for that, whatever else is wrong with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Vouched {
-    /// Name of the issuer in the configuration.
-    pub(crate) issuer: String,
-    /// Empty where the token does not say it, as below.
-    pub(crate) subject: String,
-    pub(crate) job: String,
-}
-
 impl Refusal {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Refusal {
         Refusal {
@@ -166,11 +153,6 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn vouched(mut self, vouched: Vouched) -> Refusal {
-        self.vouched = Some(Box::new(vouched));
-        self
-    }
-
     pub(crate) fn unrecordable(reason: &impl std::fmt::Display) -> Refusal {
         Refusal::new(Kind::Unrecordable, "this session cannot be recorded, so it cannot go on")
             .detail("The event log does not accept new records; nothing unrecorded reaches the database.")
@@ -179,8 +161,11 @@ impl Refusal {
     }
 
     pub(crate) fn expired(expires_at: u64) -> Refusal {
-        Refusal::new(Kind::Expired, format!("the token of this session expired at {}", crate::clock::text(expires_at)))
-            .hint("Connect again with a fresh token.")
+        Refusal::new(
+            Kind::Expired,
+            format!("the token of this session expired at {}", hansard_identity::in_words(expires_at / 1_000_000_000)),
+        )
+        .hint("Connect again with a fresh token.")
     }
 
     pub(crate) fn lost() -> Refusal {
@@ -191,5 +176,23 @@ impl Refusal {
 
     pub(crate) fn stopping() -> Refusal {
         Refusal::new(Kind::Stopping, "terminating connection: Hansard is stopping").hint("Connect again in a moment.")
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        let kind = match rejection.kind {
+            RejectionKind::Token => Kind::Token,
+            RejectionKind::Identity => Kind::Identity,
+        };
+        Refusal {
+            kind,
+            message: rejection.message,
+            detail: rejection.detail,
+            hint: rejection.hint,
+            internal: Box::default(),
+            recorded: rejection.recorded,
+            vouched: rejection.vouched,
+        }
     }
 }

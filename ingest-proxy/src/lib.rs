@@ -1,7 +1,7 @@
 //! The proxy: accepts jobs, authenticates them, relays every byte and records it first.
 //!
 //! A connection is taken in by [`admission`], asks for a session and shows its token in the protocol of its target
-//! ([`postgres`], with [`identity`]), and then both its streams go through [`relay`] and [`capture`] until they end with
+//! ([`postgres`], with [`hansard_identity`]), and then both its streams go through [`relay`] and [`capture`] until they end with
 //! a reason.
 //!
 //! Invariants: with durability `write-ahead` no byte of a job reaches the database before the event log has
@@ -17,12 +17,9 @@ mod capture;
 mod clock;
 mod direction;
 mod errors;
-mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod identity;
 mod metrics;
-mod names;
 mod options;
 mod postgres;
 mod relay;
@@ -51,9 +48,8 @@ use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
-    AuthMethod, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability,
-    IdentityOptions, IssuerOptions, JobName, KeySource, MAX_TOKEN, Options, OptionsError, Password, RemoteKeys,
-    RequiredClaim, Roots, SessionId, SslMode, TargetOptions, Template, TlsOptions, UpstreamOptions, UpstreamTls,
+    AuthMethod, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, Options,
+    OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.
@@ -72,7 +68,7 @@ impl Proxy {
     pub fn bind(options: Options, log: Arc<LocalLog>) -> Result<Proxy, Error> {
         options.validate()?;
         let workers = usize::from(log.shards());
-        let identity = identity::Identity::open(&options.identity)?;
+        let identity = hansard_identity::Identity::open(&options.identity)?;
         let listener_tls = options
             .targets
             .iter()
@@ -200,12 +196,6 @@ pub async fn check_target(target: &TargetOptions) -> Result<String, String> {
 pub async fn check_catalog(target: &TargetOptions) -> Result<String, String> {
     let route = upstream::Route::open(target).map_err(|error| error.to_string())?;
     keeper::check(target, &route).await
-}
-
-/// Reads, or asks for, an issuer's key set; how many keys of it can check signatures. `Err` is a negative finding, in one
-/// line.
-pub async fn check_keys(issuer: &IssuerOptions) -> Result<usize, String> {
-    identity::count_keys(issuer).await
 }
 
 /// Reads the certificate that a target shows to jobs, if it has one. `Err` is a negative finding, in one line.

@@ -12,7 +12,6 @@ const FRAMES: &str = "hansard_proxy_frames_total";
 const BYTES: &str = "hansard_proxy_bytes_total";
 const APPEND: &str = "hansard_proxy_append_seconds";
 const REFUSALS_UNRECORDED: &str = "hansard_proxy_refusals_unrecorded_total";
-const KEY_REQUESTS: &str = "hansard_proxy_issuer_key_requests_total";
 const LOG_REFUSALS: &str = "hansard_proxy_log_refusals_total";
 
 /// Gives the metrics their help texts.
@@ -27,7 +26,7 @@ pub(crate) fn describe() {
     metrics::describe_counter!(FRAMES, "Frames that passed, by direction");
     metrics::describe_counter!(BYTES, "Bytes that passed, by direction");
     metrics::describe_histogram!(APPEND, metrics::Unit::Seconds, "Time of an append to the event log (one in 16)");
-    metrics::describe_counter!(KEY_REQUESTS, "Requests for the keys of issuers, by issuer and outcome");
+    hansard_identity::describe_metrics();
     metrics::describe_counter!(LOG_REFUSALS, "Appends that the event log refused");
 }
 
@@ -37,12 +36,6 @@ pub(crate) fn append_latency() -> metrics::Histogram {
 
 pub(crate) fn log_refusals() -> metrics::Counter {
     metrics::counter!(LOG_REFUSALS)
-}
-
-/// An issuer was asked for its keys.
-pub(crate) fn keys_requested(issuer: &str, had: bool) {
-    let outcome = if had { "ok" } else { "failed" };
-    metrics::counter!(KEY_REQUESTS, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn refused(kind: Kind) {

@@ -8,18 +8,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hansard_identity::{IdentityOptions, IssuerOptions};
+
 mod capture;
-mod issuer;
 mod upstream;
 
-pub(crate) use capture::is_like;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
-pub(crate) use issuer::address;
-pub use issuer::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
 pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
-
-/// Longest token accepted, in bytes.
-pub const MAX_TOKEN: usize = 16 * 1024;
 
 /// Everything the proxy needs to know.
 #[derive(Debug, Clone)]
@@ -167,21 +162,6 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whose tokens are believed.
-#[derive(Debug, Clone)]
-pub struct IdentityOptions {
-    /// Token issuers; `iss` decides which one a token is checked against.
-    pub issuers: Vec<IssuerOptions>,
-    /// How far the clocks of an issuer and of this host may be apart, for `exp` and `nbf`.
-    pub leeway: Duration,
-}
-
-impl Default for IdentityOptions {
-    fn default() -> IdentityOptions {
-        IdentityOptions { issuers: Vec::new(), leeway: Duration::from_secs(5) }
-    }
-}
-
 /// Settings that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
@@ -233,6 +213,9 @@ pub enum OptionsError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A value of an issuer's that may not be empty.
+    #[error("{0}")]
+    Issuer(String),
     /// Not a URL that an upstream can have.
     #[error("upstream {0}")]
     Upstream(String),
@@ -257,7 +240,7 @@ impl Options {
             target.validate_rules(&self.identity.issuers)?;
         }
         for issuer in &self.identity.issuers {
-            issuer.validate()?;
+            issuer.validate().map_err(OptionsError::Issuer)?;
         }
         for (what, value) in [
             ("authentication_timeout", self.authentication_timeout),

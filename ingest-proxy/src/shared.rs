@@ -11,11 +11,11 @@ use crate::admission::places::Places;
 use crate::admission::refusal_rate::Refusals;
 use crate::admission::tls::ListenerTls;
 use crate::capture::process::ProcessRecords;
-use crate::identity::Identity;
 use crate::options::Options;
 use crate::postgres::cancel::CancelKeys;
 use crate::postgres::catalog::Catalogs;
 use crate::postgres::upstream::Route;
+use hansard_identity::Identity;
 
 /// See the module.
 #[derive(Debug)]

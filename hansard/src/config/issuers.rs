@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hansard_ingest_proxy::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
+use hansard_identity::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
 
 use super::Issuer;
 use super::raw;

@@ -1,6 +1,6 @@
 //! Configuration: what is accepted, and the line that everything else gets.
 
-use hansard_ingest_proxy::{JobName, Template};
+use hansard_identity::{JobName, Template};
 
 use super::*;
 

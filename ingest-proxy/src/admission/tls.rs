@@ -1,25 +1,22 @@
 //! TLS towards jobs: who gets it, with which certificate, what is asked of theirs, and what a record says of it.
 //!
-//! Invariants: one crypto provider, named here and nowhere else; certificates are taken anew without a restart; no
+//! Invariants: certificates are taken anew without a restart; no
 //! session is resumed, so a changed certificate authority holds for the next connection. Source: the PostgreSQL manual,
 //! "SSL Session Encryption"; RFC 8446.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use der::Decode;
+use hansard_identity::names::bounded;
 use hansard_schemas::events;
+use hansard_tls::files::FromFiles;
+use hansard_tls::{certificates, private_key, provider, roots, wrong};
 use ring::digest;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{CommonState, ProtocolVersion, RootCertStore, ServerConfig};
+use rustls::{CommonState, ProtocolVersion, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::errors::Error;
-use crate::files::{self, FromFiles};
-use crate::names::bounded;
 use crate::options::{ClientCertificates, TargetOptions, TlsOptions};
 
 /// TLS of a target's listener: what a job may, or has to, use.
@@ -78,10 +75,6 @@ pub(crate) fn described(agreed: &CommonState) -> events::Tls {
     }
 }
 
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates("tls.cert_file", &options.cert_file)?;
     let key = private_key("tls.key_file", &options.key_file)?;
@@ -109,53 +102,4 @@ fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Arc<ServerConfig>, String
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
-}
-
-/// The certificates of a PEM file, at least one. `key` is the setting that names the file.
-pub(crate) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = files::read(path).map_err(|reason| wrong(key, path, reason))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(wrong(key, path, "holds no certificate in PEM form")),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(wrong(key, path, format!("is not valid PEM: {error}"))),
-    }
-}
-
-pub(crate) fn private_key(key: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let pem = files::read(path).map_err(|reason| wrong(key, path, reason))?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => {
-            wrong(key, path, "holds no private key in PEM form; one with a passphrase cannot be used")
-        }
-        error => wrong(key, path, format!("is not valid PEM: {error}")),
-    })
-}
-
-/// Certificate authorities.
-pub(crate) fn roots(key: &str, path: &Path) -> Result<RootCertStore, String> {
-    roots_of(key, path, &certificates(key, path)?)
-}
-
-/// The authorities of the operating system: none where it has none.
-pub(crate) fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    // Stores hold certificates from the last century; those that can be used are.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
-}
-
-/// These certificates, which are those of a file, as authorities.
-pub(crate) fn roots_of(key: &str, path: &Path, certificates: &[CertificateDer<'_>]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots
-            .add(certificate.clone().into_owned())
-            .map_err(|error| wrong(key, path, format!("holds an unusable certificate: {error}")))?;
-    }
-    Ok(roots)
-}
-
-fn wrong(key: &str, path: &Path, reason: impl std::fmt::Display) -> String {
-    format!("{key} {}: {reason}", path.display())
 }

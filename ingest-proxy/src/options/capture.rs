@@ -59,35 +59,3 @@ impl CaptureRule {
         self.issuer.is_some() || self.subject.is_some() || self.job.is_some() || !self.groups.is_empty()
     }
 }
-
-/// Whether a text is like a pattern, in which `*` stands for any characters, or none.
-pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut left) = text.strip_prefix(first) else { return false };
-    let mut pieces: Vec<&str> = rest.split('*').collect();
-    let last = pieces.pop().unwrap_or("");
-    for piece in pieces {
-        let Some(place) = left.find(piece) else { return false };
-        left = &left[place + piece.len()..];
-    }
-    left.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (pattern, text) in
-            [("etl_*", "etl_"), ("etl_*", "etl_night"), ("*", ""), ("a*b*c", "abbc"), ("*_ro", "x_ro"), ("app", "app")]
-        {
-            assert!(is_like(text, pattern), "{pattern} {text}");
-        }
-        for (pattern, text) in
-            [("etl_*", "ETL_x"), ("etl_*", "et"), ("app", "app2"), ("ab*ba", "aba"), ("a*b*c", "acb"), ("*_ro", "x_rw")]
-        {
-            assert!(!is_like(text, pattern), "{pattern} {text}");
-        }
-    }
-}

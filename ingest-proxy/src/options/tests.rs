@@ -1,5 +1,7 @@
 //! Settings: what is refused, and in which words.
 
+use hansard_identity::{JobName, KeySource};
+
 use super::*;
 
 fn valid() -> Options {

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansard_event_log::mint_session_id;
+use hansard_identity::{Principal, Vouched};
 use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::capture::Capture;
 use crate::direction::Direction;
-use crate::errors::{Kind, Refusal, Vouched};
-use crate::identity::Principal;
+use crate::errors::{Kind, Refusal};
 use crate::metrics::{self, OpenSession};
 use crate::options::TargetOptions;
 use crate::postgres::cancel::{CancelTarget, Key};
@@ -272,7 +272,7 @@ impl UnauthenticatedConnection {
         let token = self.startup.password().await?;
         self.startup.add(Direction::Frontend, Content::Password);
         let shown = self.startup.stream.as_ref().and_then(Stream::agreed).and_then(tls::certificate_digest);
-        Ok(self.worker.shared.identity.verify(&token, shown.as_deref(), clock::now()).await?)
+        Ok(self.worker.shared.identity.verify(&token, shown.as_deref(), clock::now()).await.map_err(Refusal::from)?)
     }
 
     /// Says no, and records it. `known` is who it is said to, and what that asked for.

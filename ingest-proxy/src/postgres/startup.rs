@@ -16,9 +16,9 @@ use crate::admission::tls::ListenerTls;
 use crate::clock;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
-use crate::names::cut;
-use crate::options::MAX_TOKEN;
 use crate::relay::stream::Stream;
+use hansard_identity::MAX_TOKEN;
+use hansard_identity::names::cut;
 
 /// The newest minor version of protocol 3 that jobs are served.
 const NEWEST_MINOR: u16 = 2;

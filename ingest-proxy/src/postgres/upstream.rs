@@ -25,10 +25,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::errors::{Error, Kind, Refusal};
-use crate::files::{self, FromFiles};
 use crate::options::{Password, TargetOptions};
 use crate::postgres::cancel::UpstreamKey;
 use crate::relay::stream::Stream;
+use hansard_tls::files::{self, FromFiles};
 
 /// Most bytes that the database may send before it is ready, and in answer to a question of Hansard's own.
 const MAX_GREETING: usize = 256 * 1024;

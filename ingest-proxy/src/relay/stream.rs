@@ -112,14 +112,14 @@ mod tests {
     async fn pair() -> (Stream, tokio_rustls::client::TlsStream<TcpStream>) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let server = ServerConfig::builder_with_provider(crate::admission::tls::provider());
+        let server = ServerConfig::builder_with_provider(hansard_tls::provider());
         let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let mut server = server.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
         // Unread, they would make an end a reset.
         server.send_tls13_tickets = 0;
         let mut roots = RootCertStore::empty();
         roots.add(own.cert.der().clone()).unwrap();
-        let client = ClientConfig::builder_with_provider(crate::admission::tls::provider());
+        let client = ClientConfig::builder_with_provider(hansard_tls::provider());
         let client = client.with_safe_default_protocol_versions().unwrap();
         let client = client.with_root_certificates(roots).with_no_client_auth();
 

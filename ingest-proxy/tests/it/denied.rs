@@ -202,7 +202,7 @@ async fn an_address_in_use_is_an_error_with_the_way_out() {
         error.starts_with(&format!("target \"ranking\" cannot listen on {}: Address already in use", proxy.address))
     );
     let mut plan = Plan::new();
-    plan.options.identity.issuers[0].keys = hansard_ingest_proxy::KeySource::File("/nowhere/jwks.json".into());
+    plan.options.identity.issuers[0].keys = hansard_identity::KeySource::File("/nowhere/jwks.json".into());
     let error = plan.bind().unwrap_err().to_string();
     assert!(error.contains("the key set /nowhere/jwks.json cannot be used: No such file"), "{error}");
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hansard_ingest_proxy::{KeySource, RemoteKeys, check_keys};
+use hansard_identity::count_keys;
+use hansard_identity::{KeySource, RemoteKeys};
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use parking_lot::Mutex;
@@ -185,7 +186,7 @@ async fn known_keys_outlast_an_issuer_that_is_down_and_unknown_ones_fail() {
 
 /// What `hansard check` finds.
 async fn fetch(served: &Served) -> Result<usize, String> {
-    check_keys(&served.plan().options.identity.issuers[0]).await
+    count_keys(&served.plan().options.identity.issuers[0]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,6 +271,6 @@ async fn a_certificate_of_nobody_known_is_not_believed() {
     let ca_file = Authority::new("another").write(plan.folder(), "another-ca.crt");
     let issuer = &mut plan.options.identity.issuers[0];
     issuer.keys = KeySource::Remote(RemoteKeys { url: None, ca_file: Some(ca_file), max_age: Duration::from_secs(60) });
-    let reason = check_keys(issuer).await.unwrap_err();
+    let reason = count_keys(issuer).await.unwrap_err();
     assert!(reason.contains("TLS: "), "{reason}");
 }

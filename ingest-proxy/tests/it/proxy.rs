@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
+use hansard_identity::{IdentityOptions, IssuerOptions, JobName, KeySource};
 use hansard_ingest_proxy::{
-    AuthMethod, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentityOptions, IssuerOptions,
-    JobName, KeySource, Options, Password, Proxy, TargetOptions, TlsOptions, UpstreamOptions,
+    AuthMethod, CaptureOptions, ChannelBinding, ClientCertificates, Durability, Options, Password, Proxy,
+    TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

@@ -7,20 +7,21 @@ use hansard_schemas::events::{self, event};
 
 use super::announcement::APPLICATION;
 use super::{ASK_PASSWORD, UnauthenticatedConnection};
+use crate::capture::level;
 use crate::direction::Direction;
-use crate::identity::Principal;
-use crate::names::{MAX_NAME, bounded, cut};
 use crate::options::CaptureLevel;
 use crate::postgres::parameters::Settings;
 use crate::postgres::redaction::Redaction;
 use crate::postgres::startup::{Content, CutName, EarlyMessage, SessionRequest};
 use crate::relay::stream::Stream;
 use crate::{admission::tls, clock};
+use hansard_identity::Principal;
+use hansard_identity::names::{MAX_NAME, bounded, cut};
 
 impl UnauthenticatedConnection {
     /// SessionOpened, and what has been said so far, of a job that has shown who it is.
     pub(super) fn open_record(&mut self, request: &SessionRequest, settings: &Settings, principal: &Principal) {
-        let capture = principal.capture(self.options());
+        let capture = level::of(principal, self.options());
         self.capture.redact_by(Box::new(Redaction::new(capture)));
         let is_name = |name: &str| name.eq_ignore_ascii_case("application_name");
         let parameters = request.parameters.iter().filter(|(name, _)| !is_name(name)).map(parameter).collect();

@@ -18,10 +18,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Failure, certificate, prepare, unreachable};
-use crate::admission::tls;
-use crate::files::FromFiles;
 use crate::options::{Roots, SslMode, TargetOptions, UpstreamOptions, UpstreamTls};
 use crate::relay::stream::Stream;
+use hansard_tls::{self as tls, files::FromFiles};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 

@@ -3,10 +3,10 @@
 //! Invariant: no name is shortened in silence. Who a job is, is never shortened: two jobs would be one.
 
 /// Most bytes of a name: of a job, a subject (OpenID Connect has 255 characters), a group, an application.
-pub(crate) const MAX_NAME: usize = 512;
+pub const MAX_NAME: usize = 512;
 
 /// A text, or its beginning and how long it was.
-pub(crate) fn bounded(text: &str, most: usize) -> String {
+pub fn bounded(text: &str, most: usize) -> String {
     match cut(text, most) {
         whole if whole.len() == text.len() => text.to_owned(),
         beginning => format!("{beginning}… ({} bytes)", text.len()),
@@ -14,7 +14,7 @@ pub(crate) fn bounded(text: &str, most: usize) -> String {
 }
 
 /// The beginning of a text, at most so many bytes, and no part of a character.
-pub(crate) fn cut(text: &str, most: usize) -> &str {
+pub fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 

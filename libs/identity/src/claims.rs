@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
-use super::{bad, too_long, unknown};
-use crate::errors::Refusal;
+use crate::Rejection;
 use crate::names::MAX_NAME;
 use crate::options::{RequiredClaim, is_like};
+use crate::{bad, too_long, unknown};
 
 /// Most groups that are taken from a token.
 const MAX_GROUPS: usize = 256;
@@ -24,12 +24,12 @@ fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
     }
 }
 
-pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a str> {
     find(claims, claim)?.as_str()
 }
 
 /// An array of strings, or one string with blanks between them. None is left out: rules may go by it.
-pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<String>, Refusal> {
+pub(crate) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<String>, Rejection> {
     let groups: Vec<&str> = match find(claims, claim) {
         Some(Value::Array(values)) if values.iter().all(Value::is_string) => {
             values.iter().filter_map(Value::as_str).collect()
@@ -52,7 +52,7 @@ pub(super) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<Str
 }
 
 /// A NumericDate (RFC 7519, section 2), without its fraction.
-pub(super) fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<u64>, Refusal> {
+pub(crate) fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<u64>, Rejection> {
     let Some(value) = claims.get(claim) else { return Ok(None) };
     let whole = value.as_u64().or_else(|| {
         // An f64 holds every second of the next hundred million years; what does not fit an integer is no time.
@@ -63,7 +63,7 @@ pub(super) fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option
 }
 
 /// Whether a claim is as it has to be: one of its values, where it is a list.
-pub(super) fn is_as_required(claims: &Map<String, Value>, required: &RequiredClaim) -> bool {
+pub(crate) fn is_as_required(claims: &Map<String, Value>, required: &RequiredClaim) -> bool {
     let fits = |value: &Value| {
         let text = match value {
             Value::String(text) => text.clone(),
@@ -81,7 +81,7 @@ pub(super) fn is_as_required(claims: &Map<String, Value>, required: &RequiredCla
 
 /// A token that is bound to a certificate (RFC 8705, section 3.1) is good on a connection on which that was shown, and
 /// nowhere else. Whatever else a token is bound to (RFC 7800) cannot be seen on a connection: such a token is good nowhere.
-pub(super) fn check_binding(claims: &Map<String, Value>, certificate: Option<&[u8]>) -> Result<(), Refusal> {
+pub(crate) fn check_binding(claims: &Map<String, Value>, certificate: Option<&[u8]>) -> Result<(), Rejection> {
     let Some(bound) = claims.get("cnf") else { return Ok(()) };
     let print = bound.as_object().filter(|ways| ways.len() == 1).and_then(|ways| ways.get("x5t#S256"));
     let Some(print) = print.and_then(Value::as_str).and_then(|print| URL_SAFE_NO_PAD.decode(print).ok()) else {
@@ -98,7 +98,7 @@ pub(super) fn check_binding(claims: &Map<String, Value>, certificate: Option<&[u
 }
 
 /// `aud` is one string or an array of them.
-pub(super) fn has_audience(claims: &Map<String, Value>, audience: &str) -> bool {
+pub(crate) fn has_audience(claims: &Map<String, Value>, audience: &str) -> bool {
     match claims.get("aud") {
         Some(Value::String(only)) => only == audience,
         Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),

@@ -19,20 +19,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::admission::tls;
+use hansard_tls as tls;
 
 /// Longest answer, in bytes.
 const LONGEST: usize = 1024 * 1024;
 
 /// An answer.
-pub(super) struct Answer {
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
     /// How long it may be kept (RFC 9111, `max-age`), where it says so.
-    pub(super) max_age: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// Whose certificates are believed: the authorities of a file, or the operating system's.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let roots = ca_file.map_or_else(|| Ok(tls::system_roots()), |file| tls::roots("ca_file", file))?;
     let client = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
@@ -43,12 +43,12 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String
 }
 
 /// Asks.
-pub(super) async fn get(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
+pub(crate) async fn get(uri: &Uri, client: &Arc<ClientConfig>) -> Result<Answer, String> {
     ask(uri, client).await.map_err(|reason| format!("{}: {reason}", shown(uri)))
 }
 
 /// An address in a message: what follows its question mark may be a secret.
-pub(super) fn shown(uri: &Uri) -> String {
+pub(crate) fn shown(uri: &Uri) -> String {
     format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), host_and_port(uri), uri.path())
 }
 

@@ -1,22 +1,21 @@
 //! How much of a job's sessions is recorded: by what its token says, and by nothing that the job says itself.
 
-use super::Principal;
-use crate::options::{CaptureOptions, CaptureRule, TargetOptions, is_like};
+use hansard_identity::{Principal, is_like};
 
-impl Principal {
-    /// How much is recorded of a session with this target.
-    pub(crate) fn capture(&self, target: &TargetOptions) -> CaptureOptions {
-        let rule = target.capture_rules.iter().find(|rule| self.fits(rule));
-        rule.map_or(target.capture, |rule| rule.capture)
-    }
+use crate::options::{CaptureOptions, CaptureRule, TargetOptions};
 
-    fn fits(&self, rule: &CaptureRule) -> bool {
-        rule.has_condition()
-            && rule.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer)
-            && rule.subject.as_ref().is_none_or(|subject| is_like(&self.subject, subject))
-            && rule.job.as_ref().is_none_or(|job| is_like(&self.job, job))
-            && rule.groups.iter().all(|group| self.groups.contains(group))
-    }
+/// How much is recorded of a session of that job with this target.
+pub(crate) fn of(principal: &Principal, target: &TargetOptions) -> CaptureOptions {
+    let rule = target.capture_rules.iter().find(|rule| fits(principal, rule));
+    rule.map_or(target.capture, |rule| rule.capture)
+}
+
+fn fits(principal: &Principal, rule: &CaptureRule) -> bool {
+    rule.has_condition()
+        && rule.issuer.as_ref().is_none_or(|issuer| *issuer == principal.issuer)
+        && rule.subject.as_ref().is_none_or(|subject| is_like(&principal.subject, subject))
+        && rule.job.as_ref().is_none_or(|job| is_like(&principal.job, job))
+        && rule.groups.iter().all(|group| principal.groups.contains(group))
 }
 
 #[cfg(test)]
@@ -44,14 +43,14 @@ mod tests {
                 capture: CaptureOptions::default(),
             }
         };
-        for fits in [
+        for good in [
             rule("ci", "", "", &[]),
             rule("", "repo:films/*", "", &[]),
             rule("", "", "etl_*", &[]),
             rule("", "", "", &["films"]),
             rule("ci", "*reranker", "etl_night", &["films", "batch"]),
         ] {
-            assert!(principal.fits(&fits), "{fits:?}");
+            assert!(fits(&principal, &good), "{good:?}");
         }
         for fails in [
             rule("", "", "", &[]),
@@ -60,7 +59,7 @@ mod tests {
             rule("ci", "", "etl", &["films"]),
             rule("ci", "", "etl_*", &["films", "dba"]),
         ] {
-            assert!(!principal.fits(&fails), "{fails:?}");
+            assert!(!fits(&principal, &fails), "{fails:?}");
         }
     }
 }

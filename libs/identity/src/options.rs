@@ -5,7 +5,23 @@ use std::time::Duration;
 
 use hyper::Uri;
 
-use super::{OptionsError, not_empty};
+/// Longest token accepted, in bytes.
+pub const MAX_TOKEN: usize = 16 * 1024;
+
+/// Whose tokens are believed.
+#[derive(Debug, Clone)]
+pub struct IdentityOptions {
+    /// Token issuers; `iss` decides which one a token is checked against.
+    pub issuers: Vec<IssuerOptions>,
+    /// How far the clocks of an issuer and of this host may be apart, for `exp` and `nbf`.
+    pub leeway: Duration,
+}
+
+impl Default for IdentityOptions {
+    fn default() -> IdentityOptions {
+        IdentityOptions { issuers: Vec::new(), leeway: Duration::from_secs(5) }
+    }
+}
 
 /// A token issuer.
 #[derive(Debug, Clone)]
@@ -150,7 +166,8 @@ pub(crate) fn address(url: &str) -> Result<Uri, String> {
 }
 
 impl IssuerOptions {
-    pub(super) fn validate(&self) -> Result<(), OptionsError> {
+    /// Checks that what has to be said is said; `Err` says what is not.
+    pub fn validate(&self) -> Result<(), String> {
         not_empty("the name of an identity issuer", &self.name)?;
         let claim = match &self.job {
             JobName::Claim(claim) => claim.as_str(),
@@ -166,6 +183,23 @@ impl IssuerOptions {
         }
         Ok(())
     }
+}
+
+/// Whether a text is like a pattern, in which `*` stands for any characters, or none.
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or("");
+    for piece in pieces {
+        let Some(place) = left.find(piece) else { return false };
+        left = &left[place + piece.len()..];
+    }
+    left.ends_with(last)
+}
+
+fn not_empty(what: &str, value: &str) -> Result<(), String> {
+    if value.is_empty() { Err(format!("{what} must not be empty")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -201,6 +235,20 @@ mod tests {
         ] {
             let told = Template::parse(text).unwrap_err();
             assert!(told.contains(reason), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, text) in
+            [("etl_*", "etl_"), ("etl_*", "etl_night"), ("*", ""), ("a*b*c", "abbc"), ("*_ro", "x_ro"), ("app", "app")]
+        {
+            assert!(is_like(text, pattern), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("etl_*", "ETL_x"), ("etl_*", "et"), ("app", "app2"), ("ab*ba", "aba"), ("a*b*c", "acb"), ("*_ro", "x_rw")]
+        {
+            assert!(!is_like(text, pattern), "{pattern} {text}");
         }
     }
 }

@@ -21,7 +21,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 type Stamp = (u64, i64, i64, u64);
 
 /// See the module.
-pub(crate) struct FromFiles<T> {
+pub struct FromFiles<T> {
     /// For the log: what it is.
     name: String,
     files: Vec<PathBuf>,
@@ -42,7 +42,8 @@ impl<T> fmt::Debug for FromFiles<T> {
 }
 
 impl<T> FromFiles<T> {
-    pub(crate) fn open(
+    /// `name` is for the log; `make` is called now, and again when one of the files has changed.
+    pub fn open(
         name: String,
         files: Vec<PathBuf>,
         make: impl Fn() -> Result<T, String> + Send + Sync + 'static,
@@ -54,7 +55,8 @@ impl<T> FromFiles<T> {
         Ok(FromFiles { name, files, make: Box::new(make), state })
     }
 
-    pub(crate) fn get(&self) -> Arc<T> {
+    /// What was made last.
+    pub fn get(&self) -> Arc<T> {
         let mut state = self.state.lock();
         if state.looked_at.elapsed() >= RECHECK {
             state.looked_at = Instant::now();
@@ -85,7 +87,7 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
 }
 
 /// A whole file; its length is bounded. What is no file, as a pipe that would be waited for, is refused.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
         return Err("it is no regular file".to_owned());
     }

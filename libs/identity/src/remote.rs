@@ -14,8 +14,9 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::https;
-use super::keys::{self, Key};
+use crate::https;
+use crate::keys::{self, Key};
+use crate::metrics;
 use crate::options::{RemoteKeys, address};
 
 /// Between two requests, whatever they are on account of.
@@ -45,7 +46,7 @@ type Keys = Arc<Vec<Arc<Key>>>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     name: String,
     issuer: String,
     options: RemoteKeys,
@@ -68,7 +69,7 @@ struct State {
 }
 
 impl Remote {
-    pub(super) fn open(name: &str, issuer: &str, options: &RemoteKeys) -> Result<Remote, String> {
+    pub(crate) fn open(name: &str, issuer: &str, options: &RemoteKeys) -> Result<Remote, String> {
         let remote = Remote {
             name: name.to_owned(),
             issuer: issuer.to_owned(),
@@ -84,14 +85,14 @@ impl Remote {
     }
 
     /// The keys, where there are any that may be believed.
-    pub(super) fn keys(&self) -> Option<Keys> {
+    pub(crate) fn keys(&self) -> Option<Keys> {
         let state = self.state.borrow();
         let (keys, at) = state.keys.as_ref()?;
         (at.elapsed() < self.options.max_age).then(|| keys.clone())
     }
 
     /// Waits for keys that are newer than those of now, where the issuer may be asked soon. Whether they came.
-    pub(super) async fn refreshed(&self) -> bool {
+    pub(crate) async fn refreshed(&self) -> bool {
         let Ok(_place) = self.waiting.try_acquire() else { return false };
         let mut states = self.state.subscribe();
         let before = states.borrow_and_update().ended;
@@ -110,7 +111,7 @@ impl Remote {
     }
 
     /// Why no keys can be had at present, and what of it.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         let state = self.state.borrow();
         let reason = match (&state.trouble, &state.keys) {
             (Some(reason), _) => reason,
@@ -128,7 +129,7 @@ impl Remote {
     }
 
     /// Keeps the keys up to date. Never ends.
-    pub(super) async fn keep(&self) {
+    pub(crate) async fn keep(&self) {
         let mut back_off = BACK_OFF.0;
         loop {
             let (earliest, latest) = match self.ask().await {
@@ -154,7 +155,7 @@ impl Remote {
     /// Asks once; how long what came may be kept.
     async fn ask(&self) -> Option<Duration> {
         let fetched = self.fetch().await;
-        crate::metrics::keys_requested(&self.name, fetched.is_ok());
+        metrics::keys_requested(&self.name, fetched.is_ok());
         let before = self.state.borrow().trouble.clone();
         let (keys, kept) = match fetched {
             Ok((keys, max_age)) => {
@@ -181,7 +182,7 @@ impl Remote {
     }
 
     /// The keys as the issuer has them now.
-    pub(super) async fn fetch(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
+    pub(crate) async fn fetch(&self) -> Result<(Vec<Arc<Key>>, Option<Duration>), String> {
         let fetched = tokio::time::timeout(ANSWER, self.fetch_whole()).await;
         let late = |_| format!("{} did not answer within {} s", self.issuer, ANSWER.as_secs());
         fetched.map_err(late).flatten().map_err(|reason| reason.chars().take(REASON).collect())

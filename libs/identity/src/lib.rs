@@ -1,16 +1,21 @@
-//! Who a job is, by the token that it sends as its password.
+//! Who somebody is, by a token of an issuer that is believed.
 //!
 //! Invariants: only a signature by a key of the issuer that the token names, with an asymmetric algorithm of that
 //! key, is believed; issuer, audience and times are checked after it; a token is neither kept nor repeated in any
 //! message. Source: RFC 7519, RFC 8725.
 
-mod capture;
+#![warn(missing_docs)]
+
 mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
+pub mod fuzzing;
 mod https;
 mod job;
 mod keys;
+mod metrics;
+pub mod names;
+mod options;
+mod rejection;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -22,68 +27,69 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use crate::clock;
-use crate::errors::{Error, Kind, Refusal, Vouched};
-use crate::names::{MAX_NAME, bounded};
-use crate::options::{IdentityOptions, IssuerOptions, MAX_TOKEN};
-
 use claims::{groups, is_as_required, seconds, text};
 use keys::Issuer;
+use names::{MAX_NAME, bounded};
+
+pub use keys::KeysError;
+pub use metrics::describe as describe_metrics;
+pub use options::{
+    IdentityOptions, IssuerOptions, JobName, KeySource, MAX_TOKEN, RemoteKeys, RequiredClaim, Template, is_like,
+};
+pub use rejection::{Rejection, RejectionKind, Vouched};
 
 /// A job that has shown a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Principal {
+pub struct Principal {
     /// Name of the issuer in the configuration.
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
-    pub(crate) job: String,
-    pub(crate) groups: Vec<String>,
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// As the issuer's options name it.
+    pub job: String,
+    /// By the issuer's claim for them.
+    pub groups: Vec<String>,
     /// `jti`; empty where there is none.
-    pub(crate) token_id: String,
+    pub token_id: String,
     /// `exp`, UTC nanoseconds.
-    pub(crate) token_expires_at: u64,
+    pub token_expires_at: u64,
     /// From here on no statement is taken: `exp` and the leeway.
-    pub(crate) ends_at: u64,
+    pub ends_at: u64,
 }
 
 /// How many of an issuer's keys can check signatures; why none can.
-pub(crate) async fn count_keys(issuer: &IssuerOptions) -> Result<usize, String> {
+pub async fn count_keys(issuer: &IssuerOptions) -> Result<usize, String> {
     keys::count(issuer).await
 }
 
 /// The issuers and their keys.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub struct Identity {
     issuers: Vec<Issuer>,
     leeway: u64,
 }
 
 impl Identity {
     /// Reads the keys of the issuers that have them in files; of the others, [`Identity::keep`] does.
-    pub(crate) fn open(options: &IdentityOptions) -> Result<Identity, Error> {
+    pub fn open(options: &IdentityOptions) -> Result<Identity, KeysError> {
         let issuers = options.issuers.iter().map(Issuer::open).collect::<Result<_, _>>()?;
         Ok(Identity { issuers, leeway: options.leeway.as_secs() })
     }
 
     /// Keeps the keys of issuers up to date that are asked for them; ends at once where there are none.
-    pub(crate) async fn keep(&self) {
+    pub async fn keep(&self) {
         let remotes = self.issuers.iter().filter_map(Issuer::remote);
         futures::future::join_all(remotes.map(remote::Remote::keep)).await;
     }
 
     /// Why the keys of issuers cannot be had at present, in one line for each.
-    pub(crate) fn troubles(&self) -> Vec<String> {
+    pub fn troubles(&self) -> Vec<String> {
         self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
     }
 
     /// Checks a token at `now` (UTC nanoseconds), which came over a connection on which a certificate of this SHA-256 was
     /// shown.
-    pub(crate) async fn verify(
-        &self,
-        token: &[u8],
-        certificate: Option<&[u8]>,
-        now: u64,
-    ) -> Result<Principal, Refusal> {
+    pub async fn verify(&self, token: &[u8], certificate: Option<&[u8]>, now: u64) -> Result<Principal, Rejection> {
         let parts = Parts::read(token)?;
         let issuer = self.issuer(&parts.claims)?;
         let key_id = parts.header.get("kid").and_then(Value::as_str);
@@ -98,15 +104,15 @@ impl Identity {
             return Err(bad(format!("the token's signature is not one of issuer \"{name}\""))
                 .hint("Get a new token; if it stays so, the issuer's keys may have changed."));
         }
-        self.principal(issuer, &parts.claims, certificate, now / 1_000_000_000).map_err(|refusal| {
+        self.principal(issuer, &parts.claims, certificate, now / 1_000_000_000).map_err(|rejection| {
             let options = &issuer.options;
             let subject = bounded(text(&parts.claims, "sub").unwrap_or_default(), MAX_NAME);
             let job = bounded(&job::full_name(&parts.claims, &options.job).unwrap_or_default(), MAX_NAME);
-            refusal.vouched(Vouched { issuer: options.name.clone(), subject, job })
+            rejection.vouched(Vouched { issuer: options.name.clone(), subject, job })
         })
     }
 
-    fn issuer(&self, claims: &Map<String, Value>) -> Result<&Issuer, Refusal> {
+    fn issuer(&self, claims: &Map<String, Value>) -> Result<&Issuer, Rejection> {
         let Some(name) = claims.get("iss").and_then(Value::as_str) else {
             return Err(bad("the token names no issuer (iss)"));
         };
@@ -123,7 +129,7 @@ impl Identity {
         claims: &Map<String, Value>,
         certificate: Option<&[u8]>,
         now: u64,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Principal, Rejection> {
         let options = &issuer.options;
         if !claims::has_audience(claims, &options.audience) {
             return Err(bad(format!("the token is meant for another audience than \"{}\"", options.audience))
@@ -179,7 +185,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(token: &'a [u8]) -> Result<Parts<'a>, Refusal> {
+    fn read(token: &'a [u8]) -> Result<Parts<'a>, Rejection> {
         if token.len() > MAX_TOKEN {
             return Err(bad(format!("the token is longer than {MAX_TOKEN} bytes")));
         }
@@ -197,7 +203,7 @@ impl<'a> Parts<'a> {
 }
 
 /// The algorithms that are accepted: none that is symmetric, since their key would be public.
-fn algorithm(name: &str) -> Result<Algorithm, Refusal> {
+fn algorithm(name: &str) -> Result<Algorithm, Rejection> {
     Ok(match name {
         "RS256" => Algorithm::RS256,
         "RS384" => Algorithm::RS384,
@@ -221,29 +227,33 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 }
 
 /// A bad token.
-fn bad(message: impl Into<String>) -> Refusal {
-    Refusal::new(Kind::Token, message)
+fn bad(message: impl Into<String>) -> Rejection {
+    Rejection::new(RejectionKind::Token, message)
 }
 
-fn malformed(reason: &str) -> Refusal {
+fn malformed(reason: &str) -> Rejection {
     bad(format!("the password is not a token: {reason}"))
         .hint("Send a JSON Web Token of the job's issuer as the password, for example in PGPASSWORD.")
 }
 
 /// A good token that does not say enough.
-fn unknown(message: impl Into<String>) -> Refusal {
-    Refusal::new(Kind::Identity, message)
+fn unknown(message: impl Into<String>) -> Rejection {
+    Rejection::new(RejectionKind::Identity, message)
 }
 
 /// A name that would have to be shortened, and then be another's, too.
-fn too_long(what: &str, name: &str) -> Refusal {
+fn too_long(what: &str, name: &str) -> Rejection {
     unknown(format!("the token's {what} is {} bytes long", name.len()))
         .detail(format!("It begins with \"{}\".", short(name)))
         .hint(format!("Names of up to {MAX_NAME} bytes are taken: let the issuer give a shorter one."))
 }
 
-fn in_words(seconds: u64) -> String {
-    clock::text(seconds.saturating_mul(1_000_000_000))
+/// Seconds since 1970-01-01 UTC, as a person reads them.
+pub fn in_words(seconds: u64) -> String {
+    match i64::try_from(seconds).map(jiff::Timestamp::from_second) {
+        Ok(Ok(time)) => time.to_string(),
+        _ => "an unknown time".to_owned(),
+    }
 }
 
 /// Text from a token that nobody has vouched for.

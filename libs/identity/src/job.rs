@@ -4,14 +4,14 @@
 
 use serde_json::{Map, Value};
 
-use super::claims::text;
-use super::{too_long, unknown};
-use crate::errors::Refusal;
+use crate::Rejection;
+use crate::claims::text;
 use crate::names::MAX_NAME;
 use crate::options::{JobName, Template};
+use crate::{too_long, unknown};
 
 /// The job that a token is of.
-pub(super) fn name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Refusal> {
+pub(crate) fn name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Rejection> {
     let name = full_name(claims, job)?;
     match job {
         _ if name.len() <= MAX_NAME => Ok(name),
@@ -21,14 +21,14 @@ pub(super) fn name(claims: &Map<String, Value>, job: &JobName) -> Result<String,
 }
 
 /// Likewise, however long it is.
-pub(super) fn full_name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Refusal> {
+pub(crate) fn full_name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Rejection> {
     match job {
         JobName::Claim(claim) => value(claims, claim),
         JobName::Template(template) => fill(claims, template),
     }
 }
 
-fn fill(claims: &Map<String, Value>, template: &Template) -> Result<String, Refusal> {
+fn fill(claims: &Map<String, Value>, template: &Template) -> Result<String, Rejection> {
     let mut name = template.begin.clone();
     for (claim, behind) in &template.claims {
         let value = value(claims, claim)?;
@@ -44,7 +44,7 @@ fn fill(claims: &Map<String, Value>, template: &Template) -> Result<String, Refu
     Ok(name)
 }
 
-fn value(claims: &Map<String, Value>, claim: &str) -> Result<String, Refusal> {
+fn value(claims: &Map<String, Value>, claim: &str) -> Result<String, Rejection> {
     text(claims, claim).filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| {
         unknown(format!("the token does not name the job: it has no claim \"{claim}\""))
             .hint("Let the issuer add the claim, or set another job_claim or job_template for this issuer.")

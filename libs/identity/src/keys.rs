@@ -10,19 +10,29 @@ use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::Value;
 
-use super::remote::Remote;
-use super::{bad, short, unknown};
-use crate::errors::{Error, Refusal};
-use crate::files::{self, FromFiles};
+use crate::Rejection;
 use crate::options::{IssuerOptions, KeySource};
+use crate::remote::Remote;
+use crate::{bad, short, unknown};
+use hansard_tls::files::{self, FromFiles};
 
 /// Most keys in a key set.
 const MAX_KEYS: usize = 64;
 
+/// An issuer's keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("identity issuer \"{issuer}\": {reason}")]
+pub struct KeysError {
+    /// Name of the issuer.
+    pub issuer: String,
+    /// Where they should be, and what is wrong with it.
+    pub reason: String,
+}
+
 /// An issuer and its keys.
 #[derive(Debug)]
-pub(super) struct Issuer {
-    pub(super) options: IssuerOptions,
+pub(crate) struct Issuer {
+    pub(crate) options: IssuerOptions,
     source: Source,
 }
 
@@ -33,11 +43,11 @@ enum Source {
 }
 
 /// A public key.
-pub(super) struct Key {
+pub(crate) struct Key {
     id: Option<String>,
     /// The only algorithm it is for, where the key set says so.
     algorithm: Option<Algorithm>,
-    pub(super) key: DecodingKey,
+    pub(crate) key: DecodingKey,
 }
 
 impl std::fmt::Debug for Key {
@@ -47,7 +57,7 @@ impl std::fmt::Debug for Key {
 }
 
 impl Issuer {
-    pub(super) fn open(options: &IssuerOptions) -> Result<Issuer, Error> {
+    pub(crate) fn open(options: &IssuerOptions) -> Result<Issuer, KeysError> {
         let source = match &options.keys {
             KeySource::File(file) => {
                 let path = file.clone();
@@ -57,11 +67,11 @@ impl Issuer {
             KeySource::Remote(remote) => Remote::open(&options.name, &options.issuer, remote).map(Source::Remote),
         };
         let source =
-            source.map_err(|reason| Error::Keys { issuer: options.name.clone(), reason: at(options, &reason) })?;
+            source.map_err(|reason| KeysError { issuer: options.name.clone(), reason: at(options, &reason) })?;
         Ok(Issuer { options: options.clone(), source })
     }
 
-    pub(super) fn remote(&self) -> Option<&Remote> {
+    pub(crate) fn remote(&self) -> Option<&Remote> {
         match &self.source {
             Source::File(_) => None,
             Source::Remote(remote) => Some(remote),
@@ -69,12 +79,12 @@ impl Issuer {
     }
 
     /// Whether one of its keys that fit a token's header is genuine. An issuer that may have new ones is asked.
-    pub(super) async fn has_key(
+    pub(crate) async fn has_key(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
         genuine: impl Fn(&Arc<Key>) -> bool,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, Rejection> {
         let is_one_genuine = || self.fitting(id, algorithm).iter().any(&genuine);
         if is_one_genuine() {
             return Ok(true);
@@ -127,7 +137,7 @@ fn at(options: &IssuerOptions, reason: &str) -> String {
 }
 
 /// How many of an issuer's keys can check signatures.
-pub(super) async fn count(options: &IssuerOptions) -> Result<usize, String> {
+pub(crate) async fn count(options: &IssuerOptions) -> Result<usize, String> {
     match &options.keys {
         KeySource::File(file) => read(file).map(|keys| keys.len()),
         KeySource::Remote(remote) => {
@@ -142,7 +152,7 @@ fn read(path: &Path) -> Result<Vec<Arc<Key>>, String> {
 }
 
 /// Takes the keys that can check signatures; of the rest it is silent, as RFC 7517, section 5, asks.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
     let set: Value = serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))?;
     let Some(keys) = set.get("keys").and_then(Value::as_array) else {
         return Err("it has no array \"keys\"".to_owned());

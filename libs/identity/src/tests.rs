@@ -16,7 +16,7 @@ use crate::options::{IssuerOptions, JobName, KeySource, RequiredClaim, Template}
 const NOW: u64 = 1_795_320_000;
 
 fn key(name: &str) -> EncodingKey {
-    let pem = std::fs::read(format!("tests/keys/{name}.pem")).unwrap();
+    let pem = std::fs::read(format!("../../ingest-proxy/tests/keys/{name}.pem")).unwrap();
     match name {
         "ed25519" => EncodingKey::from_ed_pem(&pem),
         "rs256" => EncodingKey::from_rsa_pem(&pem),
@@ -41,7 +41,7 @@ struct Fixture {
     _folder: TempDir,
 }
 
-fn fixture(keys: &Value) -> Result<Fixture, Error> {
+fn fixture(keys: &Value) -> Result<Fixture, KeysError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jwks.json");
     std::fs::write(&file, keys.to_string()).unwrap();
@@ -74,7 +74,7 @@ fn sign(claims: &Value, algorithm: Algorithm, kid: Option<&str>, with: &str) -> 
     jsonwebtoken::encode(&header, claims, &key(with)).unwrap()
 }
 
-fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
+fn check(identity: &Identity, token: &str) -> Result<Principal, Rejection> {
     identity.verify(token.as_bytes(), None, NOW * 1_000_000_000).now_or_never().expect("a file is not waited for")
 }
 
@@ -82,7 +82,7 @@ fn check(identity: &Identity, token: &str) -> Result<Principal, Refusal> {
 fn names_of_any_length_are_refused_and_never_shortened() {
     let long = "x".repeat(3_000);
     let (message, kind) = told("sub", json!(long));
-    assert_eq!((message.as_str(), kind), ("the token's claim \"sub\" is 3000 bytes long", Kind::Identity));
+    assert_eq!((message.as_str(), kind), ("the token's claim \"sub\" is 3000 bytes long", RejectionKind::Identity));
     let (message, _) = told("groups", json!(["a", long]));
     assert!(message.contains("names a group whose name is 3000 bytes long"), "{message}");
     let many: Vec<String> = (0..257).map(|group| group.to_string()).collect();
@@ -103,7 +103,7 @@ fn names_of_any_length_are_refused_and_never_shortened() {
 }
 
 /// Changes one claim (null takes it away) and returns what a token with it is told.
-fn told(claim: &str, value: Value) -> (String, Kind) {
+fn told(claim: &str, value: Value) -> (String, RejectionKind) {
     let mut claims = claims();
     if value.is_null() {
         claims.as_object_mut().unwrap().remove(claim);
@@ -162,23 +162,23 @@ fn whose_token_it_was_is_told_where_its_signature_is_good_and_nowhere_else() {
 #[test]
 fn bad_claims_are_named() {
     let cases = [
-        ("exp", json!(NOW - 5), "the token expired at 2026-11-22T03:59:55Z", Kind::Token),
-        ("exp", json!(null), "the token does not say when it expires (exp)", Kind::Token),
-        ("exp", json!("tomorrow"), "the token's claim \"exp\" is not a time", Kind::Token),
-        ("exp", json!(-1), "the token's claim \"exp\" is not a time", Kind::Token),
-        ("nbf", json!(NOW + 6), "the token is not valid before 2026-11-22T04:00:06Z", Kind::Token),
-        ("aud", json!("other"), "the token is meant for another audience than \"hansard\"", Kind::Token),
-        ("aud", json!(null), "the token is meant for another audience than \"hansard\"", Kind::Token),
+        ("exp", json!(NOW - 5), "the token expired at 2026-11-22T03:59:55Z", RejectionKind::Token),
+        ("exp", json!(null), "the token does not say when it expires (exp)", RejectionKind::Token),
+        ("exp", json!("tomorrow"), "the token's claim \"exp\" is not a time", RejectionKind::Token),
+        ("exp", json!(-1), "the token's claim \"exp\" is not a time", RejectionKind::Token),
+        ("nbf", json!(NOW + 6), "the token is not valid before 2026-11-22T04:00:06Z", RejectionKind::Token),
+        ("aud", json!("other"), "the token is meant for another audience than \"hansard\"", RejectionKind::Token),
+        ("aud", json!(null), "the token is meant for another audience than \"hansard\"", RejectionKind::Token),
         (
             "iss",
             json!("https://evil.example"),
             "the token's issuer \"https://evil.example\" is not known here",
-            Kind::Token,
+            RejectionKind::Token,
         ),
-        ("iss", json!(null), "the token names no issuer (iss)", Kind::Token),
-        ("sub", json!(null), "the token has no subject (sub)", Kind::Identity),
-        ("job", json!(null), "the token does not name the job: it has no claim \"job\"", Kind::Identity),
-        ("job", json!(7), "the token does not name the job: it has no claim \"job\"", Kind::Identity),
+        ("iss", json!(null), "the token names no issuer (iss)", RejectionKind::Token),
+        ("sub", json!(null), "the token has no subject (sub)", RejectionKind::Identity),
+        ("job", json!(null), "the token does not name the job: it has no claim \"job\"", RejectionKind::Identity),
+        ("job", json!(7), "the token does not name the job: it has no claim \"job\"", RejectionKind::Identity),
     ];
     for (claim, value, message, kind) in cases {
         assert_eq!(told(claim, value), (message.to_owned(), kind));
@@ -240,7 +240,7 @@ fn what_is_no_token_is_told_without_repeating_it() {
     let long = "x".repeat(MAX_TOKEN + 1);
     for text in ["", "hunter2", "a.b.c", "..", ".", &long, "eyJ9.e30.x", "e30.e30.\u{fffd}"] {
         let refusal = check(&identity, text).unwrap_err();
-        assert_eq!(refusal.kind, Kind::Token);
+        assert_eq!(refusal.kind, RejectionKind::Token);
         assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
     }
     assert!(
@@ -262,7 +262,7 @@ fn a_key_set_that_cannot_be_used_is_refused_with_its_reason() {
         (json!({ "keys": [] }), "it holds no public key for signatures"),
         (json!([]), "it has no array \"keys\""),
     ] {
-        let Err(Error::Keys { reason: told, issuer }) = fixture(&keys) else { panic!("{keys} was taken") };
+        let Err(KeysError { reason: told, issuer }) = fixture(&keys) else { panic!("{keys} was taken") };
         assert!(told.starts_with("the key set /") && told.ends_with(&format!("cannot be used: {reason}")), "{told}");
         assert_eq!(issuer, "ci");
     }

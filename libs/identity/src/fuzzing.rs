@@ -8,9 +8,9 @@ use futures::FutureExt as _;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
-use super::{Identity, Principal};
-use crate::errors::Refusal;
+use crate::Rejection;
 use crate::options::{IdentityOptions, IssuerOptions, JobName, KeySource};
+use crate::{Identity, Principal};
 
 const ISSUER: &str = "https://ci.example";
 const AUDIENCE: &str = "hansard";
@@ -96,7 +96,7 @@ pub fn tokens(token: &TokenBytes<'_>, now: u64) {
 }
 
 /// It says why, shortly, and not with the token's signature or any control character.
-fn refused(result: Result<Principal, Refusal>, token: &[u8]) {
+fn refused(result: Result<Principal, Rejection>, token: &[u8]) {
     let refusal = result.expect_err("nobody has signed this");
     assert!(!refusal.message.is_empty() && refusal.message.len() < 1024);
     assert!(!refusal.message.contains(char::is_control));
