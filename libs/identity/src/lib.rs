@@ -17,6 +17,7 @@ pub mod names;
 mod options;
 mod rejection;
 mod remote;
+pub mod scram;
 #[cfg(test)]
 mod tests;
 
