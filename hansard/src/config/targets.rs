@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use hansard_ingest_proxy::{Authentication, CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
+use hansard_ingest_proxy::{
+    Authentication, CaptureOptions, IdentitySettings, NamePattern, OptionsError, Password, TargetOptions,
+    UpstreamOptions,
+};
 
 use super::validate::Place;
 use super::{Issuer, capture, raw, tls};
@@ -36,6 +39,15 @@ pub(super) fn targets(
                 place.fault(place.word(&key("authentication"), word, &words));
                 Authentication::default()
             }),
+        };
+        let pattern = entry.application_name.map(|text| {
+            NamePattern::parse(&text)
+                .map_err(|reason| place.wrong(&key("application_name"), format!("{text:?} {reason}")))
+        });
+        let identity_settings = IdentitySettings {
+            application_name: pattern.and_then(|pattern| place.take(pattern)),
+            settings: entry.identity_settings.unwrap_or(false),
+            key_file: entry.identity_key_file.map(|file| place.path(file)),
         };
         let has_tls = entry.tls.is_some();
         let tls = entry.tls.and_then(|tls| tls::of_target(place, &key("tls"), tls));
@@ -81,6 +93,7 @@ pub(super) fn targets(
             tls,
             allow_plaintext,
             authentication,
+            identity_settings,
             replication,
             capture,
             capture_rules,

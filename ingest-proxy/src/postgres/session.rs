@@ -36,6 +36,7 @@ use super::authentication;
 use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
+use super::identity_settings;
 use super::refusal as message;
 use crate::admission::LINGER;
 use crate::clock;
@@ -369,7 +370,24 @@ impl AuthenticatedConnection {
             return None;
         };
         let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
-        let passed = self.settings.forwarded();
+        let told = identity_settings::Beginning {
+            target,
+            key: &shared.signing_keys[self.connection.target],
+            principal: &self.principal,
+            session: self.connection.capture.session().to_string(),
+            settings: &self.settings,
+        };
+        let told = match told.parameters() {
+            Ok(told) => told,
+            Err(refusal) => {
+                drop(turn);
+                self.authenticated(events::Authenticated::default());
+                self.refuse(refusal).await;
+                return None;
+            }
+        };
+        // The server keeps the last one of a name.
+        let passed = self.settings.forwarded().chain(told.iter().map(|(name, value)| (*name, value.as_str())));
         let patience = shared.options.connect_timeout;
         let connected = match upstream::connect(target, route, &self.database, passed, patience).await {
             // A walsender has no names to look up.
