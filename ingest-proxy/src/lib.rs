@@ -50,8 +50,8 @@ use worker::Worker;
 pub use errors::Error;
 pub use options::{
     AuthMethod, Authentication, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates,
-    Durability, IdentitySettings, NamePattern, Options, OptionsError, Password, Roots, SessionId, SslMode,
-    TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
+    Durability, IdentitySettings, NamePattern, Options, OptionsError, Password, PasswordCommand, Roots, SessionId,
+    SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.

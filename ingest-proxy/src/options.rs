@@ -19,7 +19,7 @@ pub use authentication::Authentication;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
 pub use identity_settings::{IdentitySettings, NamePattern};
 pub(crate) use identity_settings::{NamePart, NameWord};
-pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
+pub use upstream::{AuthMethod, ChannelBinding, PasswordCommand, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Everything the proxy needs to know.
 #[derive(Debug, Clone)]

@@ -149,6 +149,8 @@ pub(super) struct Target {
     pub(super) upstream: Option<String>,
     pub(super) upstream_password: Option<String>,
     pub(super) upstream_password_file: Option<String>,
+    pub(super) upstream_password_command: Option<Vec<String>>,
+    pub(super) upstream_password_interval: Option<String>,
     pub(super) tls: Option<TargetTls>,
     pub(super) allow_plaintext: Option<bool>,
     pub(super) authentication: Option<String>,

@@ -54,6 +54,7 @@ impl Plan {
             user: "app_scram".to_owned(),
             password: Some(Password::new(PASSWORD)),
             password_file: None,
+            password_command: None,
             database: Some("ranking".to_owned()),
             tls: None,
             channel_binding: ChannelBinding::Prefer,
