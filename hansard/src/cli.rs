@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Sql(Sql),
     /// Which jobs updated a relation in a stretch of time.
     WhoUpdated(WhoUpdated),
+    /// Who has shown a valid token, latest first.
+    Jobs(Jobs),
     /// Recorded sessions, latest first.
     Sessions(Sessions),
     /// Plays a session back in the terminal, step by step.
@@ -65,6 +67,7 @@ impl Command {
             Command::Token(_) => "token",
             Command::Sql(_) => "sql",
             Command::WhoUpdated(_) => "who-updated",
+            Command::Jobs(_) => "jobs",
             Command::Sessions(_) => "sessions",
             Command::Replay(_) => "replay",
         }
@@ -81,6 +84,7 @@ impl Command {
             | Command::Login
             | Command::Sql(_)
             | Command::WhoUpdated(_)
+            | Command::Jobs(_)
             | Command::Sessions(_)
             | Command::Replay(_) => &["query"],
             Command::Init(_) | Command::Check | Command::Token(_) => &[],
@@ -175,6 +179,16 @@ pub(crate) struct WhoUpdated {
     /// With --format json: one object of `updated`, `may_have` and `looked_at` instead of one array.
     #[arg(long)]
     pub(crate) parts: bool,
+}
+
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "the command only says that it is not there"))]
+pub(crate) struct Jobs {
+    /// Only jobs of that name; `*` stands for any text, as in nightly-*.
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

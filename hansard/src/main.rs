@@ -15,6 +15,8 @@ mod cli;
 mod config;
 mod failure;
 mod init;
+#[cfg(feature = "query")]
+mod jobs;
 mod logging;
 #[cfg(feature = "query")]
 mod login;
@@ -92,11 +94,17 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         #[cfg(feature = "query")]
         Command::WhoUpdated(asked) => questions::who_updated(file, asked),
         #[cfg(feature = "query")]
+        Command::Jobs(asked) => jobs::run(file, asked),
         Command::Sessions(asked) => sessions::run(file, asked),
         #[cfg(feature = "query")]
         Command::Replay(asked) => replay::run(file, asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
-        Command::Login | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
+        Command::Login
+        | Command::Sql(_)
+        | Command::WhoUpdated(_)
+        | Command::Jobs(_)
+        | Command::Sessions(_)
+        | Command::Replay(_) => Ok(()),
     }
 }

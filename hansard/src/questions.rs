@@ -225,3 +225,19 @@ fn said(looked_at: &Answer) -> String {
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
+
+/// A text, where `*` stands for any.
+pub(crate) fn like(column: &str, wanted: &str) -> String {
+    if !wanted.contains('*') {
+        return format!("{column} = {}", literal(wanted));
+    }
+    let mut pattern = String::new();
+    for character in wanted.chars() {
+        match character {
+            '*' => pattern.push('%'),
+            '%' | '_' | '\\' => pattern.extend(['\\', character]),
+            character => pattern.push(character),
+        }
+    }
+    format!("{column} LIKE {}", literal(&pattern))
+}

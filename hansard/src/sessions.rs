@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::ask::reading;
 use crate::cli::{Format, Outcome, Sessions};
 use crate::failure::Failure;
-use crate::questions::literal;
+use crate::questions::{like, literal};
 use crate::show::{Chosen, Screen, answer};
 use crate::times::Stretch;
 
@@ -81,22 +81,6 @@ fn stands(outcome: Outcome) -> &'static str {
         Outcome::EndedByHansard => "ending = 'ended by hansard'",
         Outcome::Unknown => "ending = 'unknown'",
     }
-}
-
-/// A text, where `*` stands for any.
-fn like(column: &str, wanted: &str) -> String {
-    if !wanted.contains('*') {
-        return format!("{column} = {}", literal(wanted));
-    }
-    let mut pattern = String::new();
-    for character in wanted.chars() {
-        match character {
-            '*' => pattern.push('%'),
-            '%' | '_' | '\\' => pattern.extend(['\\', character]),
-            character => pattern.push(character),
-        }
-    }
-    format!("{column} LIKE {}", literal(&pattern))
 }
 
 #[cfg(test)]

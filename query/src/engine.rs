@@ -43,7 +43,7 @@ use crate::table::{LakeTable, STORE};
 use crate::view::View;
 use crate::watch::watched;
 use crate::weight::weight;
-use crate::{Answer, Error, bounds, dialect, functions, guard, plain, pruning, view};
+use crate::{Answer, Error, bounds, dialect, functions, guard, identities, plain, pruning, view};
 
 const MIB: usize = 1024 * 1024;
 
@@ -439,6 +439,7 @@ impl Inner {
         for table in Table::ALL {
             tables.register_table(table.name().to_owned(), Arc::new(LakeTable::new(table, Arc::clone(view))))?;
         }
+        tables.register_table(identities::NAME.to_owned(), Arc::new(identities::table(view)?))?;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(SCHEMA, Arc::new(tables))?;
         let catalogs = MemoryCatalogProviderList::new();

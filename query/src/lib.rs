@@ -22,6 +22,7 @@ pub mod format;
 mod functions;
 mod guard;
 mod hot;
+mod identities;
 mod lanes;
 mod moment;
 mod names;

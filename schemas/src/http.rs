@@ -240,22 +240,40 @@ pub struct SessionDetail {
     /// Whom others act for: the token's subject, where it names somebody who acts (RFC 8693).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acting_for: Option<String>,
-    /// Who acts, whoever used the token first.
+    /// Who acts, whoever used the token first; each with its issuer in brackets, where the token says it.
     #[serde(default)]
-    pub actors: Vec<Actor>,
+    pub actors: Vec<String>,
     /// The Parquet files that hold it; empty until the first flush.
     #[serde(default)]
     pub files: Vec<LakeFile>,
 }
 
-/// Somebody who acts for a token's subject.
+/// `GET /api/v1/jobs`: an identity, a row of table `identities`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-pub struct Actor {
-    /// As the token has it.
+pub struct IdentityRow {
+    /// The job; empty of a refused one whose token does not name it.
+    pub job: String,
+    /// The token's subject.
     pub subject: String,
-    /// Likewise; empty where it does not say it.
+    /// The issuer's name in the configuration.
     pub issuer: String,
+    /// When its first recorded session was opened.
+    pub first_seen: String,
+    /// When its last one was.
+    pub last_seen: String,
+    /// Sessions that it was let in to.
+    pub sessions: i64,
+    /// Of those, the ones that are open.
+    pub open: i64,
+    /// How often it was not let in although its token's signature was good.
+    pub refused: i64,
+    /// Statements of all its sessions.
+    pub statements: i64,
+    /// Statements that failed.
+    pub errors: i64,
+    /// Targets that it has connected to.
+    pub targets: i64,
 }
 
 /// Something that was not recorded, and why.

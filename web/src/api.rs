@@ -29,6 +29,7 @@ use crate::{
 mod changes;
 mod examples;
 mod export;
+mod jobs;
 mod overview;
 mod routes;
 mod sessions;

@@ -223,7 +223,7 @@ impl LoginQuery {
     /// One of our own pages, whatever was asked for.
     fn page(&self) -> &str {
         let plain = |path: &str| {
-            let pages = ["/sessions", "/who-changed"].map(|page| path.strip_prefix(page));
+            let pages = ["/sessions", "/jobs", "/who-changed"].map(|page| path.strip_prefix(page));
             pages.into_iter().flatten().any(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
                 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         };

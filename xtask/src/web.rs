@@ -10,12 +10,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::shell::{Shell, answers};
+use crate::shell::Shell;
 use crate::wasm::{TARGET, Toolchain};
 
-/// Leptos' views without their types, which would all be compiled apart; no JavaScript values in wasm tables, since
-/// wasm-opt 108, as Debian has it, breaks those (the bundler does its part).
-const FLAGS: &str = "--cfg erase_components -Ctarget-feature=-reference-types";
+/// Leptos' views without their types, which would all be compiled apart.
+const FLAGS: &str = "--cfg erase_components";
 
 /// Everything that ends up in the replay, or decides how.
 const INPUTS: [&str; 8] = [
@@ -117,7 +116,6 @@ fn fingerprint(root: &Path) -> Result<String> {
     for input in INPUTS {
         add(&root.join(input), &mut hasher)?;
     }
-    answers("wasm-opt", &["--version"]).hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
 }
 

@@ -134,6 +134,19 @@ impl Engine {
         Ok(SessionPage { sessions, next })
     }
 
+    /// Who has shown a valid token, those seen last first, at most `limit` and [`MAX_PAGE`] of them; `job` as in a filter.
+    /// Each with `total`, how many there are.
+    pub async fn identities(&self, job: Option<&str>, limit: usize) -> Result<Answer, Error> {
+        let mut question = Question::default();
+        let all = job.map_or_else(|| "true".to_owned(), |job| question.is_like("job", job));
+        let sql = format!(
+            "SELECT *, count(*) OVER () AS total FROM identities WHERE {all} \
+             ORDER BY last_seen DESC, job, subject, issuer LIMIT {}",
+            limit.clamp(1, MAX_PAGE)
+        );
+        self.ask(&sql, question.values).await
+    }
+
     /// How many sessions there are.
     pub async fn count_sessions(&self, filter: &SessionFilter) -> Result<u64, Error> {
         #[derive(serde::Deserialize)]

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{Actor, LakeFile, Notice, RecordGap, SaidDetails, SessionDetail, SessionOutcome, SessionSummary};
+use super::{LakeFile, Notice, RecordGap, SaidDetails, SessionDetail, SessionOutcome, SessionSummary};
 
 #[derive(Deserialize)]
 pub(super) struct FlatNotice {
@@ -173,7 +173,7 @@ pub(super) struct FlatDetail {
     #[serde(default)]
     acting_for: Option<String>,
     #[serde(default)]
-    actors: Vec<Actor>,
+    actors: Vec<String>,
     #[serde(default)]
     files: Vec<LakeFile>,
 }

@@ -1,9 +1,9 @@
 //! Answers as they look, for the API's description: of the types that are answered, so that they cannot be others.
 
 use hansard_schemas::http::{
-    Cell, Changes, Found, LakeFile, LoginLink, LookedAt, Overview, Page, RelationName, ResultColumn, ResultGrid,
-    ResultSet, SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch, TouchRow,
-    WhoChanged,
+    Cell, Changes, Found, IdentityRow, LakeFile, LoginLink, LookedAt, Overview, Page, RelationName, ResultColumn,
+    ResultGrid, ResultSet, SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch,
+    TouchRow, WhoChanged,
 };
 
 /// The session of the examples.
@@ -98,6 +98,23 @@ fn summary() -> SessionSummary {
         hits: None,
         first_hit: None,
     }
+}
+
+pub(super) fn jobs() -> Page<IdentityRow> {
+    let identity = IdentityRow {
+        job: "nightly-rerank".into(),
+        subject: "repo:films/reranker".into(),
+        issuer: "ci".into(),
+        first_seen: "2026-11-01T03:11:57.000000000Z".into(),
+        last_seen: "2026-11-22T03:11:57.000000000Z".into(),
+        sessions: 22,
+        open: 0,
+        refused: 1,
+        statements: 308,
+        errors: 2,
+        targets: 1,
+    };
+    Page { items: vec![identity], next: None, total: Some(1) }
 }
 
 pub(super) fn sessions() -> Page<SessionSummary> {

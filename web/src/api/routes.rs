@@ -4,7 +4,7 @@ use hansard_schemas::http::{QueryFormat, QueryRequest};
 use serde_json::json;
 
 use super::{
-    changes, description, examples, log_out, mint_link, overview, query, sessions, status, steps, who_touched,
+    changes, description, examples, jobs, log_out, mint_link, overview, query, sessions, status, steps, who_touched,
 };
 use crate::{
     description::{Routes, say},
@@ -89,6 +89,14 @@ fn records(routes: Routes) -> Routes {
             say("listRelations", "changes", "Lists relations of the recorded catalogs, for completion")
                 .with(&[("prefix", "public.r")])
                 .example(examples::relations()),
+        )
+        .get(
+            "/jobs",
+            jobs::list,
+            say("listJobs", "sessions", "Lists who has shown a valid token")
+                .more("One for each issuer, subject and job, those seen last first: the rows of table `identities`.")
+                .with(&[("job", "nightly-*")])
+                .example(examples::jobs()),
         )
         .get(
             "/sessions",

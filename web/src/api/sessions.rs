@@ -80,6 +80,19 @@ impl Row {
         }
     }
 
+    fn actors(&self) -> Answered<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Actor {
+            subject: String,
+            issuer: String,
+        }
+        let actors = self.actors.as_deref().map(serde_json::from_str::<Vec<Actor>>).transpose();
+        let actors = actors.map_err(|error| Failure::internal("a session's actors cannot be read", &error))?;
+        let shown =
+            |Actor { subject, issuer }| if issuer.is_empty() { subject } else { format!("{subject} ({issuer})") };
+        Ok(actors.into_iter().flatten().map(shown).collect())
+    }
+
     fn summary(&self) -> SessionSummary {
         SessionSummary {
             session_id: self.session_id.clone(),
@@ -287,9 +300,7 @@ fn no_session(id: Uuid) -> Failure {
 pub(super) async fn one(State(shared): State<Arc<Shared>>, SessionId(id): SessionId) -> Answered<Json<SessionDetail>> {
     let row = row(&shared, id).await?;
     let gaps = row.gaps()?;
-    let actors = row.actors.as_deref().map(serde_json::from_str).transpose();
-    let actors = actors.map_err(|error| Failure::internal("a session's actors cannot be read", &error))?;
-    let actors = actors.unwrap_or_default();
+    let actors = row.actors()?;
     let files = shared.engine.session_files(id).await.map_err(refusal)?;
     let files = files
         .into_iter()

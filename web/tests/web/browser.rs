@@ -57,6 +57,20 @@ async fn the_list_shows_every_session() {
 }
 
 #[tokio::test]
+async fn jobs_are_listed_and_lead_to_their_sessions() {
+    let server = Server::start().await;
+    let all = page(&server, "/jobs").await;
+    holds(
+        &all,
+        &["<h1>Jobs</h1>", "nightly-rerank", "svc:nightly-rerank", "/sessions?job=nightly-rerank&amp;subject=svc"],
+    );
+    let found = page(&server, "/jobs?job=rag-*").await;
+    holds(&found, &["rag-reader", "1 job<"]);
+    assert!(!found.contains("nightly-rerank"));
+    holds(&page(&server, "/jobs?job=nobody").await, &["No job matches"]);
+}
+
+#[tokio::test]
 async fn the_list_is_filtered_by_its_address() {
     let server = Server::start().await;
     let found = page(&server, "/sessions?job=rag-reader").await;

@@ -11,6 +11,7 @@ use leptos::{mount::mount_to_body, prelude::*, task::spawn_local};
 mod api;
 mod changed;
 mod icon;
+mod jobs;
 mod recorded;
 mod replay;
 mod route;
@@ -47,6 +48,7 @@ fn App() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <a href="/sessions" aria-current=current("/sessions")>"Sessions"</a>
+                <a href="/jobs" aria-current=current("/jobs")>"Jobs"</a>
                 <a href="/who-changed" aria-current=current("/who-changed")>"Who changed"</a>
             </nav>
             <span class="version">
@@ -59,6 +61,7 @@ fn App() -> impl IntoView {
         </header>
         {move || path.with(|path| match path.as_str() {
             "/" | "/sessions" => view! { <sessions::Sessions/> }.into_any(),
+            "/jobs" => view! { <jobs::Jobs/> }.into_any(),
             "/who-changed" => view! { <changed::WhoChanged/> }.into_any(),
             path => match path.strip_prefix("/sessions/").filter(|id| !id.is_empty() && !id.contains('/')) {
                 Some(id) => view! { <replay::Session id=id.to_owned()/> }.into_any(),

@@ -74,11 +74,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
         (Some(version), Some(cipher)) => format!("{version}, {cipher}"),
         (version, _) => version.unwrap_or_else(|| "none".to_owned()),
     };
-    let actors = session.actors.iter().map(|actor| match &*actor.issuer {
-        "" => actor.subject.clone(),
-        issuer => format!("{} ({issuer})", actor.subject),
-    });
-    let actors = actors.collect::<Vec<_>>().join(", for which acted ");
+    let actors = session.actors.join(", for which acted ");
     let credential = match (session.authentication.as_deref(), session.token_id) {
         (None, _) => String::new(),
         (Some(way), None) => format!("a token, by {way}"),
