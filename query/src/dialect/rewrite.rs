@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, LimitClause, ObjectName, Query,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef, TableFactor, TimezoneInfo,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
+    LimitClause, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef,
+    TableFactor, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::patterns;
+use super::{patterns, precedence};
 use crate::Error;
 
 /// A statement in the engine's own forms.
@@ -66,6 +66,9 @@ impl VisitorMut for Rewriter {
                 "there is no TABLESAMPLE here: write WHERE random() < 0.1".into(),
             ));
         }
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            of_joins(&table_with_joins.joins)?;
+        }
         if let TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } = factor
             && ["generate_series", "range"].contains(&name.to_string().to_ascii_lowercase().as_str())
             && alias.columns.is_empty()
@@ -76,6 +79,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Err(error) = precedence::verify(expr) {
+            return ControlFlow::Break(error);
+        }
         let new = match expr {
             Expr::Function(function) => of_function(function),
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, syntax } => {
@@ -87,6 +93,19 @@ impl VisitorMut for Rewriter {
                 "a time without a zone is UTC here: write it with its zone, as in '2026-11-22 03:12 Europe/Berlin'"
                     .into(),
             )),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Ok(Some(patterns::call("timezone", vec![(**time_zone).clone(), (**timestamp).clone()])))
+            }
+            Expr::IsNull(row) => Ok(of_row(row, &Expr::IsNull)),
+            Expr::IsNotNull(row) => Ok(of_row(row, &Expr::IsNotNull)),
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. }
+                if matches!(**right, Expr::Subquery(_)) && is_constant(left) =>
+            {
+                Err(Error::Invalid(
+                    "a constant beside ANY or ALL of a query: write (SELECT count(*) > 0 FROM ... WHERE ...)"
+                        .to_owned(),
+                ))
+            }
             Expr::Identifier(ident) if ident.quote_style.is_none() => match ident.value.to_ascii_lowercase().as_str() {
                 "localtimestamp" => Ok(parsed("now()")),
                 "localtime" => Ok(parsed("current_time")),
@@ -111,6 +130,42 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+/// `(a, b) IS NULL`: all of them are; likewise IS NOT NULL.
+fn of_row(row: &Expr, test: &dyn Fn(Box<Expr>) -> Expr) -> Option<Expr> {
+    let parts = match row {
+        Expr::Tuple(parts) => parts.clone(),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => arguments(function),
+        _ => return None,
+    };
+    let tests = parts.into_iter().map(|part| test(Box::new(Expr::Nested(Box::new(part)))));
+    tests.reduce(|all, part| binary(&all, BinaryOperator::And, &part))
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } | Expr::Cast { expr: inner, .. } => is_constant(inner),
+        _ => false,
+    }
+}
+
+/// The column that both sides share is the left one's to the engine, and of either side that has it to PostgreSQL.
+fn of_joins(joins: &[Join]) -> ControlFlow<Error> {
+    for join in joins {
+        if let JoinOperator::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural) = &join.join_operator
+        {
+            return ControlFlow::Break(Error::Invalid(
+                "RIGHT and FULL JOIN with USING or NATURAL are not here: write ON a.x = b.x, and coalesce(a.x, b.x) for \
+                 the column that they share"
+                    .to_owned(),
+            ));
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
@@ -160,11 +215,21 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()])).map(|part| seconds(&part))
         }
         ("encode", [bytes, form]) if is_text(form, "base64") => {
-            parsed("'base64pad'").and_then(|form| called(function, vec![bytes.clone(), form]))
+            let bytes =
+                if is_bytes_as_text(bytes) { parsed(&format!("CAST({bytes} AS BYTEA)")) } else { Some(bytes.clone()) };
+            bytes.zip(parsed("'base64pad'")).and_then(|(bytes, form)| called(function, vec![bytes, form]))
+        }
+        ("encode", [bytes, form]) if is_bytes_as_text(bytes) => {
+            parsed(&format!("CAST({bytes} AS BYTEA)")).and_then(|bytes| called(function, vec![bytes, form.clone()]))
         }
         ("generate_series", [_, _] | [_, _, _]) => {
             return Err(Error::Invalid(
                 "generate_series stands in FROM here: FROM generate_series(1, 3) AS n".to_owned(),
+            ));
+        }
+        ("array_remove", [_, item]) if is_null(item) => {
+            return Err(Error::Invalid(
+                "nulls are not removed from lists here: filter them before array_agg".to_owned(),
             ));
         }
         ("array_remove", [_, _]) => renamed(function, "array_remove_all"),
@@ -206,6 +271,9 @@ fn of_body(body: &SetExpr) -> ControlFlow<Error> {
             of_body(right)
         }
         SetExpr::Select(select) => {
+            for table in &select.from {
+                of_joins(&table.joins)?;
+            }
             for item in &select.projection {
                 if let SelectItem::ExprWithAlias { alias, .. } = item
                     && alias.quote_style.is_none()
@@ -230,6 +298,16 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
         }
         DataType::Char(_) | DataType::Character(_) | DataType::CharVarying(Some(_)) => {
             Err(Error::Invalid("there is no type char(n) here: write varchar(n), text, or left(text, n)".to_owned()))
+        }
+        DataType::Uuid if literal(expr).is_some() => {
+            let text = literal(expr).unwrap_or_default();
+            match uuid::Uuid::try_parse(text) {
+                Ok(uuid) => Ok(parsed(&format!("'{uuid}'"))),
+                Err(_) => {
+                    let shown: String = text.chars().take(64).collect();
+                    Err(Error::Invalid(format!("'{shown}' is no uuid")))
+                }
+            }
         }
         DataType::Uuid => Ok(parsed(&format!("lower(CAST(({expr}) AS VARCHAR))"))),
         _ => Ok(None),
@@ -270,6 +348,25 @@ fn seconds(microseconds: &Expr) -> Expr {
 
 fn is_text(expr: &Expr, text: &str) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(given) if given.eq_ignore_ascii_case(text)))
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A constant that is read as bytes, because nothing else is taken there.
+fn is_bytes_as_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(_)) && !is_null(expr)
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
 fn is_seconds(part: &Expr) -> bool {
