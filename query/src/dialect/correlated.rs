@@ -34,7 +34,8 @@ fn of(subquery: &Subquery, is_about_rows: bool) -> Result<()> {
     if subquery.outer_ref_columns.is_empty() {
         return Ok(());
     }
-    subquery.subquery.apply(|node| {
+    let plan: &LogicalPlan = &subquery.subquery;
+    plan.apply(|node| {
         match node {
             LogicalPlan::Aggregate(aggregate)
                 if is_about_rows && aggregate.group_expr.is_empty() && depends(&aggregate.input) =>
