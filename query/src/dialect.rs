@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL, as far as people write it against the record.
 //!
 //! What the engine below does not know as PostgreSQL has it is read here: forms of SQL (`rewrite`), times as texts (`times`),
-//! functions and operators (`functions`, `json`, `to_char`, `zones`, `groups`, `numbers`, `checked`), types (`types`), and what
+//! functions and operators (`functions`, `json`, `to_char`, `zones`, `groups`, `numbers`, `whole`, `sum`, `checked`), types (`types`), and what
 //! heads a result's columns (`headings`).
 //!
 //! What is not as in PostgreSQL is refused with what to write instead, as far as it is known: docs/sql.md lists what is answered
@@ -15,7 +15,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF};
 
 mod casts;
 mod checked;
@@ -24,13 +24,18 @@ mod functions;
 mod groups;
 mod headings;
 mod json;
+mod longest;
+mod nulls;
 mod numbers;
+mod pattern_values;
 mod patterns;
 mod precedence;
 mod rewrite;
+mod sum;
 mod times;
 mod to_char;
 mod types;
+mod whole;
 mod zones;
 
 pub(crate) use casts::Casts;
@@ -67,6 +72,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         if let Ok(function) = state.udf(name) {
             state.register_udf(Arc::new(ScalarUDF::new_from_impl(checked::Checked(function))))?;
         }
+    }
+    if let Ok(sum) = state.udaf("sum") {
+        state.register_udaf(Arc::new(AggregateUDF::new_from_impl(sum::Sum(sum))))?;
+    }
+    for kind in pattern_values::Kind::ALL {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(pattern_values::InDialect::new(kind))))?;
     }
     for function in [
         ScalarUDF::new_from_impl(functions::Length::new("octet_length", &[])),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -33,10 +33,11 @@ impl AnalyzerRule for Casts {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let text = Arc::new(ScalarUDF::new_from_impl(AsText::default()));
-        let read = super::map_each_expression(plan, |expr, schema, inputs| match numbers::of(&expr, schema, inputs)? {
-            Some(new) => Ok(Transformed::yes(new)),
-            None => cast(expr, schema, &text),
-        })?;
+        let read =
+            super::map_each_expression(plan, |expr, schema, inputs| match numbers::of(&expr, schema, inputs)? {
+                Some(new) => Ok(Transformed::yes(new)),
+                None => cast(expr, schema, &text),
+            })?;
         let read = read.transform_up_with_subqueries(|node| numbers::of_node(node).map(Transformed::yes))?;
         Ok(read.data)
     }

@@ -12,10 +12,17 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::{invalid, result};
+use super::whole;
 
 /// Functions whose result has a fraction in PostgreSQL, be it 0, and is a whole number here.
 const WITH_FRACTION: [&str; 10] =
     ["date_part", "round", "trunc", "ceil", "floor", "power", "signum", "sqrt", "avg", "exp"];
+
+/// Functions whose result is of the type of their arguments in PostgreSQL, too.
+const PASSING: [&str; 9] = ["plus", "minus", "times", "coalesce", "nvl", "nullif", "greatest", "least", "abs"];
+
+/// Likewise, of the first of them, which is one of the rows'.
+const PASSING_OF_ROWS: [&str; 7] = ["min", "max", "first_value", "last_value", "nth_value", "lag", "lead"];
 
 /// Aggregates that compare their arguments.
 const COMPARING: [&str; 6] = ["min", "max", "median", "percentile_cont", "array_agg", "count"];
@@ -26,7 +33,6 @@ pub(super) fn of(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Resu
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let (Ok(from), Ok(to)) = (left.get_type(schema), right.get_type(schema)) else { return Ok(None) };
             match op {
-                Operator::Divide if from.is_integer() && to.is_integer() => divided(left, right, inputs),
                 Operator::Plus | Operator::Minus | Operator::Multiply
                     if is_narrow(&from) && is_narrow(&to) && !holds(expr, inputs, has_fraction) =>
                 {
@@ -34,11 +40,20 @@ pub(super) fn of(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Resu
                     let kind = if from == DataType::Int32 || to == DataType::Int32 { DataType::Int32 } else { from };
                     Ok(Some(Expr::Cast(Cast::new(Box::new(Expr::BinaryExpr(wide)), kind))))
                 }
+                Operator::Plus | Operator::Minus | Operator::Multiply if from.is_integer() && from == to => {
+                    Ok(Some(whole::arithmetic(left, *op, right)))
+                }
                 op if compares(*op) && (is_interval(&from) || is_interval(&to)) => Ok(lengths([left, right], schema)
                     .map(|[left, right]| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right))))),
                 _ => Ok(None),
             }
         }
+        Expr::Negative(inner) => match inner.get_type(schema) {
+            Ok(kind) if kind.is_integer() && !matches!(**inner, Expr::Literal(..)) => {
+                Ok(Some(whole::negative(inner, &kind)))
+            }
+            _ => Ok(None),
+        },
         Expr::Between(Between { expr, negated, low, high })
             if [expr, low, high].iter().any(|part| part.get_type(schema).is_ok_and(|kind| is_interval(&kind))) =>
         {
@@ -70,6 +85,27 @@ pub(super) fn of(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Resu
         ),
         _ => Ok(None),
     }
+}
+
+/// Likewise, before the engine puts its casts in: those that are there then were written.
+pub(super) fn of_written(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Result<Option<Expr>> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return Ok(None) };
+    let (Ok(from), Ok(to)) = (left.get_type(schema), right.get_type(schema)) else { return Ok(None) };
+    match op {
+        Operator::Divide if from.is_integer() && to.is_integer() => divided(left, right, inputs),
+        // A day and an interval are a time.
+        Operator::Plus | Operator::Minus if from == DataType::Date32 && is_interval(&to) => {
+            Ok(Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(midnight(left)), *op, right.clone()))))
+        }
+        Operator::Plus if is_interval(&from) && to == DataType::Date32 => {
+            Ok(Some(Expr::BinaryExpr(BinaryExpr::new(left.clone(), *op, Box::new(midnight(right))))))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn midnight(day: &Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(day.clone()), DataType::Timestamp(TimeUnit::Nanosecond, None)))
 }
 
 /// Refuses plans that group by intervals; what an order is by becomes its length.
@@ -135,6 +171,20 @@ fn holds(expr: &Expr, inputs: &[LogicalPlan], part: Part) -> bool {
             holds(left, inputs, part) || holds(right, inputs, part)
         }
         Expr::Negative(inner) => holds(inner, inputs, part),
+        Expr::ScalarFunction(call) if PASSING.contains(&call.name()) => {
+            call.args.iter().any(|arg| holds(arg, inputs, part))
+        }
+        Expr::AggregateFunction(call) if PASSING_OF_ROWS.contains(&call.func.name()) => {
+            call.params.args.first().is_some_and(|arg| holds(arg, inputs, part))
+        }
+        Expr::WindowFunction(call) if PASSING_OF_ROWS.contains(&call.fun.name()) => {
+            call.params.args.first().is_some_and(|arg| holds(arg, inputs, part))
+        }
+        Expr::Case(case) => {
+            let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+            results.into_iter().any(|result| holds(result, inputs, part))
+        }
+        Expr::ScalarSubquery(query) => comes_from(&query.subquery, 0, part),
         _ => false,
     }
 }
@@ -149,14 +199,14 @@ fn comes_from(plan: &LogicalPlan, place: usize, part: Part) -> bool {
         LogicalPlan::Aggregate(aggregate) => {
             let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
             match place.checked_sub(groups) {
-                Some(place) => aggregate.aggr_expr.get(place).is_some_and(|expr| holds(expr, &[], part)),
+                Some(place) => aggregate.aggr_expr.get(place).is_some_and(|expr| holds(expr, &inputs(), part)),
                 None => aggregate.group_expr.get(place).is_some_and(|expr| holds(expr, &inputs(), part)),
             }
         }
         LogicalPlan::Window(window) => {
             let columns = window.input.schema().fields().len();
             match place.checked_sub(columns) {
-                Some(place) => window.window_expr.get(place).is_some_and(|expr| holds(expr, &[], part)),
+                Some(place) => window.window_expr.get(place).is_some_and(|expr| holds(expr, &inputs(), part)),
                 None => comes_from(&window.input, place, part),
             }
         }

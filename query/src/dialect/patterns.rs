@@ -1,7 +1,7 @@
 //! Patterns as PostgreSQL reads them: `~` and its like, `SIMILAR TO`, and the functions on regular expressions.
 //!
-//! The engine's regular expressions are another dialect. Invariant: a pattern matches what it matches in PostgreSQL, but that
-//! of several alternatives the first is taken and not the longest; what cannot be said in the engine's dialect is refused.
+//! The engine's regular expressions are another dialect. Invariant: a pattern matches what it matches in PostgreSQL; what
+//! cannot be said in the engine's dialect is refused.
 //! Source: the PostgreSQL manual, "Pattern Matching".
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,6 +9,8 @@ use datafusion::sql::sqlparser::ast::{
     Value,
 };
 
+use super::longest;
+use super::pattern_values::Kind;
 use crate::Error;
 
 /// An operator on a pattern; `None` where it is none.
@@ -20,7 +22,7 @@ pub(super) fn of_operator(expr: &Expr) -> Result<Option<Expr>, Error> {
             op: op @ (PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch),
             right,
         } => {
-            let right = Box::new(pattern(right, "")?);
+            let right = Box::new(pattern(right, "", false)?);
             Some(Expr::BinaryOp { left: left.clone(), op: op.clone(), right })
         }
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {
@@ -65,7 +67,7 @@ pub(super) fn of_function(function: &Function, name: &str) -> Result<Option<Expr
     };
     let replacement = (name == "regexp_replace").then(|| argument(2)).flatten();
     let mut set = |at: usize, expr: Expr| list.args[at] = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    set(1, pattern(&written, &flags)?);
+    set(1, pattern(&written, &flags, name != "regexp_like")?);
     if let Some(replacement) = replacement {
         set(2, replaced(&replacement)?);
     }
@@ -77,7 +79,7 @@ pub(super) fn of_function(function: &Function, name: &str) -> Result<Option<Expr
 }
 
 /// A pattern in the engine's dialect.
-fn pattern(written: &Expr, flags: &str) -> Result<Expr, Error> {
+fn pattern(written: &Expr, flags: &str, is_taken: bool) -> Result<Expr, Error> {
     for flag in flags.chars() {
         if !"gicsnmxe".contains(flag) {
             return Err(Error::Invalid(format!("'{flag}' is no flag of a regular expression here")));
@@ -85,10 +87,18 @@ fn pattern(written: &Expr, flags: &str) -> Result<Expr, Error> {
     }
     let by_lines = flags.contains(['n', 'm']);
     match text(written) {
-        Some(text) => Ok(literal(&compiled(regular(text, by_lines)?)?)),
-        // It is not known before it runs, and its escapes are the engine's.
-        None => Ok(call("concat", vec![literal(mode(by_lines)), written.clone()])),
+        Some(text) => Ok(literal(&constant(text, by_lines, is_taken)?)),
+        None => Ok(call(Kind::of(by_lines, is_taken).name(), vec![written.clone()])),
     }
+}
+
+/// Likewise of a text that is known; `is_taken` where it matters which match is the one.
+pub(super) fn constant(written: &str, by_lines: bool, is_taken: bool) -> Result<String, Error> {
+    let pattern = compiled(regular(written, by_lines)?)?;
+    if is_taken {
+        longest::verify(&pattern)?;
+    }
+    Ok(pattern)
 }
 
 /// `.` matches line breaks, too, and `^` and `$` nothing within a text, unless lines are asked for.
@@ -297,9 +307,14 @@ pub(super) const SIZE: usize = 10 * 1024 * 1024;
 
 /// What takes the place of a match: `\1` and `\&` stand for parts of it, `$` for itself.
 fn replaced(written: &Expr) -> Result<Expr, Error> {
-    let Some(text) = text(written) else {
-        return Ok(call("replace", vec![written.clone(), literal("$"), literal("$$")]));
-    };
+    match text(written) {
+        Some(text) => Ok(literal(&replacement(text)?)),
+        None => Ok(call(Kind::Replacement.name(), vec![written.clone()])),
+    }
+}
+
+/// Likewise of a text that is known.
+pub(super) fn replacement(text: &str) -> Result<String, Error> {
     let mut out = String::new();
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -316,7 +331,7 @@ fn replaced(written: &Expr) -> Result<Expr, Error> {
             other => out.push(other),
         }
     }
-    Ok(literal(&out))
+    Ok(out)
 }
 
 fn text(expr: &Expr) -> Option<&str> {

@@ -1,11 +1,11 @@
 //! Forms of SQL that the engine does not know, in those that it knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
+    AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
     LimitClause, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef,
     TableFactor, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::{patterns, precedence};
+use super::{nulls, patterns, precedence};
 use crate::Error;
 
 /// A statement in the engine's own forms.
@@ -119,7 +119,10 @@ impl VisitorMut for Rewriter {
             Expr::CompoundFieldAccess { access_chain, .. } if access_chain.iter().any(is_from_the_end) => {
                 Err(Error::Invalid("lists begin at 1: list[cardinality(list)] is the last item".to_owned()))
             }
-            _ => patterns::of_operator(expr),
+            _ => match nulls::of_comparison(expr) {
+                Ok(None) => patterns::of_operator(expr),
+                other => other,
+            },
         };
         match new {
             Ok(None) => ControlFlow::Continue(()),
@@ -134,11 +137,7 @@ impl VisitorMut for Rewriter {
 
 /// `(a, b) IS NULL`: all of them are; likewise IS NOT NULL.
 fn of_row(row: &Expr, test: &dyn Fn(Box<Expr>) -> Expr) -> Option<Expr> {
-    let parts = match row {
-        Expr::Tuple(parts) => parts.clone(),
-        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => arguments(function),
-        _ => return None,
-    };
+    let parts = nulls::row(row)?;
     let tests = parts.into_iter().map(|part| test(Box::new(Expr::Nested(Box::new(part)))));
     tests.reduce(|all, part| binary(&all, BinaryOperator::And, &part))
 }
@@ -173,6 +172,7 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
     let ordered = query.order_by.is_some();
     let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
     let ordered = ordered && select.distinct.is_none();
+    let names = output_names(&select.projection);
     let mut seen: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
@@ -180,10 +180,14 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
             continue;
         }
         let text = expr.to_string();
-        // The engine names a cast as what is cast, which an order may name, too.
+        // A cast of a column is called as the column is, which an order by that name is about; to the engine, other casts are
+        // called as what is cast, which an order may name, too.
         let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
         if cast && ordered {
-            let alias = Ident::with_quote('"', text.clone());
+            let alias = match column_of(expr) {
+                Some(column) if !names.contains(&column.value) => column,
+                _ => Ident::with_quote('"', text.clone()),
+            };
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             seen.insert(text, 1);
             continue;
@@ -196,6 +200,37 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
         }
     }
     ControlFlow::Continue(())
+}
+
+/// What the columns are called that are no casts; of casts, those that several are called.
+fn output_names(projection: &[SelectItem]) -> HashSet<String> {
+    let (mut names, mut casts) = (HashSet::new(), HashSet::new());
+    for item in projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => drop(names.insert(ident.value.clone())),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                names.extend(parts.last().map(|ident| ident.value.clone()));
+            }
+            SelectItem::ExprWithAlias { alias, .. } => drop(names.insert(alias.value.clone())),
+            SelectItem::UnnamedExpr(expr) => {
+                names.extend(
+                    column_of(expr).filter(|column| !casts.insert(column.value.clone())).map(|name| name.value),
+                );
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The column that is cast.
+fn column_of(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => column_of(expr),
+        Expr::Identifier(ident) => Some(ident.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    }
 }
 
 fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
@@ -227,6 +262,14 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
                 "generate_series stands in FROM here: FROM generate_series(1, 3) AS n".to_owned(),
             ));
         }
+        ("array_length", [_, _]) => {
+            let length = whole(Expr::Function(function.clone()));
+            Some(patterns::call("nullif", vec![length, number("0")]))
+        }
+        ("cardinality" | "array_position" | "array_ndims", _) => Some(whole(Expr::Function(function.clone()))),
+        ("row_number" | "rank" | "dense_rank" | "ntile", _) if function.over.is_some() => {
+            Some(whole(Expr::Function(function.clone())))
+        }
         ("array_remove", [_, item]) if is_null(item) => {
             return Err(Error::Invalid(
                 "nulls are not removed from lists here: filter them before array_agg".to_owned(),
@@ -254,6 +297,17 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             None => None,
         },
     })
+}
+
+/// A number that has no sign to the engine, as one that can be subtracted from and divided as in PostgreSQL.
+fn whole(number: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(number),
+        data_type: DataType::BigInt(None),
+        array: false,
+        format: None,
+    }
 }
 
 /// Forms that the engine would read in another sense.
@@ -439,7 +493,7 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 }
 
 /// Arguments without names; an empty list where there are others.
-fn arguments(function: &Function) -> Vec<Expr> {
+pub(super) fn arguments(function: &Function) -> Vec<Expr> {
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     let plain = list.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
@@ -453,12 +507,12 @@ fn renamed(function: &Function, name: &str) -> Option<Expr> {
     (function.name != name).then(|| Expr::Function(Function { name, ..function.clone() }))
 }
 
-fn binary(left: &Expr, op: BinaryOperator, right: &Expr) -> Expr {
+pub(super) fn binary(left: &Expr, op: BinaryOperator, right: &Expr) -> Expr {
     let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
     Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
 }
 
-fn number(text: &str) -> Expr {
+pub(super) fn number(text: &str) -> Expr {
     Expr::Value(Value::Number(text.to_owned(), false).into())
 }
 

@@ -9,13 +9,16 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, InList};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator, lit, not, when};
 
-use super::casts;
+use super::{casts, numbers};
 use crate::Error;
 use crate::moment::Moment;
 
 /// A plan whose texts are times where they have to be.
 pub(crate) fn read_times(plan: LogicalPlan, now: i64) -> Result<LogicalPlan> {
-    super::map_each_expression(plan, |expr, schema, _| in_expression(expr, schema, now))
+    super::map_each_expression(plan, |expr, schema, inputs| match numbers::of_written(&expr, schema, inputs)? {
+        Some(new) => Ok(Transformed::yes(new)),
+        None => in_expression(expr, schema, now),
+    })
 }
 
 /// A text as an argument that is a time.

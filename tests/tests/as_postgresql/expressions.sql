@@ -175,5 +175,15 @@ greatest(INTERVAL '1 day', INTERVAL '25 hours')::text
 encode('abc', 'hex'), encode('\x6162', 'hex'), encode('\x6162', 'base64'), concat(true), concat(false, 'x'), concat_ws('-', true, NULL, false), true || 'x', concat(1 = 1)
 'notauuid'::uuid, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid, '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'::uuid
 array_remove(ARRAY[1, NULL, 2], NULL), array_remove(ARRAY[1, NULL, 2], 1)
--0.0::float8 IN (0.0::float8), 0.0::float8 = -0.0::float8
+0.0::float8 = -0.0::float8
 3 <> ALL(ARRAY[1, NULL]), 1 <> ALL(ARRAY[1, NULL]), NULL = ANY(ARRAY[1])
+-- Whole numbers that do not fit.
+9223372036854775807 + 1, -9223372036854775807 - 2, 9223372036854775807 * 2, 99999999999 * 99999999999, 4611686018427387904 * 2 - 1
+cardinality(ARRAY[1, 2, 3]) / 2, cardinality(ARRAY[1]) - 5, array_length(ARRAY[1, 2, 3], 1) / 2, array_position(ARRAY['a', 'b', 'c'], 'c') / 2, length('a') - 5, strpos('abc', 'c') / 2
+coalesce(extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00'), 0) / 2, abs(round(5)) / 2, (CASE WHEN true THEN floor(5) END) / 2
+-- Nulls in rows and lists.
+(1, NULL) = (1, 2), (1, NULL) = (2, 1), (1, NULL) <> (1, 2), (1, NULL) < (2, 1), (1, NULL) < (1, 2), (NULL, 1) >= (1, 1), (1, 2, 3) <= (1, 2, 3), (1, 2) BETWEEN (1, 1) AND (1, 3)
+(1, 2) IN ((1, NULL)), (1, 2) NOT IN ((1, NULL)), (1, 2) NOT IN ((1, 3)), (1, NULL) IS DISTINCT FROM (1, NULL), (1, NULL) IS NOT DISTINCT FROM (1, 2), ROW(1, 2) = ROW(1, 2), ROW(1, 2) = (1, 2)
+3 = ANY(ARRAY[1, NULL]), 1 = ANY(ARRAY[1, NULL]), NOT (3 = ANY(ARRAY[1, NULL])), 3 = ANY(ARRAY[]::int[]), 1 <> ANY(ARRAY[1, NULL]), 2 <> ANY(ARRAY[1, NULL]), 1 = ANY(NULL::int[]), array_length(ARRAY[]::int[], 1), array_length(ARRAY[1, 2], 1)
+-- Which match is taken.
+(regexp_match('foobar', 'foo|foobar'))[1], (regexp_match('foobar', '(foo|far)'))[1], regexp_replace('abcd', '(a|ab)(c|bcd)', '[\2]'), (regexp_match('XY1234Z', 'Y*?([0-9]{1,3})'))[1], (regexp_match('key=val;x', '=(.*?);'))[1], 'foobar' ~ 'foo|foobar', regexp_like('foobar', 'foo|foobar')

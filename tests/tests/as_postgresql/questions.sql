@@ -129,3 +129,19 @@ SELECT s / n FROM (SELECT sum(x::bigint) AS s, count(*) AS n FROM (VALUES (1), (
 SELECT total / 2 FROM (SELECT x, sum(x::bigint) OVER () AS total FROM (VALUES (1), (2)) AS t(x)) AS d ORDER BY 1
 WITH s AS (SELECT x % 2 AS odd, sum(x::bigint) AS total FROM (VALUES (1), (2)) AS t(x) GROUP BY 1) SELECT a.total / b.odd FROM s AS a JOIN s AS b ON b.odd = 1 ORDER BY 1
 SELECT h / 2 FROM (SELECT extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00') AS h) AS d
+SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)
+SELECT sum(x), sum(DISTINCT x), count(*) FROM (VALUES (9223372036854775807), (1), (-5)) AS t(x) WHERE x < 5
+SELECT x, sum(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (VALUES (1), (2), (4)) AS t(x) ORDER BY 1
+SELECT sum(x) OVER (ORDER BY x) FROM (VALUES (9223372036854775806), (9223372036854775807)) AS t(x) ORDER BY 1
+SELECT x + 1, -x, x * 2 FROM (VALUES (9223372036854775806)) AS t(x)
+SELECT x + 1 FROM (VALUES (9223372036854775806), (1)) AS t(x) ORDER BY 1
+SELECT row_number() OVER (ORDER BY x) / 2, rank() OVER (ORDER BY x) - 5, ntile(2) OVER (ORDER BY x) / 2, row_number() OVER (ORDER BY x) - row_number() OVER (ORDER BY x DESC) FROM (VALUES (1), (2), (3)) AS t(x) ORDER BY 1, 2
+SELECT (SELECT sum(x::bigint) FROM (VALUES (1), (2)) AS t(x)) / 2
+SELECT coalesce(sum(x::bigint), 0) / 2 FROM (VALUES (1), (2)) AS t(x)
+SELECT max(round(x)) / 2 FROM (VALUES (1), (3)) AS t(x)
+SELECT 'a' = ANY(x), NOT ('a' = ANY(x)), 'a' <> ALL(x) FROM (VALUES (ARRAY['a', 'b']), (ARRAY['c']), (NULL), (ARRAY['x', NULL])) AS t(x)
+SELECT x FROM (VALUES (1, 2), (1, NULL), (2, 1)) AS t(x, y) WHERE NOT ((x, y) = (1, 2)) ORDER BY 1
+SELECT x ~ y FROM (VALUES ('abc', '^a'), ('a b', 'a\sb'), ('x', '\d'), ('foo', '\mfoo'), ('9', '\d'), (NULL, 'a'), ('a', NULL)) AS t(x, y)
+SELECT x ~ y FROM (VALUES ('aa', '(a)\1')) AS t(x, y)
+SELECT regexp_replace(x, y, z) FROM (VALUES ('abc', '(b)', '[\1]'), ('a$c', '\$', '$1'), ('abc', 'b', '<\&>')) AS t(x, y, z)
+SELECT x ~ ('^' || y) FROM (VALUES ('abc', 'a'), ('abc', 'b')) AS t(x, y)
