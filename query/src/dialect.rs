@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL, as far as people write it against the record.
 //!
 //! What the engine below does not know as PostgreSQL has it is read here: forms of SQL (`rewrite`), times as texts (`times`),
-//! functions and operators (`functions`, `json`, `to_char`, `zones`, `groups`, `numbers`, `whole`, `sum`, `checked`), types (`types`), and what
+//! functions and operators (`functions`, `json`, `to_char`, `zones`, `groups`, `numbers`, `sum`, `checked`), types (`types`), and what
 //! heads a result's columns (`headings`).
 //!
 //! What is not as in PostgreSQL is refused with what to write instead, as far as it is known: docs/sql.md lists what is answered
@@ -23,10 +23,12 @@ mod correlated;
 mod functions;
 mod groups;
 mod headings;
+mod intervals;
 mod json;
 mod longest;
 mod nulls;
 mod numbers;
+mod orders;
 mod pattern_values;
 mod patterns;
 mod precedence;
@@ -35,7 +37,6 @@ mod sum;
 mod times;
 mod to_char;
 mod types;
-mod whole;
 mod zones;
 
 pub(crate) use casts::Casts;

@@ -157,7 +157,8 @@ fn today(now: i64, zone: &TimeZone) -> Result<civil::Date, Why> {
 /// A whole day, which is not always 24 hours long.
 fn day(date: civil::Date, zone: &TimeZone) -> Result<Moment, Why> {
     let begin = |date: civil::Date| {
-        let start = date.to_zoned(zone.clone()).and_then(|day| day.start_of_day()).map_err(|_| None)?;
+        let start = date.to_zoned(zone.clone()).and_then(|day| day.start_of_day());
+        let start = start.map_err(|_| Some(BOUNDS.to_owned()))?;
         i64::try_from(start.timestamp().as_nanosecond()).map_err(|_| Some(BOUNDS.to_owned()))
     };
     Ok(Moment { from: begin(date)?, to: begin(date.tomorrow().map_err(|_| Some(BOUNDS.to_owned()))?)? })

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::{invalid, result};
-use super::numbers;
+use super::{intervals, numbers};
 use crate::format::value::value;
 
 /// Puts PostgreSQL's casts in the place of the engine's.
@@ -76,6 +76,10 @@ fn cast(expr: Expr, schema: &DFSchema, text: &Arc<ScalarUDF>) -> Result<Transfor
             {
                 let part = part.try_as_str().flatten().unwrap_or_default().to_ascii_lowercase();
                 Ok(of_length(&part, length).map_or_else(|| Transformed::no(expr.clone()), Transformed::yes))
+            }
+            [Expr::Literal(part, _), length] if matches!(length.get_type(schema), Ok(DataType::Interval(_))) => {
+                let part = part.try_as_str().flatten().unwrap_or_default().to_ascii_lowercase();
+                Ok(intervals::part(&part, length).map_or_else(|| Transformed::no(expr.clone()), Transformed::yes))
             }
             _ => Ok(Transformed::no(expr)),
         },

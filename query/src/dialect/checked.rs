@@ -4,7 +4,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, TimestampNanosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
 use datafusion::common::Result;
@@ -47,10 +47,16 @@ impl ScalarUDFImpl for Checked {
             ("to_timestamp", [seconds, ..]) if seconds.data_type().is_numeric() => {
                 let seconds = seconds.to_array(args.number_rows)?;
                 let seconds = cast(&seconds, &DataType::Float64)?;
-                if seconds.as_primitive::<Float64Type>().iter().flatten().any(|seconds| seconds.abs() >= MOST_SECONDS) {
+                if seconds.as_primitive::<Float64Type>().iter().flatten().any(|seconds| !(seconds.abs() < MOST_SECONDS))
+                {
                     return Err(invalid("times are from 1677-09-21 to 2262-04-11: to_timestamp is out of range"));
                 }
-                return self.0.invoke_with_args(args);
+                // A fraction is one of microseconds: what is nearest to it in binary has others behind.
+                let at = |seconds: f64| (seconds * 1e6).round() as i64 * 1000;
+                let all: TimestampNanosecondArray =
+                    seconds.as_primitive::<Float64Type>().iter().map(|seconds| seconds.map(at)).collect();
+                let made = cast(&all, args.return_field.data_type())?;
+                return result(&args, made);
             }
             ("to_timestamp", _) => return self.0.invoke_with_args(args),
             _ => {}

@@ -9,10 +9,31 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use crate::Error;
 
+/// What comes of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Taken {
+    /// That there is one.
+    Never,
+    /// What it is.
+    Once,
+    /// What all of them are.
+    Repeatedly,
+}
+
 /// Refuses a pattern in the engine's dialect of which another match may be taken.
-pub(super) fn verify(pattern: &str) -> Result<(), Error> {
+pub(super) fn verify(pattern: &str, taken: Taken) -> Result<(), Error> {
+    if taken == Taken::Never {
+        return Ok(());
+    }
     // What does not read is told elsewhere.
     let Ok(hir) = regex_syntax::parse(pattern) else { return Ok(()) };
+    let lengths = hir.properties();
+    if taken == Taken::Repeatedly && lengths.minimum_len() == Some(0) && lengths.maximum_len() != Some(0) {
+        return Err(Error::Invalid(
+            "where a pattern can match nothing, PostgreSQL finds that behind what it matched, too: write + for *"
+                .to_owned(),
+        ));
+    }
     let mut seen = Seen::default();
     walk(&hir, &mut seen);
     if seen.ambiguous {
@@ -100,7 +121,7 @@ mod tests {
             "[0-9]{3}.*?",
             "foo(bar)?",
         ] {
-            assert!(verify(pattern).is_ok(), "{pattern}");
+            assert!(verify(pattern, Taken::Once).is_ok(), "{pattern}");
         }
         for pattern in [
             "foo|foobar",
@@ -113,7 +134,9 @@ mod tests {
             ".*?|a",
             "a*|b",
         ] {
-            assert!(verify(pattern).is_err(), "{pattern}");
+            assert!(verify(pattern, Taken::Once).is_err() && verify(pattern, Taken::Never).is_ok(), "{pattern}");
         }
+        assert!(verify("x*", Taken::Repeatedly).is_err() && verify("x*", Taken::Once).is_ok());
+        assert!(verify("x+", Taken::Repeatedly).is_ok() && verify("", Taken::Repeatedly).is_ok());
     }
 }

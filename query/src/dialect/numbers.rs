@@ -12,14 +12,13 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::{invalid, result};
-use super::whole;
 
 /// Functions whose result has a fraction in PostgreSQL, be it 0, and is a whole number here.
 const WITH_FRACTION: [&str; 10] =
     ["date_part", "round", "trunc", "ceil", "floor", "power", "signum", "sqrt", "avg", "exp"];
 
 /// Functions whose result is of the type of their arguments in PostgreSQL, too.
-const PASSING: [&str; 9] = ["plus", "minus", "times", "coalesce", "nvl", "nullif", "greatest", "least", "abs"];
+const PASSING: [&str; 6] = ["coalesce", "nvl", "nullif", "greatest", "least", "abs"];
 
 /// Likewise, of the first of them, which is one of the rows'.
 const PASSING_OF_ROWS: [&str; 7] = ["min", "max", "first_value", "last_value", "nth_value", "lag", "lead"];
@@ -30,27 +29,20 @@ const COMPARING: [&str; 6] = ["min", "max", "median", "percentile_cont", "array_
 /// An expression whose types are known, as PostgreSQL computes it; `None` where the engine does so.
 pub(super) fn of(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Result<Option<Expr>> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (Ok(from), Ok(to)) = (left.get_type(schema), right.get_type(schema)) else { return Ok(None) };
-            match op {
-                Operator::Plus | Operator::Minus | Operator::Multiply
-                    if is_narrow(&from) && is_narrow(&to) && !holds(expr, inputs, has_fraction) =>
-                {
-                    let wide = BinaryExpr::new(Box::new(int64(left)), *op, Box::new(int64(right)));
-                    let kind = if from == DataType::Int32 || to == DataType::Int32 { DataType::Int32 } else { from };
-                    Ok(Some(Expr::Cast(Cast::new(Box::new(Expr::BinaryExpr(wide)), kind))))
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Plus | Operator::Minus | Operator::Multiply => {
+                // The right one first: of a long chain it is the short one.
+                let (Some(to), Some(from)) = (narrow(right, schema), narrow(left, schema)) else { return Ok(None) };
+                if holds(expr, inputs, has_fraction) {
+                    return Ok(None);
                 }
-                Operator::Plus | Operator::Minus | Operator::Multiply if from.is_integer() && from == to => {
-                    Ok(Some(whole::arithmetic(left, *op, right)))
-                }
-                op if compares(*op) && (is_interval(&from) || is_interval(&to)) => Ok(lengths([left, right], schema)
-                    .map(|[left, right]| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right))))),
-                _ => Ok(None),
+                let wide = BinaryExpr::new(Box::new(int64(left)), *op, Box::new(int64(right)));
+                let kind = if from == DataType::Int32 || to == DataType::Int32 { DataType::Int32 } else { from };
+                Ok(Some(Expr::Cast(Cast::new(Box::new(Expr::BinaryExpr(wide)), kind))))
             }
-        }
-        Expr::Negative(inner) => match inner.get_type(schema) {
-            Ok(kind) if kind.is_integer() && !matches!(**inner, Expr::Literal(..)) => {
-                Ok(Some(whole::negative(inner, &kind)))
+            op if compares(*op) && (is_interval_of(left, schema) || is_interval_of(right, schema)) => {
+                Ok(lengths([left, right], schema)
+                    .map(|[left, right]| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right)))))
             }
             _ => Ok(None),
         },
@@ -90,14 +82,15 @@ pub(super) fn of(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Resu
 /// Likewise, before the engine puts its casts in: those that are there then were written.
 pub(super) fn of_written(expr: &Expr, schema: &DFSchema, inputs: &[LogicalPlan]) -> Result<Option<Expr>> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return Ok(None) };
-    let (Ok(from), Ok(to)) = (left.get_type(schema), right.get_type(schema)) else { return Ok(None) };
+    let is_day = |expr: &Expr| expr.get_type(schema).is_ok_and(|kind| kind == DataType::Date32);
+    let is_whole = |expr: &Expr| expr.get_type(schema).is_ok_and(|kind| kind.is_integer());
     match op {
-        Operator::Divide if from.is_integer() && to.is_integer() => divided(left, right, inputs),
+        Operator::Divide if is_whole(right) && is_whole(left) => divided(left, right, inputs),
         // A day and an interval are a time.
-        Operator::Plus | Operator::Minus if from == DataType::Date32 && is_interval(&to) => {
+        Operator::Plus | Operator::Minus if is_interval_of(right, schema) && is_day(left) => {
             Ok(Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(midnight(left)), *op, right.clone()))))
         }
-        Operator::Plus if is_interval(&from) && to == DataType::Date32 => {
+        Operator::Plus if is_day(right) && is_interval_of(left, schema) => {
             Ok(Some(Expr::BinaryExpr(BinaryExpr::new(left.clone(), *op, Box::new(midnight(right))))))
         }
         _ => Ok(None),
@@ -243,8 +236,9 @@ fn is_arithmetic(op: Operator) -> bool {
     matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
-fn is_narrow(kind: &DataType) -> bool {
-    matches!(kind, DataType::Int8 | DataType::Int16 | DataType::Int32)
+fn narrow(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    let kind = expr.get_type(schema).ok()?;
+    matches!(kind, DataType::Int8 | DataType::Int16 | DataType::Int32).then_some(kind)
 }
 
 fn int64(expr: &Expr) -> Expr {

@@ -8,6 +8,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::functions::{invalid, result};
+use super::longest::Taken;
 use super::patterns;
 use crate::Error;
 
@@ -30,12 +31,12 @@ impl Kind {
     pub(super) const ALL: [Kind; 5] =
         [Kind::Matching, Kind::MatchingByLines, Kind::Taking, Kind::TakingByLines, Kind::Replacement];
 
-    pub(super) fn of(by_lines: bool, is_taken: bool) -> Kind {
-        match (by_lines, is_taken) {
-            (false, false) => Kind::Matching,
-            (true, false) => Kind::MatchingByLines,
-            (false, true) => Kind::Taking,
-            (true, true) => Kind::TakingByLines,
+    pub(super) fn of(by_lines: bool, taken: Taken) -> Kind {
+        match (by_lines, taken) {
+            (false, Taken::Never) => Kind::Matching,
+            (true, Taken::Never) => Kind::MatchingByLines,
+            (false, Taken::Once | Taken::Repeatedly) => Kind::Taking,
+            (true, Taken::Once | Taken::Repeatedly) => Kind::TakingByLines,
         }
     }
 
@@ -52,10 +53,10 @@ impl Kind {
 
     fn read(self, text: &str) -> Result<String, Error> {
         match self {
-            Kind::Matching => patterns::constant(text, false, false),
-            Kind::MatchingByLines => patterns::constant(text, true, false),
-            Kind::Taking => patterns::constant(text, false, true),
-            Kind::TakingByLines => patterns::constant(text, true, true),
+            Kind::Matching => patterns::constant(text, false, Taken::Never),
+            Kind::MatchingByLines => patterns::constant(text, true, Taken::Never),
+            Kind::Taking => patterns::constant(text, false, Taken::Repeatedly),
+            Kind::TakingByLines => patterns::constant(text, true, Taken::Repeatedly),
             Kind::Replacement => patterns::replacement(text),
         }
     }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     Value,
 };
 
-use super::longest;
+use super::longest::{self, Taken};
 use super::pattern_values::Kind;
 use crate::Error;
 
@@ -22,7 +22,7 @@ pub(super) fn of_operator(expr: &Expr) -> Result<Option<Expr>, Error> {
             op: op @ (PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch),
             right,
         } => {
-            let right = Box::new(pattern(right, "", false)?);
+            let right = Box::new(pattern(right, "", Taken::Never)?);
             Some(Expr::BinaryOp { left: left.clone(), op: op.clone(), right })
         }
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {
@@ -67,7 +67,13 @@ pub(super) fn of_function(function: &Function, name: &str) -> Result<Option<Expr
     };
     let replacement = (name == "regexp_replace").then(|| argument(2)).flatten();
     let mut set = |at: usize, expr: Expr| list.args[at] = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    set(1, pattern(&written, &flags, name != "regexp_like")?);
+    let taken = match name {
+        "regexp_like" => Taken::Never,
+        "regexp_count" => Taken::Repeatedly,
+        _ if flags.contains('g') => Taken::Repeatedly,
+        _ => Taken::Once,
+    };
+    set(1, pattern(&written, &flags, taken)?);
     if let Some(replacement) = replacement {
         set(2, replaced(&replacement)?);
     }
@@ -79,7 +85,7 @@ pub(super) fn of_function(function: &Function, name: &str) -> Result<Option<Expr
 }
 
 /// A pattern in the engine's dialect.
-fn pattern(written: &Expr, flags: &str, is_taken: bool) -> Result<Expr, Error> {
+fn pattern(written: &Expr, flags: &str, taken: Taken) -> Result<Expr, Error> {
     for flag in flags.chars() {
         if !"gicsnmxe".contains(flag) {
             return Err(Error::Invalid(format!("'{flag}' is no flag of a regular expression here")));
@@ -87,17 +93,15 @@ fn pattern(written: &Expr, flags: &str, is_taken: bool) -> Result<Expr, Error> {
     }
     let by_lines = flags.contains(['n', 'm']);
     match text(written) {
-        Some(text) => Ok(literal(&constant(text, by_lines, is_taken)?)),
-        None => Ok(call(Kind::of(by_lines, is_taken).name(), vec![written.clone()])),
+        Some(text) => Ok(literal(&constant(text, by_lines, taken)?)),
+        None => Ok(call(Kind::of(by_lines, taken).name(), vec![written.clone()])),
     }
 }
 
-/// Likewise of a text that is known; `is_taken` where it matters which match is the one.
-pub(super) fn constant(written: &str, by_lines: bool, is_taken: bool) -> Result<String, Error> {
+/// Likewise of a text that is known.
+pub(super) fn constant(written: &str, by_lines: bool, taken: Taken) -> Result<String, Error> {
     let pattern = compiled(regular(written, by_lines)?)?;
-    if is_taken {
-        longest::verify(&pattern)?;
-    }
+    longest::verify(&pattern, taken)?;
     Ok(pattern)
 }
 
@@ -153,9 +157,8 @@ fn regular(written: &str, mut by_lines: bool) -> Result<String, Error> {
                 Some(class @ ('D' | 'S' | 'W')) => {
                     out.push_str(&format!("[^{}]", of_letter(class.to_ascii_lowercase())));
                 }
-                Some(escaped) if "Anrtfvx".contains(escaped) || !escaped.is_alphanumeric() => {
-                    out.extend(['\\', escaped]);
-                }
+                Some(escaped) if "Anrtfvx".contains(escaped) => out.extend(['\\', escaped]),
+                Some(escaped) if !escaped.is_alphanumeric() => itself(escaped, &mut out),
                 Some(other) => return Err(refused(&format!("\\{other}"))),
                 None => return Err(Error::Invalid("a regular expression ends with a backslash".to_owned())),
             },
@@ -189,6 +192,14 @@ fn regular(written: &str, mut by_lines: bool) -> Result<String, Error> {
         quantified = now_quantified;
     }
     Ok(out)
+}
+
+/// A character that means nothing else; the engine's `\\<` is the beginning of a word.
+fn itself(character: char, out: &mut String) {
+    match regex_syntax::is_meta_character(character) {
+        true => out.extend(['\\', character]),
+        false => out.push_str(&format!("\\x{{{:x}}}", u32::from(character))),
+    }
 }
 
 /// What is in a class, as in PostgreSQL with a locale of UTF-8: digits are those of ASCII, and spaces those that do not
@@ -253,9 +264,8 @@ fn bracket(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut 
                 Some(class @ ('D' | 'S' | 'W')) => {
                     out.push_str(&format!("[^{}]", of_letter(class.to_ascii_lowercase())));
                 }
-                Some(escaped) if "nrtfvx".contains(escaped) || !escaped.is_alphanumeric() => {
-                    out.extend(['\\', escaped]);
-                }
+                Some(escaped) if "nrtfvx".contains(escaped) => out.extend(['\\', escaped]),
+                Some(escaped) if !escaped.is_alphanumeric() => itself(escaped, out),
                 Some(other) => return Err(refused(&format!("\\{other} in brackets"))),
                 None => return Err(Error::Invalid("a regular expression ends with a backslash".to_owned())),
             },
@@ -277,8 +287,8 @@ fn similar(written: &str) -> Result<String, Error> {
             '(' => out.push_str("(?:"),
             '[' => bracket(&mut characters, &mut out)?,
             '\\' => match characters.next() {
-                Some(escaped) if escaped.is_alphanumeric() => out.push(escaped),
-                Some(escaped) => out.extend(['\\', escaped]),
+                Some(escaped) if escaped.is_alphanumeric() => return Err(refused(&format!("\\{escaped}"))),
+                Some(escaped) => itself(escaped, &mut out),
                 None => return Err(Error::Invalid("a pattern ends with a backslash".to_owned())),
             },
             other => out.push(other),
@@ -382,6 +392,7 @@ mod tests {
             ("[]a&&b[:alpha:][]", r"(?s)[\]a\&\&b\p{Alphabetic}\[]"),
             (r"[^\d-]\.", r"(?s)[^0-9-]\."),
             ("[[:<:]]x[[:>:]]", r"(?s)\b{start}x\b{end}"),
+            (r"\<a\-[\<\]]", r"(?s)\x{3c}a\-[\x{3c}\]]"),
             (r"\D\d*?x{2}?", r"(?s)[^0-9][0-9]*?x{2}?"),
         ] {
             let read = regular(written, false).and_then(compiled).unwrap();

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::{nulls, patterns, precedence};
+use super::{nulls, orders, patterns, precedence};
 use crate::Error;
 
 /// A statement in the engine's own forms.
@@ -56,7 +56,8 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         of_body(&query.body)?;
-        name_twins(query)
+        let ordered = orders::verify(query)?;
+        name_twins(query, &ordered)
     }
 
     /// `FROM generate_series(1, 3) AS g`: the only column is `g`, too.
@@ -95,6 +96,18 @@ impl VisitorMut for Rewriter {
             )),
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Ok(Some(patterns::call("timezone", vec![(**time_zone).clone(), (**timestamp).clone()])))
+            }
+            Expr::Value(value) if matches!(value.value, Value::HexStringLiteral(_)) => Err(Error::Invalid(
+                "X'1F' is a string of bits in PostgreSQL: write '\\x1f'::bytea for bytes, or the number".to_owned(),
+            )),
+            Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } if is_json(left) || is_json(right) => {
+                Err(Error::Invalid("JSON is text here, and is not merged by ||".to_owned()))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right }
+                if is_null(left) && matches!(**right, Expr::Array(_))
+                    || is_null(right) && matches!(**left, Expr::Array(_)) =>
+            {
+                Err(Error::Invalid("a list and NULL are the list in PostgreSQL: write the list alone".to_owned()))
             }
             Expr::IsNull(row) => Ok(of_row(row, &Expr::IsNull)),
             Expr::IsNotNull(row) => Ok(of_row(row, &Expr::IsNotNull)),
@@ -168,7 +181,7 @@ fn of_joins(joins: &[Join]) -> ControlFlow<Error> {
 }
 
 /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
-fn name_twins(query: &mut Query) -> ControlFlow<Error> {
+fn name_twins(query: &mut Query, ordered_by: &HashSet<String>) -> ControlFlow<Error> {
     let ordered = query.order_by.is_some();
     let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
     let ordered = ordered && select.distinct.is_none();
@@ -185,7 +198,9 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
         let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
         if cast && ordered {
             let alias = match column_of(expr) {
-                Some(column) if !names.contains(&column.value) => column,
+                Some(column) if !names.contains(&column.value) && !ordered_by.contains(&orders::name(&column)) => {
+                    column
+                }
                 _ => Ident::with_quote('"', text.clone()),
             };
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -286,8 +301,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return patterns::of_function(function, &name);
         }
         ("mod", [a, b]) => Some(binary(a, BinaryOperator::Modulo, b)),
-        ("age", [a, b]) => Some(binary(a, BinaryOperator::Minus, b)),
-        ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, a)),
+        ("age", [a, b]) => Some(binary(&time(a), BinaryOperator::Minus, &time(b))),
+        ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, &time(a))),
+        ("array_replace", [_, _, _]) => renamed(function, "array_replace_all"),
         ("every", [_]) => renamed(function, "bool_and"),
         ("gen_random_uuid" | "uuid_generate_v4", []) => renamed(function, "uuid"),
         ("json_array_length" | "jsonb_array_length", [_]) => renamed(function, "json_array_length"),
@@ -297,6 +313,25 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             None => None,
         },
     })
+}
+
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::JSON | DataType::JSONB),
+        Expr::Nested(inner) => is_json(inner),
+        _ => false,
+    }
+}
+
+/// A day as its midnight, and a time as it is.
+fn time(expr: &Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr.clone()),
+        data_type: DataType::Timestamp(None, TimezoneInfo::Tz),
+        array: false,
+        format: None,
+    }
 }
 
 /// A number that has no sign to the engine, as one that can be subtracted from and divided as in PostgreSQL.
@@ -350,6 +385,9 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
         | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => {
             Ok(parsed(&format!("\"left\"(CAST(({expr}) AS VARCHAR), {length})")))
         }
+        DataType::Timestamp(Some(_), _) | DataType::Time(Some(_), _) => {
+            Err(Error::Invalid("times have all of their digits here: write date_trunc('second', ...)".to_owned()))
+        }
         DataType::Char(_) | DataType::Character(_) | DataType::CharVarying(Some(_)) => {
             Err(Error::Invalid("there is no type char(n) here: write varchar(n), text, or left(text, n)".to_owned()))
         }
@@ -371,7 +409,13 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
 /// `list[-1]`, which is the last item to the engine, and none to PostgreSQL.
 fn is_from_the_end(access: &AccessExpr) -> bool {
     let negative = |expr: &Expr| matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, .. });
-    matches!(access, AccessExpr::Subscript(Subscript::Index { index }) if negative(index))
+    match access {
+        AccessExpr::Subscript(Subscript::Index { index }) => negative(index),
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+            lower_bound.iter().chain(upper_bound).any(negative)
+        }
+        AccessExpr::Dot(_) => false,
+    }
 }
 
 fn is_distinct_and_ordered(function: &Function) -> bool {

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
 };
 
-use super::whole::narrowed;
+use super::functions::invalid;
 
 /// Wide enough for as many numbers of 64 bits as there can be.
 const WIDE: DataType = DataType::Decimal128(38, 0);
@@ -22,6 +22,13 @@ pub(super) struct Sum(pub(super) Arc<AggregateUDF>);
 
 fn is_whole(field: &Field) -> bool {
     *field.data_type() == DataType::Int64
+}
+
+/// Sums as 64 bits have them.
+fn narrowed(sums: &ArrayRef) -> Result<ArrayRef> {
+    let strict = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    arrow::compute::cast_with_options(sums, &DataType::Int64, &strict)
+        .map_err(|_| invalid("a sum is out of range: write sum(x::float8) or sum(x::numeric)"))
 }
 
 fn widened(values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {

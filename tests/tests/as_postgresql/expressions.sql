@@ -178,7 +178,6 @@ array_remove(ARRAY[1, NULL, 2], NULL), array_remove(ARRAY[1, NULL, 2], 1)
 0.0::float8 = -0.0::float8
 3 <> ALL(ARRAY[1, NULL]), 1 <> ALL(ARRAY[1, NULL]), NULL = ANY(ARRAY[1])
 -- Whole numbers that do not fit.
-9223372036854775807 + 1, -9223372036854775807 - 2, 9223372036854775807 * 2, 99999999999 * 99999999999, 4611686018427387904 * 2 - 1
 cardinality(ARRAY[1, 2, 3]) / 2, cardinality(ARRAY[1]) - 5, array_length(ARRAY[1, 2, 3], 1) / 2, array_position(ARRAY['a', 'b', 'c'], 'c') / 2, length('a') - 5, strpos('abc', 'c') / 2
 coalesce(extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00'), 0) / 2, abs(round(5)) / 2, (CASE WHEN true THEN floor(5) END) / 2
 -- Nulls in rows and lists.
@@ -187,3 +186,12 @@ coalesce(extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00'), 0) / 2, abs(round
 3 = ANY(ARRAY[1, NULL]), 1 = ANY(ARRAY[1, NULL]), NOT (3 = ANY(ARRAY[1, NULL])), 3 = ANY(ARRAY[]::int[]), 1 <> ANY(ARRAY[1, NULL]), 2 <> ANY(ARRAY[1, NULL]), 1 = ANY(NULL::int[]), array_length(ARRAY[]::int[], 1), array_length(ARRAY[1, 2], 1)
 -- Which match is taken.
 (regexp_match('foobar', 'foo|foobar'))[1], (regexp_match('foobar', '(foo|far)'))[1], regexp_replace('abcd', '(a|ab)(c|bcd)', '[\2]'), (regexp_match('XY1234Z', 'Y*?([0-9]{1,3})'))[1], (regexp_match('key=val;x', '=(.*?);'))[1], 'foobar' ~ 'foo|foobar', regexp_like('foobar', 'foo|foobar')
+-- Escapes that mean something else to the engine, and matches of nothing.
+'foo' ~ '\<foo', '<foo' ~ '\<foo', 'a-b' ~ 'a\-b', 'a>' ~ '[\>]', '5' SIMILAR TO '\d', 'a%' SIMILAR TO 'a\%', regexp_replace('abc', '.*', 'x', 'g'), regexp_count('aab', 'a*'), regexp_replace('abc', '', 'x', 'g')
+-- Days, intervals and their parts.
+DATE '2026-11-22' + INTERVAL '1 hour' = TIMESTAMP '2026-11-22 01:00', (DATE '2026-11-22' - INTERVAL '1 hour')::text, (INTERVAL '1 day' + DATE '2026-11-22')::text, (DATE '2026-11-22' + 1)::text, (DATE '2026-11-22' - INTERVAL '1 month')::date::text
+extract(epoch FROM INTERVAL '1 year'), extract(epoch FROM INTERVAL '1 month 1.5 seconds'), extract(second FROM INTERVAL '90.5 seconds'), extract(milliseconds FROM INTERVAL '1.5 seconds'), extract(hour FROM INTERVAL '26 hours'), date_part('second', INTERVAL '1.25 seconds')
+age(DATE '2026-11-22', DATE '2026-11-20')::text, age(TIMESTAMPTZ '2026-11-22 03:12+00', TIMESTAMPTZ '2026-11-20 03:00+00')::text
+to_timestamp(1795317127.25)::text, to_timestamp('NaN'::float8), TIMESTAMPTZ '2026-11-22 03:12:07.5+00'::timestamptz(0)::text
+-- Lists, JSON and numbers of other kinds.
+array_replace(ARRAY[1, 2, 1], 1, 9), (ARRAY[1, 2, 3])[-1:2], ARRAY[1] || NULL, '{"a":1}'::jsonb || '{"b":2}'::jsonb, X'1F'

@@ -7,6 +7,9 @@ SELECT 2.5::float8::int
 SELECT -0.0::float8 IN (0.0::float8)
 -- Whole numbers have 64 bits.
 SELECT 2147483647 + 1
+SELECT 9223372036854775807 + 1
+SELECT 1 << 32
+SELECT to_hex(-1)
 -- Of parts that may be left out the first takes what it can.
 SELECT (regexp_match('ab', '(a?)(ab)?'))[1]
 -- Without line breaks.

@@ -133,8 +133,6 @@ SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)
 SELECT sum(x), sum(DISTINCT x), count(*) FROM (VALUES (9223372036854775807), (1), (-5)) AS t(x) WHERE x < 5
 SELECT x, sum(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (VALUES (1), (2), (4)) AS t(x) ORDER BY 1
 SELECT sum(x) OVER (ORDER BY x) FROM (VALUES (9223372036854775806), (9223372036854775807)) AS t(x) ORDER BY 1
-SELECT x + 1, -x, x * 2 FROM (VALUES (9223372036854775806)) AS t(x)
-SELECT x + 1 FROM (VALUES (9223372036854775806), (1)) AS t(x) ORDER BY 1
 SELECT row_number() OVER (ORDER BY x) / 2, rank() OVER (ORDER BY x) - 5, ntile(2) OVER (ORDER BY x) / 2, row_number() OVER (ORDER BY x) - row_number() OVER (ORDER BY x DESC) FROM (VALUES (1), (2), (3)) AS t(x) ORDER BY 1, 2
 SELECT (SELECT sum(x::bigint) FROM (VALUES (1), (2)) AS t(x)) / 2
 SELECT coalesce(sum(x::bigint), 0) / 2 FROM (VALUES (1), (2)) AS t(x)
@@ -145,3 +143,14 @@ SELECT x ~ y FROM (VALUES ('abc', '^a'), ('a b', 'a\sb'), ('x', '\d'), ('foo', '
 SELECT x ~ y FROM (VALUES ('aa', '(a)\1')) AS t(x, y)
 SELECT regexp_replace(x, y, z) FROM (VALUES ('abc', '(b)', '[\1]'), ('a$c', '\$', '$1'), ('abc', 'b', '<\&>')) AS t(x, y, z)
 SELECT x ~ ('^' || y) FROM (VALUES ('abc', 'a'), ('abc', 'b')) AS t(x, y)
+SELECT x FROM (VALUES (1), (2), (3)) AS t(x) WHERE x NOT IN (SELECT y FROM (VALUES (1), (2), (NULL)) AS s(y) WHERE y < x) ORDER BY 1
+SELECT x FROM (VALUES (1), (3)) AS t(x) WHERE (x IN (SELECT y FROM (VALUES (1), (NULL)) AS s(y))) IS NULL ORDER BY 1
+SELECT x FROM (VALUES (1), (3)) AS t(x) WHERE x NOT IN (SELECT y FROM (VALUES (1), (NULL)) AS s(y)) OR x = 7 ORDER BY 1
+SELECT x FROM (VALUES (1), (3)) AS t(x) WHERE x IN (SELECT y FROM (VALUES (1), (NULL)) AS s(y)) OR x = 7 ORDER BY 1
+SELECT x FROM (VALUES (1), (3)) AS t(x) WHERE NOT (x IN (SELECT y FROM (VALUES (1)) AS s(y))) AND x > 0 ORDER BY 1
+SELECT -x AS x FROM (VALUES (1), (2)) AS t(x) ORDER BY x + 0
+SELECT -x AS x FROM (VALUES (1), (2)) AS t(x) ORDER BY x
+SELECT x AS y FROM (VALUES (2), (1)) AS t(x) ORDER BY abs(x)
+SELECT x::text FROM (VALUES (9), (10)) AS t(x) ORDER BY x
+SELECT x::text FROM (VALUES (9), (10)) AS t(x) ORDER BY x + 0
+SELECT t.x::text, count(*) FROM (VALUES (9), (10)) AS t(x) GROUP BY t.x ORDER BY x
