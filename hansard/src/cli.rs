@@ -221,9 +221,9 @@ pub(crate) struct Sessions {
     /// Only with this text in a statement, its values or its error, whatever the case.
     #[arg(long, value_name = "TEXT")]
     pub(crate) text: Option<String>,
-    /// At most so many.
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    pub(crate) limit: u32,
+    /// At most so many; 50 on a terminal, all elsewhere.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }

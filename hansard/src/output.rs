@@ -12,7 +12,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::reader_gone(),
-        _ => Failure::usage(format!("cannot write the answer: {error}")),
+        _ => Failure::finding(format!("cannot write the answer: {error}")),
     })
 }
 

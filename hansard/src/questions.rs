@@ -9,7 +9,7 @@ use crate::ask::{Record, Rows, reading};
 use crate::cli::{Format, WhoUpdated};
 use crate::failure::{Failure, reasons};
 use crate::output::{self, safe};
-use crate::show::{Chosen, Screen, Writer, print, whole, write};
+use crate::show::{Chosen, Screen, Writer, broken_off, print, whole, write};
 
 /// What stands above rows that are not certain.
 const BELOW: &str = "It may have been (see reason):";
@@ -128,7 +128,9 @@ impl Parts {
 
     /// Writes both; `between` is what stands between them, where there is something to stand before.
     async fn write(&mut self, format: Format, between: &str) -> Result<(), Failure> {
+        let mut written = 0;
         while let Some(batch) = self.rows.next().await? {
+            let rows = batch.num_rows();
             let whole =
                 Answer { schema: batch.schema(), batches: vec![batch], truncated: false, elapsed: Duration::ZERO };
             let (certain, possible) = parted(&whole)?;
@@ -137,27 +139,33 @@ impl Parts {
                     return Err(Failure::internal("what is certain comes behind what is not"));
                 }
                 for batch in &certain.batches {
-                    output::bytes(&self.certain.rows(batch)?)?;
+                    put(&self.certain.rows(batch)?, written)?;
                 }
             }
             if possible.rows() > 0 {
                 let writer = match &mut self.possible {
                     Some(writer) => writer,
                     none => {
-                        output::bytes(self.certain.end()?.trim_ascii_end())?;
-                        output::bytes(between.as_bytes())?;
+                        put(self.certain.end()?.trim_ascii_end(), written)?;
+                        put(between.as_bytes(), written)?;
                         none.insert(Writer::new(format, &possible.schema)?)
                     }
                 };
                 for batch in &possible.batches {
-                    output::bytes(&writer.rows(batch)?)?;
+                    put(&writer.rows(batch)?, written)?;
                 }
             }
+            written += rows;
         }
         let mut last = self.possible.as_mut().unwrap_or(&mut self.certain).end()?;
         last.truncate(last.trim_ascii_end().len());
-        output::bytes(&last)
+        put(&last, written)
     }
+}
+
+/// Writes a part of an answer; one that has no place is an answer that broke off.
+fn put(bytes: &[u8], written: usize) -> Result<(), Failure> {
+    output::bytes(bytes).map_err(|failure| broken_off(failure, written))
 }
 
 /// All of the answer, to no terminal.

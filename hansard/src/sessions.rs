@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use crate::ask::reading;
+use crate::ask::{Record, reading};
 use crate::cli::{Format, Outcome, Sessions};
 use crate::failure::Failure;
 use crate::questions::{like, literal};
 use crate::show::{Chosen, Screen, answer};
 use crate::times::Stretch;
+
+/// How many are shown on a terminal, where nobody says how many.
+const ON_TERMINAL: u32 = 50;
 
 /// What a table shows; the whole rows are for programs.
 const COLUMNS: &str = "session_id, job, target, opened_at, closed_at, coalesce(ending, close_reason) AS ending, \
@@ -28,11 +31,32 @@ const LEAST: Chosen<'_> = Chosen::LeastFirst(&[
 
 pub(crate) fn run(file: &Path, asked: &Sessions) -> Result<(), Failure> {
     Screen::stdout().bears(asked.format)?;
-    let sql = question(asked)?;
-    reading(file, async |_, record| answer(record, &sql, asked.format, LEAST).await)
+    let limit = asked.limit.or(Screen::stdout().is_terminal().then_some(ON_TERMINAL));
+    let conditions = conditions(asked)?;
+    let sql = question(asked, &conditions, limit);
+    reading(file, async |_, record| {
+        answer(record, &sql, asked.format, LEAST).await?;
+        match (asked.limit, limit) {
+            (None, Some(limit)) => all_were_shown(record, &conditions, limit).await,
+            _ => Ok(()),
+        }
+    })
 }
 
-fn question(asked: &Sessions) -> Result<String, Failure> {
+/// Says of a list that ends where nobody asked it to that it is not all.
+async fn all_were_shown(record: &Record, conditions: &str, limit: u32) -> Result<(), Failure> {
+    let counted = record.all(&format!("SELECT count(*) AS sessions FROM sessions {conditions}")).await?;
+    let sessions = counted.objects().first().and_then(|row| row.get("sessions").and_then(serde_json::Value::as_u64));
+    match sessions {
+        Some(sessions) if sessions > u64::from(limit) => Err(Failure::finding(format!(
+            "the list is cut: {limit} of {sessions}; --limit N shows more, a file or a pipe gets all"
+        ))),
+        Some(_) => Ok(()),
+        None => Err(Failure::internal("sessions were not counted")),
+    }
+}
+
+fn conditions(asked: &Sessions) -> Result<String, Failure> {
     let mut all = Vec::new();
     for (column, wanted) in [("job", &asked.job), ("target", &asked.target)] {
         all.extend(wanted.as_ref().map(|wanted| like(column, wanted)));
@@ -61,12 +85,16 @@ fn question(asked: &Sessions) -> Result<String, Failure> {
         all.push("errors > 0".to_owned());
     }
     all.extend(asked.outcome.map(|outcome| stands(outcome).to_owned()));
-    let all = if all.is_empty() { String::new() } else { format!("WHERE {} ", all.join(" AND ")) };
+    Ok(if all.is_empty() { String::new() } else { format!("WHERE {} ", all.join(" AND ")) })
+}
+
+fn question(asked: &Sessions, conditions: &str, limit: Option<u32>) -> String {
     let columns = match asked.format {
         Format::Table => COLUMNS,
         Format::Vertical | Format::Json | Format::Csv | Format::Parquet => "*",
     };
-    Ok(format!("SELECT {columns} FROM sessions {all}ORDER BY opened_at DESC, session_id DESC LIMIT {}", asked.limit))
+    let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+    format!("SELECT {columns} FROM sessions {conditions}ORDER BY opened_at DESC, session_id DESC{limit}")
 }
 
 fn stands(outcome: Outcome) -> &'static str {
@@ -94,13 +122,14 @@ mod tests {
     fn asks(words: &[&str], part: &str) {
         let words = ["hansard", "sessions"].iter().chain(words);
         let Command::Sessions(asked) = Arguments::parse_from(words).command else { panic!("another command") };
-        let sql = question(&asked).unwrap();
+        let sql = question(&asked, &conditions(&asked).unwrap(), asked.limit);
         assert!(sql.contains(part), "{sql} lacks {part}");
     }
 
     #[test]
     fn filters_are_conditions() {
         asks(&[], "FROM sessions ORDER BY opened_at DESC");
+        asks(&["--limit", "7"], "session_id DESC LIMIT 7");
         asks(&["--job", "it's"], "WHERE job = 'it''s' ORDER");
         asks(&["--job", "night_*%"], r"job LIKE 'night\_%\%'");
         asks(&["--role", "app"], "(db_user = 'app' OR database_role = 'app')");
@@ -118,7 +147,7 @@ mod tests {
         let parse = |words: [&str; 4]| {
             let words = ["hansard", "sessions"].into_iter().chain(words);
             let Command::Sessions(asked) = Arguments::parse_from(words).command else { panic!("another command") };
-            question(&asked).unwrap_err().to_string()
+            conditions(&asked).unwrap_err().to_string()
         };
         assert!(parse(["--since", "noon", "--limit", "1"]).starts_with("--since: 'noon' is not a time"));
         assert!(parse(["--since", "2026-11-23", "--until", "2026-11-22"]).contains("lies behind"));

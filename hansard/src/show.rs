@@ -18,7 +18,7 @@ mod vertical;
 mod whole;
 
 pub(crate) use table::Chosen;
-pub(crate) use whole::{Writer, write};
+pub(crate) use whole::{Writer, broken_off, write};
 
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy)]

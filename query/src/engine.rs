@@ -19,6 +19,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -329,6 +330,13 @@ impl Inner {
             plan = state.statement_to_plan(statement).await?;
         }
         guard::verify(&plan).map_err(external)?;
+        dialect::verify(&plan)?;
+        if values.is_empty()
+            && let Some(place) = plan.get_parameter_names()?.into_iter().next()
+        {
+            let why = format!("there is no value for {place} here: write the value itself");
+            return Err(external(Error::Invalid(why)));
+        }
         if !values.is_empty() {
             plan = plan.with_param_values(ParamValues::from(values.to_vec()))?;
         }
@@ -343,7 +351,10 @@ impl Inner {
             return Ok(None);
         }
         let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
-        run(watched(physical, &ticket.standing)?, &state, &ticket.pool, headings, sink).await.map(Some)
+        let physical = watched(physical, &ticket.standing)?;
+        run(physical, &state, &ticket.pool, headings, matches!(plan, LogicalPlan::DescribeTable(_)), sink)
+            .await
+            .map(Some)
     }
 
     /// Finds out what a relation is called in the record.
@@ -464,6 +475,7 @@ async fn run<S: Sink>(
     state: &SessionState,
     pool: &Arc<dyn MemoryPool>,
     headings: &Headings,
+    describes: bool,
     mut sink: S,
 ) -> Result<S, DataFusionError> {
     let schema = headings.over(&physical.schema());
@@ -471,7 +483,8 @@ async fn run<S: Sink>(
     let mut stream = execute_stream(physical, state.task_ctx())?;
     let reserved = MemoryConsumer::new("answer").register(pool);
     while let Some(batch) = stream.next().await {
-        let (held, flow) = sink.rows(headed(&batch?, &schema)?).await.map_err(external)?;
+        let batch = if describes { plain::described(&batch?)? } else { batch? };
+        let (held, flow) = sink.rows(headed(&batch, &schema)?).await.map_err(external)?;
         reserved.try_grow(held)?;
         if flow.is_break() {
             break;

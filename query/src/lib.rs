@@ -49,5 +49,5 @@ pub use moment::{Moment, length_of, rfc3339};
 pub use omission::Omission;
 pub use questions::{
     AskedChanges, ChangesQuestion, KnownRelation, MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, Sought,
-    SoughtStep, WrongParameter, who_touched,
+    SoughtStep, WrongParameter, is_cursor, operation, who_touched,
 };

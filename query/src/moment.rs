@@ -102,9 +102,12 @@ fn read(text: &str, now: i64) -> Result<Moment, Why> {
         length @ 10..=18 => 10_i64.pow(u32::try_from(18 - length).map_err(|_| None)?),
         _ => return Err(None),
     };
+    if clock.get(6..8) == Some("60") {
+        return Err(Some("seconds go to 59".to_owned()));
+    }
     let time: civil::Time = clock.parse().map_err(|_| None)?;
     let from = nanoseconds(date.to_datetime(time), &zone)?;
-    Ok(Moment { from, to: from.checked_add(unit).ok_or(None)? })
+    Ok(Moment { from, to: from.checked_add(unit).ok_or_else(|| Some(BOUNDS.to_owned()))? })
 }
 
 /// A text without its zone, and the zone: an offset, a name, `local`, or none, which is UTC.
@@ -117,6 +120,10 @@ fn zoned(text: &str) -> Result<(&str, TimeZone), Why> {
     {
         let zone = match name {
             "local" => TimeZone::system(),
+            name if is_short(name) => {
+                let why = "is no full name of a time zone, and means different things to different programs";
+                return Err(Some(format!("{name} {why}; write it like Europe/Berlin")));
+            }
             name => TimeZone::get(name)
                 .map_err(|_| Some(format!("there is no time zone {name}; zones are named like Europe/Berlin")))?,
         };
@@ -135,6 +142,13 @@ fn zoned(text: &str) -> Result<(&str, TimeZone), Why> {
     }
 }
 
+/// `CET` has no summer time in PostgreSQL, and one in the zone database.
+pub(crate) fn is_short(zone: &str) -> bool {
+    !zone.contains('/')
+        && !["utc", "gmt", "zulu"].contains(&zone.to_ascii_lowercase().as_str())
+        && TimeZone::get(zone).is_ok()
+}
+
 fn today(now: i64, zone: &TimeZone) -> Result<civil::Date, Why> {
     let now = Timestamp::from_nanosecond(i128::from(now)).map_err(|_| None)?;
     Ok(now.to_zoned(zone.clone()).date())
@@ -143,10 +157,11 @@ fn today(now: i64, zone: &TimeZone) -> Result<civil::Date, Why> {
 /// A whole day, which is not always 24 hours long.
 fn day(date: civil::Date, zone: &TimeZone) -> Result<Moment, Why> {
     let begin = |date: civil::Date| {
-        let start = date.to_zoned(zone.clone()).and_then(|day| day.start_of_day()).map_err(|_| None)?;
-        i64::try_from(start.timestamp().as_nanosecond()).map_err(|_| None::<String>)
+        let start = date.to_zoned(zone.clone()).and_then(|day| day.start_of_day());
+        let start = start.map_err(|_| Some(BOUNDS.to_owned()))?;
+        i64::try_from(start.timestamp().as_nanosecond()).map_err(|_| Some(BOUNDS.to_owned()))
     };
-    Ok(Moment { from: begin(date)?, to: begin(date.tomorrow().map_err(|_| None)?)? })
+    Ok(Moment { from: begin(date)?, to: begin(date.tomorrow().map_err(|_| Some(BOUNDS.to_owned()))?)? })
 }
 
 fn nanoseconds(datetime: civil::DateTime, zone: &TimeZone) -> Result<i64, Why> {
@@ -156,8 +171,11 @@ fn nanoseconds(datetime: civil::DateTime, zone: &TimeZone) -> Result<i64, Why> {
             name_of(zone)
         ))
     })?;
-    i64::try_from(timestamp.as_nanosecond()).map_err(|_| None)
+    i64::try_from(timestamp.as_nanosecond()).map_err(|_| Some(BOUNDS.to_owned()))
 }
+
+/// Nanoseconds that fit in 64 bits.
+const BOUNDS: &str = "times are from 1677-09-21T00:12:44Z to 2262-04-11T23:47:16Z";
 
 fn name_of(zone: &TimeZone) -> &str {
     zone.iana_name().unwrap_or("of this machine")
@@ -253,11 +271,23 @@ mod tests {
             "2026-11-22T03Z",
             "2026-11-22T03:12+99",
             "2026-11-22T03:12:00.1234567891Z",
+            "2026-11-22T03:12:60Z",
+            // With summer time to the zone database, without it to PostgreSQL.
+            "2026-07-22 03:12 CET",
             "９026-11-22",
         ] {
             let error = Moment::parse(text).unwrap_err().to_string();
             assert!(error.contains("is not a time"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_time_out_of_bounds_is_told_the_bounds() {
+        for text in ["9999-01-01", "9999-12-31", "1066-10-14 09:00", "2262-04-11T23:47:17Z", "2300-01-01T00:00Z"] {
+            let error = Moment::parse(text).unwrap_err().to_string();
+            assert!(error.contains("from 1677-09-21T00:12:44Z to 2262-04-11T23:47:16Z"), "{error}");
+        }
+        assert!(Moment::parse("2262-04-11T23:47:15Z").is_ok());
     }
 
     #[test]

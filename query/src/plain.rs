@@ -3,6 +3,9 @@
 //! Invariant: an error names the column, table or function that it is about, the nearest that there is, and types as SQL
 //! writes them; nothing of the engine's insides.
 
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, StringArray};
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use hansard_schemas::lake::Table;
@@ -85,7 +88,7 @@ fn no_column(field: &Column, valid: &[Column]) -> String {
 }
 
 /// The names that are nearest, as the end of a sentence.
-fn nearest(name: &str, names: &[&str]) -> String {
+pub(crate) fn nearest(name: &str, names: &[&str]) -> String {
     let name = name.to_lowercase();
     let mut near: Vec<(usize, &str)> = names
         .iter()
@@ -153,6 +156,18 @@ fn of_text(text: &str) -> String {
     }
     for (inside, plain) in [
         ("logical expression Exists(", "EXISTS stands in WHERE only; elsewhere write (SELECT count(*) > 0 FROM ...)"),
+        (
+            "logical expression ScalarSubquery(",
+            "a subquery that depends on the row outside of it does not stand here; write a JOIN with GROUP BY",
+        ),
+        (
+            "logical expression InSubquery(",
+            "IN (SELECT ...) stands in WHERE only; elsewhere write (SELECT count(*) > 0 FROM ... WHERE ...)",
+        ),
+        (
+            "logical expression SetComparison(",
+            "ANY and ALL of a query stand in WHERE only; elsewhere write (SELECT count(*) > 0 FROM ... WHERE ...)",
+        ),
         ("ANY in LIKE expression", "LIKE ANY is not here; write text ~ 'one|other', or LIKE several times with OR"),
         ("Unsupported binary operator: Overlaps", "OVERLAPS is not here; compare the times with < and >"),
         (
@@ -193,6 +208,24 @@ fn without_beginnings(mut text: &str) -> &str {
         text = rest;
     }
     text
+}
+
+/// What DESCRIBE says, with types as SQL writes them: they are in the second column.
+pub(crate) fn described(batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let mut columns = batch.columns().to_vec();
+    if let Some(types) = columns.get_mut(1)
+        && let Some(written) = types.as_string_opt::<i32>()
+    {
+        let of = |kind: &str| {
+            let kind = plain(kind);
+            match kind.strip_prefix("List(").and_then(|item| item.strip_suffix(')')) {
+                Some(item) => format!("{}[]", item.trim_start_matches("non-null ")),
+                None => kind,
+            }
+        };
+        *types = Arc::new(written.iter().map(|kind| kind.map(of)).collect::<StringArray>());
+    }
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 /// Types, values and errors of the parser as SQL writes them.

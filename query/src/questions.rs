@@ -16,9 +16,9 @@ mod changed;
 mod replay;
 mod sessions;
 
-pub use changed::{AskedChanges, ChangesQuestion, KnownRelation, WrongParameter};
+pub use changed::{AskedChanges, ChangesQuestion, KnownRelation, WrongParameter, operation};
 pub use replay::{Sought, SoughtStep};
-pub use sessions::{MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy};
+pub use sessions::{MAX_PAGE, SessionFilter, SessionOrder, SessionPage, SortBy, is_cursor};
 
 impl Engine {
     /// Who updated `relation` at that time: the table function `who_updated`, in the order of commits.

@@ -172,6 +172,60 @@ async fn answers_are_whole_or_say_that_they_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_sessions_that_is_cut_says_so() {
+    let postgres = Postgres::start().await.unwrap();
+    let config = Config::new(&postgres, &Settings::default()).unwrap();
+    let hansard = config.start("up").unwrap();
+    let token = config.token("nightly-rerank").unwrap();
+    for _ in 0..53 {
+        drop(hansard.connect(&token).await.unwrap());
+    }
+    let all = || {
+        let sessions = config.rows("sessions", &["--job", "nightly-*"])?;
+        (sessions.len() == 53).then_some(()).context("not all are recorded")
+    };
+    eventually("to no terminal all are listed", Duration::from_secs(20), all).unwrap();
+    let shown = on_terminal(&config, 120, "hansard sessions --job 'nightly-*'; echo code $?");
+    assert!(shown.stdout.contains("50 of 53; --limit N") && shown.stdout.contains("code 1"), "{}", shown.stdout);
+    for enough in ["hansard sessions --job 'nightly-*' --limit 53", "hansard sessions --job 'nightly-*' --limit 5"] {
+        let shown = on_terminal(&config, 120, &format!("{enough}; echo code $?"));
+        assert!(!shown.stdout.contains("--limit N") && shown.stdout.contains("code 0"), "{}", shown.stdout);
+    }
+    let csv = config.run("sessions", &["--job", "nightly-*", "--format", "csv"]).unwrap();
+    assert_eq!((csv.code, csv.stdout.matches("\r\n").count()), (Some(0), 54));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_room_is_one_that_broke_off() {
+    let scene = work().await;
+    for question in ["SELECT * FROM generate_series(1, 300000)", "SELECT 1"] {
+        let mut full = scene.config.command("sql");
+        full.args([question, "--format", "csv"])
+            .stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let ended = full.stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{told}");
+        assert!(told.contains("the answer broke off after 0 rows: cannot write the answer: No space left"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_was_killed_has_not_logged_why() {
+    let mut scene = work().await;
+    let mut reader = scene.config.command("sql");
+    reader.args(["SELECT value, repeat('x', 200) FROM generate_series(1, 5000000)", "--format", "csv"]);
+    let mut child = reader.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut answer = child.stdout.take().unwrap();
+    answer.read_exact(&mut [0; 4096]).unwrap();
+    scene._hansard.kill().unwrap();
+    std::io::copy(&mut answer, &mut std::io::sink()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains("ended before its answer did") && !told.contains("its log says"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_breaks_off_fails_and_leaves_no_file() {
     let scene = work().await;
     let config = &scene.config;
@@ -256,6 +310,8 @@ async fn every_command_reads_times_alike() {
     };
     assert!(replayed(&["--since", "1h ago"]) > 60);
     assert_eq!((replayed(&["--until", "1h ago"]), replayed(&["--since", "tomorrow"])), (0, 0));
+    let bounds = scene.config.run("sessions", &["--since", "9999-01-01"]).unwrap();
+    assert!(bounds.code == Some(2) && bounds.stderr.contains("to 2262-04-11T23:47:16Z"), "{}", bounds.stderr);
     for arguments in [&["sessions", "--since", "noon"][..], &["replay", &scene.session, "--until", "noon"]] {
         let refused = config.run(arguments[0], &arguments[1..]).unwrap();
         assert!(refused.code == Some(2) && refused.stderr.contains("'noon' is not a time"), "{}", refused.stderr);

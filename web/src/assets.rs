@@ -48,7 +48,7 @@ pub(crate) fn page(status: StatusCode, title: &str, content: &str) -> Response {
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · Hansard</title>{style}\
          <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\"></head>\
          <body><header class=\"top\"><a class=\"brand\" href=\"/sessions\">\
-         <svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path d=\"M3 3.5h10M3 6.5h10M3 9.5h6M3 12.5h8\"/></svg>\
+         <svg class=\"icon\" width=\"16\" height=\"16\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path d=\"M3 3.5h10M3 6.5h10M3 9.5h6M3 12.5h8\"/></svg>\
          <span>Hansard</span></a></header>\
          <main class=\"page\"><section class=\"empty\"><h1>{title}</h1>{content}</section></main></body></html>"
     );

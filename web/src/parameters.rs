@@ -51,7 +51,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let body: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
         body.map(|Json(body)| Body(body)).map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Kind::TooLarge, "The request is too long."),
-            _ => Failure::invalid(rejection.body_text())
+            _ => Failure::invalid(rejection.body_text().replace("expected struct QueryRequest", "expected an object"))
                 .hint("Send {\"sql\": \"SELECT ...\", \"format\": \"json\"} as application/json."),
         })
     }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::{Begun, failed, lost};
 use crate::failure::Failure;
+use crate::socket;
 
 /// Batches that are read ahead of whoever takes them; one is about a MiB. So somebody may read the beginning of a not too
 /// long answer in a pager, while whoever gives it waits for nobody.
@@ -81,12 +82,10 @@ impl Rows {
             let mut decoder = StreamDecoder::new();
             let mut known = false;
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| {
-                    Failure::finding(format!(
-                        "the instance on {} broke its answer off; its log says why (\"an export broke off\")",
-                        socket.display()
-                    ))
-                })?;
+                let frame = match frame {
+                    Ok(frame) => frame,
+                    Err(_) => return Err(broken_off(&socket).await),
+                };
                 let Ok(data) = frame.into_data() else { continue };
                 let mut data = Buffer::from(data);
                 loop {
@@ -122,6 +121,17 @@ impl Rows {
     /// How many were taken so far.
     pub(crate) fn taken(&self) -> usize {
         self.taken
+    }
+}
+
+/// Whether the instance gave its answer up, or is not there any more: then its log has no line on it.
+async fn broken_off(socket: &Path) -> Failure {
+    let which = socket.display();
+    match socket::connect(socket).await {
+        Some(_) => Failure::finding(format!(
+            "the instance on {which} broke its answer off; its log says why (\"an export broke off\")"
+        )),
+        None => Failure::finding(format!("the instance on {which} ended before its answer did")),
     }
 }
 

@@ -64,6 +64,11 @@ fn unwritten(error: hansard_query::Error) -> Failure {
     Failure::internal(reasons(&error))
 }
 
+/// A failure in the middle of an answer.
+pub(crate) fn broken_off(failure: Failure, written: usize) -> Failure {
+    failure.after(&format!("the answer broke off after {written} rows"))
+}
+
 /// Asks, and gives all of the answer to `take`; returns how many rows that were.
 pub(crate) async fn write(
     record: &Record,
@@ -73,9 +78,12 @@ pub(crate) async fn write(
 ) -> Result<usize, Failure> {
     let mut rows = record.whole(sql).await?;
     let mut writer = Writer::new(as_format, &rows.schema)?;
+    let mut written = 0;
     while let Some(batch) = rows.next().await? {
-        take(&writer.rows(&batch)?)?;
+        // An answer that has no place is one that broke off.
+        take(&writer.rows(&batch)?).map_err(|failure| broken_off(failure, written))?;
+        written += batch.num_rows();
     }
-    take(&writer.end()?)?;
+    take(&writer.end()?).map_err(|failure| broken_off(failure, written))?;
     Ok(rows.taken())
 }

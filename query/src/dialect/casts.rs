@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::{invalid, result};
+use super::{intervals, numbers};
 use crate::format::value::value;
 
 /// Puts PostgreSQL's casts in the place of the engine's.
@@ -32,7 +33,13 @@ impl AnalyzerRule for Casts {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let text = Arc::new(ScalarUDF::new_from_impl(AsText::default()));
-        super::map_each_expression(plan, |expr, schema| cast(expr, schema, &text))
+        let read =
+            super::map_each_expression(plan, |expr, schema, inputs| match numbers::of(&expr, schema, inputs)? {
+                Some(new) => Ok(Transformed::yes(new)),
+                None => cast(expr, schema, &text),
+            })?;
+        let read = read.transform_up_with_subqueries(|node| numbers::of_node(node).map(Transformed::yes))?;
+        Ok(read.data)
     }
 }
 
@@ -69,6 +76,10 @@ fn cast(expr: Expr, schema: &DFSchema, text: &Arc<ScalarUDF>) -> Result<Transfor
             {
                 let part = part.try_as_str().flatten().unwrap_or_default().to_ascii_lowercase();
                 Ok(of_length(&part, length).map_or_else(|| Transformed::no(expr.clone()), Transformed::yes))
+            }
+            [Expr::Literal(part, _), length] if matches!(length.get_type(schema), Ok(DataType::Interval(_))) => {
+                let part = part.try_as_str().flatten().unwrap_or_default().to_ascii_lowercase();
+                Ok(intervals::part(&part, length).map_or_else(|| Transformed::no(expr.clone()), Transformed::yes))
             }
             _ => Ok(Transformed::no(expr)),
         },

@@ -1,19 +1,19 @@
 //! Forms of SQL that the engine does not know, in those that it knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, LimitClause, ObjectName, Query,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef, TableFactor, TimezoneInfo,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
+    LimitClause, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Subscript, TableAliasColumnDef,
+    TableFactor, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::patterns;
+use super::{nulls, orders, patterns, precedence};
 use crate::Error;
 
 /// A statement in the engine's own forms.
@@ -56,7 +56,8 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         of_body(&query.body)?;
-        name_twins(query)
+        let ordered = orders::verify(query)?;
+        name_twins(query, &ordered)
     }
 
     /// `FROM generate_series(1, 3) AS g`: the only column is `g`, too.
@@ -65,6 +66,9 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(Error::Invalid(
                 "there is no TABLESAMPLE here: write WHERE random() < 0.1".into(),
             ));
+        }
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            of_joins(&table_with_joins.joins)?;
         }
         if let TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } = factor
             && ["generate_series", "range"].contains(&name.to_string().to_ascii_lowercase().as_str())
@@ -76,6 +80,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Err(error) = precedence::verify(expr) {
+            return ControlFlow::Break(error);
+        }
         let new = match expr {
             Expr::Function(function) => of_function(function),
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, syntax } => {
@@ -87,6 +94,31 @@ impl VisitorMut for Rewriter {
                 "a time without a zone is UTC here: write it with its zone, as in '2026-11-22 03:12 Europe/Berlin'"
                     .into(),
             )),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Ok(Some(patterns::call("timezone", vec![(**time_zone).clone(), (**timestamp).clone()])))
+            }
+            Expr::Value(value) if matches!(value.value, Value::HexStringLiteral(_)) => Err(Error::Invalid(
+                "X'1F' is a string of bits in PostgreSQL: write '\\x1f'::bytea for bytes, or the number".to_owned(),
+            )),
+            Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } if is_json(left) || is_json(right) => {
+                Err(Error::Invalid("JSON is text here, and is not merged by ||".to_owned()))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right }
+                if is_null(left) && matches!(**right, Expr::Array(_))
+                    || is_null(right) && matches!(**left, Expr::Array(_)) =>
+            {
+                Err(Error::Invalid("a list and NULL are the list in PostgreSQL: write the list alone".to_owned()))
+            }
+            Expr::IsNull(row) => Ok(of_row(row, &Expr::IsNull)),
+            Expr::IsNotNull(row) => Ok(of_row(row, &Expr::IsNotNull)),
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. }
+                if matches!(**right, Expr::Subquery(_)) && is_constant(left) =>
+            {
+                Err(Error::Invalid(
+                    "a constant beside ANY or ALL of a query: write (SELECT count(*) > 0 FROM ... WHERE ...)"
+                        .to_owned(),
+                ))
+            }
             Expr::Identifier(ident) if ident.quote_style.is_none() => match ident.value.to_ascii_lowercase().as_str() {
                 "localtimestamp" => Ok(parsed("now()")),
                 "localtime" => Ok(parsed("current_time")),
@@ -100,7 +132,10 @@ impl VisitorMut for Rewriter {
             Expr::CompoundFieldAccess { access_chain, .. } if access_chain.iter().any(is_from_the_end) => {
                 Err(Error::Invalid("lists begin at 1: list[cardinality(list)] is the last item".to_owned()))
             }
-            _ => patterns::of_operator(expr),
+            _ => match nulls::of_comparison(expr) {
+                Ok(None) => patterns::of_operator(expr),
+                other => other,
+            },
         };
         match new {
             Ok(None) => ControlFlow::Continue(()),
@@ -113,11 +148,44 @@ impl VisitorMut for Rewriter {
     }
 }
 
+/// `(a, b) IS NULL`: all of them are; likewise IS NOT NULL.
+fn of_row(row: &Expr, test: &dyn Fn(Box<Expr>) -> Expr) -> Option<Expr> {
+    let parts = nulls::row(row)?;
+    let tests = parts.into_iter().map(|part| test(Box::new(Expr::Nested(Box::new(part)))));
+    tests.reduce(|all, part| binary(&all, BinaryOperator::And, &part))
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } | Expr::Cast { expr: inner, .. } => is_constant(inner),
+        _ => false,
+    }
+}
+
+/// The column that both sides share is the left one's to the engine, and of either side that has it to PostgreSQL.
+fn of_joins(joins: &[Join]) -> ControlFlow<Error> {
+    for join in joins {
+        if let JoinOperator::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural) = &join.join_operator
+        {
+            return ControlFlow::Break(Error::Invalid(
+                "RIGHT and FULL JOIN with USING or NATURAL are not here: write ON a.x = b.x, and coalesce(a.x, b.x) for \
+                 the column that they share"
+                    .to_owned(),
+            ));
+        }
+    }
+    ControlFlow::Continue(())
+}
+
 /// The same expression twice: the engine wants names that differ; headings are what was written all the same.
-fn name_twins(query: &mut Query) -> ControlFlow<Error> {
+fn name_twins(query: &mut Query, ordered_by: &HashSet<String>) -> ControlFlow<Error> {
     let ordered = query.order_by.is_some();
     let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
     let ordered = ordered && select.distinct.is_none();
+    let names = output_names(&select.projection);
     let mut seen: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
@@ -125,10 +193,16 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
             continue;
         }
         let text = expr.to_string();
-        // The engine names a cast as what is cast, which an order may name, too.
+        // A cast of a column is called as the column is, which an order by that name is about; to the engine, other casts are
+        // called as what is cast, which an order may name, too.
         let cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
         if cast && ordered {
-            let alias = Ident::with_quote('"', text.clone());
+            let alias = match column_of(expr) {
+                Some(column) if !names.contains(&column.value) && !ordered_by.contains(&orders::name(&column)) => {
+                    column
+                }
+                _ => Ident::with_quote('"', text.clone()),
+            };
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             seen.insert(text, 1);
             continue;
@@ -141,6 +215,37 @@ fn name_twins(query: &mut Query) -> ControlFlow<Error> {
         }
     }
     ControlFlow::Continue(())
+}
+
+/// What the columns are called that are no casts; of casts, those that several are called.
+fn output_names(projection: &[SelectItem]) -> HashSet<String> {
+    let (mut names, mut casts) = (HashSet::new(), HashSet::new());
+    for item in projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => drop(names.insert(ident.value.clone())),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                names.extend(parts.last().map(|ident| ident.value.clone()));
+            }
+            SelectItem::ExprWithAlias { alias, .. } => drop(names.insert(alias.value.clone())),
+            SelectItem::UnnamedExpr(expr) => {
+                names.extend(
+                    column_of(expr).filter(|column| !casts.insert(column.value.clone())).map(|name| name.value),
+                );
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The column that is cast.
+fn column_of(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => column_of(expr),
+        Expr::Identifier(ident) => Some(ident.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    }
 }
 
 fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
@@ -160,11 +265,29 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()])).map(|part| seconds(&part))
         }
         ("encode", [bytes, form]) if is_text(form, "base64") => {
-            parsed("'base64pad'").and_then(|form| called(function, vec![bytes.clone(), form]))
+            let bytes =
+                if is_bytes_as_text(bytes) { parsed(&format!("CAST({bytes} AS BYTEA)")) } else { Some(bytes.clone()) };
+            bytes.zip(parsed("'base64pad'")).and_then(|(bytes, form)| called(function, vec![bytes, form]))
+        }
+        ("encode", [bytes, form]) if is_bytes_as_text(bytes) => {
+            parsed(&format!("CAST({bytes} AS BYTEA)")).and_then(|bytes| called(function, vec![bytes, form.clone()]))
         }
         ("generate_series", [_, _] | [_, _, _]) => {
             return Err(Error::Invalid(
                 "generate_series stands in FROM here: FROM generate_series(1, 3) AS n".to_owned(),
+            ));
+        }
+        ("array_length", [_, _]) => {
+            let length = whole(Expr::Function(function.clone()));
+            Some(patterns::call("nullif", vec![length, number("0")]))
+        }
+        ("cardinality" | "array_position" | "array_ndims", _) => Some(whole(Expr::Function(function.clone()))),
+        ("row_number" | "rank" | "dense_rank" | "ntile", _) if function.over.is_some() => {
+            Some(whole(Expr::Function(function.clone())))
+        }
+        ("array_remove", [_, item]) if is_null(item) => {
+            return Err(Error::Invalid(
+                "nulls are not removed from lists here: filter them before array_agg".to_owned(),
             ));
         }
         ("array_remove", [_, _]) => renamed(function, "array_remove_all"),
@@ -178,8 +301,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return patterns::of_function(function, &name);
         }
         ("mod", [a, b]) => Some(binary(a, BinaryOperator::Modulo, b)),
-        ("age", [a, b]) => Some(binary(a, BinaryOperator::Minus, b)),
-        ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, a)),
+        ("age", [a, b]) => Some(binary(&time(a), BinaryOperator::Minus, &time(b))),
+        ("age", [a]) => parsed("date_trunc('day', now())").map(|today| binary(&today, BinaryOperator::Minus, &time(a))),
+        ("array_replace", [_, _, _]) => renamed(function, "array_replace_all"),
         ("every", [_]) => renamed(function, "bool_and"),
         ("gen_random_uuid" | "uuid_generate_v4", []) => renamed(function, "uuid"),
         ("json_array_length" | "jsonb_array_length", [_]) => renamed(function, "json_array_length"),
@@ -189,6 +313,36 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             None => None,
         },
     })
+}
+
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::JSON | DataType::JSONB),
+        Expr::Nested(inner) => is_json(inner),
+        _ => false,
+    }
+}
+
+/// A day as its midnight, and a time as it is.
+fn time(expr: &Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr.clone()),
+        data_type: DataType::Timestamp(None, TimezoneInfo::Tz),
+        array: false,
+        format: None,
+    }
+}
+
+/// A number that has no sign to the engine, as one that can be subtracted from and divided as in PostgreSQL.
+fn whole(number: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(number),
+        data_type: DataType::BigInt(None),
+        array: false,
+        format: None,
+    }
 }
 
 /// Forms that the engine would read in another sense.
@@ -206,6 +360,9 @@ fn of_body(body: &SetExpr) -> ControlFlow<Error> {
             of_body(right)
         }
         SetExpr::Select(select) => {
+            for table in &select.from {
+                of_joins(&table.joins)?;
+            }
             for item in &select.projection {
                 if let SelectItem::ExprWithAlias { alias, .. } = item
                     && alias.quote_style.is_none()
@@ -228,8 +385,21 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
         | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => {
             Ok(parsed(&format!("\"left\"(CAST(({expr}) AS VARCHAR), {length})")))
         }
+        DataType::Timestamp(Some(_), _) | DataType::Time(Some(_), _) => {
+            Err(Error::Invalid("times have all of their digits here: write date_trunc('second', ...)".to_owned()))
+        }
         DataType::Char(_) | DataType::Character(_) | DataType::CharVarying(Some(_)) => {
             Err(Error::Invalid("there is no type char(n) here: write varchar(n), text, or left(text, n)".to_owned()))
+        }
+        DataType::Uuid if literal(expr).is_some() => {
+            let text = literal(expr).unwrap_or_default();
+            match uuid::Uuid::try_parse(text) {
+                Ok(uuid) => Ok(parsed(&format!("'{uuid}'"))),
+                Err(_) => {
+                    let shown: String = text.chars().take(64).collect();
+                    Err(Error::Invalid(format!("'{shown}' is no uuid")))
+                }
+            }
         }
         DataType::Uuid => Ok(parsed(&format!("lower(CAST(({expr}) AS VARCHAR))"))),
         _ => Ok(None),
@@ -239,7 +409,13 @@ fn of_cast(expr: &Expr, to: &DataType) -> Result<Option<Expr>, Error> {
 /// `list[-1]`, which is the last item to the engine, and none to PostgreSQL.
 fn is_from_the_end(access: &AccessExpr) -> bool {
     let negative = |expr: &Expr| matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, .. });
-    matches!(access, AccessExpr::Subscript(Subscript::Index { index }) if negative(index))
+    match access {
+        AccessExpr::Subscript(Subscript::Index { index }) => negative(index),
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+            lower_bound.iter().chain(upper_bound).any(negative)
+        }
+        AccessExpr::Dot(_) => false,
+    }
 }
 
 fn is_distinct_and_ordered(function: &Function) -> bool {
@@ -270,6 +446,25 @@ fn seconds(microseconds: &Expr) -> Expr {
 
 fn is_text(expr: &Expr, text: &str) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(given) if given.eq_ignore_ascii_case(text)))
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A constant that is read as bytes, because nothing else is taken there.
+fn is_bytes_as_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(_)) && !is_null(expr)
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
 fn is_seconds(part: &Expr) -> bool {
@@ -342,7 +537,7 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 }
 
 /// Arguments without names; an empty list where there are others.
-fn arguments(function: &Function) -> Vec<Expr> {
+pub(super) fn arguments(function: &Function) -> Vec<Expr> {
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     let plain = list.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
@@ -356,12 +551,12 @@ fn renamed(function: &Function, name: &str) -> Option<Expr> {
     (function.name != name).then(|| Expr::Function(Function { name, ..function.clone() }))
 }
 
-fn binary(left: &Expr, op: BinaryOperator, right: &Expr) -> Expr {
+pub(super) fn binary(left: &Expr, op: BinaryOperator, right: &Expr) -> Expr {
     let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
     Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
 }
 
-fn number(text: &str) -> Expr {
+pub(super) fn number(text: &str) -> Expr {
     Expr::Value(Value::Number(text.to_owned(), false).into())
 }
 

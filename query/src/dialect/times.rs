@@ -7,15 +7,18 @@ use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, InList};
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, LogicalPlan, Operator, lit, not, when};
 
-use super::casts;
+use super::{casts, numbers};
 use crate::Error;
 use crate::moment::Moment;
 
 /// A plan whose texts are times where they have to be.
 pub(crate) fn read_times(plan: LogicalPlan, now: i64) -> Result<LogicalPlan> {
-    super::map_each_expression(plan, |expr, schema| in_expression(expr, schema, now))
+    super::map_each_expression(plan, |expr, schema, inputs| match numbers::of_written(&expr, schema, inputs)? {
+        Some(new) => Ok(Transformed::yes(new)),
+        None => in_expression(expr, schema, now),
+    })
 }
 
 /// A text as an argument that is a time.
@@ -69,8 +72,23 @@ fn in_expression(expr: Expr, schema: &DFSchema, now: i64) -> Result<Transformed<
                 .collect::<Result<_>>()?;
             changed_if(changed, Expr::InList(InList { expr, list, negated }))
         }
+        Expr::ScalarFunction(mut call) if ["concat", "concat_ws"].contains(&call.name()) => {
+            let mut changed = false;
+            for arg in &mut call.args {
+                if arg.get_type(schema).is_ok_and(|kind| kind == DataType::Boolean) {
+                    *arg = letter(arg)?;
+                    changed = true;
+                }
+            }
+            changed_if(changed, Expr::ScalarFunction(call))
+        }
         other => Transformed::no(other),
     })
+}
+
+/// A truth as those functions write it, unlike a cast.
+fn letter(truth: &Expr) -> Result<Expr> {
+    when(truth.clone(), lit("t")).when(not(truth.clone()), lit("f")).end()
 }
 
 fn compares(op: Operator) -> bool {

@@ -38,6 +38,9 @@ impl ScalarUDFImpl for ToChar {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let times = DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into()));
         match arg_types {
+            [DataType::Timestamp(_, None), _] => {
+                Ok(vec![DataType::Timestamp(TimeUnit::Nanosecond, None), DataType::Utf8])
+            }
             [kind, _]
                 if kind.is_temporal() && !matches!(kind, DataType::Interval(_) | DataType::Duration(_))
                     || kind.is_null() =>
@@ -58,6 +61,7 @@ impl ScalarUDFImpl for ToChar {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let (times, patterns) = (arrays[0].as_primitive::<TimestampNanosecondType>(), arrays[1].as_string::<i32>());
+        let is_local = matches!(times.data_type(), DataType::Timestamp(_, None));
         let mut read: Option<(&str, Vec<Piece>)> = None;
         let mut all = Vec::with_capacity(times.len());
         for row in 0..times.len() {
@@ -68,7 +72,12 @@ impl ScalarUDFImpl for ToChar {
             let pattern = patterns.value(row);
             let pieces = match read.take() {
                 Some((known, pieces)) if known == pattern => pieces,
-                _ => pieces(pattern)?,
+                _ => {
+                    let mut pieces = pieces(pattern)?;
+                    // What clocks show somewhere has no zone any more.
+                    pieces.retain(|piece| !is_local || *piece != Piece::Field("TZ"));
+                    pieces
+                }
             };
             let at = Timestamp::from_nanosecond(i128::from(times.value(row)))
                 .map_err(|_| invalid("a time is beyond the years that to_char writes"))?

@@ -105,10 +105,11 @@ fn object(array: &StructArray, row: usize) -> Value {
     Value::Object(fields.map(|(field, column)| (field.name().clone(), value(column.as_ref(), row))).collect())
 }
 
-/// A time with its zone: in UTC with `Z`, elsewhere as it is there, with the offset.
+/// A time with its zone: in UTC with `Z`, elsewhere as it is there, with the offset. Without a zone it is what clocks show.
 fn in_zone(at: i64, zone: Option<&str>) -> Option<String> {
     match zone {
-        None | Some("UTC" | "+00:00" | "Z") => Some(rfc3339(at)),
+        None => Some(rfc3339(at).trim_end_matches('Z').to_owned()),
+        Some("UTC" | "+00:00" | "Z") => Some(rfc3339(at)),
         Some(zone) => {
             let at = jiff::Timestamp::from_nanosecond(i128::from(at)).ok()?;
             let zone = match jiff::tz::TimeZone::get(zone) {

@@ -14,6 +14,7 @@ use super::{quoted, text};
 use crate::functions::around;
 use crate::moment::{Moment, length_of};
 use crate::names::parse;
+use crate::plain::nearest;
 use crate::{Answer, Engine, Error, Export};
 
 /// Longest name of a relation, in bytes: schema and name, each quoted and full of quotes, with room for blanks.
@@ -22,6 +23,8 @@ const MAX_RELATION: usize = 512;
 const MAX_SQL_SHOWN: usize = 600;
 /// Names that are read to find those of relations that can be asked for: indexes have names, too.
 const NAMES_READ: usize = 100;
+/// Targets that are told where none is near to the one that was asked for.
+const FEW: usize = 8;
 /// Most relations that are suggested.
 const MAX_SUGGESTED: usize = 50;
 
@@ -125,6 +128,17 @@ fn readable(relation: &str) -> Result<(), Error> {
     parse(relation).map(|_| ())
 }
 
+/// Reads the name of one operation.
+pub fn operation(text: &str) -> Result<String, Error> {
+    let word = text.trim().to_lowercase();
+    if Operation::ALL.iter().any(|known| known.as_str() == word) {
+        return Ok(word);
+    }
+    let shown: String = word.chars().take(64).collect();
+    let known: Vec<&str> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+    Err(Error::Invalid(format!("'{shown}' is not an operation; write one of {}", known.join(", "))))
+}
+
 fn operations(text: &str) -> Result<Vec<String>, Error> {
     let known: Vec<&str> = Operation::ALL.iter().map(|operation| operation.as_str()).chain(["any"]).collect();
     let mut operations = Vec::new();
@@ -182,6 +196,28 @@ impl Engine {
     pub async fn all_changes(&self, question: &ChangesQuestion, format: QueryFormat) -> Result<Export, Error> {
         let (of_target, values) = question.of_target();
         self.export_of(format!("SELECT * FROM {} {of_target}", question.who_updated()), values, format).await
+    }
+
+    /// Refuses a question about a target of which no session is in the record: that nothing was found there says nothing.
+    pub async fn verify_target(&self, question: &ChangesQuestion) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Known {
+            target: String,
+        }
+        let Some(asked) = &question.target else { return Ok(()) };
+        let here = self.ask("SELECT target FROM sessions WHERE target = $1 LIMIT 1", vec![text(asked)]).await?;
+        if here.rows() > 0 {
+            return Ok(());
+        }
+        let known = format!("SELECT DISTINCT target FROM sessions ORDER BY target LIMIT {NAMES_READ}");
+        let known: Vec<Known> = self.ask(&known, Vec::new()).await?.decode()?;
+        let names: Vec<&str> = known.iter().map(|known| known.target.as_str()).collect();
+        let shown: String = asked.chars().take(64).collect();
+        let near = match nearest(asked, &names) {
+            near if near.is_empty() && (1..=FEW).contains(&names.len()) => format!("; there are: {}", names.join(", ")),
+            near => near,
+        };
+        Err(Error::NotFound(format!("no session of a target {shown} is in the record{near}")))
     }
 
     /// What was looked at for the answer: rows of `looked_at`.

@@ -320,6 +320,11 @@ struct Cursor {
     session_id: Uuid,
 }
 
+/// Whether a text is a cursor that a page of sessions gave out.
+pub fn is_cursor(text: &str) -> bool {
+    Cursor::parse(text).is_ok()
+}
+
 impl Cursor {
     fn parse(text: &str) -> Result<Cursor, Error> {
         let mut parts = text.split('.');

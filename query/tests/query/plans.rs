@@ -118,12 +118,18 @@ async fn plans_can_be_explained_and_tables_found() {
         let answer: Answer = engine.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert!(answer.rows() > 0, "{sql}");
     }
+    let types = column(&engine.sql("DESCRIBE touches").await.unwrap(), "data_type");
+    assert!(
+        ["text", "bigint", "timestamptz", "text[]"].iter().all(|kind| types.contains(&(*kind).to_owned())),
+        "{types:?}"
+    );
+    assert!(!types.iter().any(|kind| kind.contains("Utf8") || kind.contains('(')), "{types:?}");
     let tables = engine
         .sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")
         .await
         .unwrap();
     assert_eq!(
         column(&tables, "table_name"),
-        ["catalog", "frames", "sessions", "statements", "touches", "transactions"]
+        ["catalog", "frames", "identities", "sessions", "statements", "touches", "transactions"]
     );
 }

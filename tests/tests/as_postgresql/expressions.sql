@@ -140,3 +140,58 @@ current_date = now()::date, current_timestamp = now(), localtimestamp IS NOT NUL
 EXISTS (SELECT 1), NOT EXISTS (SELECT 1 WHERE false)
 (SELECT 1), (SELECT 1 WHERE false), ARRAY(SELECT 1)
 width_bucket(5, 0, 10, 5)
+-- Numbers of another type there, and what is out of range.
+extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00') / 2, date_part('minute', TIMESTAMPTZ '2026-11-22 03:13+00') / 2, round(5) / 2, floor(5) / 2, ceil(5) / 2, (round(5) + 2) / 2, (extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00') + extract(minute FROM TIMESTAMPTZ '2026-11-22 03:12+00')) / 2
+2147483647::int + 1::int, 30000::smallint + 30000::smallint, 2147483647::int * 2::int, 5::int + 6::int, 7::int / 2::int, -7::int - 1::int
+round(0.285, 2), round(1.005, 2), round(9.999, 2), round(-2.345, 2), round(1250, -2), round(0.5, 3)
+power(-8, 0.5), asin(2), acos(2), ln(-1), ln(0), log(0), log(-1), log(2, 0), exp(1000), atanh(2), acosh(0.5)
+power(4, 0.5), asin(1), acos(1), ln(10), log(1000), exp(1)
+to_timestamp(1e10), to_timestamp(-1e11)
+-- Operators without brackets.
+-2 ^ 2, (-2) ^ 2, -(2 ^ 2), -2 ^ 2 + 1, 2 ^ -1
+4 | 2 & 1, 1 << 2 + 1, ~5 & 3, ~5 + 3, 7 & 3 = 3, 2 + 3 & 1
+'bc' ~ 'b' || 'c', 'b' || 'c' ~ 'bc', ('b' || 'c') ~ 'bc', 'bc' ~ ('b' || 'c'), 'bc' LIKE 'b' || '%', 'x' || 'y' = 'xy'
+-- Rows.
+(1, NULL) IS NULL, (1, NULL) IS NOT NULL, (NULL, NULL) IS NULL, (1, 2) IS NOT NULL, ROW(1, NULL) IS NULL, ROW(NULL, NULL) IS NULL, NOT (1, NULL) IS NULL
+-- Groups and classes of patterns.
+regexp_match('ac', '(a)(b)?(c)'), regexp_match('foo', '(x)?foo'), regexp_match('Foo', '(F)(O)', 'i'), regexp_match(NULL, 'x'), regexp_match('abc', 'B', 'i')
+'a**' ~ 'a**', 'aa' ~ 'a+*', 'a' ~ 'a{1}{2}', 'aaa' ~ 'a{2}?', 'a' ~ 'a??', 'a+' ~ 'a\++'
+'foo bar' ~ '[[:<:]]bar', 'foobar' ~ '[[:<:]]bar', 'foo bar' ~ 'foo[[:>:]]', 'foobar' ~ 'foo[[:>:]]'
+'a1_' ~ '^[[:alpha:]][[:digit:]]\W*_$', 'A' ~ '[[:upper:]]', 'a' ~ '[[:upper:]]', ' ' ~ '[[:space:]]', '!' ~ '[[:punct:]]', 'f' ~ '^[[:xdigit:]]$', 'g' ~ '[[:xdigit:]]', 'x' ~ '[^[:alpha:]]', '-' ~ '[\w-]', 'a' ~ '[\d]'
+'a b' ~ 'a\Sb', 'a1' ~ 'a\D', 'a' ~ '\W', 'a' ~ '[[:foo:]]'
+-- Zones.
+TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Europe/Berlin' = '2026-11-22 04:12', (TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Europe/Berlin')::text, TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Europe/Berlin' > TIMESTAMPTZ '2026-11-22 03:30+00'
+to_char(TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin', 'YYYY-MM-DD HH24:MI'), extract(epoch FROM TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Europe/Berlin'), extract(dow FROM TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin')
+to_char(TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin', 'OF'), to_char(TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin', 'TZ')
+date_trunc('day', TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin') AT TIME ZONE 'Europe/Berlin' = '2026-11-22 23:00+00', (date_trunc('hour', TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Asia/Kolkata'))::text
+date_bin('1 day', TIMESTAMPTZ '2026-11-22 23:12+00' AT TIME ZONE 'Europe/Berlin', TIMESTAMP '2001-01-01')::text, TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Europe/Berlin' - TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'UTC' = INTERVAL '1 hour'
+(TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE 'Mars/Base')::text, (TIMESTAMPTZ '2026-11-22 03:12+00' AT TIME ZONE '+03')::text, (TIMESTAMPTZ '2026-07-22 03:12+00' AT TIME ZONE 'CET')::text, (TIMESTAMPTZ '2026-07-22 03:12+00' AT TIME ZONE 'UTC')::text
+timezone('Asia/Tokyo', TIMESTAMPTZ '2026-11-22 03:12+00')::text, TIMESTAMPTZ '2026-07-22 03:12 CET' = '2026-07-22 02:12+00', TIMESTAMPTZ '2026-07-22 03:12:60+00' = '2026-07-22 03:13+00'
+-- Lengths of time.
+TIMESTAMPTZ '2026-11-25 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' > INTERVAL '1 day', TIMESTAMPTZ '2026-11-22 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' < '1 day', TIMESTAMPTZ '2026-11-23 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' = '1 day', TIMESTAMPTZ '2026-12-25 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' >= INTERVAL '1 month'
+TIMESTAMPTZ '2026-11-25 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' BETWEEN '1 day' AND '4 days', TIMESTAMPTZ '2026-11-23 03:12+00' - TIMESTAMPTZ '2026-11-22 03:12+00' IN ('1 day', '2 days'), INTERVAL '1 day' = INTERVAL '24 hours', INTERVAL '1 month' > INTERVAL '29 days', INTERVAL '1 month' IS DISTINCT FROM INTERVAL '30 days'
+greatest(INTERVAL '1 day', INTERVAL '25 hours')::text
+-- Texts that are something else.
+encode('abc', 'hex'), encode('\x6162', 'hex'), encode('\x6162', 'base64'), concat(true), concat(false, 'x'), concat_ws('-', true, NULL, false), true || 'x', concat(1 = 1)
+'notauuid'::uuid, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid, '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'::uuid
+array_remove(ARRAY[1, NULL, 2], NULL), array_remove(ARRAY[1, NULL, 2], 1)
+0.0::float8 = -0.0::float8
+3 <> ALL(ARRAY[1, NULL]), 1 <> ALL(ARRAY[1, NULL]), NULL = ANY(ARRAY[1])
+-- Whole numbers that do not fit.
+cardinality(ARRAY[1, 2, 3]) / 2, cardinality(ARRAY[1]) - 5, array_length(ARRAY[1, 2, 3], 1) / 2, array_position(ARRAY['a', 'b', 'c'], 'c') / 2, length('a') - 5, strpos('abc', 'c') / 2
+coalesce(extract(hour FROM TIMESTAMPTZ '2026-11-22 03:12+00'), 0) / 2, abs(round(5)) / 2, (CASE WHEN true THEN floor(5) END) / 2
+-- Nulls in rows and lists.
+(1, NULL) = (1, 2), (1, NULL) = (2, 1), (1, NULL) <> (1, 2), (1, NULL) < (2, 1), (1, NULL) < (1, 2), (NULL, 1) >= (1, 1), (1, 2, 3) <= (1, 2, 3), (1, 2) BETWEEN (1, 1) AND (1, 3)
+(1, 2) IN ((1, NULL)), (1, 2) NOT IN ((1, NULL)), (1, 2) NOT IN ((1, 3)), (1, NULL) IS DISTINCT FROM (1, NULL), (1, NULL) IS NOT DISTINCT FROM (1, 2), ROW(1, 2) = ROW(1, 2), ROW(1, 2) = (1, 2)
+3 = ANY(ARRAY[1, NULL]), 1 = ANY(ARRAY[1, NULL]), NOT (3 = ANY(ARRAY[1, NULL])), 3 = ANY(ARRAY[]::int[]), 1 <> ANY(ARRAY[1, NULL]), 2 <> ANY(ARRAY[1, NULL]), 1 = ANY(NULL::int[]), array_length(ARRAY[]::int[], 1), array_length(ARRAY[1, 2], 1)
+-- Which match is taken.
+(regexp_match('foobar', 'foo|foobar'))[1], (regexp_match('foobar', '(foo|far)'))[1], regexp_replace('abcd', '(a|ab)(c|bcd)', '[\2]'), (regexp_match('XY1234Z', 'Y*?([0-9]{1,3})'))[1], (regexp_match('key=val;x', '=(.*?);'))[1], 'foobar' ~ 'foo|foobar', regexp_like('foobar', 'foo|foobar')
+-- Escapes that mean something else to the engine, and matches of nothing.
+'foo' ~ '\<foo', '<foo' ~ '\<foo', 'a-b' ~ 'a\-b', 'a>' ~ '[\>]', '5' SIMILAR TO '\d', 'a%' SIMILAR TO 'a\%', regexp_replace('abc', '.*', 'x', 'g'), regexp_count('aab', 'a*'), regexp_replace('abc', '', 'x', 'g')
+-- Days, intervals and their parts.
+DATE '2026-11-22' + INTERVAL '1 hour' = TIMESTAMP '2026-11-22 01:00', (DATE '2026-11-22' - INTERVAL '1 hour')::text, (INTERVAL '1 day' + DATE '2026-11-22')::text, (DATE '2026-11-22' + 1)::text, (DATE '2026-11-22' - INTERVAL '1 month')::date::text
+extract(epoch FROM INTERVAL '1 year'), extract(epoch FROM INTERVAL '1 month 1.5 seconds'), extract(second FROM INTERVAL '90.5 seconds'), extract(milliseconds FROM INTERVAL '1.5 seconds'), extract(hour FROM INTERVAL '26 hours'), date_part('second', INTERVAL '1.25 seconds')
+age(DATE '2026-11-22', DATE '2026-11-20')::text, age(TIMESTAMPTZ '2026-11-22 03:12+00', TIMESTAMPTZ '2026-11-20 03:00+00')::text
+to_timestamp(1795317127.25)::text, to_timestamp('NaN'::float8), TIMESTAMPTZ '2026-11-22 03:12:07.5+00'::timestamptz(0)::text
+-- Lists, JSON and numbers of other kinds.
+array_replace(ARRAY[1, 2, 1], 1, 9), (ARRAY[1, 2, 3])[-1:2], ARRAY[1] || NULL, '{"a":1}'::jsonb || '{"b":2}'::jsonb, X'1F'

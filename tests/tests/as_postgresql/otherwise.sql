@@ -1,25 +1,22 @@
 -- Numbers with a point are double precision, and no numeric.
 SELECT 1.1 + 2.2 = 3.3
 SELECT 1.0 / 0
-SELECT ln(0)
 -- Halves are rounded away from zero, as those of a numeric.
 SELECT round(2.5::float8)
 SELECT 2.5::float8::int
--- Whole numbers have 64 bits, and nothing says that they overflow.
+SELECT -0.0::float8 IN (0.0::float8)
+-- Whole numbers have 64 bits.
+SELECT 2147483647 + 1
 SELECT 9223372036854775807 + 1
-SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)
--- Of alternatives the first is taken, not the longest.
-SELECT (regexp_match('foobar', 'foo|foobar'))[1]
+SELECT 1 << 32
+SELECT to_hex(-1)
+-- Of parts that may be left out the first takes what it can.
+SELECT (regexp_match('ab', '(a?)(ab)?'))[1]
 -- Without line breaks.
 SELECT encode(decode(repeat('61', 100), 'hex'), 'base64')
--- Nulls in rows and lists.
-SELECT (1, NULL) = (1, 2)
-SELECT 3 = ANY(ARRAY[1, NULL])
-SELECT array_length(ARRAY[]::int[], 1)
--- Times have a zone and nanoseconds; a month is no number of days, a day no number of hours.
+-- Times have a zone and nanoseconds.
 SELECT TIMESTAMP '2026-11-22 03:12'::text
 SELECT '2026-11-22T03:12:07.123456789Z'::timestamptz = '2026-11-22 03:12:07.123457+00'
-SELECT INTERVAL '1 day' = INTERVAL '24 hours'
 SELECT age(TIMESTAMP '2026-11-22', TIMESTAMP '2025-10-20')::text
 -- JSON is text.
 SELECT '{"a":1}'::jsonb = '{"a": 1}'::jsonb

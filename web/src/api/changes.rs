@@ -81,6 +81,10 @@ pub(super) async fn who_changed(
     Asked(asked): Asked<Question>,
 ) -> Answered<As<(Json<WhoChanged>, Files)>> {
     let question = asked.read()?;
+    shared.engine.verify_target(&question).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => refusal(error).of("target"),
+        _ => refusal(error),
+    })?;
     if asked.format != QueryFormat::Json {
         super::export::possible(version)?;
         let whole = shared.engine.all_changes(&question, asked.format).await.map_err(refused)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Version};
-use hansard_query::{Answer, Moment, SessionFilter, SessionOrder, SortBy};
+use hansard_query::{Answer, Moment, SessionFilter, SessionOrder, SortBy, is_cursor, operation};
 use hansard_schemas::{
     http::{LakeFile, Page, QueryFormat, RecordGap, SessionDetail, SessionOutcome, SessionSummary},
     lake::Table,
@@ -216,6 +216,21 @@ impl Filters {
             let read = |value: &Time| Moment::parse(value.trimmed()).map_err(|error| refusal(error).of(parameter));
             value.as_ref().map(read).transpose()
         };
+        let operation = self
+            .operation
+            .as_ref()
+            .map(|written| operation(written.trimmed()).map_err(|error| refusal(error).of("operation")));
+        let (from, to) = (time(&self.from, "from")?, time(&self.to, "to")?);
+        if let (Some(from), Some(to)) = (&from, &to)
+            && from.from >= to.to
+        {
+            return Err(Failure::invalid("from lies behind to: no session was opened then.").of("to"));
+        }
+        for (parameter, cursor) in [("cursor", &self.cursor), ("newer_than", &self.newer_than)] {
+            if cursor.as_ref().is_some_and(|cursor| !is_cursor(cursor.trimmed())) {
+                return Err(Failure::invalid("The cursor is not one that a page of sessions gave out.").of(parameter));
+            }
+        }
         Ok(SessionFilter {
             job: text(&self.job),
             subject: text(&self.subject),
@@ -224,11 +239,11 @@ impl Filters {
             client: text(&self.client),
             application: text(&self.application),
             relation: self.relation.as_ref().map(|relation| relation.trimmed().to_owned()),
-            operation: text(&self.operation),
+            operation: operation.transpose()?,
             text: text(&self.text),
             errors: self.errors,
-            from: time(&self.from, "from")?.map(|moment| moment.from),
-            to: time(&self.to, "to")?.map(|moment| moment.to),
+            from: from.map(|moment| moment.from),
+            to: to.map(|moment| moment.to),
             newer_than: self.newer_than.as_ref().map(|cursor| cursor.trimmed().to_owned()),
             order: SessionOrder {
                 by: match self.sort {

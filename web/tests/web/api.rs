@@ -47,6 +47,27 @@ async fn sessions_are_listed_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_list_of_sessions_is_told_with_its_place() {
+    let server = Server::start().await;
+    for (rest, parameter) in [
+        ("operation=udpate", "operation"),
+        ("operation=update,insert", "operation"),
+        ("from=2026-11-23&to=2026-11-22", "to"),
+        ("from=lately", "from"),
+        ("from=9999-01-01", "from"),
+        ("cursor=x", "cursor"),
+        ("cursor=1.2.3", "cursor"),
+        ("newer_than=x", "newer_than"),
+    ] {
+        let answer = server.get(&format!("{SESSIONS}?{rest}")).await;
+        assert_eq!((answer.status, answer.error().parameter.as_deref()), (400, Some(parameter)), "{rest}");
+    }
+    assert_eq!(server.get(&format!("{SESSIONS}?from=2026-11-22&to=2026-11-22&operation=UPDATE")).await.status, 200);
+    let body = server.post("/api/v1/query", "[]").await.error().message;
+    assert!(!body.contains("QueryRequest"), "{body}");
+}
+
+#[tokio::test]
 async fn wrong_questions_get_clear_answers() {
     let server = Server::start().await;
     let rerank = server.night.rerank;

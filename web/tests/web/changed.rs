@@ -76,15 +76,29 @@ async fn the_question_is_narrowed_by_operation_window_and_target() {
     assert_eq!(ask("at=2026-11-22T03:12:01Z&window=0s").await.certain.total, 3);
     assert_eq!(ask("at=2026-11-22T03:12:03Z&window=0s").await.certain.total, 0);
     assert_eq!(ask(&format!("{MINUTE}&target=ranking")).await.certain.total, 3);
-    let elsewhere = ask(&format!("{MINUTE}&target=o'ther")).await;
-    assert_eq!(
-        (elsewhere.certain.total, elsewhere.looked_at, elsewhere.target.as_deref()),
-        (0, vec![], Some("o'ther"))
-    );
     // A form sends what is left empty, too.
     assert_eq!(ask(&format!("{MINUTE}&operation=&window=&target=")).await.certain.total, 3);
     // Nobody was there.
     assert_eq!(ask("at=2026-11-21T03:12Z").await.looked_at, []);
+}
+
+#[tokio::test]
+async fn of_a_target_that_is_not_in_the_record_nothing_is_said_for_certain() {
+    let server = Server::start().await;
+    for (target, told) in [
+        ("o'ther", "; there are: ranking"),
+        ("rank*", "; nearest: ranking"),
+        ("rankin", "; nearest: ranking"),
+        ("Ranking", "; nearest: ranking"),
+    ] {
+        for format in ["json", "csv"] {
+            let asked = format!("{WHO}?relation=rankings&{MINUTE}&format={format}&target={target}");
+            let answer = server.get(&asked).await;
+            assert_eq!((answer.status, answer.error().parameter.as_deref()), (404, Some("target")), "{target}");
+            let message = answer.error().message;
+            assert!(message.starts_with("no session of a target") && message.ends_with(told), "{message}");
+        }
+    }
 }
 
 #[tokio::test]

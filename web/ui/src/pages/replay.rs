@@ -110,14 +110,20 @@ pub(super) fn Session(id: String) -> impl IntoView {
         }
     });
     keys::listen(state);
+    // Of a session that is not there, or not here yet, nothing is told: not that it has no statements either.
+    let known = Memo::new(move |before: Option<&bool>| {
+        before == Some(&true) || state.session.with(|session| matches!(session, Load::Ready(_)))
+    });
 
     view! {
         <main id="main" class="replay">
             <Heading/>
-            <list::List/>
-            <statement::Statement/>
-            <facts::Facts/>
-            <timeline::Timeline/>
+            <Show when=move || known.get()>
+                <list::List/>
+                <statement::Statement/>
+                <facts::Facts/>
+                <timeline::Timeline/>
+            </Show>
             <help::Help/>
             <div class="sr-only" role="status" aria-live="polite">
                 {move || {

@@ -206,7 +206,7 @@ fn Filters() -> impl IntoView {
                     {field("job", "Job (* for any text)", "nightly-*")}
                     {field("relation", "Relation touched", "public.rankings")}
                     {field("from", "Opened from (UTC)", "2026-11-22T03:00")}
-                    {field("to", "Opened before (UTC)", "2026-11-23")}
+                    {field("to", "Opened until (UTC)", "2026-11-23")}
                     {select("outcome", "Record", outcomes.to_vec())}
                     <div class="actions">
                         <button class="button primary" type="submit">"Search"</button>
