@@ -13,6 +13,8 @@ mod bounds;
 mod copying;
 #[path = "answers/endings.rs"]
 mod endings;
+#[path = "answers/hidden.rs"]
+mod hidden;
 #[path = "answers/motion.rs"]
 mod motion;
 #[path = "answers/names.rs"]

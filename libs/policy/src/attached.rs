@@ -129,6 +129,28 @@ fn is_plain_column(column: &ColumnDef) -> bool {
         && column.constraints.iter().all(is_plain_constraint)
 }
 
+/// It may be added without writing the rows that there are: its value is the same constant in all of them, for which only
+/// constraints of its own are checked.
+pub(crate) fn is_empty_column(column: &ColumnDef) -> bool {
+    let constant = |node: &Node| match &node.node {
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_constant),
+        Some(NodeEnum::SqlvalueFunction(_)) => true,
+        _ => is_constant(node),
+    };
+    let serial = column.type_name.as_ref().and_then(|kind| strings(&kind.names).next_back());
+    column.type_name.as_ref().is_some_and(is_plain_type)
+        && !serial.is_some_and(|name| name.contains("serial"))
+        && column.raw_default.as_deref().is_none_or(constant)
+        && column.constraints.iter().all(|node| match &node.node {
+            Some(NodeEnum::Constraint(constraint)) => match constraint.contype() {
+                ConstrType::ConstrIdentity | ConstrType::ConstrGenerated => false,
+                ConstrType::ConstrDefault => constraint.raw_expr.as_deref().is_some_and(constant),
+                _ => true,
+            },
+            _ => false,
+        })
+}
+
 /// PostgreSQL brings it along; so no constraint of a domain runs.
 fn is_plain_type(name: &TypeName) -> bool {
     let mut parts = strings(&name.names).rev();

@@ -7,7 +7,7 @@
 //! `search_path` is empty: PostgreSQL then writes every name with its schema, but for its own.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -68,6 +68,8 @@ struct Index {
     /// By the table that is referred to.
     foreign_keys: Map<Oid, Vec<Oid>>,
     event_triggers: Vec<Oid>,
+    /// Relations with indexes of expressions.
+    indexed: BTreeSet<Oid>,
     casts: Map<Oid, Vec<Oid>>,
     /// Types, by those of their arrays.
     elements: Map<Oid, Vec<Oid>>,
@@ -313,6 +315,11 @@ impl Catalog {
         })
     }
 
+    /// Relations with indexes of expressions, in order.
+    pub fn indexed_by_expressions(&self) -> impl Iterator<Item = (Oid, &Relation)> {
+        self.index.indexed.iter().filter_map(|oid| Some((*oid, self.relation(*oid)?)))
+    }
+
     /// The event triggers.
     pub fn event_triggers(&self) -> impl Iterator<Item = &EventTrigger> {
         self.index.event_triggers.iter().filter_map(|oid| match &**self.object(Kind::EventTrigger, *oid)? {
@@ -420,6 +427,9 @@ impl Catalog {
                 schema.insert(relation.name.clone(), oid);
                 add(&mut index.relation_names, &relation.name, oid);
                 relation.parents.iter().for_each(|parent| add(&mut index.children, parent, oid));
+                if relation.expressions.iter().any(|expression| expression.when == When::Index) {
+                    index.indexed.insert(oid);
+                }
             }
             Object::Trigger(trigger) => add(&mut index.triggers, &trigger.relation, oid),
             Object::EventTrigger(_) => {
@@ -462,6 +472,7 @@ impl Catalog {
                 }
                 remove(&mut index.relation_names, &relation.name, oid);
                 relation.parents.iter().for_each(|parent| remove(&mut index.children, parent, oid));
+                index.indexed.remove(&oid);
             }
             Object::Trigger(trigger) => remove(&mut index.triggers, &trigger.relation, oid),
             Object::EventTrigger(_) => index.event_triggers.retain(|other| *other != oid),

@@ -3,7 +3,9 @@
 //! The list of nodes follows PostgreSQL's own `raw_expression_tree_walker`.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ColumnRef, FuncCall, JsonTable, JsonValueExpr, Node, TypeName, WindowDef, a_const::Val};
+use pg_query::protobuf::{
+    AExprKind, ColumnRef, FuncCall, JsonExprOp, JsonTable, JsonValueExpr, Node, TypeName, WindowDef, a_const::Val,
+};
 
 use crate::query::Walk;
 use crate::{Call, CallKind, Name, Operation, functions, settings};
@@ -27,6 +29,10 @@ impl Walk {
             NodeEnum::FuncCall(call) => self.call(call),
             NodeEnum::SubLink(link) => {
                 self.operator(&link.oper_name);
+                // `x IN (SELECT ...)`.
+                if link.oper_name.is_empty() && link.testexpr.is_some() {
+                    self.implicit(&["="]);
+                }
                 self.expressions(link.testexpr.as_deref());
                 match link.subselect.as_ref().and_then(|node| node.node.as_ref()) {
                     Some(query) => self.query(query, false),
@@ -35,6 +41,7 @@ impl Walk {
             }
             NodeEnum::AExpr(operator) => {
                 self.operator(&operator.name);
+                self.implicit(implied(operator.kind()));
                 self.expressions(operator.lexpr.as_deref());
                 self.expressions(operator.rexpr.as_deref());
             }
@@ -47,6 +54,9 @@ impl Walk {
             NodeEnum::NullTest(test) => self.expressions(test.arg.as_deref()),
             NodeEnum::BooleanTest(test) => self.expressions(test.arg.as_deref()),
             NodeEnum::CaseExpr(case) => {
+                if case.arg.is_some() {
+                    self.implicit(&["="]);
+                }
                 self.expressions(case.arg.as_deref());
                 self.expressions(&case.args);
                 self.expressions(case.defresult.as_deref());
@@ -109,9 +119,9 @@ impl Walk {
             | NodeEnum::SetToDefault(_)
             | NodeEnum::CurrentOfExpr(_)
             | NodeEnum::SqlvalueFunction(_)
-            | NodeEnum::MergeSupportFunc(_)
             | NodeEnum::RoleSpec(_)
             | NodeEnum::TypeName(_) => {}
+            NodeEnum::MergeSupportFunc(_) => self.older("merge_action"),
             _ => self.json(node),
         }
     }
@@ -120,6 +130,11 @@ impl Walk {
         match node {
             NodeEnum::JsonValueExpr(value) => self.json_value(Some(value)),
             NodeEnum::JsonFuncExpr(function) => {
+                self.older(match function.op() {
+                    JsonExprOp::JsonExistsOp => "json_exists",
+                    JsonExprOp::JsonQueryOp => "json_query",
+                    _ => "json_value",
+                });
                 self.cast(function.output.as_ref().and_then(|output| output.type_name.as_ref()));
                 self.json_value(function.context_item.as_deref());
                 self.expressions(function.pathspec.as_deref());
@@ -134,16 +149,35 @@ impl Walk {
                 self.expressions(pair.key.as_deref());
                 self.json_value(pair.value.as_deref());
             }
-            NodeEnum::JsonParseExpr(parse) => self.json_value(parse.expr.as_deref()),
-            NodeEnum::JsonScalarExpr(scalar) => self.expressions(scalar.expr.as_deref()),
-            NodeEnum::JsonSerializeExpr(serialize) => self.json_value(serialize.expr.as_deref()),
-            NodeEnum::JsonObjectConstructor(object) => self.expressions(&object.exprs),
-            NodeEnum::JsonArrayConstructor(array) => self.expressions(&array.exprs),
-            NodeEnum::JsonArrayQueryConstructor(array) => match array.query.as_ref().and_then(|n| n.node.as_ref()) {
-                Some(query) => self.query(query, false),
-                None => self.unknown("an empty subquery"),
-            },
+            NodeEnum::JsonParseExpr(parse) => {
+                self.older("json");
+                self.json_value(parse.expr.as_deref());
+            }
+            NodeEnum::JsonScalarExpr(scalar) => {
+                self.older("json_scalar");
+                self.expressions(scalar.expr.as_deref());
+            }
+            NodeEnum::JsonSerializeExpr(serialize) => {
+                self.older("json_serialize");
+                self.json_value(serialize.expr.as_deref());
+            }
+            NodeEnum::JsonObjectConstructor(object) => {
+                self.older("json_object");
+                self.expressions(&object.exprs);
+            }
+            NodeEnum::JsonArrayConstructor(array) => {
+                self.older("json_array");
+                self.expressions(&array.exprs);
+            }
+            NodeEnum::JsonArrayQueryConstructor(array) => {
+                self.older("json_array");
+                match array.query.as_ref().and_then(|node| node.node.as_ref()) {
+                    Some(query) => self.query(query, false),
+                    None => self.unknown("an empty subquery"),
+                }
+            }
             NodeEnum::JsonObjectAgg(aggregate) => {
+                self.older("json_objectagg");
                 if let Some(pair) = &aggregate.arg {
                     self.expressions(pair.key.as_deref());
                     self.json_value(pair.value.as_deref());
@@ -151,6 +185,7 @@ impl Walk {
                 self.json_aggregate(aggregate.constructor.as_deref());
             }
             NodeEnum::JsonArrayAgg(aggregate) => {
+                self.older("json_arrayagg");
                 self.json_value(aggregate.arg.as_deref());
                 self.json_aggregate(aggregate.constructor.as_deref());
             }
@@ -226,9 +261,28 @@ impl Walk {
 
     /// Tells of code that runs, unless the query around it does not.
     fn runs(&mut self, kind: CallKind, name: &Name, arguments: usize) {
+        self.runs_with(kind, name, Some(arguments));
+    }
+
+    fn runs_with(&mut self, kind: CallKind, name: &Name, arguments: Option<usize>) {
         if self.planned != Some(Operation::Ddl) && self.calls.len() <= MAX_CALLS {
-            self.calls.insert(Call { kind, name: name.clone(), arguments: Some(arguments) });
+            self.calls.insert(Call { kind, name: name.clone(), arguments });
         }
+    }
+
+    /// Operators that the syntax means, not by their schema but as the search path finds them (`transformCaseExpr`,
+    /// `transformSubLink`, `transformAExprBetween`, `transformJoinUsingClause`); what sorts and groups takes a type's own. A
+    /// definition that PostgreSQL writes says no schema of theirs, either.
+    pub(crate) fn implicit(&mut self, operators: &[&str]) {
+        for operator in operators {
+            let name = Name { schema: None, name: (*operator).to_owned() };
+            self.runs_with(CallKind::Operator, &name, None);
+        }
+    }
+
+    /// What has a syntax of its own in the newest PostgreSQL is a function like any other before it.
+    fn older(&mut self, function: &str) {
+        self.runs_with(CallKind::Field, &Name { schema: None, name: function.to_owned() }, None);
     }
 
     /// A qualified operator: its function is whatever its schema's owner made it, unless that is PostgreSQL's own.
@@ -245,9 +299,18 @@ impl Walk {
 
     /// A cast: to a type that is not PostgreSQL's own it may run a function that is not.
     pub(crate) fn cast(&mut self, kind: Option<&TypeName>) {
-        let mut parts = kind.into_iter().flat_map(|kind| strings(&kind.names)).rev();
+        if let Some(kind) = kind {
+            self.type_of(&kind.names);
+        }
+    }
+
+    /// The same of a type that is written by its name alone.
+    pub(crate) fn type_of(&mut self, names: &[Node]) {
+        let mut parts = strings(names).rev();
         if let Some(name) = parts.next() {
-            let name = Name { schema: parts.next().map(str::to_owned), name: name.to_owned() };
+            // The grammar writes a schema before JSON, which is a keyword since version 17 only.
+            let schema = parts.next().filter(|_| name != "json");
+            let name = Name { schema: schema.map(str::to_owned), name: name.to_owned() };
             let built_in = functions::is_built_in_type(&name);
             // Another type of the name may come before PostgreSQL's own on the path.
             if !built_in || name.schema.is_none() {
@@ -276,7 +339,20 @@ impl Walk {
 pub(crate) fn function_name(call: &FuncCall) -> Option<Name> {
     let mut parts = strings(&call.funcname).rev();
     let name = parts.next()?.to_owned();
-    Some(Name { schema: parts.next().map(str::to_owned), name })
+    // The grammar writes a schema before these, which are keywords since versions 16 and 13 only.
+    let schema =
+        parts.next().filter(|schema| *schema != "pg_catalog" || !matches!(name.as_str(), "json_object" | "normalize"));
+    Some(Name { schema: schema.map(str::to_owned), name })
+}
+
+/// Operators that such an expression means beside the one that it is written with.
+fn implied(kind: AExprKind) -> &'static [&'static str] {
+    match kind {
+        AExprKind::AexprBetween | AExprKind::AexprBetweenSym => &[">=", "<="],
+        AExprKind::AexprNotBetween | AExprKind::AexprNotBetweenSym => &["<", ">"],
+        AExprKind::AexprNullif | AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => &["="],
+        _ => &[],
+    }
 }
 
 /// The strings of a name's parts.

@@ -43,7 +43,10 @@ const OPERATORS: &str = "\
 
 /// Of PostgreSQL 15's `pg_type`, and what 16 to 18 added, without composite types.
 const TYPES: &str = "\
-aclitem bit bool box bpchar bytea char cid cidr circle cstring date datemultirange daterange float4 float8 gtsvector \
+aclitem any anyarray anycompatible anycompatiblearray anycompatiblemultirange anycompatiblenonarray \
+anycompatiblerange anyelement anyenum anymultirange anynonarray anyrange event_trigger fdw_handler index_am_handler \
+internal language_handler pg_ddl_command table_am_handler trigger tsm_handler bit bool box bpchar bytea char cid \
+cidr circle cstring date datemultirange daterange float4 float8 gtsvector \
 inet int2 int2vector int4 int4multirange int4range int8 int8multirange int8range interval json jsonb jsonpath line \
 lseg macaddr macaddr8 money name numeric nummultirange numrange oid oidvector path pg_brin_bloom_summary \
 pg_brin_minmax_multi_summary pg_dependencies pg_lsn pg_mcv_list pg_ndistinct pg_node_tree pg_snapshot point polygon \

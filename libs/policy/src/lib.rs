@@ -47,6 +47,8 @@ pub mod reach;
 #[cfg(feature = "parse")]
 mod relations;
 #[cfg(feature = "parse")]
+mod rewrites;
+#[cfg(feature = "parse")]
 mod routines;
 mod scan;
 #[cfg(feature = "parse")]

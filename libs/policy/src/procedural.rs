@@ -16,11 +16,15 @@ use crate::{Dialect, MAX_TEXT};
 /// Most pieces of one body; a longer one is opaque.
 pub(crate) const MAX_PIECES: usize = 2000;
 
-/// What a body consists of.
+/// What a body consists of. Types are told by their names alone: which ones they are is in the catalog.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Procedure {
     /// In the order of the text.
     pub(crate) pieces: Vec<Piece>,
+    /// The types of its variables and of cursors' arguments, as written, each once; of `%TYPE` and `%ROWTYPE` the relation's.
+    pub(crate) types: Vec<String>,
+    /// It assigns to a field, perhaps of a row whose type is that of a query.
+    pub(crate) assigns_fields: bool,
     /// Why it may do more than they tell.
     pub(crate) opaque: Option<&'static str>,
     /// It holds COMMIT or ROLLBACK.
@@ -48,8 +52,13 @@ const UNREAD: &str = "holds what is not understood";
 /// What a body's END closes.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
-    Block { handles: bool },
-    Case,
+    Block {
+        handles: bool,
+    },
+    /// With what is compared: `CASE x WHEN ...`.
+    Case {
+        compares: bool,
+    },
     Other,
 }
 
@@ -64,6 +73,8 @@ struct Reader<'a> {
     /// Something may have left: RETURN, or EXIT and CONTINUE with a label.
     left: bool,
     cursors: HashSet<String>,
+    /// Types that are told.
+    seen: HashSet<String>,
     found: Procedure,
 }
 
@@ -75,13 +86,14 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Procedure {
     let mut tokens = Tokens::new(text, dialect);
     let all = tokens.by_ref().collect();
     let broken = tokens.broken.is_some();
-    let (open, cursors, found) = (Vec::new(), HashSet::new(), Procedure::default());
-    let mut reader = Reader { text, tokens: all, at: 0, open, straight: true, left: false, cursors, found };
+    let (open, cursors, seen, found) = (Vec::new(), HashSet::new(), HashSet::new(), Procedure::default());
+    let mut reader = Reader { text, tokens: all, at: 0, open, straight: true, left: false, cursors, seen, found };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
         reader.statement();
-        if reader.found.pieces.len() > MAX_PIECES {
+        if reader.found.pieces.len().max(reader.found.types.len()) > MAX_PIECES {
             reader.found.pieces.truncate(MAX_PIECES);
+            reader.found.types.truncate(MAX_PIECES);
             reader.found.opaque = Some("holds too many statements");
             break;
         }
@@ -214,13 +226,22 @@ impl<'a> Reader<'a> {
                 self.straight = false;
             }
             "case" => {
-                self.open(Open::Case);
                 let end = self.find(self.at, &["when"], &[]);
+                self.open(Open::Case { compares: end > self.at });
                 self.expression(self.at..end);
                 self.at = end;
                 self.straight = false;
             }
-            "when" if self.open.last().is_some_and(|(open, _)| *open == Open::Case) => self.expression_until(&["then"]),
+            "when" if matches!(self.open.last(), Some((Open::Case { compares: false }, _))) => {
+                self.expression_until(&["then"]);
+            }
+            // PL/pgSQL asks whether it is one of them.
+            "when" if matches!(self.open.last(), Some((Open::Case { compares: true }, _))) => {
+                let end = self.find(self.at, &["then"], &[]);
+                let values = self.text_of(self.at..end);
+                self.piece(format!("select null in ({values})"));
+                self.at = end + 1;
+            }
             // Conditions of a handler are names.
             "when" => self.at = self.find(self.at, &["then"], &[]) + 1,
             "else" => {}
@@ -282,9 +303,13 @@ impl<'a> Reader<'a> {
             return None;
         }
         place += 1;
+        // The rows that a trigger is for are of its table.
+        let of_trigger = matches!(self.word_at(self.at).as_str(), "new" | "old");
+        let mut fields = false;
         loop {
             if self.is_symbol(place, b'.') {
                 place += 2;
+                fields = true;
             } else if self.is_symbol(place, b'[') {
                 let start = place + 1;
                 let mut depth = 1_usize;
@@ -298,10 +323,11 @@ impl<'a> Reader<'a> {
                     place += 1;
                 }
                 self.expression(start..place - 1);
-            } else if self.is_symbol(place, b':') && self.is_symbol(place + 1, b'=') {
-                return Some(place + 2);
             } else {
-                return self.is_symbol(place, b'=').then_some(place + 1);
+                let colon = self.is_symbol(place, b':') && self.is_symbol(place + 1, b'=');
+                let found = colon || self.is_symbol(place, b'=');
+                self.found.assigns_fields |= found && fields && !of_trigger;
+                return found.then_some(place + 1 + usize::from(colon));
             }
         }
     }
@@ -315,15 +341,67 @@ impl<'a> Reader<'a> {
                 if let Some(name) = self.tokens.get(self.at) {
                     self.cursors.insert(self.text[name.range.clone()].to_ascii_lowercase());
                 }
+                self.cursor_types(first + 1);
                 let query = (self.find(first, &["for", "is"], &[]) + 1).min(end);
                 let (text, straight) = (self.text_of(query..end), std::mem::take(&mut self.straight));
                 self.piece(text.to_owned());
                 self.straight = straight;
-            } else if self.word_at(first).as_str() != "for" && first < end {
+            } else if self.word_at(first).as_str() != "for" {
+                let written = self.find(self.at + 1, &["collate", "not"], &[]).min(first);
+                let constant = self.word_at(self.at + 1).as_str() == "constant";
+                self.type_of_variable(self.at + 1 + usize::from(constant)..written);
+            }
+            if !matches!(self.word_at(first).as_str(), "for" | "cursor") && first < end {
                 let colon = self.is_symbol(first, b':') && self.is_symbol(first + 1, b'=');
                 self.expression(first + 1 + usize::from(colon)..end);
             }
             self.at = end + 1;
+        }
+    }
+
+    /// The types of a cursor's arguments: `(name type, ...)`.
+    fn cursor_types(&mut self, open: usize) {
+        if !self.is_symbol(open, b'(') {
+            return;
+        }
+        let mut start = open + 1;
+        loop {
+            let (mut depth, mut end) = (0_usize, start);
+            while let Some(token) = self.tokens.get(end) {
+                match token.kind {
+                    Kind::Symbol(b'(' | b'[') => depth += 1,
+                    Kind::Symbol(b')' | b',') if depth == 0 => break,
+                    Kind::Symbol(b')' | b']') => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                end += 1;
+            }
+            self.type_of_variable(start + 1..end);
+            if !self.is_symbol(end, b',') {
+                return;
+            }
+            start = end + 1;
+        }
+    }
+
+    /// Values become ones of that type when they are assigned.
+    fn type_of_variable(&mut self, range: Range<usize>) {
+        let mut written = range.clone();
+        if let Some(percent) = range.clone().find(|place| self.is_symbol(*place, b'%')) {
+            written.end = percent;
+            if self.word_at(percent + 1).as_str() == "type" {
+                // Of another variable, or of a column: the type is one of those that its relation's rows consist of.
+                if !range.clone().any(|place| place < percent && self.is_symbol(place, b'.')) {
+                    return;
+                }
+                written.end = percent.saturating_sub(2);
+            }
+        }
+        let text = self.text_of(written);
+        // What has no name of its own is not to be looked for again and again.
+        let known = matches!(text, "int" | "integer" | "bigint" | "boolean" | "record");
+        if !text.is_empty() && !known && self.seen.insert(text.to_owned()) {
+            self.found.types.push(text.to_owned());
         }
     }
 
@@ -476,6 +554,7 @@ impl<'a> Reader<'a> {
                 sql.push_str(self.text_of(from..place));
                 sql.push(' ');
                 from = self.targets(place + 1).min(rest.end);
+                self.found.assigns_fields |= (place + 1..from).any(|place| self.is_symbol(place, b'.'));
             }
         }
         sql.push_str(self.text_of(from..rest.end));

@@ -305,6 +305,9 @@ impl Walk {
                 for side in [&join.larg, &join.rarg].into_iter().flatten() {
                     self.range_item(side, counted, conditions);
                 }
+                if join.is_natural || !join.using_clause.is_empty() {
+                    self.implicit(&["="]);
+                }
                 conditions.extend(join.quals.as_deref());
                 if join.alias.is_some() {
                     // The alias hides the names inside.

@@ -355,7 +355,8 @@ impl<'a> Reach<'a> {
                 && relation.counted
                 && !statement.relations.iter().any(|one| one.name == relation.name && other(one));
             let operation = relation.operation;
-            let change = Change { operation, columns, only: relation.only, cascades, rows, tagged };
+            let rewrites = statement.rewrites && operation == Operation::Ddl;
+            let change = Change { operation, columns, only: relation.only, cascades, rows, tagged, rewrites };
             match self.meant(&relation.name, relation.operation, statement, names) {
                 Resolved::Known { oid, name } => {
                     self.attributes(oid, relation, names, code, step);
@@ -373,6 +374,9 @@ impl<'a> Reach<'a> {
             }
         }
         statement.calls.iter().for_each(|call| self.call(call, names, code, step));
+        if statement.maintains_all {
+            self.all_indexes(code, step);
+        }
     }
 
     /// `t.f` is a call of `f(t)` where `t` has no such column.
@@ -548,11 +552,14 @@ struct Change {
     rows: Rows,
     /// The number in the command tag counts what is done so and nothing else.
     tagged: bool,
+    /// [`Statement::rewrites`].
+    rewrites: bool,
 }
 
 impl Change {
     fn of(operation: Operation) -> Change {
-        Change { operation, columns: Vec::new(), only: false, cascades: false, rows: Rows::Any, tagged: false }
+        let (only, cascades, tagged, rewrites) = (false, false, false, false);
+        Change { operation, columns: Vec::new(), only, cascades, rows: Rows::Any, tagged, rewrites }
     }
 }
 

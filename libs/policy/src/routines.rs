@@ -5,13 +5,50 @@ use pg_query::protobuf::{CreateFunctionStmt, DefElem, FunctionParameterMode};
 
 use crate::catalog::{Function, FunctionKind, Text};
 use crate::expression::strings;
-use crate::{Name, attached};
+use crate::{Call, CallKind, Dialect, MAX_TEXT, Name, SHALLOW, attached, scan};
 
 /// Longest body that is told.
 const MAX_BODY: usize = 16 * 1024;
 
-/// What a statement makes, as the catalog will have it but for its types: by name, and with what is needed to follow it.
-/// None where its body cannot be read, or runs in other circumstances than its caller's.
+/// Longest list of types that is told.
+const MAX_SIGNATURE: usize = 4 * 1024;
+
+/// The types of arguments and results, without those that certainly are PostgreSQL's own; of `%TYPE` the relation's.
+fn types_of(create: &CreateFunctionStmt) -> Vec<Name> {
+    let parameters = create.parameters.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::FunctionParameter(parameter)) => parameter.arg_type.as_ref(),
+        _ => None,
+    });
+    let names = parameters.chain(create.return_type.as_ref()).filter_map(|kind| {
+        let mut parts = strings(&kind.names).rev().skip(usize::from(kind.pct_type));
+        let name = parts.next()?.to_owned();
+        Some(Name { schema: parts.next().map(str::to_owned), name })
+    });
+    names.filter(|name| name.schema.as_deref() != Some("pg_catalog")).collect()
+}
+
+/// Values become ones of the types in a list of parameters and in a result, as PostgreSQL writes them. None where they are
+/// not understood.
+pub(crate) fn types(parameters: &str, result: &str) -> Option<Vec<Call>> {
+    let returns = if result.is_empty() { "" } else { "returns" };
+    let text = format!("create function x({parameters}) {returns} {result} language sql as ''");
+    let split = scan::split(&text, Dialect::default(), 2).ok()?;
+    if text.len() > MAX_TEXT || split.parts.iter().any(|part| part.depth > SHALLOW) {
+        return None;
+    }
+    let parsed = crate::parse(&text, Dialect::default()).ok()?;
+    let [only] = &parsed[..] else { return None };
+    match only.stmt.as_ref()?.node.as_ref()? {
+        NodeEnum::CreateFunctionStmt(create) => {
+            let call = |name| Call { kind: CallKind::Type, name, arguments: None };
+            Some(types_of(create).into_iter().map(call).collect())
+        }
+        _ => None,
+    }
+}
+
+/// What a statement makes, as the catalog will have it but for its types, which are told as they are written: by name, and with
+/// what is needed to follow it. None where its body cannot be read, or runs in other circumstances than its caller's.
 pub(crate) fn made(node: &NodeEnum) -> Option<(Name, Function)> {
     let NodeEnum::CreateFunctionStmt(create) = node else { return None };
     let mut parts = strings(&create.funcname).rev();
@@ -33,12 +70,18 @@ pub(crate) fn made(node: &NodeEnum) -> Option<(Name, Function)> {
     }
     let kind = if create.is_procedure { FunctionKind::Procedure } else { FunctionKind::Function };
     let (arguments, defaults, variadic) = arguments(create)?;
+    let types: Vec<String> = types_of(create).iter().map(|name| format!("a {name}")).collect();
+    let signature = types.join(", ");
+    if signature.len() > MAX_SIGNATURE {
+        return None;
+    }
     let function = Function {
         name: name.as_str().into(),
         kind,
         arguments: vec![0; arguments],
         defaults,
         variadic,
+        signature: signature.as_str().into(),
         language: language.as_str().into(),
         source: Some(Text::from(source)),
         ..Function::default()

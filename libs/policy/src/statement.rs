@@ -37,10 +37,15 @@ pub struct Statement {
     pub attaches: ChangedNames,
     /// Names of functions, types and operators that may do something else from now on.
     pub redefines: ChangedNames,
-    /// The function or procedure that it makes, where what that does can be read from it; its types are not told.
+    /// The function or procedure that it makes, where what that does can be read from it; of its types the names.
     pub routine: Option<(Name, Function)>,
     /// The type or operator that it makes.
     pub definition: Option<Definition>,
+    /// It runs expressions of the tables that it changes as a definition: of indexes, constraints, generated columns,
+    /// partition keys and their types; as ALTER TABLE does that checks or writes all rows.
+    pub rewrites: bool,
+    /// It runs the expressions of indexes of whatever tables there are, which it does not name: ANALYZE, REINDEX DATABASE.
+    pub maintains_all: bool,
     /// What it changes in the session.
     pub effect: Effect,
     /// Settings that it certainly changes by calls of `set_config`, in order, of those that [`Effect::Setting`] lists
@@ -93,7 +98,8 @@ pub struct Call {
     pub kind: CallKind,
     /// As written.
     pub name: Name,
-    /// How many arguments are given, where that is known.
+    /// How many arguments are given, where that is known; `None` of an operator that no text writes, but the syntax means,
+    /// and of a type whose values come by assignment, as those of variables and results.
     pub arguments: Option<usize>,
 }
 
@@ -332,6 +338,8 @@ impl Statement {
             redefines: ChangedNames::all(),
             routine: None,
             definition: None,
+            rewrites: false,
+            maintains_all: false,
             effect: Effect::None,
             settings: Vec::new(),
             bound_settings: Vec::new(),

@@ -202,7 +202,7 @@ fn code_of_others_is_told_wherever_it_runs() {
     check(&[
         ("alter table t alter column a type int using f(a)", "ddl t:ddl f()"),
         ("alter table t alter a type mood", "ddl t:ddl mood()"),
-        ("alter table t add column a int default f(), add b mood", "ddl t:ddl f()"),
+        ("alter table t add column a int default f(), add b mood", "ddl t:ddl f() mood()"),
         ("alter table t add constraint c check (f(a))", "ddl t:ddl f()"),
         ("alter table t alter column a set default f()", "ddl t:ddl"),
         ("create index on t (f(a), b) where g(b)", "ddl t:ddl f() g()"),

@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 use crate::expression::{MAX_CALLS, strings, text, truth};
 use crate::query::Walk;
 use crate::{
-    Body, CallKind, ChangedNames, Effect, Name, Operation, Statement, attached, definitions, routines,
+    Body, CallKind, ChangedNames, Effect, Name, Operation, Statement, attached, definitions, rewrites, routines,
     schemas_of_setting, settings, transactions, types_and_operators,
 };
 
@@ -55,6 +55,8 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         redefines: redefined(node),
         routine: routines::made(node),
         definition: types_and_operators::made(node),
+        rewrites: rewrites::rewrites(node),
+        maintains_all: rewrites::maintains_all(node),
         bound_settings,
         effect: if effect == Effect::None { path.unwrap_or(Effect::None) } else { effect },
         settings,
@@ -67,6 +69,27 @@ pub(crate) fn statement(node: &NodeEnum) -> Statement {
         opaque_without_catalog,
         opaque,
         ..Statement::new(operation, 0..0)
+    }
+}
+
+impl Statement {
+    /// Its parameters become values of these types when it is executed.
+    fn takes(&mut self, types: &[Node]) {
+        let mut walk = Walk::default();
+        for node in types {
+            if let Some(NodeEnum::TypeName(kind)) = &node.node {
+                walk.cast(Some(kind));
+            }
+        }
+        self.functions.extend(walk.functions);
+        self.functions.sort_unstable();
+        self.functions.dedup();
+        self.calls.extend(walk.calls);
+        self.calls.sort_unstable();
+        self.calls.dedup();
+        if self.calls.len() > MAX_CALLS {
+            self.opaque.get_or_insert_with(|| "takes parameters of too many types".to_owned());
+        }
     }
 }
 
@@ -136,10 +159,11 @@ fn visit(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         NodeEnum::VariableShowStmt(_) => Operation::Show,
         NodeEnum::DiscardStmt(discard) => return (Operation::Set, discard_effect(discard.target)),
         NodeEnum::PrepareStmt(prepare) => {
-            let inner = match prepare.query.as_ref().and_then(|node| node.node.as_ref()) {
+            let mut inner = match prepare.query.as_ref().and_then(|node| node.node.as_ref()) {
                 Some(node) => statement(node),
                 None => return (Operation::Opaque, Effect::None),
             };
+            inner.takes(&prepare.argtypes);
             walk.opaque.clone_from(&inner.opaque);
             let effect = Effect::Prepare { name: prepare.name.clone(), statement: Box::new(inner) };
             return (Operation::Prepare, effect);
@@ -219,6 +243,7 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
             touch(walk, create.relation.as_ref(), Operation::Ddl);
             each(walk, &create.inh_relations, Operation::Ddl);
             referred(walk, &create.table_elts);
+            rewrites::created(walk, create);
             if let Some(relation) = &create.relation {
                 return (Operation::Ddl, created(relation));
             }
@@ -279,9 +304,10 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         NodeEnum::LoadStmt(_) | NodeEnum::CreateExtensionStmt(_) | NodeEnum::AlterExtensionStmt(_) => {
             walk.may_change_settings = true;
         }
+        NodeEnum::AlterDomainStmt(alter) => rewrites::domain(walk, alter),
+        NodeEnum::DefineStmt(define) => rewrites::defined(walk, define),
         NodeEnum::AlterTableMoveAllStmt(_)
         | NodeEnum::AlterCollationStmt(_)
-        | NodeEnum::AlterDomainStmt(_)
         | NodeEnum::CreateTableSpaceStmt(_)
         | NodeEnum::DropTableSpaceStmt(_)
         | NodeEnum::AlterTableSpaceOptionsStmt(_)
@@ -298,7 +324,6 @@ fn definition(walk: &mut Walk, node: &NodeEnum) -> (Operation, Effect) {
         | NodeEnum::CreateEventTrigStmt(_)
         | NodeEnum::AlterEventTrigStmt(_)
         | NodeEnum::CreatePlangStmt(_)
-        | NodeEnum::DefineStmt(_)
         | NodeEnum::CreateDomainStmt(_)
         | NodeEnum::CreateOpClassStmt(_)
         | NodeEnum::CreateOpFamilyStmt(_)
@@ -341,15 +366,20 @@ fn altered(walk: &mut Walk, command: &Node) {
     let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { return };
     match command.def.as_ref().and_then(|node| node.node.as_ref()) {
         // ATTACH and DETACH PARTITION; INHERIT and NO INHERIT.
-        Some(NodeEnum::PartitionCmd(partition)) => _ = touch(walk, partition.name.as_ref(), Operation::Ddl),
+        Some(NodeEnum::PartitionCmd(partition)) => {
+            touch(walk, partition.name.as_ref(), Operation::Ddl);
+            rewrites::bound(walk, partition.bound.as_ref());
+        }
         Some(NodeEnum::RangeVar(parent)) => _ = touch(walk, Some(parent), Operation::Ddl),
         Some(NodeEnum::ColumnDef(column)) => {
-            if command.subtype() == AlterTableType::AtAlterColumnType {
+            if matches!(command.subtype(), AlterTableType::AtAlterColumnType | AlterTableType::AtAddColumn) {
                 walk.cast(column.type_name.as_ref());
             }
             walk.expressions(column.raw_default.as_deref());
             column.constraints.iter().for_each(|constraint| constrained(walk, constraint.node.as_ref()));
         }
+        // The expression of a generated column.
+        Some(_) if command.subtype() == AlterTableType::AtSetExpression => walk.expressions(command.def.as_deref()),
         constraint => constrained(walk, constraint),
     }
 }
@@ -359,6 +389,13 @@ fn constrained(walk: &mut Walk, constraint: Option<&NodeEnum>) {
         // It gets triggers.
         touch(walk, constraint.pktable.as_ref(), Operation::Ddl);
         walk.expressions(constraint.raw_expr.as_deref());
+        // Each is an element and its operator.
+        for element in &constraint.exclusions {
+            if let Some(NodeEnum::List(pair)) = &element.node {
+                walk.expressions(pair.items.first());
+            }
+        }
+        walk.expressions(constraint.where_clause.as_deref());
     }
 }
 

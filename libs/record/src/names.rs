@@ -98,6 +98,9 @@ struct Temporary {
     goes: bool,
     /// A table that depends on no other relation.
     plain: bool,
+    /// A table without rules and policies: reading it runs no code.
+    #[serde(default)]
+    table: bool,
     /// The statement that gave it its name.
     by: u64,
     /// What it depends on has been dropped, or may have been, and it may be gone with it.

@@ -16,6 +16,34 @@ fn say(body: &str) -> String {
 }
 
 #[test]
+fn the_types_of_variables_are_found() {
+    for (body, expected) in [
+        ("declare a s.d := 5; b constant text collate \"C\" not null default 'x'; c s.d; begin end", "s.d | text"),
+        ("declare a t.n%type; b s.t.n%type; c a%type; d s.u%rowtype := null; e $1%type; begin end", "t | s.t | s.u"),
+        (
+            "declare a s.d[] = '{}'; b numeric(3, 1); c timestamp with time zone; begin end",
+            "s.d[] | numeric(3, 1) | timestamp with time zone",
+        ),
+        (
+            "declare a alias for $1; c cursor (x s.d, y numeric(1,2)) for select 1; d no scroll cursor for select 2; begin end",
+            "s.d | numeric(1,2)",
+        ),
+        ("begin declare x \"S\".\"D\"; begin null; end; end", "\"S\".\"D\""),
+        ("declare x int; r record; begin end", ""),
+    ] {
+        assert_eq!(read(body, Dialect::default()).types.join(" | "), expected, "{body}");
+    }
+    for (body, expected) in [
+        ("begin r.x := 1; end", true),
+        ("begin r.x[1] = 1; end", true),
+        ("begin select 1 into a, r.x; end", true),
+        ("begin new.x := 1; x := r.x; select r.x into a; update t set a = r.x; end", false),
+    ] {
+        assert_eq!(read(body, Dialect::default()).assigns_fields, expected, "{body}");
+    }
+}
+
+#[test]
 fn every_statement_is_found() {
     for (body, expected) in [
         ("begin update t set a = 1; end", "!update t set a = 1"),
@@ -71,7 +99,7 @@ fn every_statement_is_found() {
         ),
         (
             "begin case f(x) when 1, g(2) then delete from t; else null; end case; end",
-            "!select f(x) | select 1, g(2) | delete from t",
+            "!select f(x) | select null in (1, g(2)) | delete from t",
         ),
         (
             "<<b>> begin raise notice 'a % ;', f(x) using hint = g(y), detail = h(z); assert i(1), 'no'; end b",

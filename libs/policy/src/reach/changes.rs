@@ -94,11 +94,14 @@ impl Reach<'_> {
             }
             RelationKind::View => self.view(oid, relation, change, counted, resolve, step),
             RelationKind::MaterializedView if change.operation == Operation::Maintenance => {
-                self.expressions(oid, relation, change.operation, resolve, step);
+                self.expressions(oid, relation, change, resolve, step);
                 self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             }
+            RelationKind::MaterializedView if change.rewrites => {
+                self.expressions(oid, relation, change, resolve, step);
+            }
             RelationKind::Table | RelationKind::Partitioned | RelationKind::Foreign => {
-                self.expressions(oid, relation, change.operation, resolve, step);
+                self.expressions(oid, relation, change, resolve, step);
                 self.triggers(oid, change, event(change.operation), resolve, step);
                 self.cascades(oid, change, resolve, step);
                 self.children_of(oid, change, resolve, step);
@@ -111,6 +114,8 @@ impl Reach<'_> {
         let bit = match change.operation {
             Operation::Select => return self.reads_of_view(oid, Operation::Select, 0, resolve, step),
             Operation::Lock => return self.reads_of_view(oid, Operation::Lock, 0, resolve, step),
+            // It is planned with its view, and planning runs immutable functions of constants.
+            Operation::Explain => return self.reads_of_view(oid, Operation::Explain, 0, resolve, step),
             Operation::Update => 4,
             Operation::Insert | Operation::CopyIn => 8,
             Operation::Delete => 16,
@@ -119,7 +124,7 @@ impl Reach<'_> {
         let event = event(change.operation) | INSTEAD;
         let catalog = self.catalog;
         // A view's columns may have defaults of their own.
-        self.expressions(oid, view, change.operation, resolve, step);
+        self.expressions(oid, view, change, resolve, step);
         if catalog.triggers(oid).any(|trigger| runs(trigger, event) && trigger.bits & INSTEAD != 0) {
             self.reads_of_view(oid, Operation::Select, 0, resolve, step);
             return self.triggers(oid, change, event, resolve, step);
@@ -150,6 +155,11 @@ impl Reach<'_> {
     fn reads_of_view(&mut self, oid: Oid, operation: Operation, from: usize, resolve: &dyn Resolve, step: &Step) {
         let step = step.next(Via::View);
         let Some(read) = self.definition(oid) else {
+            // Views of PostgreSQL's own change nothing.
+            let of_own = |view: &Relation| matches!(&*view.schema, "pg_catalog" | "information_schema");
+            if self.catalog.relation(oid).is_some_and(of_own) {
+                return;
+            }
             return self
                 .touch_anything(operation, &step.perhaps(Via::View, || "a view's definition is not known".into()));
         };
@@ -262,14 +272,16 @@ impl Reach<'_> {
     }
 
     /// Expressions that run with a change: their functions may do something.
-    fn expressions(&mut self, oid: Oid, relation: &Relation, operation: Operation, resolve: &dyn Resolve, step: &Step) {
+    fn expressions(&mut self, oid: Oid, relation: &Relation, change: &Change, resolve: &dyn Resolve, step: &Step) {
+        let (operation, rewrites) = (change.operation, change.rewrites);
         let writes = matches!(operation, Operation::Insert | Operation::Update | Operation::CopyIn);
         let touches = writes || matches!(operation, Operation::Select | Operation::Delete | Operation::CopyOut);
         let catalog = self.catalog;
         for (place, expression) in relation.expressions.iter().enumerate() {
             let runs = match expression.when {
-                When::Default | When::Generated | When::Check => writes,
-                When::Index => writes || operation == Operation::Maintenance,
+                When::Default => writes,
+                When::Generated | When::Check => writes || rewrites,
+                When::Index => writes || rewrites || operation == Operation::Maintenance,
                 When::Policy => touches,
             };
             if !runs {
@@ -282,7 +294,7 @@ impl Reach<'_> {
                 self.runs(&read, resolve, step, "an expression of the table may do it");
             }
         }
-        if writes {
+        if writes || rewrites {
             self.partition_keys(oid, resolve, step);
             for column in &relation.columns {
                 self.type_of_value(column.kind, resolve, step);
@@ -295,6 +307,19 @@ impl Reach<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// The expressions of all indexes.
+    pub(super) fn all_indexes(&mut self, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        for (oid, relation) in catalog.indexed_by_expressions() {
+            self.work += 1;
+            if self.work > super::MAX_WORK {
+                self.cut = Some("there are more indexes of expressions than are followed");
+                return;
+            }
+            self.expressions(oid, relation, &Change::of(Operation::Maintenance), resolve, step);
         }
     }
 
@@ -420,6 +445,7 @@ impl Reach<'_> {
             Operation::Select | Operation::Update | Operation::Delete | Operation::Truncate => !change.only,
             // DROP takes partitions along, and with CASCADE what inherits; ALTER reaches both, unless ONLY.
             Operation::Ddl => !change.only,
+            Operation::Maintenance => partitioned && !change.only,
             _ => false,
         };
         if !reaches || children.is_empty() {
@@ -444,6 +470,9 @@ impl Reach<'_> {
             step.next(via)
         } else {
             step.perhaps(via, || match via {
+                Via::Partition if change.operation == Operation::Maintenance => {
+                    "since which version partitions are maintained with their table differs".into()
+                }
                 Via::Partition => "which partitions its rows are in is not known".into(),
                 _ => "whether its rows are in what inherits is not known".into(),
             })

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::inside::{InBody, within};
+use super::inside::{InBody, OnAnyPath, within};
 use super::memo::{Piece, Read};
-use super::{Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Made, Reach, Resolve, Routine, Step, Via};
+use super::{
+    Around, Change, FIRST_NORMAL, Followed, Lost, MAX_BODIES, Made, Reach, Resolve, Resolved, Routine, Step, Via,
+};
 use crate::attached::WITHOUT_ARGUMENTS;
 use crate::catalog::{Cast, Catalog, Enabled, Function, FunctionKind, Kind, Object, Oid, Text};
 use crate::functions::{self, is_built_in_type, is_large_object};
@@ -62,7 +64,10 @@ impl<'a> Reach<'a> {
                 }
             }
             CallKind::Operator => {
-                let operators = catalog.operators_named(&call.name.name).filter(|operator| visible(&operator.schema));
+                // Which one a definition means by its syntax is not written in it.
+                let any = call.arguments.is_none() && is_own(&call.name, path);
+                let operators = catalog.operators_named(&call.name.name);
+                let operators = operators.filter(|operator| any || visible(&operator.schema));
                 let found: Vec<Oid> = operators.map(|operator| operator.function).collect();
                 let own = is_own(&call.name, path)
                     || (call.name.schema.is_none() && functions::is_built_in_operator(&call.name.name));
@@ -113,9 +118,11 @@ impl<'a> Reach<'a> {
             found = (types(element), rows(element));
         }
         let built_in = is_built_in_type(&call.name);
-        let own = built_in || is_own(&call.name, names.path());
+        // Nor those of PostgreSQL's own relations.
+        let of_relation = call.name.schema.is_none() && name.starts_with("pg_");
+        let own = built_in || of_relation || is_own(&call.name, names.path());
         match built_in {
-            false if own => {}
+            false if is_own(&call.name, names.path()) => {}
             false => _ = self.reached.code.insert(name.to_owned()),
             true => self.takes_for_own(call, names.path()),
         }
@@ -135,7 +142,7 @@ impl<'a> Reach<'a> {
         made.into_iter().for_each(|made| self.use_of(made, &call.name, names, resolve, step));
         for oid in found.0 {
             self.type_of_value(oid, resolve, step);
-            for cast in catalog.casts_to(oid) {
+            for cast in catalog.casts_to(oid).filter(|cast| cast.implicit || call.arguments.is_some()) {
                 let because = || format!("a cast to {} may do it", call.name).into();
                 self.function(cast.function, resolve, &step.perhaps(Via::Function, because), false);
             }
@@ -229,6 +236,16 @@ impl<'a> Reach<'a> {
             return;
         };
         self.reached.code.insert(function.name.to_string());
+        // The session may have put another one in its place, whatever is called by it: an operator, an aggregate, a trigger.
+        let made = self.session.routines(&function.name).iter().filter(|routine| {
+            let other = &routine.function;
+            other.schema == function.schema && other.arguments.len() == function.arguments.len()
+        });
+        let made: Vec<&Routine> = made.collect();
+        let because = || "the session may just have replaced it".into();
+        let replaced = if made.is_empty() { step.clone() } else { step.perhaps(step.via, because) };
+        let (step, always) = (&replaced, always && made.is_empty());
+        made.into_iter().for_each(|routine| self.made(routine, resolve, step));
         let own_path = function.settings.iter().find(|setting| setting.name == "search_path");
         let inside = own_path.is_some() || function.security_definer;
         let around = match own_path {
@@ -239,8 +256,9 @@ impl<'a> Reach<'a> {
         if !self.followed.insert((Followed::Code(around), oid)) {
             return;
         }
-        self.bodies += 1;
-        if self.bodies > MAX_BODIES || step.depth > super::MAX_DEPTH {
+        self.work += 1;
+        self.bodies += usize::from(!runs_no_sql(function));
+        if self.bodies > MAX_BODIES || self.work > super::MAX_WORK || step.depth > super::MAX_DEPTH {
             self.cut = Some("it runs more functions than are followed");
             return;
         }
@@ -254,6 +272,15 @@ impl<'a> Reach<'a> {
         });
         if let Some(defaults) = defaults {
             self.runs(&defaults, resolve, &step, "the default of an argument may do it");
+        }
+        let types = self.memo.read(catalog, (Kind::Function, oid, 2), |object| match object {
+            Object::Function(function) => {
+                Some((function.signature.len() + function.result.len(), Read::types(function)))
+            }
+            _ => None,
+        });
+        if let Some(types) = types {
+            self.runs(&types, resolve, &step, "the type of an argument or a result may do it");
         }
         if function.kind == FunctionKind::Aggregate {
             return;
@@ -302,6 +329,14 @@ impl<'a> Reach<'a> {
         }
         let name = Name { schema: Some(function.schema.to_string()), name: function.name.to_string() };
         let what = format!("function {name}");
+        let typed = step.perhaps(Via::Function, || "the type of an argument or a result may do it".into());
+        for piece in &routine.types().pieces {
+            // What they mean was found out when it was made.
+            self.statement(&piece.statement, &OnAnyPath(resolve), resolve, &typed);
+            if piece.statement.opaque.is_some() {
+                self.unknown_code(&typed, || format!("{what} has types that are not understood").into());
+            }
+        }
         match routine.read() {
             Some(read) => self.body(&read, resolve, &step.next(step.via), false, (*number, &what)),
             None => self.unknown_code(step, || format!("{what} is not read").into()),
@@ -334,8 +369,26 @@ impl<'a> Reach<'a> {
                 self.piece(piece, (resolve, true, relations), step, false, (oid, what), &temporary);
             }
         }
+        if read.assigns_fields {
+            self.fields(read, resolve, step);
+        }
         self.path_lost |= outer.0;
         self.relations_lost |= outer.1 || !temporary.is_empty();
+    }
+
+    /// A field of a row that a query has read gets another value: one of a column's type.
+    fn fields(&mut self, read: &Read, resolve: &dyn Resolve, step: &Step) {
+        let catalog = self.catalog;
+        let step = step.perhaps(Via::Function, || "the type of a field may do it".into());
+        for relation in read.pieces.iter().flat_map(|piece| &piece.statement.relations) {
+            let oids = match resolve.relation(&relation.name) {
+                Resolved::Known { oid, .. } => Vec::from_iter(oid),
+                Resolved::OneOf { candidates, .. } => candidates.into_iter().filter_map(|(oid, _)| oid).collect(),
+            };
+            for column in oids.into_iter().filter_map(|oid| catalog.relation(oid)).flat_map(|found| &found.columns) {
+                self.type_of_value(column.kind, resolve, &step);
+            }
+        }
     }
 
     /// Follows a statement of a body, and tells whether names mean something else behind it. `lost`: they do already, and

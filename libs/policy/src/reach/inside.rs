@@ -52,6 +52,35 @@ impl Resolve for Within<'_> {
     }
 }
 
+/// Names that were looked up on a path that is not known any more.
+pub(super) struct OnAnyPath<'a>(pub(super) &'a dyn Resolve);
+
+impl Resolve for OnAnyPath<'_> {
+    fn relation(&self, name: &Name) -> Resolved {
+        self.0.relation(name)
+    }
+
+    fn path(&self) -> Option<&[Text]> {
+        None
+    }
+
+    fn setting(&self) -> Option<&[String]> {
+        None
+    }
+
+    fn temporary(&self, name: &str) -> Option<bool> {
+        self.0.temporary(name)
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.0.role()
+    }
+
+    fn creation(&self) -> Option<Text> {
+        None
+    }
+}
+
 /// Names inside a body that makes temporary relations.
 pub(super) struct InBody<'a> {
     pub(super) catalog: &'a Catalog,

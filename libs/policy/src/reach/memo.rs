@@ -9,8 +9,11 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CmdType, RuleStmt};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, Function, Kind, Object, Oid, Text};
-use crate::{Call, CallKind, Dialect, Operation, SHALLOW, Statement, analyse, procedural, scan, utility};
+use crate::catalog::{Catalog, Function, FunctionKind, Kind, Object, Oid, Text};
+use crate::expression::MAX_CALLS;
+use crate::{
+    Call, CallKind, ChangedNames, Dialect, Operation, SHALLOW, Statement, analyse, procedural, routines, scan, utility,
+};
 
 /// Most bytes of text whose analyses are kept; then all are forgotten.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -28,18 +31,25 @@ pub struct Memo {
 /// A function or procedure that a session has made, and its body as far as it was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Routine {
-    /// As the catalog will have it, but for its types.
+    /// As the catalog will have it, but for its types: of those that are not PostgreSQL's own for certain, the signature has
+    /// one parameter each.
     pub function: Function,
     /// Different from those of the session's others, and less than 16384.
     pub number: Oid,
     #[serde(skip)]
     read: Arc<OnceLock<Option<Arc<Read>>>>,
+    #[serde(skip)]
+    types: Arc<OnceLock<Arc<Read>>>,
 }
 
 impl Routine {
     /// One whose body has not been read.
     pub fn new(function: Function, number: Oid) -> Routine {
-        Routine { function, number, read: Arc::default() }
+        Routine { function, number, read: Arc::default(), types: Arc::default() }
+    }
+
+    pub(super) fn types(&self) -> Arc<Read> {
+        self.types.get_or_init(|| Arc::new(Read::types(&self.function))).clone()
     }
 
     pub(super) fn read(&self) -> Option<Arc<Read>> {
@@ -70,6 +80,8 @@ pub(super) struct Read {
     /// Why it may do more.
     pub(super) opaque: Option<&'static str>,
     pub(super) ends_transactions: bool,
+    /// It assigns to fields, perhaps of rows that its queries read.
+    pub(super) assigns_fields: bool,
     pub(super) rule: Option<RuleHead>,
 }
 
@@ -131,12 +143,36 @@ impl Read {
             let statements = analyse(&piece.sql).statements;
             statements.into_iter().map(move |statement| Piece { statement, always: piece.always })
         });
+        let types = found.types.chunks(MAX_CALLS / 2).map(|types| {
+            let parameters: Vec<String> = types.iter().map(|kind| format!("a {kind}")).collect();
+            Piece { statement: Read::of_types(&parameters.join(", "), ""), always: false }
+        });
         Read {
-            pieces: pieces.take(procedural::MAX_PIECES).collect(),
+            pieces: types.chain(pieces.take(procedural::MAX_PIECES)).collect(),
             opaque: found.opaque,
             ends_transactions: found.ends_transactions,
+            assigns_fields: found.assigns_fields,
             rule: None,
         }
+    }
+
+    /// The types of a function's arguments and results.
+    pub(super) fn types(function: &Function) -> Read {
+        // Of an aggregate of ordered sets, the list is no list of parameters.
+        let parameters = match function.kind {
+            FunctionKind::Aggregate if function.signature.contains("ORDER BY") => "",
+            _ => &*function.signature,
+        };
+        let pieces = vec![Piece { statement: Read::of_types(parameters, &function.result), always: false }];
+        Read { pieces, ..Read::default() }
+    }
+
+    fn of_types(parameters: &str, result: &str) -> Statement {
+        let calls = routines::types(parameters, result).filter(|calls| calls.len() <= MAX_CALLS);
+        let opaque = calls.is_none().then(|| "types that are not understood".to_owned());
+        let (attaches, redefines) = (ChangedNames::default(), ChangedNames::default());
+        let calls = calls.unwrap_or_default();
+        Statement { calls, opaque, attaches, redefines, ..Statement::new(Operation::Select, 0..0) }
     }
 
     /// The body of a function; none where its language is not read.

@@ -9,7 +9,10 @@ use crate::catalog::{
 
 mod bounds;
 mod code;
+mod implied;
+mod kept;
 mod moving;
+mod typed;
 mod unnamed;
 
 /// A catalog that grows by a line for each object.

@@ -14,6 +14,15 @@ const MAX_CODE: usize = 10_000;
 /// Words of which one stands in each text that makes, changes or moves a function.
 const OF_FUNCTIONS: [&str; 4] = ["function", "procedure", "routine", "aggregate"];
 
+/// Words of which one stands in each text that changes what runs where rows are read, or gives the name of a relation to
+/// another.
+const OF_READS: [&str; 6] = ["view", "rule", "policy", "security", "rename", "schema"];
+
+/// Words of which one stands in each text that hangs an expression on a relation which is evaluated without a write, or gives
+/// the name of a relation to another; beside PARTITION.
+const OF_EXPRESSIONS: [&str; 9] =
+    ["index", "check", "exclude", "materialized", "like", "inherit", "inherits", "rename", "schema"];
+
 impl Known {
     /// Notes which code is changed by these changes, and whether roles are.
     pub(crate) fn date(&mut self, changes: &[Change], read_at: i64) {
@@ -146,6 +155,25 @@ impl Known {
     /// Some session may be dropping what hangs on relations, whatever their names.
     pub(crate) fn is_dropping(&self) -> bool {
         self.not_kept.is_some() || self.changing.values().any(|changing| changing.drops)
+    }
+
+    /// Some session may be changing what runs where rows of a relation of that name are read: it may be making a view of
+    /// that name, or giving that name to one, or a policy.
+    pub(crate) fn is_shown_otherwise(&self, name: &str) -> bool {
+        let shows = |names: &HashSet<String>| names.contains(name) && OF_READS.iter().any(|word| names.contains(*word));
+        let may_be = |changing: &Changing| changing.names.as_ref().is_none_or(shows);
+        self.not_kept.is_some() || self.changing.values().any(may_be)
+    }
+
+    /// Some session may be changing what is evaluated where a relation of that name is maintained or written anew: indexes,
+    /// constraints, partitions. `attaches`: the statement that is asked for makes a partition itself.
+    pub(crate) fn is_evaluated_otherwise(&self, name: &str, attaches: bool) -> bool {
+        let evaluates = |names: &HashSet<String>| {
+            let partition = !attaches && names.contains("partition");
+            names.contains(name) && (partition || OF_EXPRESSIONS.iter().any(|word| names.contains(*word)))
+        };
+        let may_be = |changing: &Changing| changing.names.as_ref().is_none_or(evaluates);
+        self.not_kept.is_some() || self.changing.values().any(may_be)
     }
 
     /// Some session may be changing what hangs on a relation of that name.

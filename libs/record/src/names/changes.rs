@@ -29,9 +29,8 @@ impl Names {
     }
 
     /// A temporary relation is made; IF NOT EXISTS leaves one of that name as it is.
-    pub(super) fn make_temporary(&mut self, by: u64, name: &Name, (goes, may_exist, plain): (bool, bool, bool)) {
+    fn make_temporary(&mut self, by: u64, name: &Name, may_exist: bool, made: Temporary) {
         if !(may_exist && self.temporary.contains_key(&name.name)) {
-            let made = Temporary { goes, plain, by, may_be_gone: false };
             self.change_temporary(by, vec![(name.name.clone(), Some(made))]);
         }
     }
@@ -95,22 +94,17 @@ impl Names {
         meanings: &Meanings,
     ) {
         let untold = Untold { changed: Some(OPEN), ..self.untold };
+        let is_temporary = matches!(change, NameChange::Create { temporary: true, .. })
+            || matches!(meaning, Some(Meaning::In(schema)) if schema == TEMPORARY);
         match (change, meaning) {
-            (NameChange::Create { name, temporary: true, on_commit_drop, may_exist, bare, .. }, _) => {
-                self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
+            (NameChange::Create { name, on_commit_drop: goes, may_exist, bare, view, .. }, _) if is_temporary => {
+                let made = Temporary { goes: *goes, plain: *bare, table: !view, by: number, may_be_gone: false };
+                self.make_temporary(number, name, *may_exist, made);
                 self.hang_on_temporary(*bare && meanings.bare.is_some());
             }
-            (
-                NameChange::Create { name, on_commit_drop, may_exist, bare, partitioned, .. },
-                Some(Meaning::In(schema)),
-            ) => {
-                if schema == TEMPORARY {
-                    self.make_temporary(number, name, (*on_commit_drop, *may_exist, *bare));
-                    self.hang_on_temporary(*bare && meanings.bare.is_some());
-                } else {
-                    let bare = meanings.bare.filter(|_| *bare);
-                    self.make(number, schema, &name.name, Made { bare, partitioned: *partitioned, ..Made::there() });
-                }
+            (NameChange::Create { name, bare, partitioned, .. }, Some(Meaning::In(schema))) => {
+                let bare = meanings.bare.filter(|_| *bare);
+                self.make(number, schema, &name.name, Made { bare, partitioned: *partitioned, ..Made::there() });
             }
             (NameChange::Drop { name, cascade }, meaning) => {
                 match meaning {

@@ -20,8 +20,11 @@ impl Names {
             false if self.temporary.keys().any(|name| names.may_be(name)) => self.bind_to_temporary(names),
             false => {}
         }
+        // Rules and policies run code where rows are read.
+        let shows = ["rule", "policy", "security"].into_iter().any(|word| names.may_be(word));
         for (_, made) in self.temporary.iter_mut().filter(|(name, _)| names.may_be(name)) {
             made.plain = false;
+            made.table &= !shows;
         }
         let attach = |schemas: &mut BTreeMap<String, Made>| {
             for made in schemas.values_mut() {
@@ -47,6 +50,18 @@ impl Names {
     /// What is done to a relation of that name may reach a temporary one.
     pub(crate) fn has_temporary_kin(&self, name: &str) -> bool {
         self.temporary_kin.may_be(name)
+    }
+
+    /// It is a temporary table of the session, and nothing hangs on it.
+    pub(crate) fn is_plain_temporary(&self, name: &str) -> bool {
+        let plain = |made: &super::Temporary| made.plain && !made.may_be_gone;
+        self.untold.temporary_changed.is_none() && self.temporary.get(name).is_some_and(plain)
+    }
+
+    /// It is a temporary table of the session, and reading it runs no code.
+    pub(crate) fn is_temporary_table(&self, name: &str) -> bool {
+        let table = |made: &super::Temporary| made.table && !made.may_be_gone;
+        self.untold.temporary_changed.is_none() && self.temporary.get(name).is_some_and(table)
     }
 
     /// The session made that relation, and nothing hangs on it, as long as the catalog is the one that was read then.
@@ -184,5 +199,5 @@ impl Names {
 }
 
 fn bytes_of(function: &Function) -> usize {
-    function.source.as_ref().map_or(0, |source| source.len()) + CHANGE
+    function.source.as_ref().map_or(0, |source| source.len()) + function.signature.len() + CHANGE
 }

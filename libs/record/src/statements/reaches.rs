@@ -14,6 +14,10 @@ use crate::catalogs::Known;
 use crate::command;
 use crate::names::{InSession, LookedUp, Names, UNKNOWN_RELATION, shown};
 
+mod unwritten;
+
+use unwritten::Unwritten;
+
 /// Most statements of a session whose touches are kept.
 const MAX_KEPT: usize = 64;
 
@@ -267,7 +271,8 @@ fn unknown_behind(
         || !code.is_empty()
         || reached.touched.iter().any(|touched| writes(&touched));
     let written = || reached.touched.iter().filter(may_matter).filter_map(|touched| touched.relation.as_ref());
-    if !may_be_more && !hides {
+    let unwritten = Unwritten::new(&reached.touched, statement, names, known, session);
+    if !may_be_more && !hides && !unwritten.any {
         return;
     }
     // A name that is not known may be that of a temporary relation.
@@ -288,7 +293,17 @@ fn unknown_behind(
             .or_else(|| code.iter().map(|name| &**name).find(moves))
             .or(overloaded.map(|(_, name)| &**name))
             .or(fires.then_some("event triggers"))
+            .or(unwritten.moving)
     });
+    let attached = attached.or(unwritten.temporary);
+    let via = unwritten.via.filter(|_| !may_be_more);
+    // What is not known of everything is not known of what is read.
+    let nothing_known = match known {
+        None => names.misses_catalog(),
+        Some(known) => known.missing().is_some() || session.is_ahead(),
+    };
+    let may_be_more =
+        may_be_more || unwritten.moving.is_some() || unwritten.temporary.is_some() || unwritten.any && nothing_known;
     let reason = match known {
         None if names.misses_catalog() => "the database's catalog is not known".to_owned(),
         // Of proxies that do not read catalogs, nothing behind names is told.
@@ -314,7 +329,7 @@ fn unknown_behind(
         Some(name) if of_code(name) => Via::Function,
         None if replaced.is_some() => Via::Function,
         None if parted.is_some() => Via::Partition,
-        _ => Via::Trigger,
+        _ => via.unwrap_or(Via::Trigger),
     };
     if may_be_ruled {
         let is_direct = |touched: &&mut Touched| touched.via == Via::Direct && touched.operation != Operation::CopyIn;

@@ -5,6 +5,8 @@ use hansard_schemas::events::{CatalogChange, CatalogChanging, CatalogMissing, Ca
 
 use super::*;
 
+mod hidden;
+
 const PROCESS: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00ff);
 
 fn relation(schema: &str, name: &str, kind: RelationKind) -> Relation {
