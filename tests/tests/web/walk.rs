@@ -169,6 +169,8 @@ async fn axe_core_finds_no_fault_on_any_page() {
     let who = "/who-changed?at=2026-01-01";
     let pages = [
         "/".to_owned(),
+        "/jobs".to_owned(),
+        "/jobs?job=nobody".to_owned(),
         "/sessions?job=nobody&errors=true".to_owned(),
         "/sessions?text=rankings".to_owned(),
         "/sessions?from=lately".to_owned(),
