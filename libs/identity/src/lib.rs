@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod https;
 mod job;
 mod keys;
+pub mod leases;
 mod metrics;
 pub mod names;
 mod options;
