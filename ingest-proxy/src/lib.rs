@@ -48,8 +48,9 @@ use worker::Worker;
 
 pub use errors::Error;
 pub use options::{
-    AuthMethod, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates, Durability, Options,
-    OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
+    AuthMethod, Authentication, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates,
+    Durability, Options, OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions, UpstreamOptions,
+    UpstreamTls,
 };
 
 /// The proxy, listening.

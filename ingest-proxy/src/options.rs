@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use hansard_identity::{IdentityOptions, IssuerOptions};
 
+mod authentication;
 mod capture;
 mod upstream;
 
+pub use authentication::Authentication;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
 pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
@@ -109,6 +111,8 @@ pub struct TargetOptions {
     pub tls: Option<TlsOptions>,
     /// Take tokens without TLS, too. Without `tls` this is needed on an address that is not loopback.
     pub allow_plaintext: bool,
+    /// How jobs send their tokens that do not say how.
+    pub authentication: Authentication,
     /// Let jobs open replication connections.
     pub replication: bool,
     /// How much of its sessions is recorded.

@@ -2,6 +2,7 @@
 //!
 //! Everything that only this protocol has is in here; what serves any protocol is outside.
 
+mod authentication;
 mod beginning;
 pub(crate) mod cancel;
 pub(crate) mod catalog;

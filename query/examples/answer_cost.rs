@@ -18,7 +18,8 @@ use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_policy::catalog::{Database, Object, Relation};
 use hansard_query::{Engine, EngineOptions, Moment};
 use hansard_record::{
-    CatalogRow, Certainty, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
+    CatalogRow, Certainty, Credential, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow, TransactionKind,
+    TransactionRow,
 };
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
@@ -207,6 +208,9 @@ impl Worker {
             notices: None,
             ending: "terminated",
             last_frame_at: None,
+            purpose: None,
+            traceparent: None,
+            credential: Credential::default(),
         });
     }
 

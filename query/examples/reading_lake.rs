@@ -15,7 +15,7 @@ use hansard_lake::compaction::{CompactionOptions, compact};
 use hansard_lake::layout::{FlushId, HOUR};
 use hansard_lake::{Lake, LakeOptions, writer};
 use hansard_query::Moment;
-use hansard_record::{Certainty, FrameRow, Outcome, Rows, Run, SessionRow, StatementRow, Status, TouchRow};
+use hansard_record::{Certainty, Credential, FrameRow, Outcome, Rows, Run, SessionRow, StatementRow, Status, TouchRow};
 use hansard_schemas::events::{Direction, Part};
 use uuid::Uuid;
 
@@ -130,6 +130,9 @@ fn short(number: u64, day: i64) -> SessionRow {
         notices: None,
         ending: "terminated",
         last_frame_at: Some(opened_at + 60_000_000_000),
+        purpose: None,
+        traceparent: None,
+        credential: Credential::default(),
     }
 }
 

@@ -222,9 +222,40 @@ pub struct SessionDetail {
     /// Hex of that certificate's SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate_sha256: Option<String>,
+    /// What the job said that it was about to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Of which trace its work is a part (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// How it was let in: `password` (a token as the password) or `oauthbearer`; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<String>,
+    /// The token's id (`jti`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// When the token expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<String>,
+    /// Whom others act for: the token's subject, where it names somebody who acts (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting_for: Option<String>,
+    /// Who acts, whoever used the token first.
+    #[serde(default)]
+    pub actors: Vec<Actor>,
     /// The Parquet files that hold it; empty until the first flush.
     #[serde(default)]
     pub files: Vec<LakeFile>,
+}
+
+/// Somebody who acts for a token's subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct Actor {
+    /// As the token has it.
+    pub subject: String,
+    /// Likewise; empty where it does not say it.
+    pub issuer: String,
 }
 
 /// Something that was not recorded, and why.

@@ -276,6 +276,16 @@ impl Table {
                 optional("ending", DataType::Utf8),
                 // When the last frame came; null where there was none.
                 optional("last_frame_at", timestamp()),
+                // What the job said that it was about to do, and of which trace (W3C) its work is a part; null where it did not.
+                optional("purpose", DataType::Utf8),
+                optional("traceparent", DataType::Utf8),
+                // By what it was let in: 'password' (a token as the password) or 'oauthbearer', the token's `jti` and `exp`.
+                optional("authentication", DataType::Utf8),
+                optional("token_id", DataType::Utf8),
+                optional("token_expires_at", timestamp()),
+                // The subject, where others act for it; and these, a JSON array of {"subject", "issuer"}, whoever used the token first.
+                optional("acting_for", DataType::Utf8),
+                optional("actors", DataType::Utf8),
             ],
             Table::Catalog => vec![
                 required("target", DataType::Utf8),

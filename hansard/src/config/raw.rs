@@ -151,6 +151,7 @@ pub(super) struct Target {
     pub(super) upstream_password_file: Option<String>,
     pub(super) tls: Option<TargetTls>,
     pub(super) allow_plaintext: Option<bool>,
+    pub(super) authentication: Option<String>,
     pub(super) replication: Option<bool>,
     pub(super) capture: Option<String>,
     pub(super) max_result_bytes: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hansard_ingest_proxy::{CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
+use hansard_ingest_proxy::{Authentication, CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
 
 use super::validate::Place;
 use super::{Issuer, capture, raw, tls};
@@ -29,6 +29,14 @@ pub(super) fn targets(
             Some(other) => place.fault(place.word(&key("protocol"), other, &["postgres"])),
         }
         let allow_plaintext = entry.allow_plaintext.unwrap_or(false);
+        let authentication = match entry.authentication.as_deref() {
+            None => Authentication::default(),
+            Some(word) => Authentication::ALL.into_iter().find(|way| way.as_str() == word).unwrap_or_else(|| {
+                let words = Authentication::ALL.map(Authentication::as_str);
+                place.fault(place.word(&key("authentication"), word, &words));
+                Authentication::default()
+            }),
+        };
         let has_tls = entry.tls.is_some();
         let tls = entry.tls.and_then(|tls| tls::of_target(place, &key("tls"), tls));
         let listen = match place.required(&key("listen"), entry.listen) {
@@ -72,6 +80,7 @@ pub(super) fn targets(
             upstream,
             tls,
             allow_plaintext,
+            authentication,
             replication,
             capture,
             capture_rules,

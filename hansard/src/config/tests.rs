@@ -201,6 +201,10 @@ fn each_mistake_gets_its_line() {
         ("listen = '127.0.0.1:1'\nupstream = 'postgres://h:1'", "names no user"),
         ("listen = '127.0.0.1:1'\nupstream = 'postgres://u:hunter2@h:1'\nupstream_password = 'x'", "is given twice"),
         ("listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\nprotocol = 'mysql'", "expected one of postgres"),
+        (
+            "listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\nauthentication = 'scram'",
+            "expected one of password, oauthbearer",
+        ),
     ] {
         complains(&target(line), &[], expected);
     }
@@ -287,7 +291,7 @@ fn what_is_recorded_goes_from_all_to_targets_to_jobs() {
 
 #[test]
 fn tls_is_understood_on_both_sides() {
-    use hansard_ingest_proxy::{ClientCertificates, SslMode};
+    use hansard_ingest_proxy::{Authentication, ClientCertificates, SslMode};
     let target = |rest: &str| format!("{LEAST}[[targets]]\nname = 'a'\nlisten = '0.0.0.0:1'\n{rest}\n");
     let upstream = "upstream = 'postgres://u@db/x?sslmode=verify-ca&sslrootcert=ca.crt'";
     let files = "tls.cert_file = 'a.crt'\ntls.key_file = 'a.key'";
@@ -303,10 +307,14 @@ fn tls_is_understood_on_both_sides() {
     assert!(file.is_absolute() && file.ends_with("ca.crt"));
     let by_variables =
         [("HANSARD__TARGETS__0__TLS__CERT_FILE", "/x.crt"), ("HANSARD__TARGETS__0__TLS__KEY_FILE", "/x.key")];
-    let config =
-        load(&target(&format!("{upstream}\nallow_plaintext = true\nreplication = true")), &by_variables).unwrap();
+    let config = load(
+        &target(&format!("{upstream}\nallow_plaintext = true\nauthentication = 'oauthbearer'\nreplication = true")),
+        &by_variables,
+    )
+    .unwrap();
     assert!(config.targets[0].tls.as_ref().unwrap().cert_file.ends_with("/x.crt"));
     assert!(config.targets[0].allow_plaintext && config.targets[0].replication);
+    assert_eq!(config.targets[0].authentication, Authentication::OAuthBearer);
     for (rest, expected) in [
         ("", "give the target a certificate (`tls.cert_file`, `tls.key_file`)"),
         ("tls.cert_file = 'a.crt'", "targets.0.tls.key_file: is missing"),

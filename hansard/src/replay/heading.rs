@@ -31,6 +31,14 @@ pub(super) fn heading(session: &Row, style: &Style) -> String {
         style.bold(&format!("{who} on {}{place}", text("target"))),
         format!("opened {} from {}; {}", text("opened_at"), text("client_addr"), ending(session)),
     ];
+    let acting = given("actors").and_then(|actors| serde_json::from_str::<Vec<Row>>(actors).ok()).unwrap_or_default();
+    let acting = acting.first().and_then(|actor| actor.get("subject")).and_then(Value::as_str);
+    if let (Some(actor), Some(subject)) = (acting, given("acting_for")) {
+        lines.push(format!("{} acts for {}", safe(actor, false), safe(subject, false)));
+    }
+    if let Some(purpose) = given("purpose") {
+        lines.push(format!("purpose: {}", safe(purpose, false)));
+    }
     lines.push(record(session));
     if let (Some(errors), Some(statements)) = (number(session, "errors"), number(session, "statements")) {
         let failed = if errors > 0 { style.red(&format!("{errors} failed")) } else { "none failed".to_owned() };
@@ -125,13 +133,15 @@ mod tests {
                 "session_id": "0192", "job": "nightly", "target": "ranking", "db_user": "app_ro", "database": "films",
                 "database_role": "app", "backend_pid": 4711, "opened_at": "T1", "closed_at": "T3", "last_frame_at": "T2",
                 "client_addr": "::1", "ending": ending, "complete": complete, "gaps": gaps, "close_reason": "why",
-                "statements": 3, "errors": 1, "capture": "full",
+                "statements": 3, "errors": 1, "capture": "full", "purpose": "TICKET-1", "acting_for": "ann",
+                "actors": r#"[{"subject":"runner","issuer":""}]"#,
             }))
         };
         let lost = session("lost", true, None);
         assert!(lost.contains("nightly on ranking, as app_ro (app there, process 4711) in films"), "{lost}");
         assert!(lost.contains("without its taking leave") && lost.contains("record: complete"), "{lost}");
         assert!(lost.contains("3, 1 failed"), "{lost}");
+        assert!(lost.contains("\nrunner acts for ann\npurpose: TICKET-1\n"), "{lost}");
         let killed = session("unknown", false, None);
         assert!(killed.contains("last frame at T2, closed on recovery at T3 (why)"), "{killed}");
         assert!(killed.contains("record: incomplete, its end is missing"), "{killed}");

@@ -29,6 +29,7 @@ mod tests {
             subject: "repo:films/reranker".to_owned(),
             job: "etl_night".to_owned(),
             groups: vec!["batch".to_owned(), "films".to_owned()],
+            actors: Vec::new(),
             token_id: String::new(),
             token_expires_at: 0,
             ends_at: 0,

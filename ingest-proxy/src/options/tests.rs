@@ -12,6 +12,7 @@ fn valid() -> Options {
             upstream: "postgres://app@127.0.0.1/ranking".parse().unwrap(),
             tls: None,
             allow_plaintext: false,
+            authentication: Authentication::Password,
             replication: false,
             capture: CaptureOptions::default(),
             capture_rules: Vec::new(),

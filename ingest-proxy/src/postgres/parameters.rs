@@ -3,7 +3,11 @@
 //! Invariant: an allow-list. What is not on it is refused with its name, never dropped in silence; so a session has
 //! the settings that the job asked for, or does not begin.
 
+mod own;
+
 use crate::errors::{Kind, Refusal};
+
+pub(crate) use own::Own;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -56,6 +60,8 @@ pub(crate) struct Settings {
     settings: Vec<(String, String)>,
     /// The mode asked for, where it is one.
     replication: Option<String>,
+    /// What is said to Hansard.
+    pub(crate) own: Own,
 }
 
 impl Settings {
@@ -81,6 +87,10 @@ impl Settings {
                 "options" => options = Some(value),
                 name => {
                     let lower = name.to_ascii_lowercase();
+                    if lower.starts_with(own::PREFIX) {
+                        plain.push((lower, value.clone()));
+                        continue;
+                    }
                     if !is_allowed(&lower) {
                         return Err(refuse(name));
                     }
@@ -90,6 +100,9 @@ impl Settings {
         }
         settings.settings = options.map(|options| options_of(options)).transpose()?.unwrap_or_default();
         settings.settings.append(&mut plain);
+        for (name, value) in settings.settings.extract_if(.., |(name, _)| name.starts_with(own::PREFIX)) {
+            settings.own.take(&name, &value)?;
+        }
         Ok(settings)
     }
 

@@ -21,25 +21,25 @@ use crate::capture::Capture;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::metrics::{self, OpenSession};
-use crate::options::TargetOptions;
+use crate::options::{Authentication, TargetOptions};
 use crate::postgres::cancel::{CancelTarget, Key};
 use crate::postgres::parameters::Settings;
 use crate::postgres::startup::{
     Content, EarlyMessage, RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor,
-    negotiation,
 };
 use crate::postgres::upstream::{self, Failure, Upstream};
 use crate::relay::stream::Stream;
 use crate::relay::{End, Relay};
 use crate::worker::Worker;
 
+use super::authentication;
 use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
 use super::refusal as message;
-use crate::admission::{LINGER, tls};
+use crate::admission::LINGER;
 use crate::clock;
-use opened::parameter;
+use opened::{actor, parameter};
 
 /// For a turn to connect to the database.
 const TURN: Duration = Duration::from_secs(30);
@@ -50,8 +50,7 @@ const RETRY: Duration = Duration::from_millis(100);
 /// The minor version of protocol 3 from which on cancel keys are longer than 4 bytes.
 const LONG_KEYS: u16 = 2;
 
-/// AuthenticationCleartextPassword and AuthenticationOk.
-const ASK_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+/// AuthenticationOk.
 const AUTHENTICATED: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 /// Why a session ended: the words in its record.
@@ -163,6 +162,7 @@ struct AuthenticatedConnection {
     request: SessionRequest,
     settings: Settings,
     principal: Principal,
+    way: Authentication,
     database: String,
     open: OpenSession,
     place: crate::admission::places::Place,
@@ -216,7 +216,9 @@ impl UnauthenticatedConnection {
                 return None;
             }
         };
-        let principal = tokio::time::timeout_at(deadline, self.identify(&request)).await;
+        let way = settings.own.authentication.unwrap_or(self.options().authentication);
+        let identified = authentication::identify(&mut self.startup, &request, way, &self.worker.shared);
+        let principal = tokio::time::timeout_at(deadline, identified).await;
         let principal = match principal.unwrap_or_else(|late| Err(timeout(late))) {
             Ok(principal) => principal,
             Err(failure) => {
@@ -237,6 +239,7 @@ impl UnauthenticatedConnection {
             request,
             settings,
             principal,
+            way,
             database,
             open: OpenSession::begin(),
             place,
@@ -257,22 +260,6 @@ impl UnauthenticatedConnection {
             .recorded_as("a database that this target does not serve")
             .hint(format!("Connect to database \"{only}\"."))),
         }
-    }
-
-    /// Asks for the token and checks it.
-    async fn identify(&mut self, request: &SessionRequest) -> Result<Principal, StartupFailure> {
-        let mut ask = Vec::new();
-        if let Some(frame) = negotiation(request) {
-            ask.extend_from_slice(&frame);
-            self.startup.add(Direction::Backend, Content::Frame(frame));
-        }
-        self.startup.add(Direction::Backend, Content::Frame(ASK_PASSWORD.to_vec()));
-        ask.extend_from_slice(ASK_PASSWORD);
-        self.startup.send(&ask).await?;
-        let token = self.startup.password().await?;
-        self.startup.add(Direction::Frontend, Content::Password);
-        let shown = self.startup.stream.as_ref().and_then(Stream::agreed).and_then(tls::certificate_digest);
-        Ok(self.worker.shared.identity.verify(&token, shown.as_deref(), clock::now()).await.map_err(Refusal::from)?)
     }
 
     /// Says no, and records it. `known` is who it is said to, and what that asked for.
@@ -474,6 +461,8 @@ impl AuthenticatedConnection {
             groups: principal.groups.clone(),
             token_id: principal.token_id.clone(),
             token_expires_at: principal.token_expires_at,
+            actors: principal.actors.iter().map(actor).collect(),
+            authentication: self.way.as_str().to_owned(),
             ..beginning
         };
         self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));

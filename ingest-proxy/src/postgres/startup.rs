@@ -11,6 +11,7 @@ use hansard_pg_wire::frame::{HEADER, MAX_STARTUP};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
+use super::authentication::LONGEST_ANSWER;
 use super::{ALPN, refusal as message};
 use crate::admission::tls::ListenerTls;
 use crate::clock;
@@ -255,6 +256,15 @@ impl StartupExchange {
 
     /// Reads a PasswordMessage and returns its text.
     pub(crate) async fn password(&mut self) -> Result<Vec<u8>, StartupFailure> {
+        let mut password = self.response(MAX_TOKEN + 1).await?;
+        match password.pop() {
+            Some(0) if !password.contains(&0) => Ok(password),
+            _ => Err(Refusal::new(Kind::Protocol, "invalid password packet size").into()),
+        }
+    }
+
+    /// Reads what answers a request for authentication, of at most `longest` bytes: a message of type `p`, without its header.
+    pub(crate) async fn response(&mut self, longest: usize) -> Result<Vec<u8>, StartupFailure> {
         let length = loop {
             if let Some(&tag) = self.inbox.first()
                 && tag != b'p'
@@ -268,8 +278,8 @@ impl StartupExchange {
             };
             let length = i32::from_be_bytes([header[1], header[2], header[3], header[4]]);
             match usize::try_from(length) {
-                Ok(length) if (5..=MAX_TOKEN + 5).contains(&length) => break length + 1,
-                Ok(length) if length > MAX_TOKEN => {
+                Ok(length) if (5..=longest + 4).contains(&length) => break length + 1,
+                Ok(length) if length > longest + 4 => {
                     let message = format!("the password is longer than the {MAX_TOKEN} bytes that a token may have");
                     return Err(Refusal::new(Kind::Token, message).into());
                 }
@@ -282,12 +292,9 @@ impl StartupExchange {
         while self.inbox.len() < length {
             self.read().await?;
         }
-        let mut password = self.inbox[HEADER..length].to_vec();
+        let response = self.inbox[HEADER..length].to_vec();
         self.inbox.drain(..length);
-        match password.pop() {
-            Some(0) if !password.contains(&0) => Ok(password),
-            _ => Err(Refusal::new(Kind::Protocol, "invalid password packet size").into()),
-        }
+        Ok(response)
     }
 
     /// Moves a packet from the inbox to what was said.
@@ -302,7 +309,7 @@ impl StartupExchange {
 
     async fn read(&mut self) -> Result<(), StartupFailure> {
         let mut chunk = [0; 2048];
-        let room = (MAX_STARTUP.max(MAX_TOKEN) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
+        let room = (MAX_STARTUP.max(LONGEST_ANSWER) + HEADER + 1).saturating_sub(self.inbox.len()).min(chunk.len());
         let stream = self.stream.as_mut().ok_or(StartupFailure::Disconnected)?;
         match stream.read(&mut chunk[..room]).await? {
             0 if self.inbox.is_empty() && self.messages.is_empty() => Err(StartupFailure::Unused),

@@ -12,6 +12,7 @@ mod raw;
 mod record;
 mod tap;
 
+mod bearer;
 mod catalog;
 mod copies;
 mod denied;

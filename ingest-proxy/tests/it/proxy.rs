@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
 use hansard_identity::{IdentityOptions, IssuerOptions, JobName, KeySource};
 use hansard_ingest_proxy::{
-    AuthMethod, CaptureOptions, ChannelBinding, ClientCertificates, Durability, Options, Password, Proxy,
-    TargetOptions, TlsOptions, UpstreamOptions,
+    AuthMethod, Authentication, CaptureOptions, ChannelBinding, ClientCertificates, Durability, Options, Password,
+    Proxy, TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -66,6 +66,7 @@ impl Plan {
                 upstream,
                 tls: None,
                 allow_plaintext: false,
+                authentication: Authentication::Password,
                 replication: false,
                 capture: CaptureOptions::default(),
                 capture_rules: Vec::new(),

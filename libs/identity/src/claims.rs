@@ -8,7 +8,10 @@ use subtle::ConstantTimeEq as _;
 use crate::Rejection;
 use crate::names::MAX_NAME;
 use crate::options::{RequiredClaim, is_like};
-use crate::{bad, too_long, unknown};
+use crate::{Actor, bad, too_long, unknown};
+
+/// Most actors that are taken from a token.
+const MAX_ACTORS: usize = 8;
 
 /// Most groups that are taken from a token.
 const MAX_GROUPS: usize = 256;
@@ -49,6 +52,36 @@ pub(crate) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<Str
         Some(long) => Err(too_long(&format!("claim \"{claim}\" names a group whose name"), long)),
         None => Ok(groups.into_iter().map(str::to_owned).collect()),
     }
+}
+
+/// Whoever acts for the subject, the one that uses the token first (RFC 8693, section 4.1). Other claims of theirs are not
+/// looked at, as the RFC asks.
+pub(crate) fn actors(claims: &Map<String, Value>) -> Result<Vec<Actor>, Rejection> {
+    let mut actors = Vec::new();
+    let mut next = claims.get("act");
+    while let Some(value) = next {
+        if actors.len() == MAX_ACTORS {
+            return Err(unknown(format!("the token's claim \"act\" names more than {MAX_ACTORS} actors")));
+        }
+        let actor = value.as_object();
+        let subject = actor.and_then(|actor| actor.get("sub")).and_then(Value::as_str).filter(|sub| !sub.is_empty());
+        let (Some(actor), Some(subject)) = (actor, subject) else {
+            return Err(unknown("the token's claim \"act\" does not say who acts (sub)")
+                .hint("Let the issuer give each actor a subject, as RFC 8693 has it."));
+        };
+        let issuer = match actor.get("iss") {
+            None => "",
+            Some(issuer) => {
+                issuer.as_str().ok_or_else(|| unknown("the token's claim \"act\" has an issuer that is no text"))?
+            }
+        };
+        if let Some(long) = [subject, issuer].into_iter().find(|name| name.len() > MAX_NAME) {
+            return Err(too_long("claim \"act\" names somebody whose name", long));
+        }
+        actors.push(Actor { subject: subject.to_owned(), issuer: issuer.to_owned() });
+        next = actor.get("act");
+    }
+    Ok(actors)
 }
 
 /// A NumericDate (RFC 7519, section 2), without its fraction.

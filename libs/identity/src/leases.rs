@@ -8,17 +8,22 @@
 
 mod book;
 mod revocation;
-mod verifier;
+mod verifier_text;
 
 pub use book::{Applied, Book};
 pub use revocation::{Revocation, Revoked};
-pub use verifier::{ITERATIONS, Verifier};
+
+use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::Principal;
+use crate::scram::Verifier;
+
+/// Of a password of 256 random bits: they cannot be tried, however fast one try is. RFC 7677 asks for as many at least.
+pub const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 
 /// What the user name of a lease begins with.
 pub const USER_PREFIX: &str = "lease-";
@@ -90,6 +95,7 @@ pub struct Lease {
     /// Hex of the SHA-256 of the certificate that has to be shown with it.
     pub certificate_sha256: Option<String>,
     /// What its password is checked with.
+    #[serde(with = "verifier_text")]
     pub verifier: Verifier,
 }
 
@@ -123,8 +129,6 @@ pub struct Randomness {
     pub id: [u8; 16],
     /// For the password.
     pub password: [u8; 32],
-    /// For the verifier.
-    pub salt: [u8; 16],
 }
 
 impl std::fmt::Debug for Randomness {
@@ -155,7 +159,7 @@ impl Lease {
     pub fn issue(request: LeaseRequest, holder: Holder, now: u64, random: &Randomness) -> (Lease, Password) {
         let password = Password(URL_SAFE_NO_PAD.encode(random.password));
         let user = format!("{USER_PREFIX}{}", hex(&random.id));
-        let verifier = Verifier::of(password.reveal(), &random.salt, ITERATIONS);
+        let verifier = Verifier::of(password.reveal(), ITERATIONS);
         let LeaseRequest {
             record,
             target,

@@ -18,6 +18,7 @@ pub mod names;
 mod options;
 mod rejection;
 mod remote;
+pub mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -50,12 +51,23 @@ pub struct Principal {
     pub job: String,
     /// By the issuer's claim for them.
     pub groups: Vec<String>,
+    /// Who acts for the subject (`act`): whoever uses the token first, then those who acted before.
+    pub actors: Vec<Actor>,
     /// `jti`; empty where there is none.
     pub token_id: String,
     /// `exp`, UTC nanoseconds.
     pub token_expires_at: u64,
     /// From here on no statement is taken: `exp` and the leeway.
     pub ends_at: u64,
+}
+
+/// Somebody who acts for a token's subject (RFC 8693, section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Its `sub`.
+    pub subject: String,
+    /// Its `iss`; empty where the token does not say it.
+    pub issuer: String,
 }
 
 /// How many of an issuer's keys can check signatures; why none can.
@@ -86,6 +98,14 @@ impl Identity {
     /// Why the keys of issuers cannot be had at present, in one line for each.
     pub fn troubles(&self) -> Vec<String> {
         self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
+    }
+
+    /// Where a client that has no token learns how to get one: of the first issuer that has such a document.
+    pub fn discovery_address(&self) -> Option<String> {
+        self.issuers.iter().find_map(|issuer| match &issuer.options.keys {
+            KeySource::Remote(remote) if remote.url.is_none() => Some(remote.first_address(&issuer.options.issuer)),
+            _ => None,
+        })
     }
 
     /// Checks a token at `now` (UTC nanoseconds), which came over a connection on which a certificate of this SHA-256 was
@@ -169,6 +189,7 @@ impl Identity {
             subject: subject.to_owned(),
             job,
             groups,
+            actors: claims::actors(claims)?,
             token_id: bounded(text(claims, "jti").unwrap_or_default(), MAX_NAME),
             token_expires_at: expires.saturating_mul(1_000_000_000),
             ends_at: expires.saturating_add(self.leeway).saturating_mul(1_000_000_000),

@@ -33,8 +33,8 @@ mod tests;
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    CatalogRow, Certainty, ClientCertificate, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run, SessionRow,
-    StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
+    CatalogRow, Certainty, ClientCertificate, Credential, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run,
+    SessionRow, StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
 };
 
 use catalogs::Catalogs;

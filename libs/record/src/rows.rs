@@ -287,6 +287,25 @@ pub struct SessionRow {
     pub ending: &'static str,
     /// UTC nanoseconds.
     pub last_frame_at: Option<i64>,
+    /// What the job said that it was about to do, and of which trace its work is a part.
+    pub purpose: Option<String>,
+    /// Likewise.
+    pub traceparent: Option<String>,
+    /// By what it was let in.
+    pub credential: Credential,
+}
+
+/// By what a job was let in.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// The way in which it was shown.
+    pub authentication: Option<String>,
+    /// `jti`.
+    pub token_id: Option<String>,
+    /// UTC nanoseconds.
+    pub token_expires_at: Option<i64>,
+    /// JSON array of who acts for the subject.
+    pub actors: Option<String>,
 }
 
 /// TLS between job and proxy.
@@ -457,9 +476,11 @@ impl TransactionRow {
 impl SessionRow {
     fn memory(&self) -> usize {
         let texts = [&self.client_addr, &self.application_name, &self.db_user, &self.database, &self.capture];
+        let Credential { authentication, token_id, token_expires_at: _, actors } = &self.credential;
         let optional = [&self.close_reason, &self.auth_failure, &self.gaps, &self.database_role];
+        let optional = optional.into_iter().chain([&self.purpose, &self.traceparent, authentication, token_id, actors]);
         let groups = self.groups.iter().map(|group| size_of::<String>() + text(group)).sum::<usize>();
-        let texts = texts.into_iter().chain(optional.into_iter().flatten()).map(|of| text(of)).sum::<usize>();
+        let texts = texts.into_iter().chain(optional.flatten()).map(|of| text(of)).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| {
             let client = tls.client.as_ref().map_or(0, |client| text(&client.subject) + text(&client.sha256));
             text(&tls.version) + text(&tls.cipher) + client

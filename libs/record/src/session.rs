@@ -7,8 +7,8 @@ use hansard_pg_wire::conversation::{Closed, Conversation, Event as ConversationE
 use hansard_pg_wire::frame;
 use hansard_schemas::events::event::Kind;
 use hansard_schemas::events::{
-    CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Origin, Part, SessionClosed, SessionOpened, Tls,
-    extend_chain,
+    Actor, CHAIN_START, ChainHead, Direction, Event, FrameRun, Omitted, Origin, Part, SessionClosed, SessionOpened,
+    Tls, extend_chain,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::analyses::{Analyses, SqlText};
 use super::catalogs::Catalogs;
 use super::names::Start;
-use super::rows::{ClientCertificate, Encryption, FrameRow, Rows, Run, SessionRow};
+use super::rows::{ClientCertificate, Credential, Encryption, FrameRow, Rows, Run, SessionRow};
 use super::statements::Statements;
 
 /// Most gaps that are told one by one; the last one stands for all further.
@@ -66,6 +66,12 @@ pub(super) struct Facts {
     database_role: Option<String>,
     #[serde(default)]
     backend_pid: Option<u32>,
+    #[serde(default)]
+    purpose: Option<String>,
+    #[serde(default)]
+    traceparent: Option<String>,
+    #[serde(default)]
+    credential: Credential,
     /// Of the last frame, UTC nanoseconds.
     #[serde(default)]
     last_frame_at: Option<i64>,
@@ -188,14 +194,20 @@ impl Session {
                 self.identity.subject = authenticated.subject.into();
                 self.identity.job = authenticated.job.into();
                 self.facts.groups = authenticated.groups;
-                let role = |role: String| (!role.is_empty()).then_some(role);
-                self.facts.database_role = role(authenticated.session_role.clone());
+                let actors: Vec<_> = authenticated.actors.iter().map(actor).collect();
+                self.facts.credential = Credential {
+                    authentication: given(authenticated.authentication),
+                    token_id: given(authenticated.token_id),
+                    token_expires_at: i64::try_from(authenticated.token_expires_at).ok().filter(|at| *at > 0),
+                    actors: (!actors.is_empty()).then(|| serde_json::Value::from(actors).to_string()),
+                };
+                self.facts.database_role = given(authenticated.session_role.clone());
                 self.facts.backend_pid = Some(authenticated.backend_pid).filter(|pid| *pid > 0);
                 self.statements.context.names.begin(Start {
                     path: authenticated.search_path_setting.as_deref().map(hansard_policy::schemas_of_setting),
                     schemas: authenticated.search_path,
-                    role: role(authenticated.role),
-                    session_role: role(authenticated.session_role),
+                    role: given(authenticated.role),
+                    session_role: given(authenticated.session_role),
                     is_origin: authenticated.session_replication_role == "origin",
                     at: self.facts.opened_at,
                 });
@@ -243,6 +255,8 @@ impl Session {
         (facts.db_user, facts.database) = (opened.db_user, opened.database);
         (facts.capture, facts.max_result_bytes) = (opened.capture, opened.max_result_bytes);
         facts.tls = opened.tls.map(encryption);
+        facts.purpose = given(opened.purpose);
+        facts.traceparent = given(opened.traceparent);
     }
 
     fn run(&mut self, run: FrameRun, at: i64, output: &mut Output<'_>) {
@@ -488,6 +502,9 @@ impl Session {
             notices: self.statements.context.reports.to_json(),
             ending: "open",
             last_frame_at: facts.last_frame_at,
+            purpose: facts.purpose.clone(),
+            traceparent: facts.traceparent.clone(),
+            credential: facts.credential.clone(),
         }
     }
 
@@ -507,6 +524,15 @@ impl Session {
             _ => "ended by hansard",
         }
     }
+}
+
+/// A text of an event, where it has one.
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn actor(actor: &Actor) -> serde_json::Value {
+    serde_json::json!({ "subject": actor.subject, "issuer": actor.issuer })
 }
 
 fn encryption(tls: Tls) -> Encryption {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hansard_lake::layout::HOUR;
-use hansard_record::{Certainty, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow};
+use hansard_record::{Certainty, Credential, Outcome, Rows, SessionRow, StatementRow, Status, TouchRow};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, at};
@@ -112,6 +112,9 @@ fn hour_of_work(hour: i64, statements: u64) -> Rows {
         notices: None,
         ending: "terminated",
         last_frame_at: None,
+        purpose: None,
+        traceparent: None,
+        credential: Credential::default(),
     });
     rows
 }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{LakeFile, Notice, RecordGap, SaidDetails, SessionDetail, SessionOutcome, SessionSummary};
+use super::{Actor, LakeFile, Notice, RecordGap, SaidDetails, SessionDetail, SessionOutcome, SessionSummary};
 
 #[derive(Deserialize)]
 pub(super) struct FlatNotice {
@@ -161,6 +161,20 @@ pub(super) struct FlatDetail {
     #[serde(default)]
     client_certificate_sha256: Option<String>,
     #[serde(default)]
+    purpose: Option<String>,
+    #[serde(default)]
+    traceparent: Option<String>,
+    #[serde(default)]
+    authentication: Option<String>,
+    #[serde(default)]
+    token_id: Option<String>,
+    #[serde(default)]
+    token_expires_at: Option<String>,
+    #[serde(default)]
+    acting_for: Option<String>,
+    #[serde(default)]
+    actors: Vec<Actor>,
+    #[serde(default)]
     files: Vec<LakeFile>,
 }
 
@@ -213,6 +227,13 @@ impl From<FlatDetail> for SessionDetail {
             tls_cipher,
             client_dn,
             client_certificate_sha256,
+            purpose,
+            traceparent,
+            authentication,
+            token_id,
+            token_expires_at,
+            acting_for,
+            actors,
             files,
         } = flat;
         let summary = SessionSummary {
@@ -258,6 +279,13 @@ impl From<FlatDetail> for SessionDetail {
             tls_cipher,
             client_dn,
             client_certificate_sha256,
+            purpose,
+            traceparent,
+            authentication,
+            token_id,
+            token_expires_at,
+            acting_for,
+            actors,
             files,
         }
     }

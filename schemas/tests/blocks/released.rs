@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use hansard_schemas::events::{
-    Authenticated, AuthenticationFailed, Block, BlockExt, CatalogChange, CatalogChanging, CatalogMissing, CatalogRead,
-    ClientCertificate, Compression, Direction, Event, FrameRun, Gap, Message, Omitted, Parameter, Part, Payload,
-    ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, Tls, event::Kind,
+    Actor, Authenticated, AuthenticationFailed, Block, BlockExt, CatalogChange, CatalogChanging, CatalogMissing,
+    CatalogRead, ClientCertificate, Compression, Direction, Event, FrameRun, Gap, Message, Omitted, Parameter, Part,
+    Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, Tls, event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -160,6 +160,26 @@ fn encrypted() -> Block {
     Block { last_seq: 0, last_event: 1, payload_length: payload.len() as u64, payload, ..block() }
 }
 
+/// A session of a job that acts for somebody, and says why.
+fn acting() -> Block {
+    let actor = |subject: &str, issuer: &str| Actor { subject: subject.to_owned(), issuer: issuer.to_owned() };
+    let opened = SessionOpened {
+        purpose: "TICKET-1".to_owned(),
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+        ..SessionOpened::default()
+    };
+    let authenticated = Authenticated {
+        subject: "ann".to_owned(),
+        actors: vec![actor("runner-7", "https://ci.example"), actor("gateway", "")],
+        authentication: "oauthbearer".to_owned(),
+        ..Authenticated::default()
+    };
+    let kinds = [Kind::SessionOpened(opened), Kind::Authenticated(authenticated)];
+    let event = |(place, kind)| Event { at: AT, event_no: place as u64 + 1, kind: Some(kind) };
+    let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
+    Block { last_seq: 0, last_event: 2, payload_length: payload.len() as u64, payload, ..block() }
+}
+
 /// A connection that did not show who it is, and a statement with a password in it.
 fn secrets() -> Block {
     let run = FrameRun { direction: Direction::Frontend as i32, count: 1, ..FrameRun::default() };
@@ -262,7 +282,7 @@ fn changes() -> Vec<CatalogChange> {
 }
 
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 7] {
+fn released() -> [(&'static str, Block); 8] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
@@ -272,6 +292,7 @@ fn released() -> [(&'static str, Block); 7] {
         ("empty.bin", empty),
         ("omissions.bin", omissions()),
         ("encrypted.bin", encrypted()),
+        ("acting.bin", acting()),
         ("secrets.bin", secrets()),
         ("catalog.bin", catalog()),
     ]

@@ -126,6 +126,13 @@ pub(super) fn session() -> SessionDetail {
         tls_cipher: Some("TLS_AES_256_GCM_SHA384".into()),
         client_dn: None,
         client_certificate_sha256: None,
+        purpose: Some("TICKET-1204: rerank the films".into()),
+        traceparent: None,
+        authentication: Some("password".into()),
+        token_id: Some("7f3a".into()),
+        token_expires_at: Some("2026-11-22T04:11:57Z".into()),
+        acting_for: None,
+        actors: Vec::new(),
         files: vec![LakeFile {
             table: "statements".into(),
             path: "statements/day=2026-11-22/hour=03/0000.parquet".into(),

@@ -56,6 +56,13 @@ struct Row {
     last_frame_at: Option<String>,
     database_role: Option<String>,
     backend_pid: Option<i64>,
+    purpose: Option<String>,
+    traceparent: Option<String>,
+    authentication: Option<String>,
+    token_id: Option<String>,
+    token_expires_at: Option<String>,
+    acting_for: Option<String>,
+    actors: Option<String>,
     notices: Option<String>,
     #[serde(default)]
     hits: Option<i64>,
@@ -280,6 +287,9 @@ fn no_session(id: Uuid) -> Failure {
 pub(super) async fn one(State(shared): State<Arc<Shared>>, SessionId(id): SessionId) -> Answered<Json<SessionDetail>> {
     let row = row(&shared, id).await?;
     let gaps = row.gaps()?;
+    let actors = row.actors.as_deref().map(serde_json::from_str).transpose();
+    let actors = actors.map_err(|error| Failure::internal("a session's actors cannot be read", &error))?;
+    let actors = actors.unwrap_or_default();
     let files = shared.engine.session_files(id).await.map_err(refusal)?;
     let files = files
         .into_iter()
@@ -306,6 +316,13 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, SessionId(id): Sessio
         tls_cipher: row.tls_cipher,
         client_dn: row.client_dn,
         client_certificate_sha256: row.client_certificate_sha256,
+        purpose: row.purpose,
+        traceparent: row.traceparent,
+        authentication: row.authentication,
+        token_id: row.token_id,
+        token_expires_at: row.token_expires_at,
+        acting_for: row.acting_for,
+        actors,
         files,
     }))
 }

@@ -78,6 +78,8 @@ fn as_the_server(parameters: &[(String, String)]) -> Vec<(String, String)> {
         settings.push((name, text(&setting[end + 1..])));
     }
     settings.append(&mut plain);
+    // Those are for Hansard, not for the server.
+    settings.retain(|(name, _)| !name.starts_with("hansard."));
     settings
 }
 
@@ -89,7 +91,7 @@ mod tests {
         #[test]
         fn the_server_reads_what_was_asked_for(
             parameters in proptest::collection::vec(
-                ("options|replication|Search_Path|work_mem|a.b|_pq_.x|_PQ_.x|role", r"(-c|--|-| |\\|=|_pq_|\.|jit|role|a-B|x|\x0b|[ -~é]){0,9}"),
+                ("options|replication|Hansard.purpose|hansard.job|Search_Path|work_mem|a.b|_pq_.x|_PQ_.x|role", r"(-c|--|-| |\\|=|_pq_|\.|jit|role|hansard.purpose|hansard.|a-B|x|\x0b|[ -~é]){0,9}"),
                 0..4,
             ),
             replication: bool,

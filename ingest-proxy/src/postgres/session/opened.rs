@@ -5,18 +5,19 @@
 
 use hansard_schemas::events::{self, event};
 
+use super::UnauthenticatedConnection;
 use super::announcement::APPLICATION;
-use super::{ASK_PASSWORD, UnauthenticatedConnection};
 use crate::capture::level;
 use crate::direction::Direction;
 use crate::options::CaptureLevel;
+use crate::postgres::authentication::is_question;
 use crate::postgres::parameters::Settings;
 use crate::postgres::redaction::Redaction;
 use crate::postgres::startup::{Content, CutName, EarlyMessage, SessionRequest};
 use crate::relay::stream::Stream;
 use crate::{admission::tls, clock};
-use hansard_identity::Principal;
 use hansard_identity::names::{MAX_NAME, bounded, cut};
+use hansard_identity::{Actor, Principal};
 
 impl UnauthenticatedConnection {
     /// SessionOpened, and what has been said so far, of a job that has shown who it is.
@@ -31,6 +32,8 @@ impl UnauthenticatedConnection {
             database: request.database.clone(),
             parameters,
             protocol_version: (3 << 16) | u32::from(request.minor),
+            purpose: settings.own.purpose.clone(),
+            traceparent: settings.own.traceparent.clone(),
             capture: capture.level.as_str().to_owned(),
             max_result_bytes: capture.max_result_bytes.unwrap_or(0),
             ..events::SessionOpened::default()
@@ -54,7 +57,7 @@ impl UnauthenticatedConnection {
                     self.capture.untagged(direction, at, &bytes);
                 }
                 Content::Packet(bytes) => self.capture.digest(direction, at, 0, &bytes),
-                Content::Frame(bytes) if bytes == ASK_PASSWORD => self.capture.own(at, &bytes),
+                Content::Frame(bytes) if is_question(&bytes) => self.capture.own(at, &bytes),
                 // It repeats what was asked for.
                 Content::Frame(bytes) => self.capture.digest(direction, at, bytes[0], &bytes),
                 Content::Password => self.capture.withheld(direction, at, b'p', "password"),
@@ -94,4 +97,8 @@ pub(super) fn cut_names(request: &SessionRequest, settings: &Settings) -> Vec<Cu
 
 pub(super) fn parameter((name, value): &(String, String)) -> events::Parameter {
     events::Parameter { name: name.clone(), value: value.clone() }
+}
+
+pub(super) fn actor(Actor { subject, issuer }: &Actor) -> events::Actor {
+    events::Actor { subject: subject.clone(), issuer: issuer.clone() }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hansard_identity::scram::{self, DerivedKeys};
 use parking_lot::Mutex;
 use rand::RngCore;
-use ring::{digest, hmac, pbkdf2};
+use ring::{digest, hmac};
 
 use crate::options::Password;
 
@@ -215,16 +216,8 @@ fn text(message: &[u8]) -> Result<&str, String> {
 }
 
 fn derive(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Derived {
-    // As the server does: what is no valid text by SASLprep is taken as it is.
-    let password = password.reveal();
-    let normalized = stringprep::saslprep(password).unwrap_or(password.into());
-    let mut salted = [0; 32];
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, normalized.as_bytes(), &mut salted);
-    let salted = hmac::Key::new(hmac::HMAC_SHA256, &salted);
-    let mut client = [0; 32];
-    client.copy_from_slice(hmac::sign(&salted, b"Client Key").as_ref());
-    let server = hmac::sign(&salted, b"Server Key");
-    Derived { client, server: hmac::Key::new(hmac::HMAC_SHA256, server.as_ref()) }
+    let DerivedKeys { client, server } = scram::derive(password.reveal(), salt, iterations);
+    Derived { client, server: hmac::Key::new(hmac::HMAC_SHA256, &server) }
 }
 
 #[cfg(test)]

@@ -191,6 +191,14 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         optional_texts(rows.iter().map(|row| row.notices.as_deref())),
         texts(rows, |row| row.ending),
         times(rows.iter().map(|row| row.last_frame_at)),
+        optional_texts(rows.iter().map(|row| row.purpose.as_deref())),
+        optional_texts(rows.iter().map(|row| row.traceparent.as_deref())),
+        optional_texts(rows.iter().map(|row| row.credential.authentication.as_deref())),
+        optional_texts(rows.iter().map(|row| row.credential.token_id.as_deref())),
+        times(rows.iter().map(|row| row.credential.token_expires_at)),
+        // Whom others act for is the token's subject.
+        optional_texts(rows.iter().map(|row| row.credential.actors.as_ref().map(|_| &*row.subject))),
+        optional_texts(rows.iter().map(|row| row.credential.actors.as_deref())),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hansard_schemas::events::Origin;
+use hansard_schemas::events::{Actor, Origin};
 
 use super::*;
 
@@ -148,6 +148,27 @@ fn role_and_process_of_the_database_are_told() {
     let row = &project(&[block(SESSION, "ranking", events)]).sessions[0];
     assert_eq!((row.db_user.as_str(), row.database_role.as_deref()), ("app", Some("app_owner")));
     assert_eq!(row.backend_pid, Some(4711));
+}
+
+#[test]
+fn who_acts_and_why_is_told() {
+    let mut events = session(&[]);
+    if let Some(Event { kind: Some(Kind::SessionOpened(told)), .. }) = events.get_mut(0) {
+        told.purpose = "TICKET-1".into();
+    }
+    if let Some(Event { kind: Some(Kind::Authenticated(told)), .. }) = events.get_mut(1) {
+        told.actors = vec![Actor { subject: "runner".into(), issuer: String::new() }];
+        (told.authentication, told.token_id, told.token_expires_at) = ("oauthbearer".into(), "7f3a".into(), 5);
+    }
+    let row = &project(&[block(SESSION, "ranking", events)]).sessions[0];
+    assert_eq!((row.purpose.as_deref(), row.traceparent.as_deref()), (Some("TICKET-1"), None));
+    let credential = &row.credential;
+    assert_eq!(credential.actors.as_deref(), Some(r#"[{"issuer":"","subject":"runner"}]"#));
+    assert_eq!(
+        (credential.authentication.as_deref(), credential.token_id.as_deref()),
+        (Some("oauthbearer"), Some("7f3a"))
+    );
+    assert_eq!(credential.token_expires_at, Some(5));
 }
 
 #[test]

@@ -74,6 +74,16 @@ fn Known(session: SessionDetail) -> impl IntoView {
         (Some(version), Some(cipher)) => format!("{version}, {cipher}"),
         (version, _) => version.unwrap_or_else(|| "none".to_owned()),
     };
+    let actors = session.actors.iter().map(|actor| match &*actor.issuer {
+        "" => actor.subject.clone(),
+        issuer => format!("{} ({issuer})", actor.subject),
+    });
+    let actors = actors.collect::<Vec<_>>().join(", for which acted ");
+    let credential = match (session.authentication.as_deref(), session.token_id) {
+        (None, _) => String::new(),
+        (Some(way), None) => format!("a token, by {way}"),
+        (Some(way), Some(id)) => format!("token {id}, by {way}"),
+    };
     let unflushed = session.files.is_empty();
     let files = session
         .files
@@ -87,7 +97,11 @@ fn Known(session: SessionDetail) -> impl IntoView {
         ("Job", summary.job.clone()),
         ("Subject", summary.subject.clone()),
         ("Issuer", summary.issuer.clone()),
+        ("Acts for it", actors),
+        ("Purpose", session.purpose.unwrap_or_default()),
+        ("Trace", session.traceparent.unwrap_or_default()),
         ("Groups", session.groups.join(", ")),
+        ("Let in by", credential),
         ("Client", session.client_addr),
         ("Application", session.application_name),
         ("Encryption", encryption),
