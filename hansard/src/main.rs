@@ -15,6 +15,8 @@ mod cli;
 mod config;
 mod failure;
 mod init;
+#[cfg(feature = "query")]
+mod lease;
 mod logging;
 #[cfg(feature = "query")]
 mod login;
@@ -95,8 +97,18 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::Sessions(asked) => sessions::run(file, asked),
         #[cfg(feature = "query")]
         Command::Replay(asked) => replay::run(file, asked),
+        #[cfg(feature = "query")]
+        Command::Lease(asked) => lease::run(file, asked),
+        #[cfg(feature = "query")]
+        Command::Revoke(asked) => lease::revoke_all(file, asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
-        Command::Login | Command::Sql(_) | Command::WhoUpdated(_) | Command::Sessions(_) | Command::Replay(_) => Ok(()),
+        Command::Login
+        | Command::Sql(_)
+        | Command::WhoUpdated(_)
+        | Command::Sessions(_)
+        | Command::Replay(_)
+        | Command::Lease(_)
+        | Command::Revoke(_) => Ok(()),
     }
 }

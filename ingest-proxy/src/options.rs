@@ -12,10 +12,12 @@ use hansard_identity::{IdentityOptions, IssuerOptions};
 
 mod authentication;
 mod capture;
+mod revocation;
 mod upstream;
 
 pub use authentication::Authentication;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
+pub use revocation::OnRevocation;
 pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Everything the proxy needs to know.
@@ -41,6 +43,8 @@ pub struct Options {
     pub max_unauthenticated: usize,
     /// How a job learns the id of its session.
     pub session_id: SessionId,
+    /// What becomes of a statement in flight whose session's right is revoked.
+    pub on_revocation: OnRevocation,
 }
 
 impl Default for Options {
@@ -56,6 +60,7 @@ impl Default for Options {
             max_sessions: 2000,
             max_unauthenticated: 500,
             session_id: SessionId::Parameter,
+            on_revocation: OnRevocation::Cancel,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansard_event_log::mint_session_id;
+use hansard_identity::leases::Holder;
 use hansard_identity::{Principal, Vouched};
 use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,7 @@ use crate::capture::Capture;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::metrics::{self, OpenSession};
-use crate::options::{Authentication, TargetOptions};
+use crate::options::{OnRevocation, TargetOptions};
 use crate::postgres::cancel::{CancelTarget, Key};
 use crate::postgres::parameters::Settings;
 use crate::postgres::startup::{
@@ -32,12 +33,13 @@ use crate::relay::stream::Stream;
 use crate::relay::{End, Relay};
 use crate::worker::Worker;
 
-use super::authentication;
+use super::authentication::{self, Identified};
 use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
 use super::refusal as message;
 use crate::admission::LINGER;
+use crate::admission::leases::Registered;
 use crate::clock;
 use opened::{actor, parameter};
 
@@ -63,6 +65,7 @@ enum Reason {
     DatabaseUnavailable,
     NotAuthenticated,
     TokenExpired,
+    Revoked,
     LogUnavailable,
     ProtocolViolation,
     Refused,
@@ -81,6 +84,7 @@ impl Reason {
             Reason::DatabaseUnavailable => "database unavailable",
             Reason::NotAuthenticated => "not authenticated",
             Reason::TokenExpired => "token expired",
+            Reason::Revoked => "revoked",
             Reason::LogUnavailable => "event log unavailable",
             Reason::ProtocolViolation => "protocol violation",
             Reason::Refused => "refused",
@@ -95,6 +99,7 @@ impl Reason {
             Kind::Protocol => Reason::ProtocolViolation,
             Kind::Tls | Kind::Token | Kind::Identity | Kind::Timeout => Reason::NotAuthenticated,
             Kind::Expired => Reason::TokenExpired,
+            Kind::Revoked => Reason::Revoked,
             Kind::Unrecordable => Reason::LogUnavailable,
             Kind::Unreachable | Kind::Upstream => Reason::DatabaseUnavailable,
             Kind::Lost => Reason::ClosedByDatabase,
@@ -162,7 +167,11 @@ struct AuthenticatedConnection {
     request: SessionRequest,
     settings: Settings,
     principal: Principal,
-    way: Authentication,
+    /// How it was shown.
+    way: &'static str,
+    /// The lease's name, where it was one; else empty.
+    lease: String,
+    registered: Registered,
     database: String,
     open: OpenSession,
     place: crate::admission::places::Place,
@@ -172,6 +181,8 @@ struct AuthenticatedConnection {
 struct Session {
     relay: Relay<PostgresConversation>,
     key: Key,
+    upstream: CancelTarget,
+    registered: Registered,
     _open: OpenSession,
     _place: crate::admission::places::Place,
 }
@@ -195,7 +206,7 @@ impl UnauthenticatedConnection {
             tokio::time::timeout_at(deadline, self.startup.request(&self.worker.shared.listener_tls[self.target]))
                 .await
                 .unwrap_or_else(|late| Err(timeout(late)));
-        let request = match request {
+        let mut request = match request {
             Ok(StartupRequest::Session(request)) => request,
             Ok(StartupRequest::Cancel { process_id, secret }) => {
                 self.cancel(process_id, &secret).await;
@@ -209,7 +220,7 @@ impl UnauthenticatedConnection {
         };
         let checked = Settings::read(&request.parameters, self.options().replication)
             .and_then(|settings| Ok((settings, self.database(&request)?)));
-        let (settings, database) = match checked {
+        let (mut settings, mut database) = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
                 self.refuse(refusal.into(), None).await;
@@ -217,14 +228,42 @@ impl UnauthenticatedConnection {
             }
         };
         let way = settings.own.authentication.unwrap_or(self.options().authentication);
-        let identified = authentication::identify(&mut self.startup, &request, way, &self.worker.shared);
-        let principal = tokio::time::timeout_at(deadline, identified).await;
-        let principal = match principal.unwrap_or_else(|late| Err(timeout(late))) {
-            Ok(principal) => principal,
+        let shared = self.worker.shared.clone();
+        let asked = (request.database != request.user).then_some(database.as_str());
+        let target = (shared.options.targets[self.target].name.as_str(), asked);
+        let identified = authentication::identify(&mut self.startup, &request, way, target, &shared);
+        let identified = tokio::time::timeout_at(deadline, identified).await;
+        let Identified { principal, way, lease } = match identified.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(identified) => identified,
             Err(failure) => {
                 self.refuse(failure, None).await;
                 return None;
             }
+        };
+        let mut lease_name = String::new();
+        if let Some(lease) = lease {
+            // What the lease was given for is what the session asks for.
+            let only = lease.database.unwrap_or_else(|| lease.role.clone());
+            if request.database == request.user {
+                request.database = only;
+            }
+            if settings.own.purpose.is_empty() {
+                settings.own.purpose = lease.purpose;
+            }
+            request.user = lease.role;
+            lease_name = lease.user;
+            match self.database(&request) {
+                Ok(found) => database = found,
+                Err(refusal) => {
+                    self.refuse(refusal.into(), Some((&request, &settings, &principal))).await;
+                    return None;
+                }
+            }
+        }
+        let by = (!lease_name.is_empty()).then(|| lease_name.clone());
+        let Some(registered) = shared.leases.register(Holder::from(&principal), by) else {
+            self.refuse(Refusal::revoked().into(), Some((&request, &settings, &principal))).await;
+            return None;
         };
         let Some(place) = self.worker.shared.sessions.take() else {
             let total = self.worker.shared.sessions.total();
@@ -240,6 +279,8 @@ impl UnauthenticatedConnection {
             settings,
             principal,
             way,
+            lease: lease_name,
+            registered,
             database,
             open: OpenSession::begin(),
             place,
@@ -414,7 +455,7 @@ impl AuthenticatedConnection {
         let shared = self.connection.worker.shared.clone();
         let capture = &mut self.connection.capture;
         let meant = CancelTarget { session: capture.session(), target: self.connection.target, upstream: upstream.key };
-        let key = shared.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
+        let key = shared.cancel_keys.add(meant.clone(), minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
         capture.own(now, AUTHENTICATED);
         let announced = announcement::frame(shared.options.session_id, capture.session());
@@ -447,8 +488,10 @@ impl AuthenticatedConnection {
         let marker = format!("hansard:{:032x}", rand::random::<u128>());
         let conversation = PostgresConversation::new(marker, replication, changes);
         let streams = (job, upstream.stream);
-        let relay = Relay::new(worker, streams, capture, conversation, already, self.principal.ends_at);
-        Some(Session { relay, key, _open: self.open, _place: self.place })
+        let until = (self.principal.ends_at, self.registered.standing());
+        let relay = Relay::new(worker, streams, capture, conversation, already, until);
+        let registered = self.registered;
+        Some(Session { relay, key, upstream: meant, registered, _open: self.open, _place: self.place })
     }
 
     /// `beginning` is what the session begins with.
@@ -462,7 +505,8 @@ impl AuthenticatedConnection {
             token_id: principal.token_id.clone(),
             token_expires_at: principal.token_expires_at,
             actors: principal.actors.iter().map(actor).collect(),
-            authentication: self.way.as_str().to_owned(),
+            authentication: self.way.to_owned(),
+            lease: self.lease.clone(),
             ..beginning
         };
         self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
@@ -489,8 +533,34 @@ impl AuthenticatedConnection {
 }
 
 impl Session {
+    /// Relays; where the session's right is revoked meanwhile, what runs is cancelled if that is wanted.
+    async fn run(&mut self) -> End {
+        let standing = self.registered.standing();
+        let shared = self.relay.shared().clone();
+        let relaying = self.relay.run();
+        tokio::pin!(relaying);
+        tokio::select! {
+            biased;
+            end = &mut relaying => return end,
+            () = standing.revoked() => {}
+        }
+        if shared.options.on_revocation == OnRevocation::Cancel {
+            let meant = self.upstream.clone();
+            tokio::spawn(async move {
+                let (target, route) = (&shared.options.targets[meant.target], &shared.routes[meant.target]);
+                if let Err(failure) =
+                    upstream::cancel(target, route, &meant.upstream, shared.options.connect_timeout).await
+                {
+                    let reason = failure.line();
+                    tracing::warn!(session = %meant.session, %reason, "what a revoked session runs could not be cancelled");
+                }
+            });
+        }
+        relaying.await
+    }
+
     async fn relay(mut self) {
-        let end = self.relay.run().await;
+        let end = self.run().await;
         let (reason, refusal) = match end {
             End::Terminated => (Reason::Terminated, None),
             End::ClosedByJob => (Reason::ClosedByJob, None),

@@ -12,6 +12,8 @@ pub(crate) mod fuzzing;
 mod scram;
 mod tls;
 
+pub(super) use certificate::end_point;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -19,8 +19,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::Principal;
 use crate::scram::Verifier;
+use crate::{Actor, Principal};
 
 /// Of a password of 256 random bits: they cannot be tried, however fast one try is. RFC 7677 asks for as many at least.
 pub const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
@@ -28,7 +28,7 @@ pub const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 /// What the user name of a lease begins with.
 pub const USER_PREFIX: &str = "lease-";
 
-/// Longest purpose, in bytes, and longest name of whom somebody acts for.
+/// Longest purpose, in bytes.
 pub const MAX_PURPOSE: usize = 512;
 
 /// Longest reason of a revocation, in bytes.
@@ -51,6 +51,8 @@ pub struct Holder {
     pub job: String,
     /// Its groups.
     pub groups: Vec<String>,
+    /// Who acts for the subject.
+    pub actors: Vec<Actor>,
     /// `jti`; empty where there is none.
     pub token_id: String,
 }
@@ -62,6 +64,7 @@ impl From<&Principal> for Holder {
             subject: principal.subject.clone(),
             job: principal.job.clone(),
             groups: principal.groups.clone(),
+            actors: principal.actors.clone(),
             token_id: principal.token_id.clone(),
         }
     }
@@ -84,8 +87,6 @@ pub struct Lease {
     pub holder: Holder,
     /// Why it was asked for, as its holder says.
     pub purpose: String,
-    /// For whom it was asked for; empty: for its holder.
-    pub acting_for: String,
     /// UTC nanoseconds.
     pub issued_at: u64,
     /// UTC nanoseconds: from then on it is good for nothing.
@@ -112,8 +113,6 @@ pub struct LeaseRequest {
     pub database: Option<String>,
     /// See [`Lease`].
     pub purpose: String,
-    /// See [`Lease`].
-    pub acting_for: String,
     /// See [`Lease`].
     pub expires_at: u64,
     /// See [`Lease`].
@@ -160,17 +159,8 @@ impl Lease {
         let password = Password(URL_SAFE_NO_PAD.encode(random.password));
         let user = format!("{USER_PREFIX}{}", hex(&random.id));
         let verifier = Verifier::of(password.reveal(), ITERATIONS);
-        let LeaseRequest {
-            record,
-            target,
-            role,
-            database,
-            purpose,
-            acting_for,
-            expires_at,
-            max_connections,
-            certificate_sha256,
-        } = request;
+        let LeaseRequest { record, target, role, database, purpose, expires_at, max_connections, certificate_sha256 } =
+            request;
         let lease = Lease {
             user,
             record,
@@ -179,7 +169,6 @@ impl Lease {
             database,
             holder,
             purpose,
-            acting_for,
             issued_at: now,
             expires_at,
             max_connections,
@@ -187,6 +176,12 @@ impl Lease {
             verifier,
         };
         (lease, password)
+    }
+
+    /// Who logs in with it.
+    pub fn principal(&self) -> Principal {
+        let Holder { issuer, subject, job, groups, actors, token_id } = self.holder.clone();
+        Principal { issuer, subject, job, groups, actors, token_id, token_expires_at: 0, ends_at: self.expires_at }
     }
 
     /// The key of its record in the control feed.

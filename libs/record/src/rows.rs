@@ -306,6 +306,8 @@ pub struct Credential {
     pub token_expires_at: Option<i64>,
     /// JSON array of who acts for the subject.
     pub actors: Option<String>,
+    /// The lease, where it was one.
+    pub lease: Option<String>,
 }
 
 /// TLS between job and proxy.
@@ -359,6 +361,47 @@ pub struct CatalogRow {
     pub definition: Option<Arc<str>>,
 }
 
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRow {
+    /// Its user name.
+    pub id: String,
+    /// The target that it is good for.
+    pub target: String,
+    /// The role that was asked for.
+    pub role: String,
+    /// The database, where it is good for one only.
+    pub database: Option<String>,
+    /// The job.
+    pub job: String,
+    /// The identity's subject.
+    pub subject: String,
+    /// The identity's issuer.
+    pub issuer: String,
+    /// The identity's groups.
+    pub groups: Vec<String>,
+    /// `jti` of the token.
+    pub token_id: Option<String>,
+    /// What it was asked for to do.
+    pub purpose: Option<String>,
+    /// JSON array of who acts for the subject.
+    pub actors: Option<String>,
+    /// UTC nanoseconds.
+    pub issued_at: i64,
+    /// UTC nanoseconds.
+    pub expires_at: i64,
+    /// How many connections it is good for, where their number is bounded.
+    pub max_connections: Option<u32>,
+    /// Hex of the SHA-256 of the certificate that has to be shown.
+    pub certificate_sha256: Option<String>,
+    /// UTC nanoseconds.
+    pub revoked_at: Option<i64>,
+    /// Who revoked it.
+    pub revoked_by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 impl CatalogRow {
     /// Stands for the kind of what could not be read: `name` says which kind, `definition` why.
     pub const MISSING: &'static str = "missing";
@@ -404,6 +447,8 @@ pub struct Rows {
     pub sessions: Vec<SessionRow>,
     /// Of table `catalog`.
     pub catalog: Vec<CatalogRow>,
+    /// Of table `leases`.
+    pub leases: Vec<LeaseRow>,
 }
 
 /// Numbers of rows, by table; of frames, of their runs.
@@ -415,6 +460,7 @@ pub struct Lengths {
     transactions: usize,
     sessions: usize,
     catalog: usize,
+    leases: usize,
 }
 
 impl Lengths {
@@ -427,6 +473,7 @@ impl Lengths {
             Table::Transactions => self.transactions,
             Table::Sessions => self.sessions,
             Table::Catalog => self.catalog,
+            Table::Leases => self.leases,
         }
     }
 }
@@ -476,9 +523,10 @@ impl TransactionRow {
 impl SessionRow {
     fn memory(&self) -> usize {
         let texts = [&self.client_addr, &self.application_name, &self.db_user, &self.database, &self.capture];
-        let Credential { authentication, token_id, token_expires_at: _, actors } = &self.credential;
+        let Credential { authentication, token_id, token_expires_at: _, actors, lease } = &self.credential;
         let optional = [&self.close_reason, &self.auth_failure, &self.gaps, &self.database_role];
-        let optional = optional.into_iter().chain([&self.purpose, &self.traceparent, authentication, token_id, actors]);
+        let optional =
+            optional.into_iter().chain([&self.purpose, &self.traceparent, authentication, token_id, actors, lease]);
         let groups = self.groups.iter().map(|group| size_of::<String>() + text(group)).sum::<usize>();
         let texts = texts.into_iter().chain(optional.flatten()).map(|of| text(of)).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| {
@@ -494,6 +542,15 @@ impl CatalogRow {
         let texts = [&self.target, &self.database, &self.node, &self.instance, &self.name];
         let texts = texts.into_iter().map(|of| text(of)).sum::<usize>();
         size_of::<CatalogRow>() + texts + length(&self.schema) + length(&self.definition)
+    }
+}
+
+impl LeaseRow {
+    fn memory(&self) -> usize {
+        let texts = [&self.id, &self.target, &self.role, &self.job, &self.subject, &self.issuer].into_iter();
+        let optional = [&self.database, &self.token_id, &self.purpose, &self.actors, &self.certificate_sha256];
+        let optional = optional.into_iter().chain([&self.revoked_by, &self.reason]).flatten();
+        size_of::<LeaseRow>() + texts.chain(optional).chain(&self.groups).map(|of| text(of)).sum::<usize>()
     }
 }
 
@@ -513,6 +570,7 @@ impl Rows {
             transactions: self.transactions.len(),
             sessions: self.sessions.len(),
             catalog: self.catalog.len(),
+            leases: self.leases.len(),
         }
     }
 
@@ -523,7 +581,8 @@ impl Rows {
         let transactions = self.transactions[from.transactions..].iter().map(TransactionRow::memory).sum::<usize>();
         let sessions = self.sessions[from.sessions..].iter().map(SessionRow::memory).sum::<usize>();
         let catalog = self.catalog[from.catalog..].iter().map(CatalogRow::memory).sum::<usize>();
-        self.frames.memory_from(from.frames) + statements + touches + transactions + sessions + catalog
+        let leases = self.leases[from.leases..].iter().map(LeaseRow::memory).sum::<usize>();
+        self.frames.memory_from(from.frames) + statements + touches + transactions + sessions + catalog + leases
     }
 
     /// No rows at all.
@@ -540,6 +599,7 @@ impl Rows {
             Table::Transactions => self.transactions.len(),
             Table::Sessions => self.sessions.len(),
             Table::Catalog => self.catalog.len(),
+            Table::Leases => self.leases.len(),
         }
     }
 

@@ -43,6 +43,7 @@ impl UnauthenticatedConnection {
                 Content::Packet(bytes) => self.capture.untagged(direction, at, &bytes),
                 Content::Frame(bytes) => self.capture.own(at, &bytes),
                 Content::Password => self.capture.withheld(direction, at, b'p', "password"),
+                Content::Challenge => self.capture.withheld(direction, at, b'R', "password"),
             }
         }
     }
@@ -61,6 +62,7 @@ impl UnauthenticatedConnection {
                 // It repeats what was asked for.
                 Content::Frame(bytes) => self.capture.digest(direction, at, bytes[0], &bytes),
                 Content::Password => self.capture.withheld(direction, at, b'p', "password"),
+                Content::Challenge => self.capture.withheld(direction, at, b'R', "password"),
             }
         }
         match self.startup.inbox.first() {

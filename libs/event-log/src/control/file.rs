@@ -42,9 +42,12 @@ pub(super) fn framed(offset: u64, record: &ControlRecord, revision: Revision) ->
     bytes
 }
 
+/// Records, and how long they are together.
+type Found = (Vec<(ControlRecord, Revision)>, u64);
+
 /// The records of a file, in order, and how long it is without the torn one at its end. `Err` where bytes before the end
 /// are not what was written.
-pub(super) fn read(bytes: &[u8]) -> Result<(Vec<(ControlRecord, Revision)>, u64), (u64, String)> {
+pub(super) fn read(bytes: &[u8]) -> Result<Found, (u64, String)> {
     let (mut found, mut offset) = (Vec::new(), 0);
     while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
         let at = offset as u64;

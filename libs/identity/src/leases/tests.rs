@@ -11,6 +11,7 @@ fn holder(issuer: &str, subject: &str, token: &str) -> Holder {
         subject: subject.into(),
         job: format!("job of {subject}"),
         groups: vec!["batch".into()],
+        actors: vec![crate::Actor { subject: "agent".into(), issuer: String::new() }],
         token_id: token.into(),
     }
 }
