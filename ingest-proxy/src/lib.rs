@@ -41,6 +41,7 @@ use admission::{cores, dispatcher, dispatcher::ThreadHandle, listener, tls};
 use capture::journal;
 use capture::process::ProcessRecords;
 use postgres::catalog::{Catalogs, keeper};
+use postgres::identity_settings::SigningKey;
 use postgres::{cancel, upstream};
 use relay::pool;
 use shared::{CONNECTING, Shared};
@@ -49,8 +50,8 @@ use worker::Worker;
 pub use errors::Error;
 pub use options::{
     AuthMethod, Authentication, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates,
-    Durability, OnRevocation, Options, OptionsError, Password, Roots, SessionId, SslMode, TargetOptions, TlsOptions,
-    UpstreamOptions, UpstreamTls,
+    Durability, IdentitySettings, NamePattern, OnRevocation, Options, OptionsError, Password, PasswordCommand, Roots,
+    SessionId, SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.
@@ -76,6 +77,7 @@ impl Proxy {
             .map(|target| tls::ListenerTls::open(target, postgres::ALPN))
             .collect::<Result<_, _>>()?;
         let routes = options.targets.iter().map(upstream::Route::open).collect::<Result<_, _>>()?;
+        let signing_keys = options.targets.iter().map(SigningKey::open).collect::<Result<_, _>>()?;
         let mut listeners: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
         for target in &options.targets {
@@ -88,6 +90,7 @@ impl Proxy {
         let shared = Shared {
             listener_tls,
             routes,
+            signing_keys,
             identity,
             leases: Arc::new(admission::leases::Leases::new()),
             cancel_keys: cancel::CancelKeys::new(),

@@ -12,13 +12,16 @@ use hansard_identity::{IdentityOptions, IssuerOptions};
 
 mod authentication;
 mod capture;
+mod identity_settings;
 mod revocation;
 mod upstream;
 
 pub use authentication::Authentication;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
+pub use identity_settings::{IdentitySettings, NamePattern};
+pub(crate) use identity_settings::{NamePart, NameWord};
 pub use revocation::OnRevocation;
-pub use upstream::{AuthMethod, ChannelBinding, Roots, SslMode, UpstreamOptions, UpstreamTls};
+pub use upstream::{AuthMethod, ChannelBinding, PasswordCommand, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Everything the proxy needs to know.
 #[derive(Debug, Clone)]
@@ -118,6 +121,8 @@ pub struct TargetOptions {
     pub allow_plaintext: bool,
     /// How jobs send their tokens that do not say how.
     pub authentication: Authentication,
+    /// What the database is told of the jobs.
+    pub identity_settings: IdentitySettings,
     /// Let jobs open replication connections.
     pub replication: bool,
     /// How much of its sessions is recorded.

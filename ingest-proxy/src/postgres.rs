@@ -7,6 +7,7 @@ mod beginning;
 pub(crate) mod cancel;
 pub(crate) mod catalog;
 mod conversation;
+pub(crate) mod identity_settings;
 pub(crate) mod parameters;
 mod redaction;
 pub(crate) mod refusal;

@@ -15,6 +15,7 @@ use crate::capture::process::ProcessRecords;
 use crate::options::Options;
 use crate::postgres::cancel::CancelKeys;
 use crate::postgres::catalog::Catalogs;
+use crate::postgres::identity_settings::SigningKey;
 use crate::postgres::upstream::Route;
 use hansard_identity::Identity;
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) listener_tls: Vec<ListenerTls>,
     /// How each target's database is reached.
     pub(crate) routes: Vec<Route>,
+    /// What each target's sessions are signed with.
+    pub(crate) signing_keys: Vec<SigningKey>,
     pub(crate) identity: Identity,
     /// Leases, and sessions by what can be revoked.
     pub(crate) leases: Arc<Leases>,

@@ -1,11 +1,18 @@
 //! Targets: where jobs connect, and which database that is.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use hansard_ingest_proxy::{Authentication, CaptureOptions, OptionsError, Password, TargetOptions, UpstreamOptions};
+use hansard_ingest_proxy::{
+    Authentication, CaptureOptions, IdentitySettings, NamePattern, OptionsError, Password, PasswordCommand,
+    TargetOptions, UpstreamOptions,
+};
 
 use super::validate::Place;
 use super::{Issuer, capture, raw, tls};
+
+/// How long a password that a command printed is used.
+const PASSWORD_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The targets that can be made of what is written; of the others there are complaints.
 pub(super) fn targets(
@@ -37,6 +44,15 @@ pub(super) fn targets(
                 Authentication::default()
             }),
         };
+        let pattern = entry.application_name.map(|text| {
+            NamePattern::parse(&text)
+                .map_err(|reason| place.wrong(&key("application_name"), format!("{text:?} {reason}")))
+        });
+        let identity_settings = IdentitySettings {
+            application_name: pattern.and_then(|pattern| place.take(pattern)),
+            settings: entry.identity_settings.unwrap_or(false),
+            key_file: entry.identity_key_file.map(|file| place.path(file)),
+        };
         let has_tls = entry.tls.is_some();
         let tls = entry.tls.and_then(|tls| tls::of_target(place, &key("tls"), tls));
         let listen = match place.required(&key("listen"), entry.listen) {
@@ -59,10 +75,17 @@ pub(super) fn targets(
                 place.wrong(&key("upstream"), error.to_string().trim_start_matches("upstream "))
             })),
         };
+        let interval =
+            place.time(&key("upstream_password_interval"), entry.upstream_password_interval, PASSWORD_INTERVAL);
         let in_url = upstream.as_ref().is_some_and(|upstream| upstream.password.is_some());
-        let given = [in_url, entry.upstream_password.is_some(), entry.upstream_password_file.is_some()];
+        let given = [
+            in_url,
+            entry.upstream_password.is_some(),
+            entry.upstream_password_file.is_some(),
+            entry.upstream_password_command.is_some(),
+        ];
         if given.iter().filter(|given| **given).count() > 1 {
-            let reason = "is given twice; keep upstream_password_file alone";
+            let reason = "is given twice; keep upstream_password_file or upstream_password_command alone";
             place.fault(place.wrong(&key("upstream_password"), reason));
         }
         let (Some(listen), Some(mut upstream)) = (listen, upstream) else { continue };
@@ -70,6 +93,14 @@ pub(super) fn targets(
             upstream.password = Some(Password::new(password));
         }
         upstream.password_file = entry.upstream_password_file.map(|file| place.path(file));
+        upstream.password_command = entry.upstream_password_command.and_then(|words| {
+            if words.first().is_none_or(String::is_empty) {
+                let reason = "names no program; write it as [\"vault\", \"kv\", \"get\", …]";
+                place.fault(place.wrong(&key("upstream_password_command"), reason));
+                return None;
+            }
+            Some(PasswordCommand { words, kept: interval })
+        });
         for file in upstream.files_mut() {
             *file = place.path(&*file);
         }
@@ -81,6 +112,7 @@ pub(super) fn targets(
             tls,
             allow_plaintext,
             authentication,
+            identity_settings,
             replication,
             capture,
             capture_rules,

@@ -205,6 +205,15 @@ fn each_mistake_gets_its_line() {
             "listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\nauthentication = 'scram'",
             "expected one of password, oauthbearer",
         ),
+        (
+            "listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\nupstream_password_command = []",
+            "upstream_password_command: names no program",
+        ),
+        (
+            "listen = '127.0.0.1:1'\nupstream = 'postgres://u:x@h:1'\nupstream_password_command = ['vault']",
+            "is given twice",
+        ),
+        ("listen = '127.0.0.1:1'\nupstream = 'postgres://u@h:1'\napplication_name = 'x{jobs}'", "known are {job}"),
     ] {
         complains(&target(line), &[], expected);
     }

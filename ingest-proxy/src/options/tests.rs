@@ -13,6 +13,7 @@ fn valid() -> Options {
             tls: None,
             allow_plaintext: false,
             authentication: Authentication::Password,
+            identity_settings: IdentitySettings::default(),
             replication: false,
             capture: CaptureOptions::default(),
             capture_rules: Vec::new(),

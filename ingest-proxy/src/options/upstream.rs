@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::{OptionsError, Password};
 
@@ -22,6 +23,8 @@ pub struct UpstreamOptions {
     pub password: Option<Password>,
     /// The same in a file; read again when it changes.
     pub password_file: Option<PathBuf>,
+    /// A program that prints it.
+    pub password_command: Option<PasswordCommand>,
     /// The one database of this target; `None`: the job chooses.
     pub database: Option<String>,
     /// `None`: plain text.
@@ -101,14 +104,28 @@ pub enum ChannelBinding {
     Require,
 }
 
+/// A program that prints a password, so that Vault and the clouds' stores of secrets fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordCommand {
+    /// The program and its arguments; there is no shell.
+    pub words: Vec<String>,
+    /// How long what it printed is used before it is run again.
+    pub kept: Duration,
+}
+
 impl UpstreamOptions {
+    /// Whether there is one, wherever it is kept.
+    fn has_password(&self) -> bool {
+        self.password.is_some() || self.password_file.is_some() || self.password_command.is_some()
+    }
+
     /// Whether the server may let Hansard in by this.
     pub fn permits(&self, method: AuthMethod) -> bool {
         match &self.require_auth {
             Some(methods) => methods.contains(&method),
             None => match method {
                 AuthMethod::Password | AuthMethod::Scram => true,
-                AuthMethod::None | AuthMethod::Md5 => self.password.is_none() && self.password_file.is_none(),
+                AuthMethod::None | AuthMethod::Md5 => !self.has_password(),
             },
         }
     }
@@ -168,6 +185,7 @@ impl FromStr for UpstreamOptions {
             user: user.to_owned(),
             password,
             password_file: None,
+            password_command: None,
             database: config.get_dbname().map(str::to_owned),
             tls,
             channel_binding,

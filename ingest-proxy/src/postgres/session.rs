@@ -5,6 +5,7 @@
 
 mod announcement;
 mod opened;
+mod relaying;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,26 +23,28 @@ use crate::capture::Capture;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::metrics::{self, OpenSession};
-use crate::options::{OnRevocation, TargetOptions};
-use crate::postgres::cancel::{CancelTarget, Key};
+use crate::options::TargetOptions;
+use crate::postgres::cancel::CancelTarget;
 use crate::postgres::parameters::Settings;
 use crate::postgres::startup::{
     Content, EarlyMessage, RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor,
 };
 use crate::postgres::upstream::{self, Failure, Upstream};
+use crate::relay::Relay;
 use crate::relay::stream::Stream;
-use crate::relay::{End, Relay};
 use crate::worker::Worker;
 
 use super::authentication::{self, Identified};
 use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
+use super::identity_settings;
 use super::refusal as message;
 use crate::admission::LINGER;
 use crate::admission::leases::Registered;
 use crate::clock;
 use opened::{actor, parameter};
+use relaying::Session;
 
 /// For a turn to connect to the database.
 const TURN: Duration = Duration::from_secs(30);
@@ -177,16 +180,6 @@ struct AuthenticatedConnection {
     place: crate::admission::places::Place,
 }
 
-/// A session in its data phase.
-struct Session {
-    relay: Relay<PostgresConversation>,
-    key: Key,
-    upstream: CancelTarget,
-    registered: Registered,
-    _open: OpenSession,
-    _place: crate::admission::places::Place,
-}
-
 impl UnauthenticatedConnection {
     fn options(&self) -> &TargetOptions {
         &self.worker.shared.options.targets[self.target]
@@ -242,16 +235,7 @@ impl UnauthenticatedConnection {
         };
         let mut lease_name = String::new();
         if let Some(lease) = lease {
-            // What the lease was given for is what the session asks for.
-            let only = lease.database.unwrap_or_else(|| lease.role.clone());
-            if request.database == request.user {
-                request.database = only;
-            }
-            if settings.own.purpose.is_empty() {
-                settings.own.purpose = lease.purpose;
-            }
-            request.user = lease.role;
-            lease_name = lease.user;
+            lease_name = opened::as_leased(&mut request, &mut settings, lease);
             match self.database(&request) {
                 Ok(found) => database = found,
                 Err(refusal) => {
@@ -262,7 +246,10 @@ impl UnauthenticatedConnection {
         }
         let by = (!lease_name.is_empty()).then(|| lease_name.clone());
         let Some(registered) = shared.leases.register(Holder::from(&principal), by) else {
-            self.refuse(Refusal::revoked().into(), Some((&request, &settings, &principal))).await;
+            let Principal { issuer, subject, job, .. } = principal.clone();
+            let vouched = Some(Box::new(Vouched { issuer, subject, job }));
+            let refusal = Refusal { vouched, ..Refusal::revoked() };
+            self.refuse(refusal.into(), Some((&request, &settings, &principal))).await;
             return None;
         };
         let Some(place) = self.worker.shared.sessions.take() else {
@@ -410,7 +397,24 @@ impl AuthenticatedConnection {
             return None;
         };
         let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
-        let passed = self.settings.forwarded();
+        let told = identity_settings::Beginning {
+            target,
+            key: &shared.signing_keys[self.connection.target],
+            principal: &self.principal,
+            session: self.connection.capture.session().to_string(),
+            settings: &self.settings,
+        };
+        let told = match told.parameters() {
+            Ok(told) => told,
+            Err(refusal) => {
+                drop(turn);
+                self.authenticated(events::Authenticated::default());
+                self.refuse(refusal).await;
+                return None;
+            }
+        };
+        // The server keeps the last one of a name.
+        let passed = self.settings.forwarded().chain(told.iter().map(|(name, value)| (*name, value.as_str())));
         let patience = shared.options.connect_timeout;
         let connected = match upstream::connect(target, route, &self.database, passed, patience).await {
             // A walsender has no names to look up.
@@ -529,62 +533,6 @@ impl AuthenticatedConnection {
             linger_close(self.connection.startup.stream, frame),
             close(self.connection.capture, Reason::ClosedByDatabase)
         );
-    }
-}
-
-impl Session {
-    /// Relays; where the session's right is revoked meanwhile, what runs is cancelled if that is wanted.
-    async fn run(&mut self) -> End {
-        let standing = self.registered.standing();
-        let shared = self.relay.shared().clone();
-        let relaying = self.relay.run();
-        tokio::pin!(relaying);
-        tokio::select! {
-            biased;
-            end = &mut relaying => return end,
-            () = standing.revoked() => {}
-        }
-        if shared.options.on_revocation == OnRevocation::Cancel {
-            let meant = self.upstream.clone();
-            tokio::spawn(async move {
-                let (target, route) = (&shared.options.targets[meant.target], &shared.routes[meant.target]);
-                if let Err(failure) =
-                    upstream::cancel(target, route, &meant.upstream, shared.options.connect_timeout).await
-                {
-                    let reason = failure.line();
-                    tracing::warn!(session = %meant.session, %reason, "what a revoked session runs could not be cancelled");
-                }
-            });
-        }
-        relaying.await
-    }
-
-    async fn relay(mut self) {
-        let end = self.run().await;
-        let (reason, refusal) = match end {
-            End::Terminated => (Reason::Terminated, None),
-            End::ClosedByJob => (Reason::ClosedByJob, None),
-            End::JobLost => (Reason::JobLost, None),
-            End::ClosedByDatabase => (Reason::ClosedByDatabase, None),
-            End::Refused(refusal) => (Reason::of(refusal.kind), Some(refusal)),
-        };
-        let may_speak = self.relay.may_speak();
-        let mut final_bytes = self.relay.unsent();
-        let Relay { job, database, mut capture, .. } = self.relay;
-        // The server ends its side when the connection closes, as it does with any client.
-        drop(database);
-        drop(self.key);
-        if let Some(refusal) = refusal {
-            metrics::refused(refusal.kind);
-            tracing::info!(session = %capture.session(), sqlstate = message::sqlstate(refusal.kind), reason = %refusal.message, "a session was ended");
-            // In the middle of a message another one would be taken for a part of it.
-            if may_speak {
-                let frame = message::frame(&refusal);
-                capture.own(clock::now(), &frame);
-                final_bytes.extend(frame);
-            }
-        }
-        tokio::join!(linger_close(Some(job), &final_bytes), close(capture, reason));
     }
 }
 

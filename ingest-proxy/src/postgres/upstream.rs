@@ -7,6 +7,7 @@
 
 mod auth;
 mod certificate;
+mod credentials;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod scram;
@@ -15,7 +16,6 @@ mod tls;
 pub(super) use certificate::end_point;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,10 +27,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::errors::{Error, Kind, Refusal};
-use crate::options::{Password, TargetOptions};
+use crate::options::TargetOptions;
 use crate::postgres::cancel::UpstreamKey;
 use crate::relay::stream::Stream;
-use hansard_tls::files::{self, FromFiles};
+use credentials::{Credentials, Source};
 
 /// Most bytes that the database may send before it is ready, and in answer to a question of Hansard's own.
 const MAX_GREETING: usize = 256 * 1024;
@@ -46,9 +46,7 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 #[derive(Debug)]
 pub(crate) struct Route {
     tls: Option<tls::Client>,
-    /// From the file; otherwise what is configured.
-    file: Option<FromFiles<Credentials>>,
-    configured: Option<Arc<Credentials>>,
+    password: Source,
     /// The server refused protocol 3.2.
     old: AtomicBool,
 }
@@ -58,43 +56,13 @@ impl Route {
     pub(crate) fn open(target: &TargetOptions) -> Result<Route, Error> {
         let wrong = |reason| Error::Credentials { target: target.name.clone(), reason };
         let tls = tls::Client::open(target).map_err(wrong)?;
-        let read = |file: &PathBuf| {
-            let (name, path) = (format!("password of target \"{}\"", target.name), file.clone());
-            FromFiles::open(name, vec![file.clone()], move || secret(&path).map(Credentials::new))
-        };
-        let file = target.upstream.password_file.as_ref().map(read).transpose().map_err(wrong)?;
-        let configured = target.upstream.password.clone().map(|password| Arc::new(Credentials::new(password)));
-        Ok(Route { tls, file, configured, old: AtomicBool::new(false) })
+        let password = Source::open(target).map_err(wrong)?;
+        Ok(Route { tls, password, old: AtomicBool::new(false) })
     }
 
     /// The password for the target's database, as it is now.
-    fn credentials(&self, target: &TargetOptions) -> Result<Arc<Credentials>, Failure> {
-        let found = self.file.as_ref().map(FromFiles::get).or_else(|| self.configured.clone());
-        found.ok_or_else(|| refused(target, "it asks for a password and none is configured"))
-    }
-}
-
-/// A password, and the keys that it has become: another password has others.
-#[derive(Debug)]
-struct Credentials {
-    password: Password,
-    keys: scram::Keys,
-}
-
-impl Credentials {
-    fn new(password: Password) -> Credentials {
-        Credentials { password, keys: scram::Keys::default() }
-    }
-}
-
-/// A password out of its file; editors put a newline at the end.
-fn secret(file: &Path) -> Result<Password, String> {
-    let wrong = |reason: &str| format!("upstream_password_file {}: {reason}", file.display());
-    let text = files::read(file).map_err(|reason| wrong(&reason))?;
-    let text = String::from_utf8(text).map_err(|_| wrong("is not UTF-8"))?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(wrong("is empty")),
-        password => Ok(Password::new(password)),
+    async fn credentials(&self, target: &TargetOptions) -> Result<Arc<Credentials>, Failure> {
+        self.password.get().await.map_err(|reason| refused(target, &reason))
     }
 }
 
@@ -147,7 +115,12 @@ pub(crate) async fn connect<'a>(
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut startup)
         .map_err(|_| Failure::Refusal(Refusal::new(Kind::Protocol, "a start-up parameter holds a zero byte")))?;
     match tokio::time::timeout(patience, negotiate(target, route, startup)).await {
-        Ok(result) => result,
+        Ok(result) => {
+            if matches!(&result, Err(Failure::Refusal(refusal)) if refusal.kind == Kind::Upstream) {
+                route.password.refused();
+            }
+            result
+        }
         Err(_) => Err(unreachable(target, &format!("no answer within {} s", patience.as_secs_f32()))),
     }
 }

@@ -17,7 +17,7 @@ use crate::proxy::{Plan, RunningProxy};
 use crate::record::{own, told};
 
 /// A database of the test's own, without its permissions taken from anybody.
-async fn database(name: &str) -> Client {
+pub(crate) async fn database(name: &str) -> Client {
     let admin = direct("postgres", "postgres").await;
     admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     let client = direct("postgres", name).await;
@@ -25,7 +25,7 @@ async fn database(name: &str) -> Client {
     client
 }
 
-async fn direct(user: &str, database: &str) -> Client {
+pub(crate) async fn direct(user: &str, database: &str) -> Client {
     let port = Cluster::get().port;
     let (client, connection) =
         tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user={user} dbname={database}"), NoTls)

@@ -1,6 +1,6 @@
 //! Who is not let in, and what it is told.
 
-use hansard_ingest_proxy::{Password, check_target};
+use hansard_ingest_proxy::{Password, PasswordCommand, check_target};
 use hansard_schemas::events::event::Kind;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
@@ -117,6 +117,31 @@ async fn a_new_password_of_the_database_is_taken_without_a_restart() {
     plan.options.targets[0].upstream.password_file = Some("/nowhere/password".into());
     let error = plan.bind().unwrap_err().to_string();
     assert!(error.starts_with("target \"ranking\": upstream_password_file /nowhere/password: No such file"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_a_command_prints_is_asked_for_anew_where_it_is_refused() {
+    let mut plan = Plan::new();
+    let file = plan.folder().join("word");
+    std::fs::write(&file, "rotated-away\n").unwrap();
+    let words = ["cat".to_owned(), file.display().to_string()].to_vec();
+    let upstream = &mut plan.options.targets[0].upstream;
+    upstream.password = None;
+    upstream.password_command = Some(PasswordCommand { words, kept: std::time::Duration::from_secs(3600) });
+    upstream.require_auth = None;
+    let proxy = plan.start().await;
+    let error = connect(&proxy.dsn(&token(&claims()))).await.unwrap_err();
+    let (code, message, _) = told(&error);
+    assert_eq!(code, "08004");
+    assert!(!message.contains("rotated-away"), "{message}");
+    std::fs::write(&file, crate::cluster::PASSWORD).unwrap();
+    for _ in 0..200 {
+        if let Ok(client) = connect(&proxy.dsn(&token(&claims()))).await {
+            return drop(client.query_one("SELECT 1", &[]).await.unwrap());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the new password is not taken");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ mod denied;
 mod ended;
 mod ended_by_clock;
 mod hostile;
+mod identity_settings;
 mod issuers;
 mod large;
 mod levels;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use hansard_event_log::{Fsync, LocalLog, LocalLogOptions};
 use hansard_identity::{IdentityOptions, IssuerOptions, JobName, KeySource};
 use hansard_ingest_proxy::{
-    AuthMethod, Authentication, CaptureOptions, ChannelBinding, ClientCertificates, Durability, Options, Password,
-    Proxy, TargetOptions, TlsOptions, UpstreamOptions,
+    AuthMethod, Authentication, CaptureOptions, ChannelBinding, ClientCertificates, Durability, IdentitySettings,
+    Options, Password, Proxy, TargetOptions, TlsOptions, UpstreamOptions,
 };
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -54,6 +54,7 @@ impl Plan {
             user: "app_scram".to_owned(),
             password: Some(Password::new(PASSWORD)),
             password_file: None,
+            password_command: None,
             database: Some("ranking".to_owned()),
             tls: None,
             channel_binding: ChannelBinding::Prefer,
@@ -67,6 +68,7 @@ impl Plan {
                 tls: None,
                 allow_plaintext: false,
                 authentication: Authentication::Password,
+                identity_settings: IdentitySettings::default(),
                 replication: false,
                 capture: CaptureOptions::default(),
                 capture_rules: Vec::new(),

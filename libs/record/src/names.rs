@@ -159,6 +159,10 @@ pub(super) struct Names {
     relations: BTreeMap<String, BTreeMap<String, Made>>,
     made: usize,
     schemas: BTreeMap<String, Made>,
+    /// Names of relations that the session has made in a schema that is not known, perhaps in the temporary one, which no catalog
+    /// tells to be its own: when the transaction ended.
+    #[serde(default)]
+    somewhere: BTreeMap<String, i64>,
     /// Functions and procedures that the session made and that the catalog does not have yet, by name; with when the
     /// transaction ended. What was undone or replaced stays: it only may be meant, too.
     routines: BTreeMap<String, Vec<Routine>>,
@@ -245,6 +249,7 @@ enum Undo {
     /// A relation: its schema and name, and what had become of it.
     Relation(String, String, Option<Made>),
     Schema(String, Option<Made>),
+    Somewhere(String, Option<i64>),
     Untold(Untold),
 }
 
@@ -260,6 +265,7 @@ impl Undo {
                 Undo::Temporary(names) => names.iter().map(|(name, _)| name.len() + CHANGE).sum(),
                 Undo::Relation(schema, name, _) => schema.len() + name.len(),
                 Undo::Schema(schema, _) => schema.len(),
+                Undo::Somewhere(name, _) => name.len(),
                 Undo::Roles(..) | Undo::Untold(_) => CHANGE,
             }
     }
@@ -334,7 +340,7 @@ impl Names {
     /// There is a temporary relation of that name; `None`: there may be.
     fn has_temporary(&self, name: &str) -> Option<bool> {
         match self.temporary.get(name) {
-            _ if self.untold.temporary_changed.is_some() => None,
+            _ if self.untold.temporary_changed.is_some() || self.somewhere.contains_key(name) => None,
             Some(made) => (!made.may_be_gone).then_some(true),
             // Of a serial or identity column of a temporary table.
             None if !self.temporary.is_empty() && may_be_generated(name) => None,

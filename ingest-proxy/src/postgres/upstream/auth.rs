@@ -81,13 +81,13 @@ pub(super) async fn authenticate(
             if let Some(reason) = reason {
                 return Err(refused(target, reason));
             }
-            let password = route.credentials(target)?.password.reveal().to_owned();
+            let password = route.credentials(target).await?.password.reveal().to_owned();
             send_password(wire, target, password.as_bytes()).await?;
         }
         Ask::Md5(salt) => {
             let hash = md5_hash(
                 target.upstream.user.as_bytes(),
-                route.credentials(target)?.password.reveal().as_bytes(),
+                route.credentials(target).await?.password.reveal().as_bytes(),
                 salt,
             );
             send_password(wire, target, hash.as_bytes()).await?;
@@ -136,7 +136,7 @@ fn binding(wanted: ChannelBinding, offered: Mechanisms, safety: &Safety) -> Resu
 
 async fn scram(wire: &mut Wire, target: &TargetOptions, route: &Route, binding: Binding) -> Result<(), Failure> {
     let invalid = |reason: String| refused(target, &reason);
-    let credentials = route.credentials(target)?;
+    let credentials = route.credentials(target).await?;
     let mechanism = if matches!(binding, Binding::EndPoint(_)) { SCRAM_PLUS } else { SCRAM };
     let begun = Begun::new(binding);
     let mut message = BytesMut::new();

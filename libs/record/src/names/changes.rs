@@ -49,6 +49,17 @@ impl Names {
         self.remember(number, Undo::Relation(schema.to_owned(), name.to_owned(), old));
     }
 
+    /// A relation is made, and it is not known in which schema: of another name nothing is unsure by that.
+    fn make_somewhere(&mut self, number: u64, name: &str) {
+        self.named_by = self.named_by.max(number);
+        if self.somewhere.len() >= MAX_RELATIONS {
+            let untold = Untold { changed: Some(OPEN), temporary_changed: Some(OPEN), ..self.untold };
+            return self.set_untold(number, untold);
+        }
+        let old = self.somewhere.insert(name.to_owned(), OPEN);
+        self.remember(number, Undo::Somewhere(name.to_owned(), old));
+    }
+
     /// The session has made it, and as a partitioned table.
     pub(super) fn is_partitioned(&self, schema: &str, name: &str) -> bool {
         self.relations.get(name).and_then(|schemas| schemas.get(schema)).is_some_and(|made| made.partitioned)
@@ -173,8 +184,9 @@ impl Names {
                 let temporary_changed = if known { self.untold.temporary_changed } else { Some(OPEN) };
                 self.set_untold(number, Untold { temporary_changed, dropped: Some(OPEN), ..untold });
             }
-            (NameChange::Create { .. }, _) => {
-                self.set_untold(number, Untold { temporary_changed: Some(OPEN), ..untold })
+            (NameChange::Create { name, bare, .. }, _) => {
+                self.make_somewhere(number, &name.name);
+                self.hang_on_temporary(*bare && meanings.bare.is_some());
             }
         }
     }

@@ -44,7 +44,9 @@ impl Meanings {
     pub(crate) fn new(statement: &Statement, session: &InSession<'_>) -> Meanings {
         let place = |name: &Name| match hansard_policy::reach::Resolve::relation(session, name) {
             Resolved::Known { name, .. } => name.schema.map(Meaning::In),
-            Resolved::OneOf { candidates, .. } if candidates.is_empty() && session.is_known() => Some(Meaning::Nowhere),
+            Resolved::OneOf { candidates, .. } if candidates.is_empty() && session.is_known(&name.name) => {
+                Some(Meaning::Nowhere)
+            }
             Resolved::OneOf { .. } => None,
         };
         let meanings = statement.names.iter().map(|change| match change {

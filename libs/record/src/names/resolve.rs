@@ -99,6 +99,11 @@ impl<'a> InSession<'a> {
         }
     }
 
+    /// The session has made a relation of that name, and neither is its schema known, nor does the catalog hold it.
+    fn is_somewhere(&self, name: &str) -> bool {
+        self.is_newer_than_catalog(self.names.somewhere.get(name).copied())
+    }
+
     /// Another session may be changing what that name means.
     pub(crate) fn is_changed_by_others(&self, name: &str) -> bool {
         self.known.is_some_and(|known| known.is_changing(name, self.session_id))
@@ -129,9 +134,10 @@ impl<'a> InSession<'a> {
         self.known.is_none_or(|known| ended_at > known.begun_at)
     }
 
-    /// What is not found is not there.
-    pub(crate) fn is_known(&self) -> bool {
+    /// What is not found of that name is not there.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
         self.path.is_some()
+            && !self.is_somewhere(name)
             && self.names.untold.temporary_changed.is_none()
             && !self.is_newer_than_catalog(self.names.untold.changed)
     }
@@ -332,7 +338,8 @@ impl InSession<'_> {
                 }
             }
         }
-        if generated || self.is_newer_than_catalog(untold.changed) || known.is_changing(written, self.session_id) {
+        let own = self.is_newer_than_catalog(untold.changed) || self.is_somewhere(written);
+        if generated || own || known.is_changing(written, self.session_id) {
             return self.one_of(known, written, CHANGING);
         }
         found.unwrap_or_else(|| self.one_of(known, written, NO_SUCH))
@@ -344,6 +351,7 @@ impl InSession<'_> {
         let written = name.name.as_str();
         let may_have_come = self.is_newer_than_catalog(self.names.untold.changed)
             || known.is_changing(written, self.session_id)
+            || self.is_somewhere(written)
             || self.may_be_generated(known, written)
             || SYSTEM.binary_search(&written).is_ok();
         if name.schema.is_some() || may_have_come || self.temporary(written) != Some(false) {
@@ -361,7 +369,8 @@ impl InSession<'_> {
         let known = self.known?;
         let own = &self.names.temporary;
         let may_be_own = own.contains_key(name) || !own.is_empty() && super::may_be_generated(name);
-        if may_be_own || self.is_newer(self.names.untold.temporary_changed?) {
+        let changed = self.names.untold.temporary_changed.max(self.names.somewhere.get(name).copied())?;
+        if may_be_own || self.is_newer(changed) {
             return None;
         }
         let all = known.catalog.database()?.temporary.as_ref()?;

@@ -56,6 +56,10 @@ impl Names {
                     Some(old) => _ = self.schemas.insert(schema, old),
                     None => _ = self.schemas.remove(&schema),
                 },
+                Undo::Somewhere(name, old) => match old {
+                    Some(old) => _ = self.somewhere.insert(name, old),
+                    None => _ = self.somewhere.remove(&name),
+                },
                 Undo::Untold(untold) => self.untold = untold,
             }
         }
@@ -95,6 +99,7 @@ impl Names {
                 made.ended_at = at;
             }
         };
+        self.somewhere.values_mut().filter(|ended| **ended == OPEN).for_each(|ended| *ended = at);
         if self.lost.is_some() {
             self.relations.values_mut().flat_map(BTreeMap::values_mut).for_each(&mut ended);
             self.schemas.values_mut().for_each(&mut ended);

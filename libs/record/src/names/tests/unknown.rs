@@ -45,3 +45,45 @@ fn after_unknown_code_a_later_reading_says_what_names_mean() {
     session.run("do $$begin execute 'x'; end$$");
     assert!(existing(&session, "x").starts_with('?'), "until the next reading");
 }
+
+/// Where it is not known in which schema a relation is made, its own name is unsure, until a reading began behind that, and
+/// no other.
+#[test]
+fn what_is_made_in_a_schema_that_is_not_known_leaves_other_names_known() {
+    let existing = |session: &Session, name: &str| {
+        let of = InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil());
+        match of.looked_up(None).existing(&Name::parse(name).unwrap()) {
+            Resolved::Known { name, .. } => name.to_string(),
+            Resolved::OneOf { .. } => "?".to_owned(),
+        }
+    };
+    let ahead =
+        |session: &Session| InSession::new(&session.names, session.known.as_ref(), uuid::Uuid::nil()).is_ahead();
+    let read_again = |session: &mut Session, relations: &[&str], temporary: &[&str], begun_at: i64| {
+        let mut catalog = catalog(relations);
+        let temporary = Some(temporary.iter().map(|name| (*name).into()).collect());
+        catalog.insert(1, Object::Database(Database { temporary, ..Database::default() }));
+        session.known = Some(Known::of(catalog, begun_at));
+        session.names.covered(begun_at);
+    };
+    let mut session = Session::new();
+    session.run("do $$begin execute 'x'; end$$");
+    session.commit(5);
+    read_again(&mut session, &["public.u", "app.made"], &[], 6);
+    assert_eq!(existing(&session, "made"), "app.made");
+    session.run("create table made (a int); create view seen as select 1");
+    assert_eq!((existing(&session, "u").as_str(), ahead(&session)), ("public.u", false));
+    assert_eq!((existing(&session, "made"), existing(&session, "seen")), ("?".into(), "?".into()));
+    session.names.end_transaction(&Ended::RolledBack(None), 7);
+    assert_eq!(existing(&session, "made"), "app.made");
+    session.run("create table made (a int)");
+    session.commit(8);
+    read_again(&mut session, &["public.u", "app.made"], &[], 7);
+    assert_eq!(existing(&session, "made"), "?", "the reading began before");
+    read_again(&mut session, &["public.u", "app.made"], &["made"], 9);
+    assert_eq!(existing(&session, "made"), "?", "it was made as a temporary one, perhaps");
+    read_again(&mut session, &["public.u", "app.made"], &[], 9);
+    assert_eq!(existing(&session, "made"), "app.made", "IF NOT EXISTS would have left it");
+    read_again(&mut session, &["public.u", "app.made", "joe.made"], &[], 9);
+    assert_eq!(existing(&session, "made"), "?", "there are two");
+}
