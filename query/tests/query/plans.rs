@@ -124,6 +124,6 @@ async fn plans_can_be_explained_and_tables_found() {
         .unwrap();
     assert_eq!(
         column(&tables, "table_name"),
-        ["catalog", "frames", "sessions", "statements", "touches", "transactions"]
+        ["catalog", "frames", "leases", "sessions", "statements", "touches", "transactions"]
     );
 }
