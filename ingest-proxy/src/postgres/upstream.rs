@@ -13,6 +13,8 @@ pub(crate) mod fuzzing;
 mod scram;
 mod tls;
 
+pub(super) use certificate::end_point;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod https;
 mod job;
 mod keys;
+pub mod leases;
 mod metrics;
 pub mod names;
 mod options;
@@ -54,14 +55,14 @@ pub struct Principal {
     pub actors: Vec<Actor>,
     /// `jti`; empty where there is none.
     pub token_id: String,
-    /// `exp`, UTC nanoseconds.
+    /// `exp`, UTC nanoseconds; 0 where it is not known.
     pub token_expires_at: u64,
     /// From here on no statement is taken: `exp` and the leeway.
     pub ends_at: u64,
 }
 
 /// Somebody who acts for a token's subject (RFC 8693, section 4.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Actor {
     /// Its `sub`.
     pub subject: String,
@@ -97,6 +98,11 @@ impl Identity {
     /// Why the keys of issuers cannot be had at present, in one line for each.
     pub fn troubles(&self) -> Vec<String> {
         self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
+    }
+
+    /// Whether an issuer has that name in the configuration.
+    pub fn has_issuer(&self, name: &str) -> bool {
+        self.issuers.iter().any(|issuer| issuer.options.name == name)
     }
 
     /// Where a client that has no token learns how to get one: of the first issuer that has such a document.
