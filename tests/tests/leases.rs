@@ -57,7 +57,7 @@ async fn connect(
 
 /// SQLSTATE and message of a refusal.
 async fn refused(address: SocketAddr, user: &str, password: &str, database: &str) -> (String, String) {
-    let error = connect(address, user, password, database).await.err().expect("it is refused");
+    let error = connect(address, user, password, database).await.expect_err("it is refused");
     let error = error.as_db_error().unwrap_or_else(|| panic!("{error:?}"));
     (error.code().code().to_owned(), error.message().to_owned())
 }
