@@ -85,10 +85,12 @@ impl VisitorMut for Rewriter {
         }
         let new = match expr {
             Expr::Function(function) => of_function(function),
-            Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, syntax } => {
+            Expr::Extract { field, expr, syntax } if of_field(field).is_some() => {
+                let of_one = of_field(field).unwrap_or_default();
                 let (field, syntax) = (DateTimeField::Microsecond, syntax.clone());
-                Ok(Some(seconds(&Expr::Extract { field, syntax, expr: expr.clone() })))
+                Ok(Some(of_microseconds(&Expr::Extract { field, syntax, expr: expr.clone() }, of_one)))
             }
+            Expr::QualifiedWildcard(name, _) => Err(of_a_whole_row(&name.to_string())),
             Expr::Cast { expr, data_type, .. } => of_cast(expr, data_type),
             Expr::AtTimeZone { timestamp, .. } if is_without_zone(timestamp) => Err(Error::Invalid(
                 "a time without a zone is UTC here: write it with its zone, as in '2026-11-22 03:12 Europe/Berlin'"
@@ -252,6 +254,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
     let name = function.name.to_string().to_ascii_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name).to_owned();
     let args = arguments(function);
+    if let Some(row) = whole_row(function) {
+        return Err(of_a_whole_row(&row));
+    }
     Ok(match (name.as_str(), args.as_slice()) {
         ("clock_timestamp" | "statement_timestamp" | "transaction_timestamp" | "localtimestamp", []) => parsed("now()"),
         ("current_database" | "current_catalog", []) => parsed("'hansard'"),
@@ -261,8 +266,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return Err(Error::Invalid(NO_USER.to_owned()));
         }
         ("variance", [_]) => renamed(function, "var_samp"),
-        ("date_part", [part, at]) if is_seconds(part) => {
-            parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()])).map(|part| seconds(&part))
+        ("date_part", [part, at]) if parts_of(part).is_some() => {
+            let microseconds = parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()]));
+            microseconds.zip(parts_of(part)).map(|(all, of_one)| of_microseconds(&all, of_one))
         }
         ("encode", [bytes, form]) if is_text(form, "base64") => {
             let bytes =
@@ -439,9 +445,33 @@ fn is_without_zone(expr: &Expr) -> bool {
     }
 }
 
-/// Microseconds as seconds with their fraction.
-fn seconds(microseconds: &Expr) -> Expr {
-    binary(microseconds, BinaryOperator::Divide, &number("1000000.0"))
+/// Microseconds as what so many of them are, with their fraction.
+fn of_microseconds(microseconds: &Expr, of_one: &str) -> Expr {
+    binary(microseconds, BinaryOperator::Divide, &number(of_one))
+}
+
+/// How many microseconds are in one of that part of a time, where the part has a fraction.
+fn of_field(field: &DateTimeField) -> Option<&'static str> {
+    match field {
+        DateTimeField::Second | DateTimeField::Seconds => Some("1000000.0"),
+        DateTimeField::Millisecond | DateTimeField::Milliseconds => Some("1000.0"),
+        _ => None,
+    }
+}
+
+/// `alias.*` among a function's arguments.
+fn whole_row(function: &Function) -> Option<String> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    list.args.iter().find_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => Some(name.to_string()),
+        _ => None,
+    })
+}
+
+/// A row as one value, which is null to PostgreSQL where an outer join found none.
+fn of_a_whole_row(name: &str) -> Error {
+    let name = name.trim_end_matches(".*");
+    Error::Invalid(format!("{name}.* is no value here: name a column of it, as {name}.session_id"))
 }
 
 fn is_text(expr: &Expr, text: &str) -> bool {
@@ -467,8 +497,13 @@ fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
 }
 
-fn is_seconds(part: &Expr) -> bool {
-    is_text(part, "second") || is_text(part, "seconds")
+/// Likewise of a part that is given as a text.
+fn parts_of(part: &Expr) -> Option<&'static str> {
+    let is_one_of = |names: [&str; 2]| names.iter().any(|name| is_text(part, name));
+    if is_one_of(["second", "seconds"]) {
+        return of_field(&DateTimeField::Second);
+    }
+    is_one_of(["millisecond", "milliseconds"]).then(|| of_field(&DateTimeField::Millisecond)).flatten()
 }
 
 /// The same function of other arguments.

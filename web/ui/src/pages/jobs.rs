@@ -128,7 +128,7 @@ fn row(identity: IdentityRow) -> AnyView {
         number("Errors", identity.errors),
         cell("Subject", "cutoff", identity.subject),
         cell("Issuer", "cutoff", identity.issuer),
-        cell("First seen", "when", when(&identity.first_seen)),
+        cell("First seen", "tabular", when(&identity.first_seen)),
     ];
     view! {
         <tr role="row">
