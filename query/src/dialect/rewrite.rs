@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::fractions::{of_field, of_microseconds, of_part};
 use super::{nulls, orders, patterns, precedence};
 use crate::Error;
 
@@ -56,6 +57,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         of_body(&query.body)?;
+        orders::verify_aggregates(query)?;
         let ordered = orders::verify(query)?;
         name_twins(query, &ordered)
     }
@@ -266,9 +268,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return Err(Error::Invalid(NO_USER.to_owned()));
         }
         ("variance", [_]) => renamed(function, "var_samp"),
-        ("date_part", [part, at]) if parts_of(part).is_some() => {
+        ("date_part", [part, at]) if of_part(part).is_some() => {
             let microseconds = parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()]));
-            microseconds.zip(parts_of(part)).map(|(all, of_one)| of_microseconds(&all, of_one))
+            microseconds.zip(of_part(part)).map(|(all, of_one)| of_microseconds(&all, of_one))
         }
         ("encode", [bytes, form]) if is_text(form, "base64") => {
             let bytes =
@@ -445,20 +447,6 @@ fn is_without_zone(expr: &Expr) -> bool {
     }
 }
 
-/// Microseconds as what so many of them are, with their fraction.
-fn of_microseconds(microseconds: &Expr, of_one: &str) -> Expr {
-    binary(microseconds, BinaryOperator::Divide, &number(of_one))
-}
-
-/// How many microseconds are in one of that part of a time, where the part has a fraction.
-fn of_field(field: &DateTimeField) -> Option<&'static str> {
-    match field {
-        DateTimeField::Second | DateTimeField::Seconds => Some("1000000.0"),
-        DateTimeField::Millisecond | DateTimeField::Milliseconds => Some("1000.0"),
-        _ => None,
-    }
-}
-
 /// `alias.*` among a function's arguments.
 fn whole_row(function: &Function) -> Option<String> {
     let FunctionArguments::List(list) = &function.args else { return None };
@@ -474,7 +462,7 @@ fn of_a_whole_row(name: &str) -> Error {
     Error::Invalid(format!("{name}.* is no value here: name a column of it, as {name}.session_id"))
 }
 
-fn is_text(expr: &Expr, text: &str) -> bool {
+pub(super) fn is_text(expr: &Expr, text: &str) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(given) if given.eq_ignore_ascii_case(text)))
 }
 
@@ -495,15 +483,6 @@ fn is_bytes_as_text(expr: &Expr) -> bool {
 
 fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
-}
-
-/// Likewise of a part that is given as a text.
-fn parts_of(part: &Expr) -> Option<&'static str> {
-    let is_one_of = |names: [&str; 2]| names.iter().any(|name| is_text(part, name));
-    if is_one_of(["second", "seconds"]) {
-        return of_field(&DateTimeField::Second);
-    }
-    is_one_of(["millisecond", "milliseconds"]).then(|| of_field(&DateTimeField::Millisecond)).flatten()
 }
 
 /// The same function of other arguments.
