@@ -169,19 +169,23 @@ impl Proxy {
                 }
             }
         }
-        let reading = keeper::spawn(workers, records, stop_reading.clone());
+        let reading = keeper::spawn(workers, records.clone(), stop_reading.clone());
         let reading = reading.inspect_err(|_| shutdown.cancel())?;
-        let mut result = Ok(());
-        for end in ends {
-            if end.await.is_err() {
-                // The other threads end too: half a proxy would look like a whole one.
-                shutdown.cancel();
-                result = Err(Error::Died);
+        let (mut result, mut ended) = (Ok(()), Vec::new());
+        for (own, end) in ends.into_iter().enumerate() {
+            match end.await {
+                Ok(()) => ended.push(own),
+                Err(_) => {
+                    // The other threads end too: half a proxy would look like a whole one.
+                    shutdown.cancel();
+                    result = Err(Error::Died);
+                }
             }
         }
         stop_reading.cancel();
-        // Without it the record of Hansard's own sessions has no end.
+        // Without it the record of Hansard's own sessions has no end; the process's own is the last that is told.
         let _ = reading.await;
+        ended.into_iter().for_each(|own| records.stop(own));
         result
     }
 }
