@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hansard_event_log::{EventLog, LocalLog, Position};
+use hansard_event_log::LocalLog;
 use hansard_ingest_proxy::check_catalog;
 use hansard_policy::catalog::{
     Action, Catalog, Change, Expression, Function, FunctionKind, Kind as ObjectKind, Object, Relation, RelationKind,
     Trigger, When,
 };
-use hansard_schemas::events::{BlockExt, CatalogChanging, CatalogRead, event::Kind};
+use hansard_schemas::events::{CatalogChanging, CatalogRead, event::Kind};
 use tokio_postgres::{Client, NoTls};
 
 use crate::cluster::Cluster;
@@ -586,31 +586,4 @@ async fn a_session_is_told_with_what_it_begins_with() {
     assert_eq!(found, (Some("closed, other, gone".to_owned()), role, schemas(&["other"])));
     admin.batch_execute("ALTER ROLE app_begins IN DATABASE catalog_begins SET role = member").await.unwrap();
     assert_eq!(beginning(&proxy, "").await.1, "member");
-}
-
-/// The process's end closes what is open: Hansard's own sessions end before it, and their record is whole.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_hansards_own_sessions_before_it_is_told() {
-    let _admin = database("catalog_stops").await;
-    let proxy = plan("catalog_stops").start().await;
-    while told(&proxy.log).await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let (log, _folder) = proxy.stop().await;
-    for shard in 0..log.shards() {
-        let mut kinds = Vec::new();
-        let mut from = Position::START;
-        loop {
-            let batch = log.read(shard, from, 1 << 20).await.unwrap();
-            for positioned in &batch.blocks {
-                kinds.extend(positioned.block.events().unwrap().into_iter().filter_map(|event| event.kind));
-            }
-            if batch.blocks.is_empty() {
-                break;
-            }
-            from = batch.next;
-        }
-        let stopped = kinds.iter().position(|kind| matches!(kind, Kind::ProxyStopped(_))).unwrap();
-        assert_eq!(stopped + 1, kinds.len(), "nothing comes behind it: {:?}", &kinds[stopped..]);
-    }
 }
