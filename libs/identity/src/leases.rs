@@ -186,7 +186,12 @@ impl Lease {
 
     /// The key of its record in the control feed.
     pub fn key(&self) -> String {
-        format!("lease.{}", self.user)
+        Lease::key_of(&self.user)
+    }
+
+    /// That of the lease with this user name.
+    pub fn key_of(user: &str) -> String {
+        format!("lease.{user}")
     }
 
     /// The key under which its connections are counted, where their number is bounded.

@@ -48,7 +48,7 @@ pub(super) async fn exchange(
         return Err(unknown().into());
     }
     let (mechanism, message) = initial(&first).ok_or_else(|| invalid("the SASL response is not valid"))?;
-    let verifier = shared.leases.verifier(&request.user);
+    let verifier = shared.leases.verifier(&request.user).await;
     let challenged = Challenged::begin(mechanism, message, &offered, verifier).map_err(refused)?;
     tell(startup, CONTINUE, &challenged.message).await?;
     let last = startup.response(LONGEST).await?;
