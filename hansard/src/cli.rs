@@ -4,6 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod lease;
+
+pub(crate) use lease::{Lease, Revoke};
+#[cfg(feature = "query")]
+pub(crate) use lease::{LeaseAsked, LeaseFormat, LeaseFrom, LeaseRequested, ListFormat};
+
 #[derive(Debug, Parser)]
 #[command(
     name = "hansard",
@@ -40,7 +46,7 @@ pub(crate) enum Command {
     Check,
     /// Mints a token for an issuer whose private key is on this machine (development).
     Token(Token),
-    /// Asks the record in SQL: tables frames, statements, touches, transactions, sessions, catalog.
+    /// Asks the record in SQL: tables frames, statements, touches, transactions, sessions, catalog, leases.
     Sql(Sql),
     /// Which jobs updated a relation in a stretch of time.
     WhoUpdated(WhoUpdated),
@@ -50,6 +56,11 @@ pub(crate) enum Command {
     Sessions(Sessions),
     /// Plays a session back in the terminal, step by step.
     Replay(Replay),
+    /// Leases: what a job with a token logs in with for a while.
+    #[command(subcommand)]
+    Lease(Lease),
+    /// Makes what somebody holds good for nothing: a token, an identity, a job, all of an issuer.
+    Revoke(Revoke),
 }
 
 impl Command {
@@ -70,6 +81,8 @@ impl Command {
             Command::Jobs(_) => "jobs",
             Command::Sessions(_) => "sessions",
             Command::Replay(_) => "replay",
+            Command::Lease(_) => "lease",
+            Command::Revoke(_) => "revoke",
         }
     }
 
@@ -86,7 +99,9 @@ impl Command {
             | Command::WhoUpdated(_)
             | Command::Jobs(_)
             | Command::Sessions(_)
-            | Command::Replay(_) => &["query"],
+            | Command::Replay(_)
+            | Command::Lease(_)
+            | Command::Revoke(_) => &["query"],
             Command::Init(_) | Command::Check | Command::Token(_) => &[],
         };
         let built = [

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use hansard_event_log::Fsync;
 use hansard_identity::{IssuerOptions, KeySource};
-use hansard_ingest_proxy::{Durability, SessionId, TargetOptions};
+use hansard_ingest_proxy::{Durability, OnRevocation, SessionId, TargetOptions};
 
 mod capture;
 mod issuers;
+mod leases;
 mod raw;
 mod read;
 mod targets;
@@ -22,6 +23,8 @@ mod tests;
 mod tls;
 mod validate;
 
+#[cfg(feature = "query")]
+pub(crate) use leases::LONGEST as LONGEST_LEASE;
 pub(crate) use validate::duration;
 
 /// What a process of Hansard was told.
@@ -44,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) policy_dir: Option<String>,
     pub(crate) query: Query,
     pub(crate) web: Option<Web>,
+    pub(crate) leases: Leases,
     /// Beside the log folder: what running processes leave for the commands that read.
     pub(crate) data: PathBuf,
 }
@@ -146,6 +150,16 @@ impl Query {
 pub(crate) struct Web {
     pub(crate) listen: SocketAddr,
     pub(crate) token_file: PathBuf,
+}
+
+/// What jobs may have leases for.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "query"), allow(dead_code, reason = "validated in each build, given by the web alone"))]
+pub(crate) struct Leases {
+    pub(crate) enabled: bool,
+    pub(crate) max_duration: Duration,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) on_revocation: OnRevocation,
 }
 
 impl Lake {

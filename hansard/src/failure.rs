@@ -31,6 +31,12 @@ impl Failure {
         Failure { code: 3, lines: vec![format!("{}; {report}", one_line(&line.to_string()))] }
     }
 
+    /// A command that was started ended with that exit code, and has said itself what there is to say.
+    #[cfg(feature = "query")]
+    pub(crate) fn ended(code: u8) -> Failure {
+        Failure { code, lines: Vec::new() }
+    }
+
     /// The same, behind what else is to be said of it.
     #[cfg(feature = "query")]
     pub(crate) fn after(mut self, text: &str) -> Failure {

@@ -17,6 +17,8 @@ mod failure;
 mod init;
 #[cfg(feature = "query")]
 mod jobs;
+#[cfg(feature = "query")]
+mod lease;
 mod logging;
 #[cfg(feature = "query")]
 mod login;
@@ -98,6 +100,10 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::Sessions(asked) => sessions::run(file, asked),
         #[cfg(feature = "query")]
         Command::Replay(asked) => replay::run(file, asked),
+        #[cfg(feature = "query")]
+        Command::Lease(asked) => lease::run(file, asked),
+        #[cfg(feature = "query")]
+        Command::Revoke(asked) => lease::revoke_all(file, asked),
         // Told above which feature is missing.
         #[cfg(not(feature = "query"))]
         Command::Login
@@ -105,6 +111,8 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         | Command::WhoUpdated(_)
         | Command::Jobs(_)
         | Command::Sessions(_)
-        | Command::Replay(_) => Ok(()),
+        | Command::Replay(_)
+        | Command::Lease(_)
+        | Command::Revoke(_) => Ok(()),
     }
 }

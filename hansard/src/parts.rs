@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansard_event_log::{
-    JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions, Shipper, ShipperHandle, ShipperOptions, WaitFor,
+    ControlLog, JetStreamControl, JetStreamControlOptions, JetStreamLog, JetStreamOptions, LocalLog, LocalLogOptions,
+    Shipper, ShipperHandle, ShipperOptions, WaitFor,
 };
 use hansard_identity::IdentityOptions;
 use hansard_ingest_proxy::Options;
@@ -86,6 +88,35 @@ pub(crate) async fn stream(config: &Config, nats: &Nats) -> Result<Arc<JetStream
     .map_err(|error| Failure::usage(format!("event_log.servers {}: {}", nats.servers.join(", "), reasons(&error))))
 }
 
+/// Longer than a revocation, and than a lease.
+const CONTROL_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
+
+/// The control feed of whoever writes the log, or of all who share the stream.
+pub(crate) async fn control(
+    config: &Config,
+    local: Option<&Arc<LocalLog>>,
+    stream: Option<&Arc<JetStreamLog>>,
+) -> Result<Option<Arc<dyn ControlLog>>, Failure> {
+    let failed = |key: &str, error: &hansard_event_log::Error| Failure::usage(format!("{key}: {}", reasons(error)));
+    if let (Some(stream), Some(nats)) = (stream, &config.event_log.nats) {
+        let options = JetStreamControlOptions { max_age: CONTROL_AGE, replicas: usize::from(nats.replicas) };
+        let feed = JetStreamControl::open(stream.clone(), options).await;
+        return Ok(Some(feed.map_err(|error| failed("event_log.servers", &error))?));
+    }
+    match local {
+        Some(local) => Ok(Some(local.control().map_err(|error| failed("event_log.path", &error))?)),
+        None => Ok(None),
+    }
+}
+
+/// Whose tokens are believed.
+pub(crate) fn identity_options(config: &Config) -> IdentityOptions {
+    IdentityOptions {
+        issuers: config.issuers.iter().map(|issuer| issuer.options.clone()).collect(),
+        ..IdentityOptions::default()
+    }
+}
+
 /// Starts to move what the local log takes to the stream.
 pub(crate) fn ship(local: &Arc<LocalLog>, stream: &Arc<JetStreamLog>, nats: &Nats) -> ShipperHandle {
     let wait_for = if nats.wait_for_stream { WaitFor::Stream } else { WaitFor::Spool };
@@ -96,16 +127,14 @@ pub(crate) fn ship(local: &Arc<LocalLog>, stream: &Arc<JetStreamLog>, nats: &Nat
 pub(crate) fn proxy_options(config: &Config) -> Result<Options, Failure> {
     let options = Options {
         targets: config.targets.clone(),
-        identity: IdentityOptions {
-            issuers: config.issuers.iter().map(|issuer| issuer.options.clone()).collect(),
-            ..IdentityOptions::default()
-        },
+        identity: identity_options(config),
         durability: config.durability,
         log_patience: config.proxy.log_patience,
         shutdown_grace: config.proxy.shutdown_grace,
         max_sessions: config.proxy.max_sessions,
         max_unauthenticated: config.proxy.max_unauthenticated,
         session_id: config.proxy.session_id,
+        on_revocation: config.leases.on_revocation,
         ..Options::default()
     };
     options.validate().map_err(|error| Failure::usage(format!("{}: {error}", config.file.display())))?;

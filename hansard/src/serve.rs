@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[cfg(any(feature = "record", feature = "query"))]
 use hansard_event_log::EventLog;
-use hansard_event_log::{JetStreamLog, LocalLog};
+use hansard_event_log::{ControlLog, JetStreamLog, LocalLog};
 use hansard_ingest_proxy::{Durability, Proxy, Troubles};
 #[cfg(feature = "record")]
 use hansard_lake::compaction::CompactionOptions;
@@ -227,6 +227,8 @@ struct Opened {
     /// What this process writes.
     local: Option<Arc<LocalLog>>,
     stream: Option<Arc<JetStreamLog>>,
+    /// Leases and revocations.
+    feed: Option<Arc<dyn ControlLog>>,
 }
 
 async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
@@ -252,6 +254,11 @@ async fn open(config: &Config, services: Services) -> Result<Opened, Failure> {
             opened.shipper = Some(parts::ship(&local, &stream, nats));
             opened.stream = Some(stream);
         }
+        opened.feed = parts::control(config, Some(&local), opened.stream.as_ref()).await?;
+        opened.proxy = match (opened.proxy.take(), &opened.feed) {
+            (Some(proxy), Some(feed)) => Some(proxy.with_control(feed.clone())),
+            (proxy, _) => proxy,
+        };
     }
     #[cfg(any(feature = "record", feature = "query"))]
     if let Some(lake) = lake {
@@ -301,12 +308,17 @@ async fn open_readers(
     #[cfg(feature = "query")]
     if let (true, Some(web)) = (services.web, &config.web) {
         let addresses = opened.proxy.as_ref().map_or(&[][..], Proxy::addresses);
+        if opened.feed.is_none() {
+            opened.feed = parts::control(config, None, opened.stream.as_ref()).await?;
+        }
+        let leases = parts::lease_options(config, opened.feed.clone(), log.clone(), addresses)?;
         let engine = Engine::new(lake, Some(log), parts::engine_options(config));
         let options = WebOptions {
             listen: web.listen,
             token_file: web.token_file.clone(),
             login_command: crate::login::command(&config.file),
             targets: parts::target_hints(config, addresses),
+            leases,
         };
         opened.web = Some(Web::bind(options, Arc::new(engine)).await.map_err(|error| Failure::usage(reasons(&error)))?);
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod cores;
 pub(crate) mod dispatcher;
+pub(crate) mod leases;
 pub(crate) mod listener;
 pub(crate) mod places;
 pub(crate) mod refusal_rate;

@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Identity,
     /// A good token, once.
     Expired,
+    /// A good token or lease, until somebody revoked it.
+    Revoked,
     /// No answer within the time allowed.
     Timeout,
     /// Too many sessions.
@@ -94,6 +96,7 @@ impl Kind {
             Kind::Token => "token",
             Kind::Identity => "identity",
             Kind::Expired => "expired",
+            Kind::Revoked => "revoked",
             Kind::Timeout => "timeout",
             Kind::TooMany => "too_many",
             Kind::Unrecordable => "unrecordable",
@@ -166,6 +169,11 @@ impl Refusal {
             format!("the token of this session expired at {}", hansard_identity::in_words(expires_at / 1_000_000_000)),
         )
         .hint("Connect again with a fresh token.")
+    }
+
+    pub(crate) fn revoked() -> Refusal {
+        Refusal::new(Kind::Revoked, "the right by which this session began was revoked")
+            .hint("Ask those who run Hansard; the record says who revoked it, and why.")
     }
 
     pub(crate) fn lost() -> Refusal {

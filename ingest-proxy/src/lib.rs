@@ -31,7 +31,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hansard_event_log::LocalLog;
+use hansard_event_log::{ControlLog, LocalLog};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +50,8 @@ use worker::Worker;
 pub use errors::Error;
 pub use options::{
     AuthMethod, Authentication, CaptureLevel, CaptureOptions, CaptureRule, ChannelBinding, ClientCertificates,
-    Durability, IdentitySettings, NamePattern, Options, OptionsError, Password, PasswordCommand, Roots, SessionId,
-    SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
+    Durability, IdentitySettings, NamePattern, OnRevocation, Options, OptionsError, Password, PasswordCommand, Roots,
+    SessionId, SslMode, TargetOptions, TlsOptions, UpstreamOptions, UpstreamTls,
 };
 
 /// The proxy, listening.
@@ -92,6 +92,7 @@ impl Proxy {
             routes,
             signing_keys,
             identity,
+            leases: Arc::new(admission::leases::Leases::new()),
             cancel_keys: cancel::CancelKeys::new(),
             refusals: admission::refusal_rate::Refusals::new(),
             catalogs: Arc::new(Catalogs::new()),
@@ -104,6 +105,13 @@ impl Proxy {
             options,
         };
         Ok(Proxy { shared: Arc::new(shared), log, addresses, listeners })
+    }
+
+    /// Takes leases and revocations from that feed. Without one no lease lets anybody in, and nothing is revoked.
+    #[must_use]
+    pub fn with_control(self, feed: Arc<dyn ControlLog>) -> Proxy {
+        self.shared.leases.come_from(feed);
+        self
     }
 
     /// Name and listening address of each target, in the order of the options; port 0 has become a real one.
@@ -146,6 +154,8 @@ impl Proxy {
         let _stop_reading = stop_reading.clone().drop_guard();
         let (shared, stop_keeping) = (self.shared.clone(), stop_reading.clone());
         tokio::spawn(async move { stop_keeping.run_until_cancelled(shared.identity.keep()).await });
+        let (leases, stop_following) = (self.shared.leases.clone(), stop_reading.clone());
+        tokio::spawn(async move { stop_following.run_until_cancelled(leases.keep()).await });
         let mut ends = Vec::new();
         for (((own, worker), listeners), inbox) in workers.iter().cloned().enumerate().zip(self.listeners).zip(inboxes)
         {
@@ -159,19 +169,23 @@ impl Proxy {
                 }
             }
         }
-        let reading = keeper::spawn(workers, records, stop_reading.clone());
+        let reading = keeper::spawn(workers, records.clone(), stop_reading.clone());
         let reading = reading.inspect_err(|_| shutdown.cancel())?;
-        let mut result = Ok(());
-        for end in ends {
-            if end.await.is_err() {
-                // The other threads end too: half a proxy would look like a whole one.
-                shutdown.cancel();
-                result = Err(Error::Died);
+        let (mut result, mut ended) = (Ok(()), Vec::new());
+        for (own, end) in ends.into_iter().enumerate() {
+            match end.await {
+                Ok(()) => ended.push(own),
+                Err(_) => {
+                    // The other threads end too: half a proxy would look like a whole one.
+                    shutdown.cancel();
+                    result = Err(Error::Died);
+                }
             }
         }
         stop_reading.cancel();
-        // Without it the record of Hansard's own sessions has no end.
+        // Without it the record of Hansard's own sessions has no end; the process's own is the last that is told.
         let _ = reading.await;
+        ended.into_iter().for_each(|own| records.stop(own));
         result
     }
 }
@@ -181,10 +195,11 @@ impl Proxy {
 pub struct Troubles(Arc<Shared>);
 
 impl Troubles {
-    /// Those of now, in one line for each issuer whose keys cannot be had, and each database whose catalog is not known:
-    /// what that concerns is recorded as not certain.
+    /// Those of now, in one line for each issuer whose keys cannot be had, for the control feed, and for each database whose
+    /// catalog is not known: what that concerns is recorded as not certain.
     pub fn now(&self) -> Vec<String> {
-        self.0.identity.troubles().into_iter().chain(self.0.catalogs.troubles()).collect()
+        let leases = self.0.leases.trouble();
+        self.0.identity.troubles().into_iter().chain(leases).chain(self.0.catalogs.troubles()).collect()
     }
 }
 

@@ -13,12 +13,14 @@ use hansard_identity::{IdentityOptions, IssuerOptions};
 mod authentication;
 mod capture;
 mod identity_settings;
+mod revocation;
 mod upstream;
 
 pub use authentication::Authentication;
 pub use capture::{CaptureLevel, CaptureOptions, CaptureRule};
 pub use identity_settings::{IdentitySettings, NamePattern};
 pub(crate) use identity_settings::{NamePart, NameWord};
+pub use revocation::OnRevocation;
 pub use upstream::{AuthMethod, ChannelBinding, PasswordCommand, Roots, SslMode, UpstreamOptions, UpstreamTls};
 
 /// Everything the proxy needs to know.
@@ -44,6 +46,8 @@ pub struct Options {
     pub max_unauthenticated: usize,
     /// How a job learns the id of its session.
     pub session_id: SessionId,
+    /// What becomes of a statement in flight whose session's right is revoked.
+    pub on_revocation: OnRevocation,
 }
 
 impl Default for Options {
@@ -59,6 +63,7 @@ impl Default for Options {
             max_sessions: 2000,
             max_unauthenticated: 500,
             session_id: SessionId::Parameter,
+            on_revocation: OnRevocation::Cancel,
         }
     }
 }

@@ -26,6 +26,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::admission::leases::Standing;
 use crate::capture::{Capture, DUE};
 use crate::clock;
 use crate::direction::Direction;
@@ -36,6 +37,7 @@ use crate::relay::conversation::{Conversation, Piece, Record, Step};
 use crate::relay::sink::{Sink, Write};
 use crate::relay::source::{Read, Source};
 use crate::relay::stream::Stream;
+use crate::shared::Shared;
 use crate::worker::Worker;
 
 /// From capture to append, where nothing asks for it sooner. With the timer's own grain of 1 ms and a thread's
@@ -81,6 +83,7 @@ pub(crate) struct Relay<C> {
     awaited_since: Option<Instant>,
     retry_at: Option<Instant>,
     expires_at: u64,
+    standing: Arc<Standing>,
     alarm: Pin<Box<Sleep>>,
     alarm_at: Option<Instant>,
     /// The alarm rings in time for what is captured and not appended.
@@ -134,7 +137,7 @@ impl<C: Conversation> Relay<C> {
         capture: Capture,
         conversation: C,
         (from_job, from_database): (&[u8], &[u8]),
-        expires_at: u64,
+        (expires_at, standing): (u64, Arc<Standing>),
     ) -> Relay<C> {
         let gated = match worker.shared.options.durability {
             Durability::WriteAhead => Some(Direction::Frontend),
@@ -159,6 +162,7 @@ impl<C: Conversation> Relay<C> {
             awaited_since: None,
             retry_at: None,
             expires_at,
+            standing,
             alarm: Box::pin(tokio::time::sleep_until(alarm_at)),
             alarm_at: Some(alarm_at),
             due_is_set: false,
@@ -171,6 +175,11 @@ impl<C: Conversation> Relay<C> {
     /// Relays until the session ends.
     pub(crate) async fn run(&mut self) -> End {
         std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// What all sessions share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.worker.shared
     }
 
     /// True when the job has been sent whole messages only, so that one of Hansard's own may follow.
@@ -321,6 +330,10 @@ impl<C: Conversation> Relay<C> {
     /// Gives the conversation what has been read, and does what it says.
     fn take(&mut self, direction: Direction) -> Option<End> {
         let now = clock::now();
+        if direction == Direction::Frontend && self.standing.is_revoked() {
+            self.revoke();
+            return None;
+        }
         if direction == Direction::Frontend && now >= self.expires_at {
             self.expire();
             return None;

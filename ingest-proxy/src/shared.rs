@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::Semaphore;
 
 use crate::admission::cores::Cores;
+use crate::admission::leases::Leases;
 use crate::admission::places::Places;
 use crate::admission::refusal_rate::Refusals;
 use crate::admission::tls::ListenerTls;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     /// What each target's sessions are signed with.
     pub(crate) signing_keys: Vec<SigningKey>,
     pub(crate) identity: Identity,
+    /// Leases, and sessions by what can be revoked.
+    pub(crate) leases: Arc<Leases>,
     pub(crate) cancel_keys: CancelKeys,
     pub(crate) refusals: Refusals,
     pub(crate) catalogs: Arc<Catalogs>,

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF};
 mod casts;
 mod checked;
 mod correlated;
+mod fractions;
 mod functions;
 mod groups;
 mod headings;

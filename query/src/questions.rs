@@ -64,7 +64,9 @@ impl Engine {
             Table::Touches => "statement_no, relation, operation",
             Table::Transactions => "transaction_id, first_statement, kind",
             Table::Sessions => "session_id",
-            Table::Catalog => return Err(Error::Invalid("table catalog has no sessions".to_owned())),
+            Table::Catalog | Table::Leases => {
+                return Err(Error::Invalid(format!("table {} has no sessions", table.name())));
+            }
         };
         let sql = format!("SELECT * FROM {} WHERE session_id = $1 ORDER BY {order}", table.name());
         self.export_of(sql, vec![text(&session_id.to_string())], format).await

@@ -37,7 +37,9 @@ pub(crate) const STORE: &str = "lake://lake/";
 fn batch_rows(table: Table) -> usize {
     match table {
         Table::Frames => 1024,
-        Table::Statements | Table::Touches | Table::Transactions | Table::Sessions | Table::Catalog => 8192,
+        Table::Statements | Table::Touches | Table::Transactions | Table::Sessions | Table::Catalog | Table::Leases => {
+            8192
+        }
     }
 }
 

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 mod changes;
 mod flat;
 mod grid;
+mod leases;
 mod replay;
 mod said;
 
 pub use changes::{Changes, LookedAt, RelationName, WhoChanged};
 pub use grid::{Cell, ResultColumn, ResultGrid, ResultSet};
+pub use leases::{LeaseGiven, LeaseRequest, LeaseSummary, RevocationDone, RevocationKind, RevocationRequest};
 pub use replay::{CONTROLS, Found, GapPlace, NOT_RUN, Overview, READS, Stretch};
 pub use said::{Notice, SaidDetails};
 

@@ -22,6 +22,8 @@ pub enum Table {
     Sessions,
     /// One row per object of a database's schema and version that brought, changed or took it.
     Catalog,
+    /// One row per lease.
+    Leases,
 }
 
 /// Outcome of a transaction that PREPARE TRANSACTION ended, in table `transactions` as it is written.
@@ -29,8 +31,15 @@ pub const PREPARED: &str = "prepared";
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 6] =
-        [Table::Frames, Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog];
+    pub const ALL: [Table; 7] = [
+        Table::Frames,
+        Table::Statements,
+        Table::Touches,
+        Table::Transactions,
+        Table::Sessions,
+        Table::Catalog,
+        Table::Leases,
+    ];
 
     /// The table's name in SQL and in the lake's paths.
     pub fn name(self) -> &'static str {
@@ -41,6 +50,7 @@ impl Table {
             Table::Transactions => "transactions",
             Table::Sessions => "sessions",
             Table::Catalog => "catalog",
+            Table::Leases => "leases",
         }
     }
 
@@ -58,6 +68,7 @@ impl Table {
             Table::Transactions => &["session_id", "transaction_id", "first_statement"],
             Table::Sessions => &["opened_at", "session_id"],
             Table::Catalog => &["kind", "name", "read_at", "database", "version", "oid"],
+            Table::Leases => &["issued_at", "id"],
         }
     }
 
@@ -69,6 +80,7 @@ impl Table {
             Table::Transactions => "ended_at",
             Table::Sessions => "opened_at",
             Table::Catalog => "read_at",
+            Table::Leases => "issued_at",
         }
     }
 
@@ -77,7 +89,7 @@ impl Table {
         match self {
             Table::Statements | Table::Touches => Some("transaction_outcome"),
             Table::Transactions => Some("outcome"),
-            Table::Frames | Table::Sessions | Table::Catalog => None,
+            Table::Frames | Table::Sessions | Table::Catalog | Table::Leases => None,
         }
     }
 
@@ -87,7 +99,7 @@ impl Table {
         match self {
             Table::Statements | Table::Touches => outcome.is_none(),
             Table::Transactions => outcome == Some(PREPARED),
-            Table::Frames | Table::Sessions | Table::Catalog => false,
+            Table::Frames | Table::Sessions | Table::Catalog | Table::Leases => false,
         }
     }
 
@@ -279,13 +291,15 @@ impl Table {
                 // What the job said that it was about to do, and of which trace (W3C) its work is a part; null where it did not.
                 optional("purpose", DataType::Utf8),
                 optional("traceparent", DataType::Utf8),
-                // By what it was let in: 'password' (a token as the password) or 'oauthbearer', the token's `jti` and `exp`.
+                // By what it was let in: 'password' (a token as the password), 'oauthbearer' or 'scram-sha-256' (a lease), the token's `jti` and `exp`.
                 optional("authentication", DataType::Utf8),
                 optional("token_id", DataType::Utf8),
                 optional("token_expires_at", timestamp()),
                 // The subject, where others act for it; and these, a JSON array of {"subject", "issuer"}, whoever used the token first.
                 optional("acting_for", DataType::Utf8),
                 optional("actors", DataType::Utf8),
+                // The lease by which it was let in, as in `leases.id`; null where it showed a token.
+                optional("lease", DataType::Utf8),
             ],
             Table::Catalog => vec![
                 required("target", DataType::Utf8),
@@ -307,6 +321,35 @@ impl Table {
                 // JSON; null where it was removed. Of 'missing' the reason, as a JSON string.
                 optional("definition", DataType::Utf8),
                 required("removed", DataType::Boolean),
+            ],
+            Table::Leases => vec![
+                // The user name to log in with, as in `sessions.lease`.
+                required("id", DataType::Utf8),
+                required("target", DataType::Utf8),
+                required("role", DataType::Utf8),
+                // Null where it is good for any.
+                optional("database", DataType::Utf8),
+                required("job", DataType::Utf8),
+                required("subject", DataType::Utf8),
+                required("issuer", DataType::Utf8),
+                required("groups", list()),
+                // Of the token for which it was given.
+                optional("token_id", DataType::Utf8),
+                // As in `sessions`.
+                optional("purpose", DataType::Utf8),
+                optional("acting_for", DataType::Utf8),
+                optional("actors", DataType::Utf8),
+                required("issued_at", timestamp()),
+                required("expires_at", timestamp()),
+                // Null: any number.
+                optional("max_connections", DataType::Int64),
+                // Hex; null where no certificate is asked for.
+                optional("certificate_sha256", DataType::Utf8),
+                // Null where it ends, or has ended, by its time.
+                optional("revoked_at", timestamp()),
+                // Who revoked it, or what it was given by, and why.
+                optional("revoked_by", DataType::Utf8),
+                optional("reason", DataType::Utf8),
             ],
         };
         Arc::new(Schema::new(fields))

@@ -35,6 +35,7 @@ async fn main() {
             listen: "127.0.0.1:6432".into(),
             database: Some("ranking".into()),
         }],
+        leases: None,
     };
     let web = Web::bind(options, Arc::new(engine)).await.unwrap();
     println!("rerank {}\ncontractor {}\nlive {}\nmarkup {}", night.rerank, night.contractor, night.live, night.markup);

@@ -2,7 +2,7 @@
 //!
 //! Invariants: no SQL is written here: the engine's own questions take values, and only `/query` takes SQL, as it is;
 //! every listing is paged and every answer bounded; what an answer leaves out is said. What is exported is whole, or
-//! breaks off so that no client takes it for whole (see `export`). Reads only; who may read is decided before (see `guard`).
+//! breaks off so that no client takes it for whole (see `export`). Reads only, but for leases (see `leases`); who may read is decided before (see `guard`).
 
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ mod changes;
 mod examples;
 mod export;
 mod jobs;
+mod leases;
 mod overview;
 mod routes;
 mod sessions;

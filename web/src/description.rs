@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Router,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use hansard_schemas::http::{API, ApiError, ErrorBody};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
@@ -320,6 +320,16 @@ impl Routes {
         Routes { guarded: place(self.guarded, path, post(handler)), ..self }
     }
 
+    /// The same, for what takes something away.
+    pub(crate) fn delete<H, T>(mut self, path: &'static str, handler: H, said: Said) -> Routes
+    where
+        H: Describe<T>,
+        T: 'static,
+    {
+        self.describe::<H, T>("delete", &format!("{API}{path}"), said, true);
+        Routes { guarded: place(self.guarded, path, delete(handler)), ..self }
+    }
+
     /// For everybody, under its own path.
     pub(crate) fn get_open<H, T>(mut self, path: &'static str, handler: H, said: Said) -> Routes
     where
@@ -336,7 +346,7 @@ impl Routes {
             operation.failures.extend(GATE);
         }
         H::describe(&mut operation, &mut self.schemas);
-        if guarded && method == "post" {
+        if guarded && method != "get" {
             operation.parameters.push(inputs::origin());
         }
         let described = operation.finish(said, (!guarded).then(|| json!([])));
@@ -366,7 +376,7 @@ impl Routes {
                     "token": {
                         "type": "http",
                         "scheme": "bearer",
-                        "description": "The owner's token, from the file beside the data (`api-token`, mode 0600).",
+                        "description": "The owner's token, from the file beside the data (`api-token`, mode 0600). Of leases also a job's own token, of an issuer that is believed: it is given leases, and sees and revokes its own.",
                     },
                     "session": { "type": "apiKey", "in": "cookie", "name": cookie, "description": SESSION },
                 },
@@ -394,11 +404,12 @@ const SESSION: &str = "A browser's session, which a login link opens (`hansard l
     What does something must come from this server's own pages: `Origin`, and `Sec-Fetch-Site` where a browser sends it, say so.";
 
 /// What operations belong to.
-pub(crate) const TAGS: [(&str, &str); 6] = [
+pub(crate) const TAGS: [(&str, &str); 7] = [
     ("sessions", "Recorded sessions: which there are, and all that is known of one."),
     ("replay", "The statements of a session, in order, and what they gave back."),
     ("changes", "Who changed or touched a relation, and when."),
     ("sql", "Questions in SQL over the whole record."),
+    ("leases", "What jobs log in with for a while, and what is good for nothing any more."),
     ("instance", "This Hansard, and the description of its API."),
     ("access", "Getting in and out."),
 ];

@@ -45,14 +45,18 @@ impl Kind {
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Kind::Invalid => "The request is wrong: a parameter, its body, or what it asks in SQL.",
-            Kind::Unauthenticated => "There is neither a browser's session nor the owner's token.",
-            Kind::Forbidden => "Another host is named, or another site makes a browser ask.",
+            Kind::Unauthenticated => {
+                "There is neither a browser's session nor the owner's token; of leases, nor a good one of a job."
+            }
+            Kind::Forbidden => {
+                "Another host is named, or another site makes a browser ask; of leases, somebody else may do it."
+            }
             Kind::NotFound => "There is nothing of that name.",
             Kind::WrongMethod => "The address does not take that method; `Allow` names those that it takes.",
             Kind::TooLarge => "The request is too long, or its answer would take more than is allowed.",
             Kind::Internal => "A fault of Hansard's own; the log of the web service has it.",
             Kind::Busy => "Others are being answered; `Retry-After` says when to ask again.",
-            Kind::Unavailable => "The record cannot be read now.",
+            Kind::Unavailable => "The record cannot be read, or written, now.",
             Kind::Timeout => "It took too long.",
         }
     }

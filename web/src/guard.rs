@@ -2,7 +2,8 @@
 //!
 //! Invariants: a request that names another host than this machine is refused (DNS rebinding); a request that
 //! changes something and rides on a cookie must come from our own pages (CSRF); under the API nothing but
-//! `/api/v1/login` is answered without a session cookie or the owner's token, but on the socket beside the data; every answer carries the security
+//! `/api/v1/login` is answered without a session cookie or the owner's token, but on the socket beside the data, and leases to a
+//! job that shows its own token; every answer carries the security
 //! headers. Other local ports are other origins but the same site, so `same-site` does not count as ours.
 
 use std::{net::IpAddr, sync::Arc};
@@ -13,6 +14,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+
+use hansard_identity::Principal;
 
 use crate::{
     Shared, access,
@@ -57,21 +60,52 @@ pub(crate) async fn own_host(request: Request, next: Next) -> Response {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Local;
 
-/// Refuses what has no identity, or what another site made a browser send.
-pub(crate) async fn identified(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if request.extensions().get::<Local>().is_some() {
-        return next.run(request).await;
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// Whoever may read the record.
+    Owner,
+    /// A job, by its token: of leases alone, and of its own.
+    Job(Arc<Principal>),
+}
+
+impl Asker {
+    /// The job, where it is one.
+    pub(crate) fn job(&self) -> Option<&Principal> {
+        match self {
+            Asker::Owner => None,
+            Asker::Job(principal) => Some(principal),
+        }
     }
+}
+
+/// Refuses what has no identity, or what another site made a browser send.
+pub(crate) async fn identified(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let local = request.extensions().get::<Local>().is_some();
+    let takes_jobs = is_of_leases(request.uri().path());
+    request.extensions_mut().insert(Asker::Owner);
     let headers = request.headers();
     let now = access::now();
-    if let Some(token) = bearer(headers) {
-        return if shared.access.is_owner(token) {
-            next.run(request).await
+    if let Some(token) = bearer(headers).filter(|_| !local || takes_jobs) {
+        if shared.access.is_owner(token) {
+            return next.run(request).await;
+        }
+        return if let Some(leases) = shared.leases.as_ref().filter(|_| takes_jobs) {
+            match leases.identify(token).await {
+                Ok(principal) => {
+                    request.extensions_mut().insert(Asker::Job(Arc::new(principal)));
+                    next.run(request).await
+                }
+                Err(failure) => failure.into_response(),
+            }
         } else {
             Failure::new(Kind::Unauthenticated, "The bearer token is not this instance's.")
                 .hint("It is in the token file beside the data; each instance has its own.")
                 .into_response()
         };
+    }
+    if local {
+        return next.run(request).await;
     }
     let session = cookie(headers, &shared.cookie).is_some_and(|secret| shared.access.is_session(secret, now));
     if !session {
@@ -84,6 +118,11 @@ pub(crate) async fn identified(State(shared): State<Arc<Shared>>, request: Reque
             .into_response();
     }
     next.run(request).await
+}
+
+/// Whether jobs may ask there, each for itself. The path is the one below `/api`.
+fn is_of_leases(path: &str) -> bool {
+    path.strip_prefix("/v1/leases").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Lets only so many requests in at once, and none for ever.

@@ -2,7 +2,8 @@
 //!
 //! Invariants: it listens on loopback only; nothing of the record is answered without a browser session or the
 //! owner's token, but on a socket whose file only those can open who may read the record; connections, requests, bodies, answers and logins are bounded. It reads the record through the
-//! query engine alone and writes nothing but its token file and, beside it, the hashes of its browser sessions.
+//! query engine alone and writes nothing but its token file and, beside it, the hashes of its browser sessions; what it decides
+//! on leases goes to the event log and the control feed.
 
 #![warn(missing_docs)]
 
@@ -35,10 +36,12 @@ mod compression;
 mod description;
 mod failure;
 mod guard;
+mod leases;
 mod listener;
 mod parameters;
 
 pub use access::{TokenFileError, read_token};
+pub use leases::{LeaseOptions, LeaseTarget};
 
 /// Requests answered at the same time; more are told to come again.
 const MAX_REQUESTS: usize = 64;
@@ -64,6 +67,8 @@ pub struct WebOptions {
     pub login_command: String,
     /// How jobs reach the proxy, to teach it where there are no sessions yet.
     pub targets: Vec<TargetHint>,
+    /// Leases, where this process reaches what the proxies follow.
+    pub leases: Option<LeaseOptions>,
 }
 
 /// Why the web server cannot start, or ended.
@@ -106,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) access: access::Access,
     pub(crate) login_command: String,
     pub(crate) targets: Vec<TargetHint>,
+    pub(crate) leases: Option<Arc<leases::Leases>>,
     pub(crate) address: SocketAddr,
     /// The session cookie's name: it holds the port, for cookies don't know ports.
     pub(crate) cookie: String,
@@ -129,6 +135,7 @@ impl Web {
             access: access::Access::new(&token, options.token_file.with_extension("sessions"), access::now()),
             login_command: options.login_command,
             targets: options.targets,
+            leases: options.leases.map(|options| Arc::new(leases::Leases::new(options))),
             address,
             cookie: format!("hansard_{}", address.port()),
             requests: Semaphore::new(MAX_REQUESTS),
@@ -165,6 +172,10 @@ impl Web {
 
     /// Serves until `stop`; requests under way get a few seconds to end.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
+        let following =
+            self.shared.leases.clone().map(|leases| {
+                tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move { leases.keep().await }))
+            });
         let listener = listener::Bounded::new(self.listener, MAX_CONNECTIONS);
         let router = router(self.shared);
         let asked = || stop.clone().cancelled_owned();
@@ -183,10 +194,12 @@ impl Web {
             stop.cancelled().await;
             tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
-        tokio::select! {
+        let ended = tokio::select! {
             ended = serving => ended.map_err(Error::Serve),
             () = deadline => Ok(()),
-        }
+        };
+        drop(following);
+        ended
     }
 }
 

@@ -51,14 +51,36 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let body: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
         body.map(|Json(body)| Body(body)).map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Kind::TooLarge, "The request is too long."),
-            _ => Failure::invalid(rejection.body_text().replace("expected struct QueryRequest", "expected an object"))
-                .hint("Send {\"sql\": \"SELECT ...\", \"format\": \"json\"} as application/json."),
+            _ => Failure::invalid(without_types(&rejection.body_text()))
+                .hint("Send JSON as application/json, as /api/v1/openapi.json describes it."),
         })
     }
 }
 
+/// What is wrong with a body, without the names of our own types.
+fn without_types(reason: &str) -> String {
+    const TYPE: &str = "expected struct ";
+    let Some((before, named)) = reason.split_once(TYPE) else { return reason.to_owned() };
+    let behind = named.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric());
+    format!("{before}expected an object{behind}")
+}
+
 /// `{id}` of an address: a session.
 pub(crate) struct SessionId(pub(crate) Uuid);
+
+/// `{id}` of an address: a lease.
+pub(crate) struct LeaseId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LeaseId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<LeaseId, Failure> {
+        let mut named = named(parts, state).await?;
+        let id = named.remove("id").filter(|id| hansard_identity::leases::is_lease(id));
+        let nothing = || Failure::not_found("There is no lease of that name that is good.");
+        id.map(LeaseId).ok_or_else(nothing)
+    }
+}
 
 /// `{id}` and `{no}` of an address: a statement of a session.
 pub(crate) struct Place {

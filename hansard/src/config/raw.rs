@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) targets: Vec<Target>,
     pub(super) query: Query,
     pub(super) web: Web,
+    pub(super) leases: Leases,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -199,4 +200,13 @@ pub(super) struct Query {
 pub(super) struct Web {
     pub(super) listen: Option<String>,
     pub(super) token_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Leases {
+    pub(super) enabled: Option<bool>,
+    pub(super) max_duration: Option<String>,
+    pub(super) max_connections: Option<u32>,
+    pub(super) on_revocation: Option<String>,
 }

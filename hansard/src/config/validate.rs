@@ -13,6 +13,7 @@ use hansard_ingest_proxy::{Durability, Options, SessionId};
 
 use super::capture;
 use super::issuers;
+use super::leases;
 use super::raw::{self, Raw};
 use super::read::Read;
 use super::targets;
@@ -70,6 +71,7 @@ fn build(place: &Place<'_>, raw: Raw) -> Config {
         policy_dir: raw.policy.dir,
         query: query(place, raw.query),
         web: web(place, raw.web, &data),
+        leases: leases::leases(place, raw.leases),
         event_log,
         data,
     }

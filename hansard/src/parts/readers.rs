@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "query")]
+use hansard_event_log::ControlLog;
 use hansard_event_log::{EventLog, LocalLogReader};
+#[cfg(feature = "query")]
+use hansard_identity::Identity;
 use hansard_lake::{Lake, LakeOptions};
 #[cfg(feature = "query")]
 use hansard_query::EngineOptions;
 #[cfg(feature = "query")]
 use hansard_schemas::http::TargetHint;
+#[cfg(feature = "query")]
+use hansard_web::{LeaseOptions, LeaseTarget};
 
 use super::stream;
 use crate::config::Config;
 #[cfg(feature = "query")]
-use crate::config::Query;
+use crate::config::{LONGEST_LEASE, Query};
 use crate::failure::{Failure, reasons};
 
 /// The log as another process than its writer reads it; where it is a folder, the reader knows whether it is written.
@@ -51,6 +57,43 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
         hot_limit_bytes: query.hot_limit.unwrap_or(defaults.hot_limit_bytes),
         ..defaults
     }
+}
+
+/// What is needed to give leases, where there is a feed that the proxies follow. The issuers' keys are kept up to date as long as
+/// this process runs.
+#[cfg(feature = "query")]
+pub(crate) fn lease_options(
+    config: &Config,
+    feed: Option<Arc<dyn ControlLog>>,
+    events: Arc<dyn EventLog>,
+    addresses: &[(String, std::net::SocketAddr)],
+) -> Result<Option<LeaseOptions>, Failure> {
+    let Some(feed) = feed else { return Ok(None) };
+    let identity = Identity::open(&super::identity_options(config))
+        .map_err(|error| Failure::usage(format!("{}: {}", config.file.display(), reasons(&error))))?;
+    let identity = Arc::new(identity);
+    let kept = identity.clone();
+    tokio::spawn(async move { kept.keep().await });
+    let target = |target: &hansard_ingest_proxy::TargetOptions| {
+        let bound = addresses.iter().find(|(name, _)| *name == target.name).map(|(_, address)| *address);
+        let address = bound.unwrap_or(target.listen);
+        let host = match address.ip() {
+            ip if ip.is_unspecified() && ip.is_ipv6() => "::1".to_owned(),
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            ip => ip.to_string(),
+        };
+        let (database, tls) = (target.upstream.database.clone(), target.tls.is_some());
+        LeaseTarget { name: target.name.clone(), host, port: address.port(), database, tls }
+    };
+    Ok(Some(LeaseOptions {
+        enabled: config.leases.enabled,
+        max_duration: config.leases.max_duration.min(LONGEST_LEASE),
+        max_connections: config.leases.max_connections,
+        identity,
+        feed,
+        events,
+        targets: config.targets.iter().map(target).collect(),
+    }))
 }
 
 /// How jobs reach the targets, as the web page tells it.

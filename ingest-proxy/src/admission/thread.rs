@@ -83,5 +83,4 @@ async fn run(start: Start) {
         tracing::warn!(sessions = sessions.len(), "sessions were cut off because they did not end in time");
     }
     worker.traffic.publish();
-    records.stop(own);
 }

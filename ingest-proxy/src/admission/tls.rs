@@ -22,9 +22,16 @@ use crate::options::{ClientCertificates, TargetOptions, TlsOptions};
 /// TLS of a target's listener: what a job may, or has to, use.
 #[derive(Debug)]
 pub(crate) struct ListenerTls {
-    tls: Option<FromFiles<Arc<ServerConfig>>>,
+    tls: Option<FromFiles<Shown>>,
     /// Sessions without TLS are taken.
     pub(crate) plaintext: bool,
+}
+
+/// What connections are encrypted with, and the certificate that they are shown.
+#[derive(Debug, Clone)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    certificate: Vec<u8>,
 }
 
 impl ListenerTls {
@@ -39,9 +46,10 @@ impl ListenerTls {
         Ok(ListenerTls { tls: Some(tls), plaintext: target.allow_plaintext })
     }
 
-    /// `None` when the target has no certificate.
-    pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
-        self.tls.as_ref().map(|tls| TlsAcceptor::from((*tls.get()).clone()))
+    /// With the certificate, in DER, that whoever comes by it is shown; `None` when the target has none.
+    pub(crate) fn acceptor(&self) -> Option<(TlsAcceptor, Vec<u8>)> {
+        let shown = self.tls.as_ref()?.get();
+        Some((TlsAcceptor::from(shown.config.clone()), shown.certificate.clone()))
     }
 }
 
@@ -75,8 +83,9 @@ pub(crate) fn described(agreed: &CommonState) -> events::Tls {
     }
 }
 
-fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Arc<ServerConfig>, String> {
+fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Shown, String> {
     let chain = certificates("tls.cert_file", &options.cert_file)?;
+    let certificate = chain.first().map(|certificate| certificate.to_vec()).unwrap_or_default();
     let key = private_key("tls.key_file", &options.key_file)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -101,5 +110,5 @@ fn server(options: &TlsOptions, alpn: &[u8]) -> Result<Arc<ServerConfig>, String
     config.alpn_protocols = vec![alpn.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    Ok(Shown { config: Arc::new(config), certificate })
 }

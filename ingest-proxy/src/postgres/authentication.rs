@@ -6,8 +6,11 @@
 //! Invariant: what a job sends here is in no record, whatever it is.
 
 mod bearer;
+mod lease;
 
 use hansard_identity::Principal;
+use hansard_identity::leases::{Lease, is_lease};
+use hansard_identity::scram::ChannelBinding;
 
 pub(super) use bearer::LONGEST as LONGEST_ANSWER;
 
@@ -28,17 +31,33 @@ const ASK_BEARER: &[u8] = b"R\0\0\0\x15\0\0\0\x0aOAUTHBEARER\0\0";
 
 /// Whether a frame is one that everybody is sent who connects, whatever it has said.
 pub(super) fn is_question(frame: &[u8]) -> bool {
-    [ASK_PASSWORD, ASK_BEARER].contains(&frame)
+    [ASK_PASSWORD, ASK_BEARER, lease::ASK, lease::ASK_PLUS].contains(&frame)
 }
 
-/// Asks a connection that wants to be a session for its token, and checks that.
+/// Who a connection is of, and by what.
+pub(super) struct Identified {
+    pub(super) principal: Principal,
+    /// How it was shown, in a word of the record.
+    pub(super) way: &'static str,
+    /// The lease, where it was one.
+    pub(super) lease: Option<Lease>,
+}
+
+/// Asks a connection that wants to be a session for its token, or for the password of its lease, and checks that. `database`
+/// is the one that it asks for, where it asks for one.
 pub(super) async fn identify(
     startup: &mut StartupExchange,
     request: &SessionRequest,
     way: Authentication,
+    (target, database): (&str, Option<&str>),
     shared: &Shared,
-) -> Result<Principal, StartupFailure> {
+) -> Result<Identified, StartupFailure> {
+    let by_lease = is_lease(&request.user);
     let question = match way {
+        _ if by_lease => match lease::binding(startup) {
+            ChannelBinding::None => lease::ASK,
+            ChannelBinding::EndPoint(_) => lease::ASK_PLUS,
+        },
         Authentication::Password => ASK_PASSWORD,
         Authentication::OAuthBearer => ASK_BEARER,
     };
@@ -50,17 +69,27 @@ pub(super) async fn identify(
     startup.add(Direction::Backend, Content::Frame(question.to_vec()));
     asked.extend_from_slice(question);
     startup.send(&asked).await?;
-    match way {
+    if by_lease {
+        let (principal, lease) = lease::exchange(startup, request, target, database, shared).await?;
+        return Ok(Identified { principal, way: "scram-sha-256", lease: Some(lease) });
+    }
+    let principal = match way {
         Authentication::Password => {
             let token = startup.password().await?;
             startup.add(Direction::Frontend, Content::Password);
-            Ok(verify(startup, &token, shared).await?)
+            verify(startup, &token, shared).await?
         }
-        Authentication::OAuthBearer => bearer::exchange(startup, shared).await,
-    }
+        Authentication::OAuthBearer => bearer::exchange(startup, shared).await?,
+    };
+    Ok(Identified { principal, way: way.as_str(), lease: None })
 }
 
 async fn verify(startup: &StartupExchange, token: &[u8], shared: &Shared) -> Result<Principal, Refusal> {
-    let shown = startup.stream.as_ref().and_then(Stream::agreed).and_then(tls::certificate_digest);
+    let shown = shown_certificate(startup);
     Ok(shared.identity.verify(token, shown.as_deref(), clock::now()).await?)
+}
+
+/// SHA-256 of the certificate that the job has shown.
+fn shown_certificate(startup: &StartupExchange) -> Option<Vec<u8>> {
+    startup.stream.as_ref().and_then(Stream::agreed).and_then(tls::certificate_digest)
 }

@@ -26,6 +26,9 @@ const LONGEST_APPLICATION_NAME: usize = 63;
 /// Most bytes of the groups as JSON: a start-up packet holds 10,000.
 const LONGEST_GROUPS: usize = 4096;
 
+/// Bytes of a digest that stands at the end of a name.
+const DIGEST: usize = 8;
+
 /// Bytes of a key.
 const KEY: std::ops::RangeInclusive<usize> = 32..=64;
 
@@ -109,28 +112,43 @@ impl Beginning<'_> {
         Ok(parameters)
     }
 
-    fn fill(&self, pattern: &NamePattern) -> String {
-        let piece = |part: &NamePart| match part {
-            NamePart::Text(text) => text.clone(),
-            NamePart::Word(NameWord::Job) => self.principal.job.clone(),
-            NamePart::Word(NameWord::Subject) => self.principal.subject.clone(),
-            NamePart::Word(NameWord::Issuer) => self.principal.issuer.clone(),
-            NamePart::Word(NameWord::Session) => self.session.clone(),
-            NamePart::Word(NameWord::ApplicationName) => {
-                self.settings.get("application_name").unwrap_or_default().to_owned()
-            }
+    /// The pattern's texts and, in the places of its words, what they stand for.
+    fn fill(&self, pattern: &NamePattern) -> Vec<(String, bool)> {
+        let piece = |part: &NamePart| {
+            let word = match part {
+                NamePart::Text(text) => return (text.clone(), false),
+                NamePart::Word(NameWord::Job) => self.principal.job.clone(),
+                NamePart::Word(NameWord::Subject) => self.principal.subject.clone(),
+                NamePart::Word(NameWord::Issuer) => self.principal.issuer.clone(),
+                NamePart::Word(NameWord::Session) => self.session.clone(),
+                NamePart::Word(NameWord::ApplicationName) => {
+                    self.settings.get("application_name").unwrap_or_default().to_owned()
+                }
+            };
+            (word, true)
         };
         pattern.0.iter().map(piece).collect()
     }
 }
 
-/// A name as PostgreSQL keeps it whole: where it would not, its beginning and a digest of all of it.
-fn application_name(name: &str) -> String {
+/// A name as PostgreSQL keeps it whole. Where it would not, or other words could give the same, its beginning and a digest of
+/// its pieces.
+fn application_name(pieces: &[(String, bool)]) -> String {
+    let name: String = pieces.iter().map(|(piece, _)| piece.as_str()).collect();
     let is_kept = |byte: u8| (0x20..0x7f).contains(&byte);
-    if name.len() <= LONGEST_APPLICATION_NAME && name.bytes().all(is_kept) {
-        return name.to_owned();
+    // A word that holds what ends it could end elsewhere.
+    let could_end_elsewhere = pieces.windows(2).any(|pair| match pair {
+        [(word, true), (behind, false)] => format!("{word}{behind}").find(behind.as_str()) != Some(word.len()),
+        [(_, true), (_, true)] => true,
+        _ => false,
+    });
+    let looks_like_a_digest = name.rsplit_once('~').is_some_and(|(_, end)| end.len() == 2 * DIGEST);
+    let fits = name.len() <= LONGEST_APPLICATION_NAME && name.bytes().all(is_kept);
+    if fits && !could_end_elsewhere && !looks_like_a_digest {
+        return name;
     }
-    let digest = hex::encode(&digest::digest(&digest::SHA256, name.as_bytes()).as_ref()[..8]);
+    let digest = digest::digest(&digest::SHA256, json!(pieces).to_string().as_bytes());
+    let digest = hex::encode(&digest.as_ref()[..DIGEST]);
     let room = LONGEST_APPLICATION_NAME - digest.len() - 1;
     let beginning: String =
         name.bytes().take(room).map(|byte| if is_kept(byte) { char::from(byte) } else { '?' }).collect();
@@ -143,14 +161,23 @@ mod tests {
 
     #[test]
     fn names_that_differ_stay_apart() {
-        assert_eq!(application_name("hansard:nightly"), "hansard:nightly");
-        let long = format!("hansard:{}", "x".repeat(80));
-        let (one, two) = (application_name(&format!("{long}1")), application_name(&format!("{long}2")));
+        let of = |job: &str| application_name(&[("hansard:".to_owned(), false), (job.to_owned(), true)]);
+        assert_eq!(of("nightly"), "hansard:nightly");
+        let long = "x".repeat(80);
+        let (one, two) = (of(&format!("{long}1")), of(&format!("{long}2")));
         assert_ne!(one, two);
         assert!(one.len() == LONGEST_APPLICATION_NAME && one.starts_with("hansard:xxx"), "{one}");
-        let (one, two) = (application_name("größe"), application_name("grüße"));
+        let (one, two) = (of("größe"), of("grüße"));
         assert_ne!(one, two);
-        assert!(one.starts_with("gr??") && one.is_ascii(), "{one}");
+        assert!(one.starts_with("hansard:gr??") && one.is_ascii(), "{one}");
+        // What another one's digest makes of it is no name of one's own.
+        let taken = of(&long);
+        assert_ne!(of(taken.strip_prefix("hansard:").unwrap()), taken);
+        let two_words = |one: &str, two: &str| {
+            application_name(&[(one.to_owned(), true), (":".to_owned(), false), (two.to_owned(), true)])
+        };
+        assert_eq!(two_words("a", "b"), "a:b");
+        assert_ne!(two_words("a", "b:c"), two_words("a:b", "c"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(crate) fn sqlstate(kind: Kind) -> &'static str {
         Kind::Unsupported | Kind::Parameter => "0A000",
         Kind::Database => "3D000",
         Kind::Token => "28P01",
-        Kind::Tls | Kind::Identity | Kind::Expired | Kind::Timeout => "28000",
+        Kind::Tls | Kind::Identity | Kind::Expired | Kind::Revoked | Kind::Timeout => "28000",
         Kind::TooMany => "53300",
         Kind::Unrecordable => "58030",
         Kind::Unreachable => "08001",

@@ -5,6 +5,7 @@
 
 mod announcement;
 mod opened;
+mod relaying;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansard_event_log::mint_session_id;
+use hansard_identity::leases::Holder;
 use hansard_identity::{Principal, Vouched};
 use hansard_schemas::events::{self, event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,26 +23,28 @@ use crate::capture::Capture;
 use crate::direction::Direction;
 use crate::errors::{Kind, Refusal};
 use crate::metrics::{self, OpenSession};
-use crate::options::{Authentication, TargetOptions};
-use crate::postgres::cancel::{CancelTarget, Key};
+use crate::options::TargetOptions;
+use crate::postgres::cancel::CancelTarget;
 use crate::postgres::parameters::Settings;
 use crate::postgres::startup::{
     Content, EarlyMessage, RefusalFormat, SessionRequest, StartupExchange, StartupFailure, StartupRequest, minor,
 };
 use crate::postgres::upstream::{self, Failure, Upstream};
+use crate::relay::Relay;
 use crate::relay::stream::Stream;
-use crate::relay::{End, Relay};
 use crate::worker::Worker;
 
-use super::authentication;
+use super::authentication::{self, Identified};
 use super::beginning::{self, Beginning};
 use super::catalog::changes::SessionChanges;
 use super::conversation::PostgresConversation;
 use super::identity_settings;
 use super::refusal as message;
 use crate::admission::LINGER;
+use crate::admission::leases::Registered;
 use crate::clock;
 use opened::{actor, parameter};
+use relaying::Session;
 
 /// For a turn to connect to the database.
 const TURN: Duration = Duration::from_secs(30);
@@ -64,6 +68,7 @@ enum Reason {
     DatabaseUnavailable,
     NotAuthenticated,
     TokenExpired,
+    Revoked,
     LogUnavailable,
     ProtocolViolation,
     Refused,
@@ -82,6 +87,7 @@ impl Reason {
             Reason::DatabaseUnavailable => "database unavailable",
             Reason::NotAuthenticated => "not authenticated",
             Reason::TokenExpired => "token expired",
+            Reason::Revoked => "revoked",
             Reason::LogUnavailable => "event log unavailable",
             Reason::ProtocolViolation => "protocol violation",
             Reason::Refused => "refused",
@@ -96,6 +102,7 @@ impl Reason {
             Kind::Protocol => Reason::ProtocolViolation,
             Kind::Tls | Kind::Token | Kind::Identity | Kind::Timeout => Reason::NotAuthenticated,
             Kind::Expired => Reason::TokenExpired,
+            Kind::Revoked => Reason::Revoked,
             Kind::Unrecordable => Reason::LogUnavailable,
             Kind::Unreachable | Kind::Upstream => Reason::DatabaseUnavailable,
             Kind::Lost => Reason::ClosedByDatabase,
@@ -163,18 +170,14 @@ struct AuthenticatedConnection {
     request: SessionRequest,
     settings: Settings,
     principal: Principal,
-    way: Authentication,
+    /// How it was shown.
+    way: &'static str,
+    /// The lease's name, where it was one; else empty.
+    lease: String,
+    registered: Registered,
     database: String,
     open: OpenSession,
     place: crate::admission::places::Place,
-}
-
-/// A session in its data phase.
-struct Session {
-    relay: Relay<PostgresConversation>,
-    key: Key,
-    _open: OpenSession,
-    _place: crate::admission::places::Place,
 }
 
 impl UnauthenticatedConnection {
@@ -196,7 +199,7 @@ impl UnauthenticatedConnection {
             tokio::time::timeout_at(deadline, self.startup.request(&self.worker.shared.listener_tls[self.target]))
                 .await
                 .unwrap_or_else(|late| Err(timeout(late)));
-        let request = match request {
+        let mut request = match request {
             Ok(StartupRequest::Session(request)) => request,
             Ok(StartupRequest::Cancel { process_id, secret }) => {
                 self.cancel(process_id, &secret).await;
@@ -210,7 +213,7 @@ impl UnauthenticatedConnection {
         };
         let checked = Settings::read(&request.parameters, self.options().replication)
             .and_then(|settings| Ok((settings, self.database(&request)?)));
-        let (settings, database) = match checked {
+        let (mut settings, mut database) = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
                 self.refuse(refusal.into(), None).await;
@@ -218,14 +221,36 @@ impl UnauthenticatedConnection {
             }
         };
         let way = settings.own.authentication.unwrap_or(self.options().authentication);
-        let identified = authentication::identify(&mut self.startup, &request, way, &self.worker.shared);
-        let principal = tokio::time::timeout_at(deadline, identified).await;
-        let principal = match principal.unwrap_or_else(|late| Err(timeout(late))) {
-            Ok(principal) => principal,
+        let shared = self.worker.shared.clone();
+        let asked = (request.database != request.user).then_some(database.as_str());
+        let target = (shared.options.targets[self.target].name.as_str(), asked);
+        let identified = authentication::identify(&mut self.startup, &request, way, target, &shared);
+        let identified = tokio::time::timeout_at(deadline, identified).await;
+        let Identified { principal, way, lease } = match identified.unwrap_or_else(|late| Err(timeout(late))) {
+            Ok(identified) => identified,
             Err(failure) => {
                 self.refuse(failure, None).await;
                 return None;
             }
+        };
+        let mut lease_name = String::new();
+        if let Some(lease) = lease {
+            lease_name = opened::as_leased(&mut request, &mut settings, lease);
+            match self.database(&request) {
+                Ok(found) => database = found,
+                Err(refusal) => {
+                    self.refuse(refusal.into(), Some((&request, &settings, &principal))).await;
+                    return None;
+                }
+            }
+        }
+        let by = (!lease_name.is_empty()).then(|| lease_name.clone());
+        let Some(registered) = shared.leases.register(Holder::from(&principal), by) else {
+            let Principal { issuer, subject, job, .. } = principal.clone();
+            let vouched = Some(Box::new(Vouched { issuer, subject, job }));
+            let refusal = Refusal { vouched, ..Refusal::revoked() };
+            self.refuse(refusal.into(), Some((&request, &settings, &principal))).await;
+            return None;
         };
         let Some(place) = self.worker.shared.sessions.take() else {
             let total = self.worker.shared.sessions.total();
@@ -241,6 +266,8 @@ impl UnauthenticatedConnection {
             settings,
             principal,
             way,
+            lease: lease_name,
+            registered,
             database,
             open: OpenSession::begin(),
             place,
@@ -432,7 +459,7 @@ impl AuthenticatedConnection {
         let shared = self.connection.worker.shared.clone();
         let capture = &mut self.connection.capture;
         let meant = CancelTarget { session: capture.session(), target: self.connection.target, upstream: upstream.key };
-        let key = shared.cancel_keys.add(meant, minor(&self.request) >= LONG_KEYS);
+        let key = shared.cancel_keys.add(meant.clone(), minor(&self.request) >= LONG_KEYS);
         let now = clock::now();
         capture.own(now, AUTHENTICATED);
         let announced = announcement::frame(shared.options.session_id, capture.session());
@@ -465,8 +492,10 @@ impl AuthenticatedConnection {
         let marker = format!("hansard:{:032x}", rand::random::<u128>());
         let conversation = PostgresConversation::new(marker, replication, changes);
         let streams = (job, upstream.stream);
-        let relay = Relay::new(worker, streams, capture, conversation, already, self.principal.ends_at);
-        Some(Session { relay, key, _open: self.open, _place: self.place })
+        let until = (self.principal.ends_at, self.registered.standing());
+        let relay = Relay::new(worker, streams, capture, conversation, already, until);
+        let registered = self.registered;
+        Some(Session { relay, key, upstream: meant, registered, _open: self.open, _place: self.place })
     }
 
     /// `beginning` is what the session begins with.
@@ -480,7 +509,8 @@ impl AuthenticatedConnection {
             token_id: principal.token_id.clone(),
             token_expires_at: principal.token_expires_at,
             actors: principal.actors.iter().map(actor).collect(),
-            authentication: self.way.as_str().to_owned(),
+            authentication: self.way.to_owned(),
+            lease: self.lease.clone(),
             ..beginning
         };
         self.connection.capture.event(clock::now(), event::Kind::Authenticated(authenticated));
@@ -503,36 +533,6 @@ impl AuthenticatedConnection {
             linger_close(self.connection.startup.stream, frame),
             close(self.connection.capture, Reason::ClosedByDatabase)
         );
-    }
-}
-
-impl Session {
-    async fn relay(mut self) {
-        let end = self.relay.run().await;
-        let (reason, refusal) = match end {
-            End::Terminated => (Reason::Terminated, None),
-            End::ClosedByJob => (Reason::ClosedByJob, None),
-            End::JobLost => (Reason::JobLost, None),
-            End::ClosedByDatabase => (Reason::ClosedByDatabase, None),
-            End::Refused(refusal) => (Reason::of(refusal.kind), Some(refusal)),
-        };
-        let may_speak = self.relay.may_speak();
-        let mut final_bytes = self.relay.unsent();
-        let Relay { job, database, mut capture, .. } = self.relay;
-        // The server ends its side when the connection closes, as it does with any client.
-        drop(database);
-        drop(self.key);
-        if let Some(refusal) = refusal {
-            metrics::refused(refusal.kind);
-            tracing::info!(session = %capture.session(), sqlstate = message::sqlstate(refusal.kind), reason = %refusal.message, "a session was ended");
-            // In the middle of a message another one would be taken for a part of it.
-            if may_speak {
-                let frame = message::frame(&refusal);
-                capture.own(clock::now(), &frame);
-                final_bytes.extend(frame);
-            }
-        }
-        tokio::join!(linger_close(Some(job), &final_bytes), close(capture, reason));
     }
 }
 

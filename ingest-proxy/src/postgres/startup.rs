@@ -39,6 +39,8 @@ pub(crate) struct StartupExchange {
     pub(crate) inbox: Vec<u8>,
     /// What was said so far, to be recorded once it is clear that this is a session.
     pub(crate) messages: Vec<EarlyMessage>,
+    /// The certificate that the job was shown, in DER; `None` without TLS.
+    pub(crate) certificate: Option<Vec<u8>>,
 }
 
 /// What was sent before it was known who is there, in order.
@@ -55,8 +57,10 @@ pub(crate) enum Content {
     Packet(Vec<u8>),
     /// A frame.
     Frame(Vec<u8>),
-    /// The password, which is not kept.
+    /// The password, or what proves it, which is not kept.
     Password,
+    /// What is said to somebody who proves a password, which is not kept either.
+    Challenge,
 }
 
 /// What a connection asks for.
@@ -147,7 +151,7 @@ impl RefusalFormat {
 
 impl StartupExchange {
     pub(crate) fn new(stream: Stream) -> StartupExchange {
-        StartupExchange { stream: Some(stream), inbox: Vec::new(), messages: Vec::new() }
+        StartupExchange { stream: Some(stream), inbox: Vec::new(), messages: Vec::new(), certificate: None }
     }
 
     /// Reads until it is known what the connection asks for.
@@ -219,7 +223,11 @@ impl StartupExchange {
 
     /// From here on the connection is TLS. `direct`: without a request before it, where ALPN has to name the protocol, so
     /// that no other protocol's client can be led here.
-    async fn encrypt(&mut self, acceptor: &TlsAcceptor, direct: bool) -> Result<(), StartupFailure> {
+    async fn encrypt(
+        &mut self,
+        (acceptor, certificate): &(TlsAcceptor, Vec<u8>),
+        direct: bool,
+    ) -> Result<(), StartupFailure> {
         let Some(Stream::Plain(stream)) = self.stream.take() else { return Err(StartupFailure::Disconnected) };
         let tls = Box::pin(acceptor.accept(stream)).await.map_err(|error| {
             if error.kind() != io::ErrorKind::InvalidData {
@@ -230,6 +238,7 @@ impl StartupExchange {
         })?;
         let named = tls.get_ref().1.alpn_protocol() == Some(ALPN);
         self.stream = Some(Stream::tls(tls));
+        self.certificate = Some(certificate.clone());
         if direct && !named {
             return Err(Refusal::new(Kind::Tls, "a direct TLS connection has to name its protocol")
                 .hint("Offer the protocol \"postgresql\" by ALPN, or send an SSLRequest first.")

@@ -13,6 +13,8 @@ pub(crate) mod fuzzing;
 mod scram;
 mod tls;
 
+pub(super) use certificate::end_point;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hansard_pg_wire::frame::HEADER;
+use hansard_pg_wire::frame::MAX_STARTUP;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -112,6 +115,15 @@ pub(crate) async fn connect<'a>(
     let fixed = [("user", target.upstream.user.as_str()), ("database", database)];
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut startup)
         .map_err(|_| Failure::Refusal(Refusal::new(Kind::Protocol, "a start-up parameter holds a zero byte")))?;
+    if startup.len() > MAX_STARTUP {
+        let message = format!(
+            "the start-up packet of the session has {} bytes, and PostgreSQL takes {MAX_STARTUP}",
+            startup.len()
+        );
+        return Err(Failure::Refusal(Refusal::new(Kind::Parameter, message).hint(
+            "Give fewer or shorter settings; operators: identity_settings tells the database subject and groups.",
+        )));
+    }
     match tokio::time::timeout(patience, negotiate(target, route, startup)).await {
         Ok(result) => {
             if matches!(&result, Err(Failure::Refusal(refusal)) if refusal.kind == Kind::Upstream) {

@@ -1,4 +1,5 @@
-//! What happens to a session by the clock, and the ends that Hansard makes: a stop of the proxy, a token's expiry.
+//! What happens to a session by the clock, and the ends that Hansard makes: a stop of the proxy, a token's expiry, a
+//! revocation.
 //!
 //! One timer a session rings for whatever is due first.
 
@@ -11,9 +12,13 @@ use super::conversation::{Activity, Conversation};
 use super::{End, Relay};
 use crate::clock;
 use crate::errors::Refusal;
+use crate::options::OnRevocation;
 
 /// How far ahead the alarm is set for a token's expiry: the system's clock may be changed meanwhile.
 const EXPIRY_CHECK: Duration = Duration::from_secs(3600);
+
+/// How long a statement that was cancelled, for its right was revoked, has to be answered.
+const CANCELLING: Duration = Duration::from_millis(500);
 
 /// The session is to end when what runs has been answered, and at that time in any case.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +33,8 @@ pub(super) enum EndingReason {
     Stopping,
     /// The token has expired. The job may ask nothing more.
     Expired,
+    /// The right by which it began was revoked. Likewise.
+    Revoked,
 }
 
 impl<C: Conversation> Relay<C> {
@@ -38,6 +45,10 @@ impl<C: Conversation> Relay<C> {
             Err(end) => return Poll::Ready(end),
         };
         *resumed |= rang;
+        if self.standing.is_revoked() && self.ending.is_none_or(|ending| ending.why != EndingReason::Revoked) {
+            self.revoke();
+            *resumed = true;
+        }
         // A busy session looks after the stop when its alarm rings, an idle one when it is woken for nothing else.
         if self.ending.is_none() && (rang || !moved) && self.stopping.as_mut().poll(cx).is_ready() {
             self.end_soon(EndingReason::Stopping);
@@ -51,13 +62,25 @@ impl<C: Conversation> Relay<C> {
 
     /// The token has expired: the job may ask nothing more.
     pub(super) fn expire(&mut self) {
-        if self.ending.is_none_or(|ending| ending.why != EndingReason::Expired) {
+        if self.ending.is_none_or(|ending| ending.why == EndingReason::Stopping) {
             self.end_soon(EndingReason::Expired);
         }
     }
 
+    /// The session's right was revoked: the job may ask nothing more.
+    pub(super) fn revoke(&mut self) {
+        if self.ending.is_none_or(|ending| ending.why != EndingReason::Revoked) {
+            self.end_soon(EndingReason::Revoked);
+        }
+    }
+
     fn end_soon(&mut self, why: EndingReason) {
-        let mut by = Instant::now() + self.worker.shared.options.shutdown_grace;
+        let options = &self.worker.shared.options;
+        let grace = match (why, options.on_revocation) {
+            (EndingReason::Revoked, OnRevocation::Cancel) => CANCELLING.min(options.shutdown_grace),
+            _ => options.shutdown_grace,
+        };
+        let mut by = Instant::now() + grace;
         if let Some(ending) = self.ending {
             by = by.min(ending.by);
         }
@@ -73,10 +96,10 @@ impl<C: Conversation> Relay<C> {
         let (answered, asked) = (self.backend.is_empty(), self.frontend.is_empty());
         match (why, self.conversation.activity()) {
             (EndingReason::Stopping, activity) => activity == Activity::Idle && !moved && answered && asked,
-            (EndingReason::Expired, Activity::Running) => false,
+            (EndingReason::Expired | EndingReason::Revoked, Activity::Running) => false,
             // The beginning of the next message of a stream may have come: a stream that goes on always has one.
-            (EndingReason::Expired, Activity::Streaming) => true,
-            (EndingReason::Expired, Activity::Idle | Activity::InTransaction) => {
+            (EndingReason::Expired | EndingReason::Revoked, Activity::Streaming) => true,
+            (EndingReason::Expired | EndingReason::Revoked, Activity::Idle | Activity::InTransaction) => {
                 answered && self.frontend.sink.is_empty()
             }
         }
@@ -86,6 +109,7 @@ impl<C: Conversation> Relay<C> {
         End::Refused(match why {
             EndingReason::Stopping => Refusal::stopping(),
             EndingReason::Expired => Refusal::expired(self.expires_at),
+            EndingReason::Revoked => Refusal::revoked(),
         })
     }
 

@@ -26,6 +26,7 @@ mod levels;
 mod relayed;
 mod secrets;
 mod startup_attacks;
+mod stops;
 mod tls;
 mod tls_upstream;
 mod unidentified;

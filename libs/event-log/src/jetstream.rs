@@ -8,7 +8,7 @@
 //! waits for a server has a time limit.
 
 mod fetch;
-mod stream;
+pub(crate) mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use crate::{Batch, Bounds, Error, EventLog, Position, Positioned, Shard, subject};
 
 /// How long a request to the server may take.
-const REQUEST: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST: Duration = Duration::from_secs(5);
 
 /// How long a publish may wait for its acknowledgement, before it is sent again.
 const ACKNOWLEDGEMENT: Duration = Duration::from_millis(1500);
@@ -132,6 +132,16 @@ impl JetStreamLog {
         self.connected().err().map(|error| error.to_string())
     }
 
+    /// The stream's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For requests by which streams are made and found, and for publishing, each with a time limit.
+    pub(crate) fn api(&self) -> Context {
+        ContextBuilder::new().timeout(REQUEST).ack_timeout(REQUEST).build(self.publisher.client())
+    }
+
     /// The longest message that the server takes, in bytes, with room for its headers.
     pub(crate) fn longest_message(&self) -> usize {
         self.publisher.client().max_payload().saturating_sub(1024)
@@ -152,7 +162,7 @@ impl JetStreamLog {
     }
 
     /// What is sent to a client without a connection waits in its buffers, unseen.
-    fn connected(&self) -> Result<(), Error> {
+    pub(crate) fn connected(&self) -> Result<(), Error> {
         match self.publisher.client().connection_state() {
             State::Connected => Ok(()),
             State::Pending | State::Disconnected => Err(Error::Unavailable("not connected to NATS".to_owned())),
@@ -291,7 +301,7 @@ impl EventLog for JetStreamLog {
 }
 
 /// Why the stream did not take a message.
-fn refused(error: &PublishError) -> Error {
+pub(crate) fn refused(error: &PublishError) -> Error {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
     let Some(refusal) = source else {
         return Error::Unavailable(match error.kind() {
@@ -315,6 +325,6 @@ fn refused(error: &PublishError) -> Error {
     }
 }
 
-fn unavailable(what: &str, error: &dyn std::error::Error) -> Error {
+pub(crate) fn unavailable(what: &str, error: &dyn std::error::Error) -> Error {
     Error::Unavailable(format!("cannot {what}: {error}"))
 }

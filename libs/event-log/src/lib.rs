@@ -1,7 +1,8 @@
 //! The event log: where blocks wait, durably, between the proxy and the recorder.
 //!
 //! One trait, two adapters. *Embedded*: a folder of segment files on this machine. *JetStream*: a NATS stream,
-//! with the same folder as its spool in front. The contract suite in `tests/` holds for both.
+//! with the same folder as its spool in front. The contract suite in `tests/` holds for both. Beside it lies the control
+//! feed ([`ControlLog`]), for what every proxy must know at once.
 //!
 //! Invariants: an acknowledged block survives `kill -9` of every process involved; blocks of one session are
 //! read in the order in which they were appended; a reader never sees half a block; nothing here decides
@@ -9,12 +10,17 @@
 
 #![warn(missing_docs)]
 
+mod control;
 mod jetstream;
 mod local;
 mod merge;
 mod session;
 mod shipper;
 
+pub use control::{
+    ControlLog, ControlRecord, Followed, Follower, JetStreamControl, JetStreamControlOptions, LocalControl, MAX_KEY,
+    MAX_RECORDS, MAX_VALUE, Revision, keep_following,
+};
 pub use jetstream::{JetStreamLog, JetStreamOptions};
 pub use local::{Fsync, LocalLog, LocalLogOptions, LocalLogReader};
 pub use session::{mint_session_id, shard_of, subject};

@@ -7,14 +7,15 @@
 //! returns; a torn tail, which a crash leaves, is taken away when the folder is opened, and damage anywhere else is an
 //! error; positions are never used again for other blocks.
 
-mod folder;
+pub(crate) mod folder;
 mod reader;
-mod record;
+pub(crate) mod record;
 mod shard;
 mod spool;
 mod sync;
 mod view;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -22,12 +23,14 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use hansard_schemas::events::{Block, Message};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 pub use reader::LocalLogReader;
 use shard::{Acknowledge, Quota, ShardLog};
 pub(crate) use spool::Spool;
 
+use crate::control::LocalControl;
 use crate::{Batch, Bounds, Error, EventLog, Position, Shard, blocking};
 
 /// How long a reader that found the end rests before it asks to be told of the next append. So a busy log wakes it at
@@ -72,6 +75,9 @@ pub struct LocalLog {
     quota: Arc<Quota>,
     node: String,
     instance: String,
+    path: PathBuf,
+    lock: Arc<File>,
+    control: Mutex<Option<Arc<LocalControl>>>,
 }
 
 impl LocalLog {
@@ -114,7 +120,23 @@ impl LocalLog {
         let shards = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
         let syncers = sync::Syncers::start(&shards, fsync)?;
         let instance = Uuid::now_v7().to_string();
-        Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance }))
+        let control = Mutex::default();
+        Ok(Arc::new(LocalLog { _syncers: syncers, shards, quota, node, instance, path, lock, control }))
+    }
+
+    /// The control feed in this folder; all who ask get the same one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incompatible`] where its file is damaged, [`Error::Unavailable`] or [`Error::Full`] where it cannot be read or
+    /// written.
+    pub fn control(&self) -> Result<Arc<LocalControl>, Error> {
+        let mut control = self.control.lock();
+        if let Some(control) = &*control {
+            return Ok(Arc::clone(control));
+        }
+        let opened = Arc::new(LocalControl::open(&self.path, Arc::clone(&self.lock))?);
+        Ok(Arc::clone(control.insert(opened)))
     }
 
     /// Whether a process has the log in that folder open for writing.

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use crate::Rejection;
 use crate::names::MAX_NAME;
 use crate::options::{RequiredClaim, is_like};
-use crate::{Actor, bad, too_long, unknown};
+use crate::{Actor, bad, too_long, unknown, with_zero};
 
 /// Most actors that are taken from a token.
 const MAX_ACTORS: usize = 8;
@@ -48,6 +48,9 @@ pub(crate) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<Str
         return Err(unknown(format!("the token's claim \"{claim}\" names {} groups", groups.len()))
             .hint(format!("At most {MAX_GROUPS} are taken: let the issuer put fewer into the token.")));
     }
+    if groups.iter().any(|group| group.contains('\0')) {
+        return Err(with_zero(claim));
+    }
     match groups.iter().find(|group| group.len() > MAX_NAME) {
         Some(long) => Err(too_long(&format!("claim \"{claim}\" names a group whose name"), long)),
         None => Ok(groups.into_iter().map(str::to_owned).collect()),
@@ -75,6 +78,9 @@ pub(crate) fn actors(claims: &Map<String, Value>) -> Result<Vec<Actor>, Rejectio
                 issuer.as_str().ok_or_else(|| unknown("the token's claim \"act\" has an issuer that is no text"))?
             }
         };
+        if [subject, issuer].iter().any(|name| name.contains('\0')) {
+            return Err(with_zero("act"));
+        }
         if let Some(long) = [subject, issuer].into_iter().find(|name| name.len() > MAX_NAME) {
             return Err(too_long("claim \"act\" names somebody whose name", long));
         }

@@ -8,12 +8,13 @@ use crate::Rejection;
 use crate::claims::text;
 use crate::names::MAX_NAME;
 use crate::options::{JobName, Template};
-use crate::{too_long, unknown};
+use crate::{too_long, unknown, with_zero};
 
 /// The job that a token is of.
 pub(crate) fn name(claims: &Map<String, Value>, job: &JobName) -> Result<String, Rejection> {
     let name = full_name(claims, job)?;
     match job {
+        _ if name.contains('\0') => Err(with_zero("that names the job")),
         _ if name.len() <= MAX_NAME => Ok(name),
         JobName::Claim(claim) => Err(too_long(&format!("claim \"{claim}\""), &name)),
         JobName::Template(_) => Err(too_long("job's name by job_template", &name)),

@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod https;
 mod job;
 mod keys;
+pub mod leases;
 mod metrics;
 pub mod names;
 mod options;
@@ -54,14 +55,14 @@ pub struct Principal {
     pub actors: Vec<Actor>,
     /// `jti`; empty where there is none.
     pub token_id: String,
-    /// `exp`, UTC nanoseconds.
+    /// `exp`, UTC nanoseconds; 0 where it is not known.
     pub token_expires_at: u64,
     /// From here on no statement is taken: `exp` and the leeway.
     pub ends_at: u64,
 }
 
 /// Somebody who acts for a token's subject (RFC 8693, section 4.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Actor {
     /// Its `sub`.
     pub subject: String,
@@ -99,12 +100,19 @@ impl Identity {
         self.issuers.iter().filter_map(|issuer| issuer.remote()?.trouble()).collect()
     }
 
-    /// Where a client that has no token learns how to get one: of the first issuer that has such a document.
+    /// Whether an issuer has that name in the configuration.
+    pub fn has_issuer(&self, name: &str) -> bool {
+        self.issuers.iter().any(|issuer| issuer.options.name == name)
+    }
+
+    /// Where a client that has no token learns how to get one: of the one issuer, where that has such a document. Of several
+    /// it cannot be told which is meant.
     pub fn discovery_address(&self) -> Option<String> {
-        self.issuers.iter().find_map(|issuer| match &issuer.options.keys {
+        let [issuer] = &self.issuers[..] else { return None };
+        match &issuer.options.keys {
             KeySource::Remote(remote) if remote.url.is_none() => Some(remote.first_address(&issuer.options.issuer)),
             _ => None,
-        })
+        }
     }
 
     /// Checks a token at `now` (UTC nanoseconds), which came over a connection on which a certificate of this SHA-256 was
@@ -173,6 +181,9 @@ impl Identity {
         };
         if subject.len() > MAX_NAME {
             return Err(too_long("claim \"sub\"", subject));
+        }
+        if subject.contains('\0') {
+            return Err(with_zero("sub"));
         }
         if let Some(required) = options.required_claims.iter().find(|required| !is_as_required(claims, required)) {
             let claim = &required.claim;
@@ -260,6 +271,12 @@ fn malformed(reason: &str) -> Rejection {
 /// A good token that does not say enough.
 fn unknown(message: impl Into<String>) -> Rejection {
     Rejection::new(RejectionKind::Identity, message)
+}
+
+/// A name that no database can hold.
+fn with_zero(claim: &str) -> Rejection {
+    unknown(format!("the token's claim \"{claim}\" has a zero byte in it"))
+        .hint("Let the issuer give a name without it.")
 }
 
 /// A name that would have to be shortened, and then be another's, too.

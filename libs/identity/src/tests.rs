@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::options::{IssuerOptions, JobName, KeySource, RequiredClaim, Template};
+use crate::options::{IssuerOptions, JobName, KeySource, RemoteKeys, RequiredClaim, Template};
 
 /// 2026-11-22T04:00:00Z.
 const NOW: u64 = 1_795_320_000;
@@ -386,5 +386,37 @@ fn a_token_bound_to_a_certificate_is_good_with_that_alone() {
     ] {
         let told = verify(unknown.clone(), Some(&own)).unwrap_err();
         assert!(told.contains("cannot be checked here"), "{unknown}: {told}");
+    }
+}
+
+#[test]
+fn where_to_get_a_token_is_told_where_it_is_known() {
+    let issuer = |name: &str, url: Option<&str>| IssuerOptions {
+        name: name.to_owned(),
+        issuer: format!("https://{name}.example/realm"),
+        audience: "hansard".to_owned(),
+        keys: KeySource::Remote(RemoteKeys {
+            url: url.map(str::to_owned),
+            ca_file: None,
+            max_age: Duration::from_secs(600),
+        }),
+        job: JobName::Claim("job".to_owned()),
+        groups_claim: None,
+        required_claims: Vec::new(),
+    };
+    let told = |issuers: Vec<IssuerOptions>| {
+        Identity::open(&IdentityOptions { issuers, ..IdentityOptions::default() }).unwrap().discovery_address()
+    };
+    let document = "https://ci.example/realm/.well-known/openid-configuration";
+    assert_eq!(told(vec![issuer("ci", None)]).as_deref(), Some(document));
+    assert_eq!(told(vec![issuer("ci", Some("https://ci.example/keys"))]), None);
+    assert_eq!(told(vec![issuer("ci", None), issuer("k8s", None)]), None, "which is meant is not known");
+}
+
+#[test]
+fn no_name_has_a_zero_byte() {
+    for claim in ["sub", "job", "groups"] {
+        let (message, kind) = told(claim, json!("a\u{0}b"));
+        assert!(message.contains("zero byte") && kind == RejectionKind::Identity, "{claim}: {message}");
     }
 }

@@ -181,7 +181,7 @@ impl FileWriter {
         }
         let mut last = "";
         let sessions = match self.window.table {
-            Table::Catalog => None,
+            Table::Catalog | Table::Leases => None,
             _ => Some(texts(&self.path, batch, "session_id")?),
         };
         for session in sessions.iter().flat_map(|sessions| sessions.iter()).flatten() {
@@ -202,7 +202,7 @@ impl FileWriter {
         let indexed = match self.window.table {
             Table::Touches => Some(("relation", "operation")),
             Table::Transactions => Some(("gid", "kind")),
-            Table::Frames | Table::Statements | Table::Sessions | Table::Catalog => None,
+            Table::Frames | Table::Statements | Table::Sessions | Table::Catalog | Table::Leases => None,
         };
         if let Some((relation, operation)) = indexed {
             let relations = texts(&self.path, batch, relation)?;
@@ -242,7 +242,7 @@ impl FileWriter {
                 }
                 return Ok(());
             }
-            Table::Frames | Table::Statements | Table::Catalog => return Ok(()),
+            Table::Frames | Table::Statements | Table::Catalog | Table::Leases => return Ok(()),
         };
         let started = optional_times(&self.path, batch, started)?;
         for ended in ended {

@@ -20,6 +20,7 @@ use uuid::Uuid;
 mod analyses;
 mod catalogs;
 mod command;
+mod leases;
 mod names;
 mod parameters;
 mod reports;
@@ -33,11 +34,12 @@ mod tests;
 pub use analyses::{Analyses, SqlText};
 pub use names::{UNKNOWN_RELATION, UNKNOWN_SCHEMA};
 pub use rows::{
-    CatalogRow, Certainty, ClientCertificate, Credential, Encryption, FrameRow, Frames, Lengths, Outcome, Rows, Run,
-    SessionRow, StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
+    CatalogRow, Certainty, ClientCertificate, Credential, Encryption, FrameRow, Frames, LeaseRow, Lengths, Outcome,
+    Rows, Run, SessionRow, StatementRow, Status, TouchRow, TransactionKind, TransactionRow,
 };
 
 use catalogs::Catalogs;
+use leases::Leases;
 use session::{Lifecycle, Output, Session};
 use state::{Entry, Saved};
 
@@ -68,6 +70,7 @@ pub struct Projector {
     latest: i64,
     analyses: Analyses,
     catalogs: Catalogs,
+    leases: Leases,
     events: Vec<ConversationEvent<SqlText>>,
     damaged: bool,
 }
@@ -133,6 +136,7 @@ impl Projector {
             match saved {
                 Saved::Session(entry) => _ = projector.entries.insert(session_id, entry),
                 Saved::Process(process) => projector.catalogs.restore(session_id, *process),
+                Saved::Lease(lease) => projector.leases.restore(session_id, *lease),
             }
         }
         Ok(projector)
@@ -190,6 +194,7 @@ impl Projector {
             let Ok(event) = Event::decode(encoded) else { return };
             let at = i64::try_from(event.at).unwrap_or(i64::MAX);
             self.latest = self.latest.max(at);
+            self.leases.passed(self.latest, rows);
             match event.kind {
                 Some(Kind::ProxyStarted(started)) => {
                     self.end_where(at, PROXY_RESTARTED, rows, |session| {
@@ -212,6 +217,9 @@ impl Projector {
                     self.catalogs.read(process, &read, rows);
                 }
                 Some(Kind::CatalogChanging(changing)) => self.catalogs.changing(process, changing),
+                Some(Kind::LeaseIssued(issued)) => self.leases.issued(process, issued, at, rows),
+                Some(Kind::LeaseRevoked(revoked)) => self.leases.revoked_one(process, revoked, at, rows),
+                Some(Kind::Revoked(revoked)) => self.leases.revoked(&revoked, at, rows),
                 _ => {}
             }
         }
@@ -219,6 +227,7 @@ impl Projector {
 
     /// Pushes the rows of what has not ended: open sessions, and statements that are not answered.
     pub fn in_flight(&mut self, rows: &mut Rows) {
+        self.leases.in_flight(rows);
         for entry in self.entries.values() {
             if let Entry::Open(session) = entry {
                 session.in_flight(&mut self.analyses, &mut self.catalogs, rows);
@@ -257,7 +266,7 @@ impl Projector {
         for (session_id, state) in sessions {
             let Since { began, ended, .. } = since(&session_id);
             let same = match (self.entries.get(&session_id), state::Of::state(state)) {
-                (_, state::Of::Process) => continue,
+                (_, state::Of::Process | state::Of::Lease) => continue,
                 // Otherwise it was ended by something else than the log, or begun anew when it was forgotten.
                 (Some(Entry::Open(_)), saved) => saved == state::Of::Open && !began,
                 (Some(Entry::Ended(_)), saved) => (saved == state::Of::Open) == ended && !began,
@@ -341,6 +350,11 @@ impl Projector {
                 None => gone.push(session_id),
             }
         }
+        let (changed, forgotten) = self.leases.take_changes();
+        for (session_id, lease) in changed {
+            changes.sessions.push(SessionState { session_id, state: state::encode_lease(lease) });
+        }
+        gone.extend(forgotten);
         for (process, known) in self.catalogs.take_changed() {
             changes.sessions.push(SessionState { session_id: *process, state: state::encode_process(known) });
         }

@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 mod columns;
 mod frames;
+mod lease;
 #[cfg(test)]
 mod tests;
 
 pub use frames::{FrameRow, Frames, Run};
+pub use lease::LeaseRow;
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,6 +308,8 @@ pub struct Credential {
     pub token_expires_at: Option<i64>,
     /// JSON array of who acts for the subject.
     pub actors: Option<String>,
+    /// The lease, where it was one.
+    pub lease: Option<String>,
 }
 
 /// TLS between job and proxy.
@@ -404,6 +408,8 @@ pub struct Rows {
     pub sessions: Vec<SessionRow>,
     /// Of table `catalog`.
     pub catalog: Vec<CatalogRow>,
+    /// Of table `leases`.
+    pub leases: Vec<LeaseRow>,
 }
 
 /// Numbers of rows, by table; of frames, of their runs.
@@ -415,6 +421,7 @@ pub struct Lengths {
     transactions: usize,
     sessions: usize,
     catalog: usize,
+    leases: usize,
 }
 
 impl Lengths {
@@ -427,6 +434,7 @@ impl Lengths {
             Table::Transactions => self.transactions,
             Table::Sessions => self.sessions,
             Table::Catalog => self.catalog,
+            Table::Leases => self.leases,
         }
     }
 }
@@ -476,9 +484,10 @@ impl TransactionRow {
 impl SessionRow {
     fn memory(&self) -> usize {
         let texts = [&self.client_addr, &self.application_name, &self.db_user, &self.database, &self.capture];
-        let Credential { authentication, token_id, token_expires_at: _, actors } = &self.credential;
+        let Credential { authentication, token_id, token_expires_at: _, actors, lease } = &self.credential;
         let optional = [&self.close_reason, &self.auth_failure, &self.gaps, &self.database_role];
-        let optional = optional.into_iter().chain([&self.purpose, &self.traceparent, authentication, token_id, actors]);
+        let optional =
+            optional.into_iter().chain([&self.purpose, &self.traceparent, authentication, token_id, actors, lease]);
         let groups = self.groups.iter().map(|group| size_of::<String>() + text(group)).sum::<usize>();
         let texts = texts.into_iter().chain(optional.flatten()).map(|of| text(of)).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| {
@@ -513,6 +522,7 @@ impl Rows {
             transactions: self.transactions.len(),
             sessions: self.sessions.len(),
             catalog: self.catalog.len(),
+            leases: self.leases.len(),
         }
     }
 
@@ -523,7 +533,8 @@ impl Rows {
         let transactions = self.transactions[from.transactions..].iter().map(TransactionRow::memory).sum::<usize>();
         let sessions = self.sessions[from.sessions..].iter().map(SessionRow::memory).sum::<usize>();
         let catalog = self.catalog[from.catalog..].iter().map(CatalogRow::memory).sum::<usize>();
-        self.frames.memory_from(from.frames) + statements + touches + transactions + sessions + catalog
+        let leases = self.leases[from.leases..].iter().map(LeaseRow::memory).sum::<usize>();
+        self.frames.memory_from(from.frames) + statements + touches + transactions + sessions + catalog + leases
     }
 
     /// No rows at all.
@@ -540,6 +551,7 @@ impl Rows {
             Table::Transactions => self.transactions.len(),
             Table::Sessions => self.sessions.len(),
             Table::Catalog => self.catalog.len(),
+            Table::Leases => self.leases.len(),
         }
     }
 

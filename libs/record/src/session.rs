@@ -194,12 +194,12 @@ impl Session {
                 self.identity.subject = authenticated.subject.into();
                 self.identity.job = authenticated.job.into();
                 self.facts.groups = authenticated.groups;
-                let actors: Vec<_> = authenticated.actors.iter().map(actor).collect();
                 self.facts.credential = Credential {
                     authentication: given(authenticated.authentication),
                     token_id: given(authenticated.token_id),
                     token_expires_at: i64::try_from(authenticated.token_expires_at).ok().filter(|at| *at > 0),
-                    actors: (!actors.is_empty()).then(|| serde_json::Value::from(actors).to_string()),
+                    actors: actors(&authenticated.actors),
+                    lease: given(authenticated.lease),
                 };
                 self.facts.database_role = given(authenticated.session_role.clone());
                 self.facts.backend_pid = Some(authenticated.backend_pid).filter(|pid| *pid > 0);
@@ -241,6 +241,9 @@ impl Session {
             | Kind::ProxyStopped(_)
             | Kind::CatalogRead(_)
             | Kind::CatalogChanging(_)
+            | Kind::LeaseIssued(_)
+            | Kind::LeaseRevoked(_)
+            | Kind::Revoked(_)
             | Kind::Frames(_) => {}
         }
         Lifecycle::Open
@@ -527,12 +530,14 @@ impl Session {
 }
 
 /// A text of an event, where it has one.
-fn given(text: String) -> Option<String> {
+pub(super) fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn actor(actor: &Actor) -> serde_json::Value {
-    serde_json::json!({ "subject": actor.subject, "issuer": actor.issuer })
+/// Actors as a JSON array, where there are some.
+pub(super) fn actors(actors: &[Actor]) -> Option<String> {
+    let actor = |actor: &Actor| serde_json::json!({ "subject": actor.subject, "issuer": actor.issuer });
+    (!actors.is_empty()).then(|| serde_json::Value::from_iter(actors.iter().map(actor)).to_string())
 }
 
 fn encryption(tls: Tls) -> Encryption {

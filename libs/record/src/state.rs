@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::analyses::{Analyses, SqlText};
 use super::catalogs::Process;
+use super::leases::Lease;
 use super::reports::Reports;
 use super::session::{Facts, Identity, Session};
 use super::statements::{Context, Pending, Statements};
@@ -29,6 +30,9 @@ const ENDED: u8 = 2;
 
 /// Written before what a process has told of catalogs.
 const PROCESS: u8 = 11;
+
+/// Written before a lease.
+const LEASE: u8 = 12;
 
 /// Longest state in JSON that is read, in bytes: what the bounds of conversation and statements can add up to.
 const MAX_STATE: u64 = 1024 * 1024 * 1024;
@@ -52,6 +56,8 @@ pub(super) enum Saved {
     Session(Entry),
     /// Catalogs.
     Process(Box<Process>),
+    /// A lease.
+    Lease(Box<Lease>),
 }
 
 /// As it is written.
@@ -120,6 +126,8 @@ pub(super) enum Of {
     Ended,
     /// A process with its catalogs.
     Process,
+    /// A lease.
+    Lease,
 }
 
 impl Of {
@@ -127,6 +135,7 @@ impl Of {
         match state.first() {
             Some(&ENDED) => Of::Ended,
             Some(&PROCESS) => Of::Process,
+            Some(&LEASE) => Of::Lease,
             _ => Of::Open,
         }
     }
@@ -144,6 +153,11 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
 /// The state of what a process has told.
 pub(super) fn encode_process(process: &Process) -> Vec<u8> {
     packed(PROCESS, &serde_json::to_vec(process).expect("the state has string keys only"))
+}
+
+/// The state of a lease.
+pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
+    packed(LEASE, &serde_json::to_vec(lease).expect("the state has string keys only"))
 }
 
 fn packed(version: u8, json: &[u8]) -> Vec<u8> {
@@ -193,6 +207,10 @@ pub(super) fn decode(session_id: Uuid, state: &[u8], analyses: &mut Analyses) ->
         Some((&PROCESS, packed)) => {
             let process = serde_json::from_slice(&unpacked(packed)?).map_err(|error| error.to_string())?;
             return Ok(Saved::Process(Box::new(process)));
+        }
+        Some((&LEASE, packed)) => {
+            let lease = serde_json::from_slice(&unpacked(packed)?).map_err(|error| error.to_string())?;
+            return Ok(Saved::Lease(Box::new(lease)));
         }
         Some((&VERSION, packed)) => packed,
         Some((version, _)) => return Err(format!("it holds version {version}, not version {VERSION}")),

@@ -98,15 +98,15 @@ fn has_fraction(kind: &DataType) -> bool {
 /// A part of a length of time: what days leave of hours, and so on. The engine tells how many there are in all of it.
 fn of_length(part: &str, length: &Expr) -> Option<Expr> {
     const SECOND: i64 = 1_000_000_000;
+    let to = |expr: Expr, kind| Expr::Cast(Cast::new(Box::new(expr), kind));
     let (unit, most) = match part.trim_end_matches('s') {
+        "epoch" => return Some(to(to(length.clone(), DataType::Int64), DataType::Float64) / lit(1e9)),
         "day" => (24 * 3600 * SECOND, i64::MAX),
         "hour" => (3600 * SECOND, 24),
         "minute" => (60 * SECOND, 60),
-        "millisecond" => (1_000_000, 60_000),
         "microsecond" => (1_000, 60_000_000),
         _ => return None,
     };
-    let to = |expr: Expr, kind| Expr::Cast(Cast::new(Box::new(expr), kind));
     Some(to(to(length.clone(), DataType::Int64) / lit(unit) % lit(most), DataType::Int32))
 }
 

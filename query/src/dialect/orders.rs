@@ -4,7 +4,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, visit_expressions};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArgumentClause, FunctionArguments, Ident, OrderByKind, Query, SelectItem, SetExpr, TableFactor,
+    visit_expressions,
+};
 
 use crate::Error;
 
@@ -42,4 +45,26 @@ pub(super) fn verify(query: &Query) -> ControlFlow<Error, HashSet<String>> {
 /// A name as SQL reads it.
 pub(super) fn name(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// A list or a text of the rows of an ordered subquery: PostgreSQL keeps their order, and the engine does not.
+pub(super) fn verify_aggregates(query: &Query) -> ControlFlow<Error> {
+    let SetExpr::Select(select) = &*query.body else { return ControlFlow::Continue(()) };
+    let [from] = &select.from[..] else { return ControlFlow::Continue(()) };
+    let TableFactor::Derived { subquery, .. } = &from.relation else { return ControlFlow::Continue(()) };
+    if subquery.order_by.is_none() || subquery.limit_clause.is_some() || subquery.fetch.is_some() {
+        return ControlFlow::Continue(());
+    }
+    visit_expressions(&select.projection, |expr| {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let name = function.name.to_string().to_ascii_lowercase();
+        let FunctionArguments::List(list) = &function.args else { return ControlFlow::Continue(()) };
+        let is_ordered = list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+        if is_ordered || !["array_agg", "string_agg"].contains(&name.as_str()) {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(Error::Invalid(format!(
+            "the order of a subquery is not kept by {name}: write {name}(... ORDER BY ...)"
+        )))
+    })
 }

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::fractions::{of_field, of_microseconds, of_part};
 use super::{nulls, orders, patterns, precedence};
 use crate::Error;
 
@@ -56,6 +57,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         of_body(&query.body)?;
+        orders::verify_aggregates(query)?;
         let ordered = orders::verify(query)?;
         name_twins(query, &ordered)
     }
@@ -85,10 +87,12 @@ impl VisitorMut for Rewriter {
         }
         let new = match expr {
             Expr::Function(function) => of_function(function),
-            Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, syntax } => {
+            Expr::Extract { field, expr, syntax } if of_field(field).is_some() => {
+                let of_one = of_field(field).unwrap_or_default();
                 let (field, syntax) = (DateTimeField::Microsecond, syntax.clone());
-                Ok(Some(seconds(&Expr::Extract { field, syntax, expr: expr.clone() })))
+                Ok(Some(of_microseconds(&Expr::Extract { field, syntax, expr: expr.clone() }, of_one)))
             }
+            Expr::QualifiedWildcard(name, _) => Err(of_a_whole_row(&name.to_string())),
             Expr::Cast { expr, data_type, .. } => of_cast(expr, data_type),
             Expr::AtTimeZone { timestamp, .. } if is_without_zone(timestamp) => Err(Error::Invalid(
                 "a time without a zone is UTC here: write it with its zone, as in '2026-11-22 03:12 Europe/Berlin'"
@@ -252,6 +256,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
     let name = function.name.to_string().to_ascii_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name).to_owned();
     let args = arguments(function);
+    if let Some(row) = whole_row(function) {
+        return Err(of_a_whole_row(&row));
+    }
     Ok(match (name.as_str(), args.as_slice()) {
         ("clock_timestamp" | "statement_timestamp" | "transaction_timestamp" | "localtimestamp", []) => parsed("now()"),
         ("current_database" | "current_catalog", []) => parsed("'hansard'"),
@@ -261,8 +268,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, Error> {
             return Err(Error::Invalid(NO_USER.to_owned()));
         }
         ("variance", [_]) => renamed(function, "var_samp"),
-        ("date_part", [part, at]) if is_seconds(part) => {
-            parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()])).map(|part| seconds(&part))
+        ("date_part", [part, at]) if of_part(part).is_some() => {
+            let microseconds = parsed("'microsecond'").and_then(|part| called(function, vec![part, at.clone()]));
+            microseconds.zip(of_part(part)).map(|(all, of_one)| of_microseconds(&all, of_one))
         }
         ("encode", [bytes, form]) if is_text(form, "base64") => {
             let bytes =
@@ -439,12 +447,22 @@ fn is_without_zone(expr: &Expr) -> bool {
     }
 }
 
-/// Microseconds as seconds with their fraction.
-fn seconds(microseconds: &Expr) -> Expr {
-    binary(microseconds, BinaryOperator::Divide, &number("1000000.0"))
+/// `alias.*` among a function's arguments.
+fn whole_row(function: &Function) -> Option<String> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    list.args.iter().find_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => Some(name.to_string()),
+        _ => None,
+    })
 }
 
-fn is_text(expr: &Expr, text: &str) -> bool {
+/// A row as one value, which is null to PostgreSQL where an outer join found none.
+fn of_a_whole_row(name: &str) -> Error {
+    let name = name.trim_end_matches(".*");
+    Error::Invalid(format!("{name}.* is no value here: name a column of it, as {name}.session_id"))
+}
+
+pub(super) fn is_text(expr: &Expr, text: &str) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(given) if given.eq_ignore_ascii_case(text)))
 }
 
@@ -465,10 +483,6 @@ fn is_bytes_as_text(expr: &Expr) -> bool {
 
 fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
-}
-
-fn is_seconds(part: &Expr) -> bool {
-    is_text(part, "second") || is_text(part, "seconds")
 }
 
 /// The same function of other arguments.

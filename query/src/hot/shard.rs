@@ -14,7 +14,8 @@ use super::{Begin, Budget, Chunk, READ_BYTES, ROW_BYTES, broken, chunk_of};
 use crate::Error;
 
 /// The tables whose rows are kept.
-const TABLES: [Table; 5] = [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog];
+const TABLES: [Table; 6] =
+    [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog, Table::Leases];
 
 /// Bytes that a session is counted with whose standing has changed.
 const SESSION: usize = 64;

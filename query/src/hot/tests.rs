@@ -19,7 +19,8 @@ use super::shard::Shard;
 use super::{Begin, Budget, Chunk, chunk_of};
 
 const SECOND: u64 = 1_000_000_000;
-const TABLES: [Table; 5] = [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog];
+const TABLES: [Table; 6] =
+    [Table::Statements, Table::Touches, Table::Transactions, Table::Sessions, Table::Catalog, Table::Leases];
 
 /// Numbers that a seed repeats.
 struct Random(u64);

@@ -130,6 +130,6 @@ async fn plans_can_be_explained_and_tables_found() {
         .unwrap();
     assert_eq!(
         column(&tables, "table_name"),
-        ["catalog", "frames", "identities", "sessions", "statements", "touches", "transactions"]
+        ["catalog", "frames", "identities", "leases", "sessions", "statements", "touches", "transactions"]
     );
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use hansard_schemas::events::{
     Actor, Authenticated, AuthenticationFailed, Block, BlockExt, CatalogChange, CatalogChanging, CatalogMissing,
-    CatalogRead, ClientCertificate, Compression, Direction, Event, FrameRun, Gap, Message, Omitted, Parameter, Part,
-    Payload, ProxyAlive, ProxyStarted, ProxyStopped, SessionClosed, SessionOpened, Tls, event::Kind,
+    CatalogRead, ClientCertificate, Compression, Direction, Event, FrameRun, Gap, LeaseIssued, LeaseRevoked, Message,
+    Omitted, Parameter, Part, Payload, ProxyAlive, ProxyStarted, ProxyStopped, Revoked, SessionClosed, SessionOpened,
+    Tls, event::Kind,
 };
 
 /// Name of the kind. Does not compile with a kind that has no fixture yet.
@@ -22,6 +23,9 @@ fn name(kind: &Kind) -> &'static str {
         Kind::ProxyStopped(_) => "proxy_stopped",
         Kind::CatalogRead(_) => "catalog_read",
         Kind::CatalogChanging(_) => "catalog_changing",
+        Kind::LeaseIssued(_) => "lease_issued",
+        Kind::LeaseRevoked(_) => "lease_revoked",
+        Kind::Revoked(_) => "revoked",
     }
 }
 
@@ -180,6 +184,60 @@ fn acting() -> Block {
     Block { last_seq: 0, last_event: 2, payload_length: payload.len() as u64, payload, ..block() }
 }
 
+/// What is told of leases, and a session by one.
+fn leases() -> Block {
+    let text = str::to_owned;
+    let lease = || text("lease-000102030405060708090a0b0c0d0e0f");
+    let issued = LeaseIssued {
+        lease: lease(),
+        target: text("ranking"),
+        role: text("app"),
+        database: text("films"),
+        issuer: text("ci"),
+        subject: text("repo:films/reranker"),
+        job: text("nightly-rerank"),
+        groups: vec![text("jobs"), text("ranking")],
+        token_id: text("7f3a"),
+        actors: vec![Actor { subject: text("runner-7"), issuer: text("https://ci.example") }],
+        purpose: text("TICKET-1"),
+        expires_at: AT + 1_800_000_000_000,
+        max_connections: 3,
+        certificate_sha256: (0x40..0x60).collect(),
+    };
+    let revoked = Revoked {
+        kind: text("token"),
+        issuer: text("ci"),
+        subject: text("s"),
+        job: text("j"),
+        token_id: text("7f3a"),
+        by: text("owner"),
+        reason: text("it was in a log"),
+        until: AT + 86_400_000_000_000,
+    };
+    let authenticated = Authenticated {
+        subject: text("repo:films/reranker"),
+        authentication: text("scram-sha-256"),
+        lease: lease(),
+        ..Authenticated::default()
+    };
+    let kinds = [
+        Kind::LeaseIssued(issued),
+        Kind::LeaseRevoked(LeaseRevoked { lease: lease(), by: text("owner"), reason: text("stolen") }),
+        Kind::Revoked(revoked),
+        Kind::Authenticated(authenticated),
+    ];
+    let event = |(place, kind)| Event { at: AT, event_no: place as u64 + 1, kind: Some(kind) };
+    let payload = Payload { events: kinds.into_iter().enumerate().map(event).collect() }.encode_to_vec();
+    Block {
+        target: String::new(),
+        last_seq: 0,
+        last_event: 4,
+        payload_length: payload.len() as u64,
+        payload,
+        ..block()
+    }
+}
+
 /// A connection that did not show who it is, and a statement with a password in it.
 fn secrets() -> Block {
     let run = FrameRun { direction: Direction::Frontend as i32, count: 1, ..FrameRun::default() };
@@ -282,7 +340,7 @@ fn changes() -> Vec<CatalogChange> {
 }
 
 /// The files, and the blocks that they were made of.
-fn released() -> [(&'static str, Block); 8] {
+fn released() -> [(&'static str, Block); 9] {
     let mut packed = block();
     packed.compress(3).unwrap();
     let empty = Block { session_id: vec![7; 16], first_seq: 1, first_event: 1, ..Block::default() };
@@ -293,6 +351,7 @@ fn released() -> [(&'static str, Block); 8] {
         ("omissions.bin", omissions()),
         ("encrypted.bin", encrypted()),
         ("acting.bin", acting()),
+        ("leases.bin", leases()),
         ("secrets.bin", secrets()),
         ("catalog.bin", catalog()),
     ]
@@ -304,11 +363,12 @@ fn path(name: &str) -> PathBuf {
 
 #[test]
 fn every_kind_of_event_is_in_the_fixtures() {
-    let all: Vec<Event> = kinds().into_iter().chain(catalog().events().unwrap()).collect();
+    let all: Vec<Event> =
+        kinds().into_iter().chain(catalog().events().unwrap()).chain(leases().events().unwrap()).collect();
     let mut names: Vec<&str> = all.iter().map(|event| name(event.kind.as_ref().unwrap())).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 14);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Answers as they look, for the API's description: of the types that are answered, so that they cannot be others.
 
 use hansard_schemas::http::{
-    Cell, Changes, Found, IdentityRow, LakeFile, LoginLink, LookedAt, Overview, Page, RelationName, ResultColumn,
-    ResultGrid, ResultSet, SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch,
-    TouchRow, WhoChanged,
+    Cell, Changes, Found, IdentityRow, LakeFile, LeaseGiven, LeaseRequest, LeaseSummary, LoginLink, LookedAt, Overview,
+    Page, RelationName, ResultColumn, ResultGrid, ResultSet, RevocationDone, RevocationKind, RevocationRequest,
+    SessionDetail, SessionOutcome, SessionSummary, Status, Step, Stretch, TargetHint, Touch, TouchRow, WhoChanged,
 };
+
+/// The lease of the examples.
+pub(super) const LEASE: &str = "lease-000102030405060708090a0b0c0d0e0f";
 
 /// The session of the examples.
 pub(super) const SESSION: &str = "019aa000-0000-7000-8000-000000000001";
@@ -25,6 +28,75 @@ pub(super) fn login_link() -> LoginLink {
         url: "http://127.0.0.1:8080/login?token=bm90IGEgdG9rZW4sIGJ1dCBhcyBsb25nIGFzIG9uZSE".into(),
         valid_seconds: 3600,
     }
+}
+
+pub(super) fn lease_request() -> LeaseRequest {
+    LeaseRequest {
+        target: "ranking".into(),
+        role: "app".into(),
+        purpose: Some("TICKET-1".into()),
+        duration: Some("30m".into()),
+        ..LeaseRequest::default()
+    }
+}
+
+pub(super) fn lease_given() -> LeaseGiven {
+    let password = "bm90IGEgcGFzc3dvcmQsIGJ1dCBhcyBsb25nIGFzIDE";
+    let environment = [
+        ("PGDATABASE", "ranking"),
+        ("PGHOST", "127.0.0.1"),
+        ("PGPASSWORD", password),
+        ("PGPORT", "6432"),
+        ("PGUSER", LEASE),
+    ];
+    LeaseGiven {
+        user: LEASE.into(),
+        password: password.into(),
+        expires_at: "2026-11-22T03:42:00Z".into(),
+        target: "ranking".into(),
+        host: "127.0.0.1".into(),
+        port: 6432,
+        database: Some("ranking".into()),
+        url: format!("postgres://{LEASE}:{password}@127.0.0.1:6432/ranking"),
+        pgpass: format!("127.0.0.1:6432:ranking:{LEASE}:{password}"),
+        environment: environment.map(|(name, value)| (name.into(), value.into())).into(),
+    }
+}
+
+pub(super) fn leases() -> Page<LeaseSummary> {
+    let lease = LeaseSummary {
+        id: LEASE.into(),
+        target: "ranking".into(),
+        role: "app".into(),
+        job: "nightly-rerank".into(),
+        subject: "svc:nightly-rerank".into(),
+        issuer: "ci".into(),
+        purpose: Some("TICKET-1".into()),
+        issued_at: "2026-11-22T03:12:00Z".into(),
+        expires_at: "2026-11-22T03:42:00Z".into(),
+        ..LeaseSummary::default()
+    };
+    Page { items: vec![lease], next: None, total: Some(1) }
+}
+
+pub(super) fn revocation() -> RevocationRequest {
+    RevocationRequest {
+        kind: RevocationKind::Token,
+        issuer: Some("ci".into()),
+        token_id: Some("7f3a".into()),
+        subject: None,
+        job: None,
+        reason: Some("it was in a log".into()),
+        duration: Some("1h".into()),
+    }
+}
+
+pub(super) fn revoked() -> RevocationDone {
+    RevocationDone { kind: "lease".into(), until: "2026-11-22T03:42:00Z".into() }
+}
+
+pub(super) fn revoked_token() -> RevocationDone {
+    RevocationDone { kind: "token".into(), until: "2026-11-22T04:12:00Z".into() }
 }
 
 pub(super) fn touch_row() -> TouchRow {

@@ -4,7 +4,8 @@ use hansard_schemas::http::{QueryFormat, QueryRequest};
 use serde_json::json;
 
 use super::{
-    changes, description, examples, jobs, log_out, mint_link, overview, query, sessions, status, steps, who_touched,
+    changes, description, examples, jobs, leases, log_out, mint_link, overview, query, sessions, status, steps,
+    who_touched,
 };
 use crate::{
     description::{Routes, say},
@@ -14,7 +15,7 @@ use crate::{
 const NIGHT: (&str, &str) = ("id", examples::SESSION);
 
 pub(super) fn routes() -> Routes {
-    records(replays(Routes::new()))
+    access(records(replays(Routes::new())))
         .post(
             "/query",
             query,
@@ -51,6 +52,51 @@ pub(super) fn routes() -> Routes {
             crate::log_in,
             say("logIn", "access", "Logs a browser in by a link")
                 .more("Gives the session's cookie for the secret of a login link, and leads to a page. It answers in HTML."),
+        )
+}
+
+/// What jobs log in with, and how that ends.
+fn access(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/leases",
+            leases::list,
+            say("listLeases", "leases", "Lists leases that are good")
+                .more("Those that were given last first, at most 1,000. A job that asks with its own token sees its own; table `leases` has all that ever were.")
+                .example(examples::leases())
+                .fails(&[Kind::NotFound]),
+        )
+        .post(
+            "/leases",
+            leases::give,
+            say("giveLease", "leases", "Gives a job a lease")
+                .more(
+                    "Asked with the job's own token as the bearer token. The answer has the password, which is told this once. The lease \
+                     is good for that target and role, by SCRAM-SHA-256, until its time has come or it is revoked.",
+                )
+                .body(examples::lease_request())
+                .example(examples::lease_given())
+                .fails(&[Kind::NotFound]),
+        )
+        .delete(
+            "/leases/{id}",
+            leases::revoke,
+            say("revokeLease", "leases", "Revokes a lease")
+                .more("Sessions that are open by it end within a second. A job's own token revokes its own leases.")
+                .with(&[("id", examples::LEASE), ("reason", "the job is done")])
+                .example(examples::revoked()),
+        )
+        .post(
+            "/revocations",
+            leases::revoke_all,
+            say("revoke", "leases", "Revokes a token, an identity, a job or an issuer")
+                .more(
+                    "Until its time has come, nothing that it names lets anybody in, whatever was given before and comes later; sessions \
+                     that are open by it end within a second.",
+                )
+                .body(examples::revocation())
+                .example(examples::revoked_token())
+                .fails(&[Kind::NotFound]),
         )
 }
 

@@ -15,7 +15,7 @@ use super::{Answer, Operation, Schemas, without_null};
 use crate::{
     Shared,
     failure::{Failure, Kind},
-    parameters::{Asked, Body, Place, SessionId},
+    parameters::{Asked, Body, LeaseId, Place, SessionId},
 };
 
 /// An argument of a handler.
@@ -83,6 +83,17 @@ impl Input for SessionId {
         operation.parameters.push(json!({
             "name": "id", "in": "path", "required": true, "description": "The session: a UUIDv7.",
             "schema": { "type": "string", "format": "uuid" },
+        }));
+    }
+}
+
+impl Input for LeaseId {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        operation.failures.insert(Kind::NotFound);
+        operation.in_path.push("id");
+        operation.parameters.push(json!({
+            "name": "id", "in": "path", "required": true, "description": "The lease: its user name.",
+            "schema": { "type": "string", "maxLength": 38, "pattern": "^lease-[0-9a-f]{32}$" },
         }));
     }
 }

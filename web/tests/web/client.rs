@@ -43,6 +43,7 @@ impl Server {
             token_file: token_file.clone(),
             login_command: "hansard login --config hansard.toml".into(),
             targets: vec![TargetHint { name: "ranking".into(), listen: "127.0.0.1:6432".into(), database: None }],
+            leases: None,
         };
         let web = Web::bind(options, Arc::new(night.fixture.engine_with(engine))).await.unwrap();
         let request_timeout = web.request_timeout();

@@ -19,6 +19,7 @@ async fn it_listens_on_loopback_only() {
             token_file: folder.path().join("token"),
             login_command: String::new(),
             targets: Vec::new(),
+            leases: None,
         };
         let bound = Web::bind(options, Arc::new(Fixture::new().engine())).await;
         assert_eq!(matches!(bound, Err(Error::NotLoopback(_))), reachable, "{listen}");
@@ -35,6 +36,7 @@ async fn a_taken_port_is_named() {
         token_file: folder.path().join("token"),
         login_command: String::new(),
         targets: Vec::new(),
+        leases: None,
     };
     let Err(error) = Web::bind(options, Arc::new(Fixture::new().engine())).await else { panic!("the port was free") };
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
@@ -48,6 +50,7 @@ async fn on_the_socket_beside_the_data_no_token_is_asked_for() {
         token_file: folder.path().join("token"),
         login_command: String::new(),
         targets: Vec::new(),
+        leases: None,
     };
     let fixture = Fixture::new();
     let web = Web::bind(options, Arc::new(fixture.engine())).await.unwrap();

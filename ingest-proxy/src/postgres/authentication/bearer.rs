@@ -3,6 +3,8 @@
 //! Invariant: whoever is refused is told so in the way of the mechanism first, and learns no more from it than from a refused
 //! password. Source: RFC 7628; the PostgreSQL manual, "OAUTHBEARER Authentication".
 
+use std::time::Duration;
+
 use hansard_identity::MAX_TOKEN;
 use serde_json::json;
 
@@ -18,6 +20,9 @@ const MECHANISM: &[u8] = b"OAUTHBEARER\0";
 
 /// Between the parts of a message (RFC 7628, section 3.1).
 const SEPARATOR: char = '\x01';
+
+/// How long a client has to answer that its token was refused.
+const DUMMY: Duration = Duration::from_secs(2);
 
 /// Longest message with a token in it: beside the token, the mechanism's name, a length, and what a client adds.
 pub(in crate::postgres) const LONGEST: usize = MAX_TOKEN + 1024;
@@ -35,18 +40,19 @@ pub(super) async fn exchange(startup: &mut StartupExchange, shared: &Shared) -> 
             .hint("Get a token of the job's issuer, and send it as the bearer token."),
     };
     // The client answers it with one byte, and only then may the mechanism fail.
-    let reason = json!({
-        "status": "invalid_token",
-        "scope": "openid",
-        "openid-configuration": shared.identity.discovery_address(),
-    });
+    let mut reason = json!({ "status": "invalid_token", "scope": "openid" });
+    if let Some(address) = shared.identity.discovery_address() {
+        reason["openid-configuration"] = address.into();
+    }
     let mut frame = b"R\0\0\0\0\0\0\0\x0b".to_vec();
     frame.extend(reason.to_string().into_bytes());
     set_length(&mut frame);
-    startup.send(&frame).await?;
+    let told = startup.send(&frame).await;
     startup.add(Direction::Backend, Content::Frame(frame));
-    startup.response(LONGEST).await?;
-    startup.add(Direction::Frontend, Content::Password);
+    // Whatever comes in its place, or nothing: the token was refused, and that is what is recorded.
+    if told.is_ok() && matches!(tokio::time::timeout(DUMMY, startup.response(LONGEST)).await, Ok(Ok(_))) {
+        startup.add(Direction::Frontend, Content::Password);
+    }
     Err(refusal.into())
 }
 

@@ -16,6 +16,7 @@ use crate::postgres::redaction::Redaction;
 use crate::postgres::startup::{Content, CutName, EarlyMessage, SessionRequest};
 use crate::relay::stream::Stream;
 use crate::{admission::tls, clock};
+use hansard_identity::leases::Lease;
 use hansard_identity::names::{MAX_NAME, bounded, cut};
 use hansard_identity::{Actor, Principal};
 
@@ -43,6 +44,7 @@ impl UnauthenticatedConnection {
                 Content::Packet(bytes) => self.capture.untagged(direction, at, &bytes),
                 Content::Frame(bytes) => self.capture.own(at, &bytes),
                 Content::Password => self.capture.withheld(direction, at, b'p', "password"),
+                Content::Challenge => self.capture.withheld(direction, at, b'R', "password"),
             }
         }
     }
@@ -61,6 +63,7 @@ impl UnauthenticatedConnection {
                 // It repeats what was asked for.
                 Content::Frame(bytes) => self.capture.digest(direction, at, bytes[0], &bytes),
                 Content::Password => self.capture.withheld(direction, at, b'p', "password"),
+                Content::Challenge => self.capture.withheld(direction, at, b'R', "password"),
             }
         }
         match self.startup.inbox.first() {
@@ -93,6 +96,18 @@ pub(super) fn cut_names(request: &SessionRequest, settings: &Settings) -> Vec<Cu
     let application =
         (kept < application.len()).then_some(CutName { what: APPLICATION, bytes: application.len(), kept });
     request.cut.iter().cloned().chain(application).collect()
+}
+
+/// What a lease was given for is what its session asks for. The lease's name.
+pub(super) fn as_leased(request: &mut SessionRequest, settings: &mut Settings, lease: Lease) -> String {
+    if request.database == request.user {
+        request.database = lease.database.unwrap_or_else(|| lease.role.clone());
+    }
+    if settings.own.purpose.is_empty() {
+        settings.own.purpose = lease.purpose;
+    }
+    request.user = lease.role;
+    lease.user
 }
 
 pub(super) fn parameter((name, value): &(String, String)) -> events::Parameter {

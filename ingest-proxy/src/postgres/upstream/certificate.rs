@@ -9,7 +9,7 @@ use ring::digest;
 use spki::AlgorithmIdentifierRef;
 
 /// `None` when the signature has no hash function of its own, as with Ed25519.
-pub(super) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::postgres) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = hash_of(certificate).ok().flatten()?;
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
 }

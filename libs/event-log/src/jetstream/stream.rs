@@ -82,7 +82,7 @@ pub(super) async fn open(api: &Context, options: &JetStreamOptions) -> Result<(S
 }
 
 /// Opens a stream or makes it as wanted; brings its limits and copies up to date. Returns its configuration.
-async fn open_one(api: &Context, wanted: Config) -> Result<Config, Error> {
+pub(crate) async fn open_one(api: &Context, wanted: Config) -> Result<Config, Error> {
     let name = wanted.name.clone();
     let refused = |verb: &str, error: &dyn std::error::Error| {
         Error::Unavailable(format!("cannot {verb} the stream {name}: {error}"))

@@ -4,6 +4,7 @@
 //! meta                 format version and number of shards, as text
 //! node                 the folder's identity, a UUID
 //! lock                 held by the one writer
+//! control              the control feed (`control/file.rs`)
 //! shard-0000/          one per shard
 //!   <base>.seg         records from position <base> on (20 digits)
 //!   trimmed            the position before which everything was let go
@@ -33,40 +34,40 @@ const PROBE: &str = "probe";
 
 /// A segment file: records from `base` to `base + length`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) base: u64,
-    pub(super) length: u64,
+pub(crate) struct Segment {
+    pub(crate) base: u64,
+    pub(crate) length: u64,
 }
 
 impl Segment {
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.base + self.length
     }
 
     /// Whether a run of positions begins here, so that what comes before may end anywhere.
-    pub(super) fn begins_run(&self) -> bool {
+    pub(crate) fn begins_run(&self) -> bool {
         self.base.is_multiple_of(RUN)
     }
 }
 
 /// Where the next run of positions begins: after `end`, the end of what there is, with a run to spare for what
 /// a power cut may have taken, and after the runs of any folder that was deleted, by the clock (one run a second).
-pub(super) fn next_run(end: u64, unix_millis: u64) -> u64 {
+pub(crate) fn next_run(end: u64, unix_millis: u64) -> u64 {
     let by_clock = (unix_millis / 1000).saturating_mul(RUN);
     let by_end = (end / RUN + 2).saturating_mul(RUN);
     by_clock.max(by_end)
 }
 
-pub(super) fn segment_path(dir: &Path, base: u64) -> PathBuf {
+pub(crate) fn segment_path(dir: &Path, base: u64) -> PathBuf {
     dir.join(format!("{base:020}.seg"))
 }
 
-pub(super) fn shard_dir(path: &Path, shard: Shard) -> PathBuf {
+pub(crate) fn shard_dir(path: &Path, shard: Shard) -> PathBuf {
     path.join(format!("shard-{shard:04}"))
 }
 
 /// The segments of a shard in order, with the lengths that the files have now.
-pub(super) fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {
+pub(crate) fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {
     let mut found = Vec::new();
     for base in bases(dir)? {
         found.extend(segment(dir, base)?);
@@ -76,7 +77,7 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {
 
 /// The same for a reader, which asks for few lengths: a segment in the middle of a run ends where the next one begins,
 /// and reading it will show when it does not.
-pub(super) fn segments_to_read(dir: &Path) -> Result<Vec<Segment>, Error> {
+pub(crate) fn segments_to_read(dir: &Path) -> Result<Vec<Segment>, Error> {
     let bases = bases(dir)?;
     let mut found = Vec::with_capacity(bases.len());
     for (place, base) in bases.iter().enumerate() {
@@ -110,25 +111,25 @@ fn segment(dir: &Path, base: u64) -> Result<Option<Segment>, Error> {
 }
 
 /// The position before which everything was let go; 0 when nothing was.
-pub(super) fn trimmed(dir: &Path) -> Result<u64, Error> {
+pub(crate) fn trimmed(dir: &Path) -> Result<u64, Error> {
     read_position(&dir.join(TRIMMED))
 }
 
-pub(super) fn set_trimmed(dir: &Path, mark: u64) -> Result<(), Error> {
+pub(crate) fn set_trimmed(dir: &Path, mark: u64) -> Result<(), Error> {
     set_position(dir, TRIMMED, mark)
 }
 
 /// The position that a reader in another process asked to trim up to.
-pub(super) fn trim_request(dir: &Path) -> Result<u64, Error> {
+pub(crate) fn trim_request(dir: &Path) -> Result<u64, Error> {
     read_position(&dir.join(TRIM_REQUEST))
 }
 
-pub(super) fn set_trim_request(dir: &Path, mark: u64) -> Result<(), Error> {
+pub(crate) fn set_trim_request(dir: &Path, mark: u64) -> Result<(), Error> {
     set_position(dir, TRIM_REQUEST, mark)
 }
 
 /// Makes both positions' files, so that they can be written when there is no room for new ones.
-pub(super) fn make_positions(dir: &Path) -> Result<(), Error> {
+pub(crate) fn make_positions(dir: &Path) -> Result<(), Error> {
     for name in [TRIMMED, TRIM_REQUEST] {
         if !dir.join(name).exists() {
             set_position(dir, name, 0)?;
@@ -176,7 +177,7 @@ fn read_position(path: &Path) -> Result<u64, Error> {
 }
 
 /// Reads the number of shards. None when there is no log yet.
-pub(super) fn read_meta(path: &Path) -> Result<Option<Shard>, Error> {
+pub(crate) fn read_meta(path: &Path) -> Result<Option<Shard>, Error> {
     let file = path.join("meta");
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
@@ -194,12 +195,12 @@ pub(super) fn read_meta(path: &Path) -> Result<Option<Shard>, Error> {
     }
 }
 
-pub(super) fn write_meta(path: &Path, shards: Shard) -> Result<(), Error> {
+pub(crate) fn write_meta(path: &Path, shards: Shard) -> Result<(), Error> {
     replace(path, "meta", &format!("hansard event log 1\nshards {shards}\n"))
 }
 
 /// The folder's identity, made up when it has none yet.
-pub(super) fn node(path: &Path) -> Result<String, Error> {
+pub(crate) fn node(path: &Path) -> Result<String, Error> {
     let file = path.join("node");
     match fs::read_to_string(&file) {
         Ok(text) => match Uuid::parse_str(text.trim()) {
@@ -219,7 +220,7 @@ pub(super) fn node(path: &Path) -> Result<String, Error> {
 const LOCK_TRIES: u32 = 20;
 
 /// Takes the folder over for writing, for as long as the file is held.
-pub(super) fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let file = path.join("lock");
     let lock = hansard_private_files::open(File::options().create(true).truncate(false).write(true), &file)
         .map_err(|e| failed("open", &file, &e))?;
@@ -234,13 +235,13 @@ pub(super) fn lock(path: &Path) -> Result<File, Error> {
 }
 
 /// Whether a process has the folder open for writing.
-pub(super) fn is_locked(path: &Path) -> bool {
+pub(crate) fn is_locked(path: &Path) -> bool {
     let free = File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok());
     !free
 }
 
 /// Whether a process keeps the folder open for writing: not only for the moment that asking takes.
-pub(super) fn is_held(path: &Path) -> bool {
+pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(lock) = File::open(path.join("lock")) else { return false };
     for _ in 0..LOCK_TRIES {
         match lock.try_lock_shared() {
@@ -251,7 +252,7 @@ pub(super) fn is_held(path: &Path) -> bool {
     true
 }
 
-pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
+pub(crate) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
     let new = dir.join(format!("{name}.new"));
     let write = || -> io::Result<()> {
         let mut file = hansard_private_files::open(File::options().create(true).truncate(true).write(true), &new)?;
@@ -264,7 +265,7 @@ pub(super) fn replace(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
 }
 
 /// Whether the disk takes a file of that length now.
-pub(super) fn try_disk(dir: &Path, length: usize) -> Result<(), Error> {
+pub(crate) fn try_disk(dir: &Path, length: usize) -> Result<(), Error> {
     let path = dir.join(PROBE);
     let created = hansard_private_files::open(File::options().create(true).truncate(true).write(true), &path);
     let written = created.and_then(|mut file| file.write_all(&vec![0; length]));
@@ -274,12 +275,12 @@ pub(super) fn try_disk(dir: &Path, length: usize) -> Result<(), Error> {
 }
 
 /// Puts the names in a folder on the disk.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
 /// An I/O error as one of ours: no space is [`Error::Full`], all else [`Error::Unavailable`].
-pub(super) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
+pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let text = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full(text),

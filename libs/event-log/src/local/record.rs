@@ -12,15 +12,15 @@
 use hansard_schemas::events::MAX_PAYLOAD;
 
 /// Length of a header in bytes.
-pub(super) const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 
 /// Longest body: the longest payload, and room for what a block says about it.
 #[allow(clippy::cast_possible_truncation)] // 4 MiB
-pub(super) const MAX_BODY: usize = MAX_PAYLOAD as usize + 64 * 1024;
+pub(crate) const MAX_BODY: usize = MAX_PAYLOAD as usize + 64 * 1024;
 
 /// What lies at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// A record with a body of this many bytes, after the header.
     Whole(usize),
     /// The beginning of a record; so many bytes are needed to tell more.
@@ -30,7 +30,7 @@ pub(super) enum Parsed {
 }
 
 /// The header of `body` at `position`. None when the body is too long, or empty.
-pub(super) fn header(position: u64, body: &[u8]) -> Option<[u8; HEADER]> {
+pub(crate) fn header(position: u64, body: &[u8]) -> Option<[u8; HEADER]> {
     let length = u32::try_from(body.len()).ok().filter(|_| (1..=MAX_BODY).contains(&body.len()))?;
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&length.to_le_bytes());
@@ -41,7 +41,7 @@ pub(super) fn header(position: u64, body: &[u8]) -> Option<[u8; HEADER]> {
 }
 
 /// Looks at the bytes from `position` on.
-pub(super) fn parse(position: u64, bytes: &[u8]) -> Parsed {
+pub(crate) fn parse(position: u64, bytes: &[u8]) -> Parsed {
     let Some(header) = bytes.first_chunk::<HEADER>() else {
         return Parsed::Part(HEADER);
     };

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod blocks;
+mod control;
 mod embedded;
 mod jetstream;
 mod measure;

@@ -14,7 +14,7 @@ use hansard_pg_wire::conversation::Details;
 use hansard_schemas::lake::Table;
 use uuid::Uuid;
 
-use super::{CatalogRow, Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionRow};
+use super::{CatalogRow, LeaseRow, Outcome, Rows, SessionRow, StatementRow, TouchRow, TransactionRow};
 
 /// In which order rows come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub(super) fn batch(rows: &Rows, table: Table, order: Order) -> RecordBatch {
         Table::Catalog => catalog(&ordered(&rows.catalog, order, |row| {
             (row.kind, &*row.name, row.read_at, &*row.database, row.version, row.oid)
         })),
+        Table::Leases => leases(&ordered(&rows.leases, order, |row| (row.issued_at, &*row.id))),
     };
     RecordBatch::try_new(table.schema(), columns).expect("the columns are built to the table's schema")
 }
@@ -199,6 +200,7 @@ fn sessions(rows: &[&SessionRow]) -> Vec<ArrayRef> {
         // Whom others act for is the token's subject.
         optional_texts(rows.iter().map(|row| row.credential.actors.as_ref().map(|_| &*row.subject))),
         optional_texts(rows.iter().map(|row| row.credential.actors.as_deref())),
+        optional_texts(rows.iter().map(|row| row.credential.lease.as_deref())),
     ]
 }
 
@@ -218,6 +220,30 @@ fn catalog(rows: &[&CatalogRow]) -> Vec<ArrayRef> {
         texts(rows, |row| &row.name),
         optional_texts(rows.iter().map(|row| row.definition.as_deref())),
         booleans(rows.iter().map(|row| row.definition.is_none())),
+    ]
+}
+
+fn leases(rows: &[&LeaseRow]) -> Vec<ArrayRef> {
+    vec![
+        texts(rows, |row| &row.id),
+        texts(rows, |row| &row.target),
+        texts(rows, |row| &row.role),
+        optional_texts(rows.iter().map(|row| row.database.as_deref())),
+        texts(rows, |row| &row.job),
+        texts(rows, |row| &row.subject),
+        texts(rows, |row| &row.issuer),
+        lists(rows, |row| row.groups.iter().map(String::as_str).collect()),
+        optional_texts(rows.iter().map(|row| row.token_id.as_deref())),
+        optional_texts(rows.iter().map(|row| row.purpose.as_deref())),
+        optional_texts(rows.iter().map(|row| row.actors.as_ref().map(|_| &*row.subject))),
+        optional_texts(rows.iter().map(|row| row.actors.as_deref())),
+        times(rows.iter().map(|row| Some(row.issued_at))),
+        times(rows.iter().map(|row| Some(row.expires_at))),
+        optional_counts(rows.iter().map(|row| row.max_connections.map(u64::from))),
+        optional_texts(rows.iter().map(|row| row.certificate_sha256.as_deref())),
+        times(rows.iter().map(|row| row.revoked_at)),
+        optional_texts(rows.iter().map(|row| row.revoked_by.as_deref())),
+        optional_texts(rows.iter().map(|row| row.reason.as_deref())),
     ]
 }
 

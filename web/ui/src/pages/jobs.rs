@@ -113,11 +113,10 @@ fn cell(label: &'static str, class: &'static str, text: String) -> AnyView {
 }
 
 fn row(identity: IdentityRow) -> AnyView {
-    // What stands in a name is no pattern.
-    let filters = [("job", &identity.job), ("subject", &identity.subject)];
-    let asked = filters.iter().filter(|(_, name)| !name.contains('*') && !name.is_empty());
-    let asked: Vec<String> = asked.map(|(part, name)| format!("{part}={}", encode(name))).collect();
-    let to = format!("/sessions?{}", asked.join("&"));
+    // A filter takes a star for any text, and no blanks around: of such a name it would tell of others.
+    let is_exact = |name: &str| !name.contains('*') && !name.is_empty() && name.trim() == name;
+    let to = (is_exact(&identity.job) && is_exact(&identity.subject))
+        .then(|| format!("/sessions?job={}&subject={}", encode(&identity.job), encode(&identity.subject)));
     let when = |at: &str| format!("{} {}", text::date(at), text::time(at));
     let job = if identity.job.is_empty() { "(not named)".to_owned() } else { identity.job };
     let number = |label: &'static str, number: i64| cell(label, "number", text::count(number));
@@ -128,7 +127,7 @@ fn row(identity: IdentityRow) -> AnyView {
         number("Errors", identity.errors),
         cell("Subject", "cutoff", identity.subject),
         cell("Issuer", "cutoff", identity.issuer),
-        cell("First seen", "when", when(&identity.first_seen)),
+        cell("First seen", "tabular", when(&identity.first_seen)),
     ];
     view! {
         <tr role="row">

@@ -74,7 +74,7 @@ fn Known(session: SessionDetail) -> impl IntoView {
         (Some(version), Some(cipher)) => format!("{version}, {cipher}"),
         (version, _) => version.unwrap_or_else(|| "none".to_owned()),
     };
-    let actors = session.actors.join(", for which acted ");
+    let actors = session.actors.join("; before that ");
     let credential = match (session.authentication.as_deref(), session.token_id) {
         (None, _) => String::new(),
         (Some(way), None) => format!("a token, by {way}"),
