@@ -4,6 +4,7 @@
 //! be taken is bounded.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -12,12 +13,16 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use hansard_query::{Engine, Piece, format};
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Begun, failed, lost};
 use crate::failure::Failure;
 use crate::socket;
+
+/// For an instance to show that it is there.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Batches that are read ahead of whoever takes them; one is about a MiB. So somebody may read the beginning of a not too
 /// long answer in a pager, while whoever gives it waits for nobody.
@@ -124,15 +129,21 @@ impl Rows {
     }
 }
 
-/// Whether the instance gave its answer up, or is not there any more: then its log has no line on it.
+/// Whether the instance gave its answer up, or is not there any more: then its log has no line on it. One that was killed may
+/// still take connections for a moment, and answers none.
 async fn broken_off(socket: &Path) -> Failure {
     let which = socket.display();
-    match socket::connect(socket).await {
-        Some(_) => Failure::finding(format!(
+    let answers = async {
+        let Some(mut stream) = socket::connect(socket).await else { return false };
+        let asked = stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        asked.is_ok() && stream.read(&mut [0; 16]).await.is_ok_and(|read| read > 0)
+    };
+    if tokio::time::timeout(PATIENCE, answers).await.unwrap_or(false) {
+        return Failure::finding(format!(
             "the instance on {which} broke its answer off; its log says why (\"an export broke off\")"
-        )),
-        None => Failure::finding(format!("the instance on {which} ended before its answer did")),
+        ));
     }
+    Failure::finding(format!("the instance on {which} ended before its answer did"))
 }
 
 async fn given(give: &Give, piece: Piece) -> Result<(), Failure> {
