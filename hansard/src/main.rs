@@ -97,6 +97,7 @@ fn run(Arguments { config: file, command }: &Arguments) -> Result<(), Failure> {
         Command::WhoUpdated(asked) => questions::who_updated(file, asked),
         #[cfg(feature = "query")]
         Command::Jobs(asked) => jobs::run(file, asked),
+        #[cfg(feature = "query")]
         Command::Sessions(asked) => sessions::run(file, asked),
         #[cfg(feature = "query")]
         Command::Replay(asked) => replay::run(file, asked),
