@@ -389,13 +389,6 @@ impl AuthenticatedConnection {
             self.refuse(Refusal::unrecordable(&"no record can be made of a new session")).await;
             return None;
         }
-        let Ok(turn) = tokio::time::timeout(TURN, shared.connecting.acquire()).await else {
-            self.authenticated(events::Authenticated::default());
-            let refusal = Refusal::new(Kind::TooMany, "too many sessions begin at once")
-                .hint(format!("The database let none of them in for {} s; try again later.", TURN.as_secs()));
-            self.refuse(refusal).await;
-            return None;
-        };
         let (target, route) = (&shared.options.targets[self.connection.target], &shared.routes[self.connection.target]);
         let told = identity_settings::Beginning {
             target,
@@ -407,11 +400,17 @@ impl AuthenticatedConnection {
         let told = match told.parameters() {
             Ok(told) => told,
             Err(refusal) => {
-                drop(turn);
                 self.authenticated(events::Authenticated::default());
                 self.refuse(refusal).await;
                 return None;
             }
+        };
+        let Ok(turn) = tokio::time::timeout(TURN, shared.connecting.acquire()).await else {
+            self.authenticated(events::Authenticated::default());
+            let refusal = Refusal::new(Kind::TooMany, "too many sessions begin at once")
+                .hint(format!("The database let none of them in for {} s; try again later.", TURN.as_secs()));
+            self.refuse(refusal).await;
+            return None;
         };
         // The server keeps the last one of a name.
         let passed = self.settings.forwarded().chain(told.iter().map(|(name, value)| (*name, value.as_str())));

@@ -157,7 +157,7 @@ impl Lease {
     /// A new lease, and its password.
     pub fn issue(request: LeaseRequest, holder: Holder, now: u64, random: &Randomness) -> (Lease, Password) {
         let password = Password(URL_SAFE_NO_PAD.encode(random.password));
-        let user = format!("{USER_PREFIX}{}", hex(&random.id));
+        let user = format!("{USER_PREFIX}{}", hex::encode(random.id));
         let verifier = Verifier::of(password.reveal(), ITERATIONS);
         let LeaseRequest { record, target, role, database, purpose, expires_at, max_connections, certificate_sha256 } =
             request;
@@ -224,7 +224,7 @@ impl Lease {
         }
         match (&self.certificate_sha256, certificate) {
             (None, _) => Ok(()),
-            (Some(bound), Some(shown)) if *bound == hex(shown) => Ok(()),
+            (Some(bound), Some(shown)) if *bound == hex::encode(shown) => Ok(()),
             _ => Err("the lease is bound to a certificate that was not shown"),
         }
     }
@@ -234,15 +234,6 @@ impl Lease {
 pub fn is_lease(user: &str) -> bool {
     user.strip_prefix(USER_PREFIX)
         .is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

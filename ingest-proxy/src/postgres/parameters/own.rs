@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is not known here is refused, so that no job sets a name of Hansard's at the database by its start-up packet.
 
+use hansard_identity::leases::MAX_PURPOSE;
 use hansard_identity::names::MAX_NAME;
 
 use crate::errors::{Kind, Refusal};
@@ -30,8 +31,8 @@ impl Own {
                 let words = Authentication::ALL.map(Authentication::as_str).join(", ");
                 self.authentication = Some(known.ok_or_else(|| wrong(name, &format!("is none of {words}")))?);
             }
-            "purpose" if value.len() > MAX_NAME => {
-                return Err(wrong(name, &format!("has {} bytes, and at most {MAX_NAME} are taken", value.len())));
+            "purpose" if value.len() > MAX_PURPOSE => {
+                return Err(wrong(name, &format!("has {} bytes, and at most {MAX_PURPOSE} are taken", value.len())));
             }
             "purpose" => value.clone_into(&mut self.purpose),
             "traceparent" if !is_traceparent(value) => {
@@ -93,7 +94,7 @@ mod tests {
             (own.purpose.as_str(), own.authentication),
             ("TICKET-2: reindex", Some(Authentication::OAuthBearer))
         );
-        let long = "x".repeat(MAX_NAME + 1);
+        let long = "x".repeat(MAX_PURPOSE + 1);
         for (name, value, reason) in [
             ("hansard.job", "root", "\"hansard.job\" is not known"),
             ("hansard.", "", "\"hansard.\" is not known"),

@@ -5,7 +5,7 @@
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::{Holder, hex};
+use super::Holder;
 
 /// What is revoked: all that anybody holds by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl Revoked {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part.as_bytes());
         }
-        format!("revoked.{kind}.{}", hex(context.finish().as_ref()))
+        format!("revoked.{kind}.{}", hex::encode(context.finish()))
     }
 
     /// Its kind, in a word.

@@ -59,7 +59,7 @@ fn a_lease_is_good_for_what_it_was_given_for() {
     lease.database = Some("one".into());
     assert_eq!(lease.check("ranking", "one", None, NOW), Ok(()));
     assert!(lease.check("ranking", "two", None, NOW).is_err());
-    lease.certificate_sha256 = Some(hex(&[9; 32]));
+    lease.certificate_sha256 = Some(hex::encode([9; 32]));
     assert_eq!(lease.check("ranking", "one", Some(&[9; 32]), NOW), Ok(()));
     for shown in [None, Some(&[8; 32][..])] {
         assert!(lease.check("ranking", "one", shown, NOW).is_err());
