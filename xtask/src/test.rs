@@ -33,6 +33,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     web::run(shell)?;
     shell.say("building the programs");
     shell.run(shell.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    shell.say("checking the slim proxy, which is built without the other parts");
+    let slim = ["check", "-p", "hansard", "--no-default-features", "--features", "proxy", "--locked"];
+    shell.run(shell.cargo().args(slim))?;
     if provision::cargo_has(shell, "clippy") {
         shell.say("clippy");
         shell.run(shell.cargo().args([
